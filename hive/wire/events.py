@@ -1,0 +1,134 @@
+"""LiveEvents: everything the operator can watch, as one closed union tagged by `kind`."""
+
+from attrs import frozen
+
+from hive.wire.model import AgentState, MessageState, Outcome, Usage
+
+
+@frozen
+class StatusChanged:
+    """An agent changed its state; `until` in epoch seconds."""
+
+    state: AgentState
+    reason: str | None = None
+    until: float | None = None
+
+
+@frozen
+class MessageSent:
+    """A message was committed; `body` is cut to 2,000 characters."""
+
+    id: int
+    sender: str
+    recipient: str
+    body: str
+    in_reply_to: int | None = None
+    broadcast_id: str | None = None
+
+
+@frozen
+class MessageMoved:
+    """Messages of one recipient changed their state, and why."""
+
+    ids: tuple[int, ...]
+    state: MessageState
+    why: str = ""
+
+
+@frozen
+class TurnStarted:
+    """An agent began to work on these messages."""
+
+    turn: str
+    messages: tuple[int, ...]
+    session: str
+
+
+@frozen
+class TurnEnded:
+    """A turn ended with this outcome."""
+
+    turn: str
+    outcome: Outcome
+    detail: str
+    duration_s: float
+    usage: Usage
+
+
+@frozen
+class Text:
+    """Text that the model wrote in its stream (nobody else in the hive sees it)."""
+
+    turn: str
+    text: str
+
+
+@frozen
+class ToolCall:
+    """The model called a tool; `arguments` is JSON cut to 2,000 characters."""
+
+    turn: str
+    id: str
+    tool: str
+    arguments: str
+
+
+@frozen
+class ToolResult:
+    """A tool answered; `text` is cut to 2,000 characters."""
+
+    turn: str
+    id: str
+    is_error: bool
+    text: str
+
+
+@frozen
+class ApiRetry:
+    """The CLI waits `delay_s` and asks the API again."""
+
+    turn: str
+    attempt: int
+    error: str
+    delay_s: float
+
+
+@frozen
+class Supervision:
+    """A supervisor's event about the child at `path`: its kind and one line of text."""
+
+    path: str
+    event: str
+    text: str
+
+
+@frozen
+class Notice:
+    """Something that the operator should read."""
+
+    text: str
+
+
+Event = (
+    StatusChanged
+    | MessageSent
+    | MessageMoved
+    | TurnStarted
+    | TurnEnded
+    | Text
+    | ToolCall
+    | ToolResult
+    | ApiRetry
+    | Supervision
+    | Notice
+)
+
+
+@frozen
+class LiveEvent:
+    """An event with its place in the hive's one sequence; `at` in epoch seconds."""
+
+    seq: int
+    at: float
+    agent: str | None
+    event: Event

@@ -1,0 +1,155 @@
+"""The values that daemon, harness, web and command line share."""
+
+import re
+from enum import StrEnum
+
+from attrs import field, frozen
+
+OPERATOR = "operator"
+"""The name under which the human sends and receives; never an agent's."""
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+_RESERVED = frozenset({OPERATOR, "hive", "all"})
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it may name an agent; raises ValueError with the rule otherwise."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is not a name: use a lower case letter, then up to 30 lower case letters, "
+            "digits or '-'"
+        )
+    if name in _RESERVED:
+        raise ValueError(f"{name!r} is reserved: choose another name")
+    return name
+
+
+class MessageState(StrEnum):
+    """Where a message is in its life."""
+
+    QUEUED = "queued"
+    LEASED = "leased"
+    DONE = "done"
+    DEAD = "dead"
+
+
+@frozen
+class Message:
+    """One message, as the broker keeps it; `sent_at` in epoch seconds."""
+
+    id: int
+    sender: str
+    recipient: str
+    body: str
+    sent_at: float
+    state: MessageState = MessageState.QUEUED
+    in_reply_to: int | None = None
+    broadcast_id: str | None = None
+    attempts: int = 0
+    redelivered: bool = False
+
+
+@frozen
+class Lease:
+    """Messages held by one harness instance for one turn; `waiting` more are queued behind them."""
+
+    id: str
+    messages: tuple[Message, ...]
+    waiting: int = 0
+
+
+class Outcome(StrEnum):
+    """How a turn ended: a closed set."""
+
+    COMPLETED = "completed"
+    LIMITED = "limited"
+    UNAUTHORISED = "unauthorised"
+    BILLING = "billing"
+    CONTEXT_FULL = "context_full"
+    OVERLOADED = "overloaded"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+@frozen
+class Usage:
+    """Tokens and money of one turn, sub-agents included."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    cost_usd: float = 0.0
+
+
+@frozen
+class TurnReport:
+    """A turn's typed end; `until` (epoch seconds) is when a limit resets, if the API said."""
+
+    outcome: Outcome
+    detail: str = ""
+    until: float | None = None
+    session: str | None = None
+    duration_s: float = 0.0
+    usage: Usage = Usage()
+
+
+class AgentState(StrEnum):
+    """States of a supervised thing, everywhere the same closed set."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    BACKOFF = "backoff"
+    PARKED = "parked"
+    STOPPED = "stopped"
+    OVERDUE = "overdue"
+    FAILED = "failed"
+
+
+@frozen
+class TreeNode:
+    """One supervised thing as the operator sees it; `until` and `since` in epoch seconds."""
+
+    path: str
+    kind: str
+    state: AgentState
+    since: float
+    reason: str | None = None
+    until: float | None = None
+    restarts: int = 0
+    last_tick_age_s: float | None = None
+    children: tuple["TreeNode", ...] = ()
+
+
+@frozen
+class AgentStatus:
+    """One agent on one line; `until` and `since` in epoch seconds."""
+
+    name: str
+    state: AgentState
+    since: float
+    reason: str | None = None
+    until: float | None = None
+    queued: int = 0
+    leased: int = 0
+    turn: str | None = None
+    model: str | None = None
+    driver: str = ""
+    last_tick_age_s: float | None = None
+    restarts: int = 0
+    connected: bool = False
+    session: str | None = None
+
+
+@frozen
+class Status:
+    """The whole hive at one moment; `seq` is the last LiveEvent that it includes."""
+
+    version: int
+    root: str
+    seq: int
+    agents: tuple[AgentStatus, ...]
+    tree: TreeNode
+    demo: bool = False
+    notices: tuple[str, ...] = field(default=())

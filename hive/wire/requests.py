@@ -1,0 +1,267 @@
+"""Requests, their answers and pushes. One union for each socket: what is not in it cannot be asked.
+
+`AgentBody` is all that a container may say, `ControlBody` the operator, `WebBody` the web process.
+"""
+
+from attrs import field, frozen
+
+from hive.wire.events import Event, LiveEvent
+from hive.wire.model import AgentStatus, Lease, Message, Status, TreeNode, TurnReport
+
+# --- harness asks daemon -----------------------------------------------------------------------
+
+
+@frozen
+class Send:
+    """Send `body` to an agent or the operator; the answer `Sent` comes after the commit."""
+
+    to: str
+    body: str
+    in_reply_to: int | None = None
+    key: str | None = None
+
+
+@frozen
+class Sent:
+    id: int
+
+
+@frozen
+class Take:
+    """Ask for the next lease and say that this instance holds none; answered within `wait` s."""
+
+    wait: float
+
+
+@frozen
+class Taken:
+    """A lease, or none and why (`until` in epoch seconds when the agent is parked)."""
+
+    lease: Lease | None = None
+    reason: str | None = None
+    until: float | None = None
+
+
+@frozen
+class Recv:
+    """Take up to `max` more messages into the running turn's lease, waiting at most `wait` s."""
+
+    lease: str
+    max: int = 10
+    wait: float = 0.0
+
+
+@frozen
+class Finish:
+    """The turn of this lease ended; the daemon acknowledges or returns it. May be repeated."""
+
+    lease: str
+    report: TurnReport
+
+
+@frozen
+class Emit:
+    """The instance's events from its `first`-th on (counted from 0), so that none doubles."""
+
+    first: int
+    events: tuple[tuple[float, Event], ...]
+
+
+@frozen
+class Report:
+    """The harness's own tree (pushed on change and every few seconds)."""
+
+    tree: TreeNode
+    turn: str | None = None
+    session: str | None = None
+    model: str | None = None
+
+
+@frozen
+class Done:
+    """Done; nothing to say."""
+
+
+# --- daemon pushes to harness ------------------------------------------------------------------
+
+
+@frozen
+class HarnessSettings:
+    """What a harness needs for its turns; travels in `Welcome`, never through argv or a file."""
+
+    agent: str
+    model: str | None = None
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    claude: str | None = None
+    peers: tuple[str, ...] = ()
+    orphan_after_s: float = 900.0
+    turn_silence_s: float = 600.0
+    body_cap: int = 16384
+
+
+@frozen
+class StopHarness:
+    """End within `grace` seconds: interrupt the turn, return, exit."""
+
+    grace: float
+
+
+@frozen
+class Interrupt:
+    """Interrupt the running turn."""
+
+
+# --- operator and web ask daemon ---------------------------------------------------------------
+
+
+@frozen
+class GetStatus:
+    """The whole hive; answered with `Status`."""
+
+
+@frozen
+class Spawn:
+    """Create and start an agent."""
+
+    name: str
+    driver: str | None = None
+    model: str | None = None
+
+
+@frozen
+class AgentCommand:
+    """`action` is `start`, `stop` or `restart`."""
+
+    name: str
+    action: str
+
+
+@frozen
+class OperatorSend:
+    """A message of the operator, or (control socket only) in the name of `sender`."""
+
+    to: str
+    body: str
+    sender: str = "operator"
+    in_reply_to: int | None = None
+    key: str | None = None
+
+
+@frozen
+class GetInbox:
+    """Messages to `name` (the operator's when None), newest last."""
+
+    name: str | None = None
+    limit: int = 100
+
+
+@frozen
+class Inbox:
+    messages: tuple[Message, ...]
+
+
+@frozen
+class Ack:
+    """The operator has read these messages of his."""
+
+    ids: tuple[int, ...]
+
+
+@frozen
+class Count:
+    count: int
+
+
+@frozen
+class WaitReply:
+    """Wait for the first message with an id above `after` that `sender` sends to the operator."""
+
+    sender: str
+    after: int
+    wait: float
+
+
+@frozen
+class GetEvents:
+    """The newest `limit` events above `since`, of one agent or of all; oldest first."""
+
+    agent: str | None = None
+    since: int = 0
+    limit: int = 500
+
+
+@frozen
+class Events:
+    events: tuple[LiveEvent, ...]
+    seq: int
+
+
+@frozen
+class Follow:
+    """Push `EventBatch`es of what comes after `since`; answered with `Done` first."""
+
+    agent: str | None = None
+    since: int = 0
+
+
+@frozen
+class EventBatch:
+    events: tuple[LiveEvent, ...]
+
+
+@frozen
+class Resync:
+    """Pushed instead of events that were lost to a slow reader: take a new snapshot."""
+
+
+@frozen
+class Down:
+    """Stop the hive and every container of it."""
+
+
+Body = (
+    Send
+    | Sent
+    | Take
+    | Taken
+    | Recv
+    | Finish
+    | Emit
+    | Report
+    | Done
+    | HarnessSettings
+    | StopHarness
+    | Interrupt
+    | GetStatus
+    | Status
+    | Spawn
+    | AgentCommand
+    | AgentStatus
+    | OperatorSend
+    | GetInbox
+    | Inbox
+    | Ack
+    | Count
+    | WaitReply
+    | GetEvents
+    | Events
+    | Follow
+    | EventBatch
+    | Resync
+    | Down
+)
+
+AgentBody = Send | Take | Recv | Finish | Emit | Report
+ControlBody = (
+    GetStatus
+    | Spawn
+    | AgentCommand
+    | OperatorSend
+    | GetInbox
+    | Ack
+    | WaitReply
+    | GetEvents
+    | Follow
+    | Down
+)
+WebBody = GetStatus | OperatorSend | GetInbox | GetEvents | Follow

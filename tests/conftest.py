@@ -1,0 +1,11 @@
+"""Fixtures that every test may use."""
+
+import pytest
+import trio
+import trio.testing
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    """Run async tests on Trio; real clock."""
+    return ("trio", {})
