@@ -43,8 +43,10 @@ from hive.wire.model import (
 )
 from hive.wire.requests import (
     Ack,
+    AgentBody,
     AgentCommand,
     Body,
+    ControlBody,
     Count,
     Done,
     Down,
@@ -70,6 +72,7 @@ from hive.wire.requests import (
     Take,
     Taken,
     WaitReply,
+    WebBody,
 )
 
 __all__ = [
@@ -77,11 +80,13 @@ __all__ = [
     "OPERATOR",
     "PROTOCOL",
     "Ack",
+    "AgentBody",
     "AgentCommand",
     "AgentState",
     "AgentStatus",
     "ApiRetry",
     "Body",
+    "ControlBody",
     "Count",
     "Done",
     "Down",
@@ -133,6 +138,7 @@ __all__ = [
     "TurnStarted",
     "Usage",
     "WaitReply",
+    "WebBody",
     "Welcome",
     "WireError",
     "check_name",

@@ -7,12 +7,17 @@ keys inside known messages are tolerated, so that an older reader understands a 
 import math
 import re
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, get_args
 
 import attrs
 import orjson
 from cattrs import Converter, transform_error
-from cattrs.errors import ClassValidationError, IterableValidationError
+from cattrs.errors import (
+    ClassValidationError,
+    IterableValidationError,
+    IterableValidationNote,
+)
 from cattrs.preconf.orjson import configure_converter
 
 from hive.wire.events import Event, LiveEvent
@@ -31,25 +36,46 @@ class WireError(ValueError):
     """Bytes that are not the message they should be; the text says where and what was expected."""
 
 
-def _tag(cls: type) -> str:
+def tag_of(cls: type) -> str:
+    """The name of a class on the wire: `GetStatus` is `get_status`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
 
 
-def _primitive(expected: type, *others: type) -> Callable[[Any, Any], Any]:
-    def structure(value: Any, _: Any) -> Any:
+def _quoted(value: Any) -> str:
+    """What the other side sent, short enough to be said back."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+def _primitive(expected: type) -> Callable[[Any, Any], Any]:
+    def structure(value: Any, cls: Any) -> Any:
+        if issubclass(cls, Enum):  # cattrs takes the hook of `str` for its enums too
+            return _enum(value, cls)
         if type(value) is expected:
             return value
-        if type(value) in others:
-            return expected(value)
         raise WireError(f"expected {expected.__name__}, got {type(value).__name__}")
 
     return structure
+
+
+def _enum(value: Any, cls: type[Enum]) -> Enum:
+    known = [member.value for member in cls]
+    if type(value) is not str or value not in known:
+        raise WireError(f"unknown value {_quoted(value)}, expected one of {known}")
+    return cls(value)
 
 
 def _float(value: Any, _: Any) -> float:
     if type(value) not in (int, float) or not math.isfinite(value):
         raise WireError(f"expected a finite number, got {type(value).__name__}")
     return float(value)
+
+
+def _finite(value: Any) -> Any:
+    """Refuse NaN and infinity: orjson would write null, which no reader takes for a number."""
+    if type(value) is float and not math.isfinite(value):
+        raise WireError(f"{value} is no finite number")
+    return value
 
 
 def _class(structure: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
@@ -62,7 +88,7 @@ def _class(structure: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 def _register_union(converter: Converter, union: Any, tag_name: str) -> None:
-    classes = {_tag(cls): cls for cls in get_args(union)}
+    classes = {tag_of(cls): cls for cls in get_args(union)}
 
     def structure(value: Any, _: Any) -> Any:
         if not isinstance(value, dict):
@@ -70,12 +96,12 @@ def _register_union(converter: Converter, union: Any, tag_name: str) -> None:
         tag = value.get(tag_name)
         cls = classes.get(tag) if isinstance(tag, str) else None
         if cls is None:
-            raise WireError(f"unknown {tag_name} {tag!r}, expected one of {sorted(classes)}")
+            raise WireError(f"unknown {tag_name} {_quoted(tag)}, expected one of {sorted(classes)}")
         return converter.structure(value, cls)
 
     def unstructure(value: Any) -> dict[str, Any]:
         fields: dict[str, Any] = converter.unstructure(value, type(value))
-        return {tag_name: _tag(type(value))} | fields
+        return {tag_name: tag_of(type(value))} | fields
 
     converter.register_structure_hook(union, structure)
     converter.register_unstructure_hook(union, unstructure)
@@ -88,6 +114,7 @@ def _converter() -> Converter:
     for primitive in (str, int, bool):
         converter.register_structure_hook(primitive, _primitive(primitive))
     converter.register_structure_hook(float, _float)
+    converter.register_unstructure_hook(float, _finite)
     converter.register_structure_hook_factory(
         lambda cls: getattr(cls, "__origin__", None) is tuple,
         lambda cls: _tuple(converter, get_args(cls)),
@@ -112,17 +139,31 @@ def _tuple(converter: Converter, types: tuple[Any, ...]) -> Callable[[Any, Any],
         of = types[:1] * len(value) if repeated else types
         if len(value) != len(of):
             raise WireError(f"expected {len(of)} items, got {len(value)}")
-        return tuple(converter.structure(item, cls) for item, cls in zip(value, of, strict=True))
+        return tuple(
+            _item(converter, i, item, cls)
+            for i, (item, cls) in enumerate(zip(value, of, strict=True))
+        )
 
     return structure
+
+
+def _item(converter: Converter, index: int, item: Any, cls: Any) -> Any:
+    try:
+        return converter.structure(item, cls)
+    except Exception as error:
+        error.add_note(IterableValidationNote(f"item {index}", index, cls))
+        raise IterableValidationError(f"item {index}", [error], cls) from None
 
 
 _CONVERTER = _converter()
 
 
 def _explain(error: BaseException) -> str:
-    if isinstance(error, ClassValidationError | IterableValidationError):
-        return "; ".join(transform_error(error, format_exception=_one))
+    try:
+        if isinstance(error, ClassValidationError | IterableValidationError):
+            return "; ".join(transform_error(error, format_exception=_one))
+    except RecursionError:
+        return "nested too deeply"
     return str(error)
 
 
@@ -135,9 +176,11 @@ def _one(error: BaseException, _: type | None) -> str:
 def decode(data: bytes | str, cls: Any) -> Any:
     """Read JSON as `cls`, a wire class or union; raises WireError with the path of the fault."""
     try:
-        return _CONVERTER.structure(orjson.loads(data), cls)
+        raw = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise WireError(f"not JSON: {error}") from None
+    try:
+        return _CONVERTER.structure(raw, cls)
     except RecursionError:
         raise WireError("nested too deeply") from None
     except (ClassValidationError, IterableValidationError, ValueError) as error:
@@ -145,8 +188,16 @@ def decode(data: bytes | str, cls: Any) -> Any:
 
 
 def encode(value: Any, cls: Any = None) -> bytes:
-    """Write `value` as JSON; `cls` is the union it belongs to when it needs its tag."""
-    return orjson.dumps(_CONVERTER.unstructure(value, cls or type(value)))
+    """Write `value` as JSON; `cls` is the union it belongs to when it needs its tag.
+
+    Raises WireError for what JSON cannot say: lone surrogates, integers over 64 bits, NaN.
+    """
+    try:
+        return orjson.dumps(_CONVERTER.unstructure(value, cls or type(value)))
+    except (TypeError, ValueError) as error:
+        raise WireError(f"{type(value).__name__} is not JSON: {error}") from None
+    except RecursionError:
+        raise WireError(f"{type(value).__name__} is nested too deeply") from None
 
 
 def decode_frame(data: bytes | str) -> Frame:

@@ -1,0 +1,87 @@
+"""The harness's tree: journal, link, tools, turns, serve; started so, stopped in reverse.
+
+Each lives through a restart of any other, so one failed child never costs the others' work.
+"""
+
+from harness.journal import Journal
+from harness.link import Link
+from harness.offspring import Offspring
+from harness.serve import DRAIN_S, GRACE_S, Serve
+from harness.shared import Options, Shared
+from harness.tools import Tools
+from harness.tree import tree_node
+from harness.turns import STOPPED_S, Turns
+from hive.supervisors import (
+    Budget,
+    ChildSpec,
+    Event,
+    Supervisor,
+    log_sink,
+    run_root,
+)
+from hive.wire import Notice, Report, Supervision
+
+NAME = "harness"
+HARD_DEADLINE_S = 120.0
+
+
+class Harness:
+    """All parts of one harness, put together."""
+
+    def __init__(self, options: Options) -> None:
+        self.shared = Shared(options)
+        self.link = Link(self.shared, report=self._report, interrupt=self._interrupt)
+        self.tools = Tools(self.shared, self.link)
+        self.turns = Turns(self.shared, self.tools, Offspring())
+        self.serve = Serve(self.shared, self.link, self.turns)
+        self.journal = Journal(
+            options.folders.harness,
+            self.shared.records,
+            lambda text: self.shared.outbox.put(Notice(text)),
+        )
+        self.root = Supervisor(self._specs(options), budget=Budget(intensity=10, period=60.0))
+
+    def _specs(self, options: Options) -> list[ChildSpec]:
+        return [
+            ChildSpec("journal", self.journal.run, grace=5.0),
+            ChildSpec("link", self.link.run, grace=5.0),
+            ChildSpec("tools", self.tools.run, grace=2.0),
+            ChildSpec("turns", self.turns.run, grace=STOPPED_S),
+            ChildSpec(
+                "serve",
+                self.serve.run,
+                drain=DRAIN_S,
+                grace=GRACE_S,
+                watchdog=options.watchdog,
+            ),
+        ]
+
+    def sink(self, event: Event) -> None:
+        """A supervisor's event: to the log, the daemon and the disk, and into the next report."""
+        log_sink(event)
+        kind = type(event).__name__.lower()
+        self.shared.emit(Supervision(event.path, kind, event.line()))
+        self.link.changed()
+
+    def _interrupt(self) -> None:
+        self.turns.interrupt_soon()
+
+    def _report(self) -> Report:
+        tree = tree_node(self.root.snapshot())
+        return Report(tree, self.serve.turn, self.turns.session, self.turns.model)
+
+
+async def run_harness(options: Options, *, signals: bool = True) -> int:
+    """Run a harness until SIGTERM, the daemon, or its absence ends it; the exit code.
+
+    0: stopped in order; 1: the tree gave up, see the log.
+    """
+    harness = Harness(options)
+    return await run_root(
+        harness.root,
+        name=NAME,
+        signals=signals,
+        stop=harness.shared.stop,
+        sink=harness.sink,
+        hard_deadline=HARD_DEADLINE_S,
+    )

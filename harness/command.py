@@ -1,0 +1,121 @@
+"""How `claude` is started: its arguments and an environment built from nothing. Pure."""
+
+from pathlib import Path
+
+from attrs import field, frozen
+
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
+
+_NOT_OFFERED = (
+    # They reach sessions beside the hive's broker.
+    "ListAgents",
+    "SendMessage",
+    # They begin turns by themselves, outside of any lease.
+    "CronCreate",
+    "CronDelete",
+    "CronList",
+    "Monitor",
+    "ScheduleWakeup",
+)
+
+_FLAGS = {
+    "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+    "DISABLE_TELEMETRY": "1",
+    "DISABLE_AUTOUPDATER": "1",
+    "DISABLE_ERROR_REPORTING": "1",
+    "CLAUDE_CODE_DISABLE_BACKGROUND_TASKS": "1",  # a turn has one result
+    "CLAUDE_CODE_DISABLE_AUTO_MEMORY": "1",
+    "CLAUDE_CODE_DISABLE_FILE_MENTIONS": "1",  # a body may contain @path
+    "CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS": "1",
+    "CLAUDE_CODE_MAX_RETRIES": "3",
+    "API_TIMEOUT_MS": "120000",
+    "MCP_TIMEOUT": "15000",
+    "MCP_TOOL_TIMEOUT": "180000",  # longer than the longest recv and a reconnect
+    "ENABLE_TOOL_SEARCH": "false",  # the hive's tools belong in the model's list at once
+}
+
+
+class CredentialsError(ValueError):
+    """More than one kind of credentials: the CLI would choose, and bill, by itself."""
+
+
+@frozen
+class Folders:
+    """An agent's folders below its base, `/agents/NAME` in a container."""
+
+    base: Path
+
+    @property
+    def state(self) -> Path:
+        """The agent's own: claude's working folder."""
+        return self.base / "state"
+
+    @property
+    def harness(self) -> Path:
+        """The harness's own, hidden from claude."""
+        return self.base / "harness"
+
+    @property
+    def claude(self) -> Path:
+        """The CLI's home."""
+        return self.base / "claude"
+
+
+@frozen
+class Session:
+    """A conversation of the CLI; `known` when the CLI has stored it, so that it is resumed."""
+
+    id: str
+    known: bool
+
+
+@frozen
+class Setup:
+    """What a process is started with, but for its session. Contains credentials."""
+
+    binary: str
+    model: str | None
+    environment: tuple[tuple[str, str], ...] = field(repr=False)
+
+
+def argv(setup: Setup, session: Session) -> tuple[str, ...]:
+    """The command line of one persistent process."""
+    return (
+        setup.binary,
+        "--print",
+        *("--input-format", "stream-json"),
+        *("--output-format", "stream-json"),
+        "--verbose",
+        *("--resume" if session.known else "--session-id", session.id),
+        *("--system-prompt-snapshot", "off"),  # the prompt names the other agents, who change
+        *(("--model", setup.model) if setup.model else ()),
+        "--strict-mcp-config",
+        *("--setting-sources", ""),
+        "--disable-slash-commands",
+        *("--disallowedTools", ",".join(_NOT_OFFERED)),
+        "--dangerously-skip-permissions",  # the container is the wall
+    )
+
+
+def environment(
+    folders: Folders, given: tuple[tuple[str, str], ...], *, root: bool
+) -> tuple[tuple[str, str], ...]:
+    """The whole environment; `given` holds credentials. Raises CredentialsError."""
+    kinds = [name for name, value in given if name in _CREDENTIALS and value]
+    if len(kinds) > 1:
+        raise CredentialsError(
+            f"credentials of {len(kinds)} kinds are configured ({', '.join(kinds)}); "
+            "keep one of them"
+        )
+    variables = {
+        "PATH": _PATH,
+        "HOME": str(folders.claude),
+        "LANG": "C.UTF-8",
+        "CLAUDE_CODE_TMPDIR": str(folders.claude / "tmp"),
+        **_FLAGS,
+        **({"IS_SANDBOX": "1"} if root else {}),
+        **dict(given),
+    }
+    return tuple(variables.items())

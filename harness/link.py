@@ -1,0 +1,208 @@
+"""The harness's link to the daemon: connects for ever, uploads events, reports its own tree."""
+
+import logging
+from collections.abc import Callable
+
+import trio
+
+from harness.outbox import Stamped
+from harness.shared import Shared
+from hive.link import LinkClosed, Peer, RemoteError, Session, keep_connected
+from hive.supervisors import Context
+from hive.wire import (
+    PROTOCOL,
+    Body,
+    Emit,
+    Hello,
+    Interrupt,
+    Report,
+    StopHarness,
+    Welcome,
+    WireError,
+)
+
+_log = logging.getLogger(__name__)
+
+REPORT_EVERY_S = 5.0
+SETTLE_S = 0.05
+"""Changes of the tree come in bursts; one report is enough for each."""
+
+_EMIT_TIMEOUT_S = 30.0
+_ORPHAN_AFTER_S = 900.0
+"""Until the daemon has said otherwise."""
+
+
+class NotConnected(Exception):
+    """The daemon is away: it was not asked."""
+
+
+class NoAnswer(NotConnected):
+    """The daemon was asked and did not answer: it may or may not have been done."""
+
+
+class Link:
+    """The one connection. The other parts of the harness ask the daemon through `request`."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        *,
+        report: Callable[[], Report],
+        interrupt: Callable[[], object],
+    ) -> None:
+        self._shared = shared
+        self._report = report
+        self._pushes = _Pushes(shared, interrupt)
+        self._peer: Peer | None = None
+        self._here = trio.Event()
+        self._changed = trio.Event()
+
+    @property
+    def connected(self) -> bool:
+        return self._here.is_set()
+
+    def changed(self) -> None:
+        """The tree, the turn or the session changed: report it soon."""
+        self._changed.set()
+
+    async def request(
+        self, body: Body, *, timeout: float, within: float, once: bool = False
+    ) -> Body:
+        """Ask the daemon, waiting for a connection, until `within` seconds have passed.
+
+        After a lost connection or `timeout` seconds without an answer it is asked again, unless
+        `once`. Raises RemoteError when the daemon refuses, NotConnected and NoAnswer when there was
+        no answer, WireError when it cannot be sent.
+        """
+        asked = False
+        with trio.move_on_after(within):
+            while not (asked and once):
+                await self._here.wait()
+                assert self._peer is not None
+                peer, asked = self._peer, True
+                try:
+                    return await peer.request(body, timeout=timeout)
+                except LinkClosed:
+                    self._gone(peer)
+                except trio.TooSlowError:
+                    pass
+        if asked:
+            raise NoAnswer("the daemon did not answer")
+        raise NotConnected("the daemon is away")
+
+    async def run(self, ctx: Context) -> None:
+        """One incarnation of the supervised child."""
+        self._here = trio.Event()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch_absence)
+            ctx.ready()
+            ctx.note("connecting")
+            await keep_connected(
+                self._shared.options.socket,
+                self._hello,
+                lambda peer, welcome: self._use(ctx, peer, welcome),
+                self._pushes,
+                failed=lambda error: self._failed(ctx, error),
+            )
+
+    def _hello(self) -> Hello:
+        holding = self._shared.holding
+        return Hello(
+            PROTOCOL,
+            "harness",
+            self._shared.instance,
+            lease=None if holding is None else holding.lease,
+        )
+
+    def _failed(self, ctx: Context, error: Exception) -> None:
+        ctx.tick()
+        ctx.note(f"no link to the daemon: {error}"[:200])
+
+    async def _use(self, ctx: Context, peer: Peer, welcome: Welcome) -> None:
+        """Serve one connection until it is closed."""
+        if welcome.settings is not None:
+            self._shared.settings = welcome.settings
+        self._peer = peer
+        self._here.set()
+        ctx.tick()
+        ctx.note(None)
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._upload, peer)
+                nursery.start_soon(self._report_changes, ctx, peer)
+                await peer.closed.wait()
+                nursery.cancel_scope.cancel()
+        finally:
+            self._gone(peer)
+
+    def _gone(self, peer: Peer) -> None:
+        if peer is self._peer:
+            self._peer = None
+            self._here = trio.Event()
+
+    async def _upload(self, peer: Peer) -> None:
+        outbox = self._shared.outbox
+        while True:
+            await outbox.wait()
+            first, events = outbox.batch()
+            if not await self._emit(peer, first, events):
+                return
+            outbox.done(first + len(events))
+
+    async def _emit(self, peer: Peer, first: int, events: tuple[Stamped, ...]) -> bool:
+        """False if the connection is of no more use."""
+        try:
+            await peer.request(Emit(first, events), timeout=_EMIT_TIMEOUT_S)
+        except (RemoteError, WireError) as error:
+            _log.warning("events %d to %d were refused: %s", first, first + len(events), error)
+        except LinkClosed:
+            return False
+        except trio.TooSlowError:
+            await peer.close("no answer to events in time")
+            return False
+        return True
+
+    async def _report_changes(self, ctx: Context, peer: Peer) -> None:
+        while True:
+            self._changed = trio.Event()
+            ctx.tick()
+            try:
+                await peer.push(self._report())
+            except LinkClosed:
+                return
+            await trio.sleep(SETTLE_S)
+            with trio.move_on_after(REPORT_EVERY_S):
+                await self._changed.wait()
+
+    async def _watch_absence(self) -> None:
+        """Tell the others when the daemon stayed away for too long."""
+        gone_at = trio.current_time()
+        while True:
+            await trio.sleep(min(1.0, self._orphan_after / 4))
+            if self.connected:
+                gone_at = trio.current_time()
+            elif trio.current_time() - gone_at > self._orphan_after:
+                self._shared.orphaned.set()
+
+    @property
+    def _orphan_after(self) -> float:
+        settings = self._shared.settings
+        return _ORPHAN_AFTER_S if settings is None else settings.orphan_after_s
+
+
+class _Pushes(Session):
+    """What the daemon may tell the harness without being asked."""
+
+    pushes = StopHarness | Interrupt
+
+    def __init__(self, shared: Shared, interrupt: Callable[[], object]) -> None:
+        self._shared = shared
+        self._interrupt = interrupt
+
+    def pushed(self, peer: Peer, body: Body) -> None:
+        match body:
+            case StopHarness():
+                self._shared.stop_grace = max(0.0, body.grace)
+                self._shared.stop.set()
+            case Interrupt():
+                self._interrupt()

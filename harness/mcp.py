@@ -1,0 +1,78 @@
+"""The Model Context Protocol, as far as the CLI speaks it to a server inside of its harness.
+
+JSON-RPC 2.0 messages over the control channel; only tools are offered.
+"""
+
+from typing import Any
+
+from attrs import frozen
+
+from harness.toolspec import BadArguments, Call, parse_call, schemas
+
+Json = dict[str, Any]
+
+_VERSION = "2025-11-25"
+_METHOD_NOT_FOUND = -32601
+_INVALID_REQUEST = -32600
+_INVALID_PARAMS = -32602
+
+
+@frozen
+class Invoke:
+    """A correct call of a tool, to be answered with `result(id, …)`."""
+
+    id: str | int | None
+    call: Call
+
+
+def read(message: Json) -> Invoke | Json:
+    """A call to perform, or the whole answer. Never raises."""
+    method, number, params = message.get("method"), _id(message.get("id")), message.get("params")
+    if not isinstance(method, str):
+        return error(number, _INVALID_REQUEST, "a request needs a method")
+    if params is not None and not isinstance(params, dict):
+        return error(number, _INVALID_PARAMS, "params must be an object")
+    params = params or {}
+    match method:
+        case "initialize":
+            version = params.get("protocolVersion")
+            return _answer(
+                number,
+                {
+                    "protocolVersion": version if isinstance(version, str) else _VERSION,
+                    "capabilities": {"tools": {}},
+                    "serverInfo": {"name": "hive", "version": "1"},
+                },
+            )
+        case "ping":
+            return _answer(number, {})
+        case "tools/list":
+            return _answer(number, {"tools": schemas()})
+        case "tools/call":
+            try:
+                return Invoke(number, parse_call(params.get("name"), params.get("arguments")))
+            except BadArguments as fault:
+                return result(number, str(fault), is_error=True)
+    if method.startswith("notifications/"):
+        return _answer(number, {})  # the control request around it wants an answer all the same
+    known = "initialize, ping, tools/list, tools/call"
+    return error(number, _METHOD_NOT_FOUND, f"unknown method {method[:60]!r}; known: {known}")
+
+
+def result(number: str | int | None, text: str, *, is_error: bool = False) -> Json:
+    """The answer of a tool; `is_error` tells the model that nothing was done."""
+    content: Json = {"content": [{"type": "text", "text": text}]}
+    return _answer(number, content | ({"isError": True} if is_error else {}))
+
+
+def error(number: str | int | None, code: int, message: str) -> Json:
+    """A JSON-RPC error."""
+    return {"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": message}}
+
+
+def _answer(number: str | int | None, value: Json) -> Json:
+    return {"jsonrpc": "2.0", "id": number, "result": value}
+
+
+def _id(value: object) -> str | int | None:
+    return value if isinstance(value, str) or type(value) is int else None

@@ -1,0 +1,36 @@
+"""How long a turn may be silent: pure, all times in seconds of one clock."""
+
+from attrs import define, field
+
+TOOL_S = 660.0
+"""The CLI bounds its own tools (Bash: 600 s at most), and says nothing while one runs."""
+
+RETRIES_S = 600.0
+"""Announced retries are life, but not for longer than this without anything else."""
+
+
+@define
+class Patience:
+    """`limit` is the longest silence of the stream; `deadline` moves with what it says."""
+
+    limit: float
+    heard: float
+    """When the stream said something last, retries not counted."""
+    retry_until: float = 0.0
+    tools: set[str] = field(factory=set)
+    """Calls without an answer yet."""
+
+    def line(self, now: float) -> None:
+        """The stream said something."""
+        self.heard, self.retry_until = now, 0.0
+
+    def retry(self, now: float, delay: float) -> None:
+        """The stream said that it tries again after `delay`."""
+        self.retry_until = now + delay + self.limit
+
+    @property
+    def deadline(self) -> float:
+        """When the turn is to be ended as silent."""
+        silence = self.limit + (TOOL_S if self.tools else 0.0)
+        retries = min(self.retry_until, self.heard + self.limit + RETRIES_S)
+        return max(self.heard + silence, retries)

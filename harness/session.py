@@ -1,0 +1,32 @@
+"""Which conversation of the CLI goes on, also after a restart: one small file."""
+
+import logging
+import uuid
+from pathlib import Path
+
+from harness.command import Session
+
+_log = logging.getLogger(__name__)
+
+
+def load(path: Path) -> Session:
+    """The session noted in `path`, or a new one if there is none that can be read."""
+    try:
+        return Session(str(uuid.UUID(path.read_text().strip())), known=True)
+    except (OSError, ValueError):
+        return fresh()
+
+
+def fresh() -> Session:
+    """A session that does not exist yet."""
+    return Session(str(uuid.uuid4()), known=False)
+
+
+def save(path: Path, session: Session) -> None:
+    """Note the session, as a whole or not at all; a disk that is full costs the memory only."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        new.write_text(f"{session.id}\n")
+        new.replace(path)
+    except OSError as error:
+        _log.warning("the session cannot be noted in %s: %s", path, error)

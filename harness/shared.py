@@ -1,0 +1,65 @@
+"""What the parts of one harness share. Each field says who writes it."""
+
+import uuid
+from pathlib import Path
+
+import trio
+from attrs import define, field, frozen
+
+from harness.command import Folders
+from harness.outbox import Outbox
+from hive.wire import Event, HarnessSettings, Lease, Message
+
+
+@frozen
+class Options:
+    """How this harness was started; times in seconds."""
+
+    name: str
+    folders: Folders
+    socket: Path
+    hide: bool = True
+    take_wait: float = 15.0
+    """How long one Take may wait for a message; also how often an idle serve loop ticks."""
+    watchdog: float = 40.0
+    """The longest silence of the serve loop."""
+
+
+@define(eq=False)
+class Holding:
+    """What the running turn holds. `unsure`: messages may have joined that the model never saw."""
+
+    lease: str
+    messages: list[Message]
+    unsure: bool = False
+
+    @classmethod
+    def of(cls, lease: Lease) -> "Holding":
+        return cls(lease.id, list(lease.messages))
+
+
+@define(eq=False)
+class Shared:
+    """One per harness process."""
+
+    options: Options
+    instance: str = field(factory=lambda: uuid.uuid4().hex)
+    outbox: Outbox = field(factory=Outbox)
+    """For the daemon; the link reads it."""
+    records: Outbox = field(factory=Outbox)
+    """For the disk; the journal reads it."""
+    settings: HarnessSettings | None = None
+    """From the last welcome; written by the link."""
+    holding: Holding | None = None
+    """Written by serve, added to by the tools."""
+    stop: trio.Event = field(factory=trio.Event)
+    """Set by whoever wants the whole harness to end in order."""
+    stop_grace: float = 20.0
+    """How long an ordered stop may take; written by the link when the daemon says."""
+    orphaned: trio.Event = field(factory=trio.Event)
+    """Set by the link when the daemon stayed away too long; serve ends the harness after a turn."""
+
+    def emit(self, event: Event) -> None:
+        """Publish an event: to the daemon and to the disk, sometime, without waiting."""
+        self.outbox.put(event)
+        self.records.put(event)

@@ -1,0 +1,195 @@
+"""The hive's tools as the model sees them, and the strict check of what it calls them with.
+
+One table gives both, the JSON schema and the check, so that they cannot differ.
+"""
+
+from typing import Any
+
+from attrs import frozen
+
+LONGEST_WAIT_S = 120
+MOST_MESSAGES = 50
+
+
+class BadArguments(ValueError):
+    """The model called a tool wrongly; the text tells it what is right."""
+
+
+@frozen
+class SendCall:
+    to: str
+    body: str
+    in_reply_to: int | None = None
+
+
+@frozen
+class RecvCall:
+    wait_seconds: float = 0
+    max: int = 10
+
+
+@frozen
+class WhoAmICall:
+    pass
+
+
+Call = SendCall | RecvCall | WhoAmICall
+
+
+@frozen
+class _Argument:
+    """`kind` is a JSON schema type; `least` and `most` bound a number, or a string's length."""
+
+    name: str
+    kind: str
+    text: str
+    required: bool = False
+    least: int | None = None
+    most: int | None = None
+
+
+@frozen
+class _Tool:
+    name: str
+    text: str
+    call: type[SendCall] | type[RecvCall] | type[WhoAmICall]
+    arguments: tuple[_Argument, ...] = ()
+
+
+_TOOLS = {
+    tool.name: tool
+    for tool in (
+        _Tool(
+            "send",
+            "Send a message to an agent of this hive or to the operator. Returns its number once "
+            "it is stored for good.",
+            SendCall,
+            (
+                _Argument("to", "string", "an agent's name, or operator", True, 1, 64),
+                _Argument("body", "string", "the text", True, 1),
+                _Argument("in_reply_to", "integer", "number of the message you answer", least=1),
+            ),
+        ),
+        _Tool(
+            "recv",
+            "Take more messages that wait for you into this turn. Without arguments it looks once "
+            "and does not wait.",
+            RecvCall,
+            (
+                _Argument(
+                    "wait_seconds",
+                    "number",
+                    "wait so long for a message if there is none",
+                    least=0,
+                    most=LONGEST_WAIT_S,
+                ),
+                _Argument("max", "integer", "at most so many", least=1, most=MOST_MESSAGES),
+            ),
+        ),
+        _Tool(
+            "whoami",
+            "Your name, the other agents, and the messages that you hold in this turn.",
+            WhoAmICall,
+        ),
+    )
+}
+
+
+def schemas() -> list[dict[str, Any]]:
+    """The tools as `tools/list` of the Model Context Protocol wants them."""
+    return [
+        {
+            "name": tool.name,
+            "description": tool.text,
+            "inputSchema": {
+                "type": "object",
+                "properties": {one.name: _schema(one) for one in tool.arguments},
+                "required": [one.name for one in tool.arguments if one.required],
+                "additionalProperties": False,
+            },
+        }
+        for tool in _TOOLS.values()
+    ]
+
+
+def parse_call(name: object, arguments: object) -> Call:
+    """Read a call; raises BadArguments with everything that is wrong and what is right."""
+    tool = _TOOLS.get(name) if isinstance(name, str) else None
+    if tool is None:
+        raise BadArguments(f"there is no tool {_shown(name)}; the tools are {', '.join(_TOOLS)}")
+    if arguments is None:
+        arguments = {}
+    if not isinstance(arguments, dict):
+        raise BadArguments(f"{tool.name} takes an object of arguments: {_usage(tool)}")
+    known = {one.name: one for one in tool.arguments}
+    faults = [f"unknown argument {_shown(key)}" for key in arguments if key not in known]
+    faults += [
+        f"{one.name} is missing"
+        for one in known.values()
+        if one.required and one.name not in arguments
+    ]
+    given = {key: value for key, value in arguments.items() if key in known}
+    given = {key: value for key, value in given.items() if value is not None or known[key].required}
+    faults += [fault for key, value in given.items() if (fault := _fault(known[key], value))]
+    if faults:
+        raise BadArguments(f"{'; '.join(faults)}. Right is: {_usage(tool)}")
+    return tool.call(**{key: _clean(value) for key, value in given.items()})
+
+
+def _schema(argument: _Argument) -> dict[str, Any]:
+    low, high = ("minLength", "maxLength") if argument.kind == "string" else ("minimum", "maximum")
+    schema: dict[str, Any] = {"type": argument.kind, "description": argument.text}
+    if argument.least is not None:
+        schema[low] = argument.least
+    if argument.most is not None:
+        schema[high] = argument.most
+    return schema
+
+
+def _fault(argument: _Argument, value: object) -> str | None:
+    if argument.kind == "string":
+        measured: float | None = len(value) if isinstance(value, str) else None
+    elif argument.kind == "integer":
+        measured = value if type(value) is int else None
+    else:
+        measured = value if type(value) in (int, float) else None  # type: ignore[assignment]
+    if measured is None:
+        return f"{argument.name} is {_shown(value)}, it must be {_rule(argument)}"
+    low = argument.least is not None and not measured >= argument.least
+    high = argument.most is not None and not measured <= argument.most
+    if low or high or not abs(measured) < 1 << 63:
+        return f"{argument.name} is {_shown(value)}, it must be {_rule(argument)}"
+    return None
+
+
+def _rule(argument: _Argument) -> str:
+    noun = "a string" if argument.kind == "string" else f"a {argument.kind}"
+    noun = noun.replace("a i", "an i")
+    unit = " characters" if argument.kind == "string" else ""
+    match argument.least, argument.most:
+        case None, None:
+            return noun
+        case least, None:
+            return f"{noun} of at least {least}{unit}"
+        case least, most:
+            return f"{noun} from {least or 0} to {most}{unit}"
+    return noun
+
+
+def _usage(tool: _Tool) -> str:
+    parts = (
+        f"{one.name}{'' if one.required else '?'}: {_rule(one)} ({one.text})"
+        for one in tool.arguments
+    )
+    return f"{tool.name}({', '.join(parts)})"
+
+
+def _shown(value: object) -> str:
+    """What was given, short and on one line."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _clean(value: Any) -> Any:
+    """Text without lone surrogates, which cannot be stored."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -1,0 +1,262 @@
+"""The turn runner: hosts the claude process and drives one turn at a time on it."""
+
+import importlib.util
+import os
+import shutil
+import uuid
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import trio
+from attrs import evolve
+
+from harness import command, faults, session
+from harness.claude import STOP_S, Claude, Gone, StartFailed
+from harness.command import CredentialsError, Setup
+from harness.hide import harness_hides
+from harness.offspring import Offspring
+from harness.outcome import Seen, Verdict, classify, session_is_taken, session_is_unknown
+from harness.prompts import as_text, system, wake
+from harness.shared import Shared
+from harness.tools import Tools
+from harness.turn import Turn, add, new_turn
+from hive.supervisors import Context
+from hive.wire import HarnessSettings, Lease, Outcome, TurnReport, Usage
+
+IDLE_S = 1.0
+"""After its result the CLI says within milliseconds that it is idle."""
+
+INTERRUPT_S = 5.0
+"""What an interrupted turn gets to end by itself; then the process is stopped."""
+
+STOPPED_S = INTERRUPT_S + STOP_S
+"""Upper bound of the end of a turn that is not wanted any more."""
+
+_LOOK_S = 2.0
+_ROUNDS = 4
+
+
+class Turns:
+    """Drives turns. The process outlives the turn, and is resumed when it has ended."""
+
+    def __init__(self, shared: Shared, tools: Tools, offspring: Offspring) -> None:
+        self._shared = shared
+        self._tools = tools
+        self._offspring = offspring
+        self._nursery: trio.Nursery | None = None
+        self._claude: Claude | None = None
+        self._running: tuple[Setup, str] | None = None
+        self._turn: Turn | None = None
+        self._file = shared.options.folders.harness / "session"
+        self._session = session.load(self._file)
+
+    @property
+    def session(self) -> str:
+        """The session that the next turn goes on with."""
+        return self._session.id
+
+    @property
+    def model(self) -> str | None:
+        """The model that the running process told."""
+        return self._claude.model if self._claude else None
+
+    async def run(self, ctx: Context) -> None:
+        """One incarnation of the supervised child; its end ends the process."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            try:
+                ctx.ready()
+                await self._offspring.reap_for_ever()
+            finally:
+                self._nursery = None
+
+    async def drive(
+        self, lease: Lease, settings: HarnessSettings, tick: Callable[[], None]
+    ) -> TurnReport:
+        """Run a turn to its end, calling `tick` all the while.
+
+        Cancelled, it takes up to `STOPPED_S` to end the turn, and the process if it must.
+        """
+        began, usage, renewed = trio.current_time(), Usage(), False
+        for _ in range(_ROUNDS):
+            turn = new_turn(lease.id, str(uuid.uuid4()), settings.turn_silence_s)
+            verdict, again = await self._round(turn, lease, settings, tick)
+            usage = add(usage, turn.usage)
+            if verdict.outcome is Outcome.CONTEXT_FULL and not renewed:
+                renewed = again = True
+                await self._renew()
+            if not again:
+                break
+        return TurnReport(
+            verdict.outcome,
+            verdict.detail,
+            verdict.until,
+            self._session.id,
+            trio.current_time() - began,
+            usage,
+        )
+
+    async def interrupt(self, patience: float = INTERRUPT_S) -> None:
+        """End the running turn: it has `patience` s to do so before the process is stopped."""
+        turn = self._turn
+        if turn is None:
+            return
+        turn.interrupted = True
+        with trio.move_on_after(patience):
+            try:
+                if self._claude is not None:
+                    await self._claude.interrupt()
+                await turn.left.wait()
+                return
+            except (Gone, trio.TooSlowError):
+                pass
+        await self.stop()
+
+    def interrupt_soon(self) -> None:
+        """`interrupt`, without waiting for it."""
+        if self._nursery is not None:
+            self._nursery.start_soon(self.interrupt)
+
+    async def stop(self) -> None:
+        """End the process, if there is one."""
+        if self._claude is not None:
+            await self._claude.stop()
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    async def _round(
+        self, turn: Turn, lease: Lease, settings: HarnessSettings, tick: Callable[[], None]
+    ) -> tuple[Verdict, bool]:
+        """One attempt; the second value says that another one may go better at once."""
+        self._turn = turn
+        try:
+            claude = await self._ready(settings)
+            if not turn.interrupted:
+                await self._drive(turn, claude, as_text(wake(lease)), tick)
+        except CredentialsError as error:
+            return Verdict(Outcome.UNAUTHORISED, str(error)), False
+        except StartFailed as error:
+            return await self._not_started(turn, str(error))
+        finally:
+            self._turn = None
+            turn.left.set()
+        if turn.session == self._session.id and not self._session.known:
+            self._session = evolve(self._session, known=True)
+            session.save(self._file, self._session)
+        return turn.verdict(claude.how), False
+
+    async def _not_started(self, turn: Turn, why: str) -> tuple[Verdict, bool]:
+        ended = self._claude.how if self._claude else None
+        if turn.interrupted:
+            return Verdict(Outcome.INTERRUPTED, why), False
+        if ended is None:
+            return Verdict(Outcome.FAILED, why), False
+        if session_is_taken(ended.stderr):
+            self._session = evolve(self._session, known=True)
+            return Verdict(Outcome.FAILED, "claude has the session and cannot resume it"), True
+        if session_is_unknown(Seen(ended=ended)):
+            await self._renew()
+            return Verdict(Outcome.FAILED, "claude does not know a session that is new"), True
+        verdict = classify(Seen(ended=ended))
+        return evolve(verdict, detail=f"{why}: {verdict.detail}"), False
+
+    async def _drive(
+        self, turn: Turn, claude: Claude, prompt: str, tick: Callable[[], None]
+    ) -> None:
+        try:
+            await self._listen(turn, claude, prompt, tick)
+        finally:
+            self._tools.end_turn()
+            if not turn.over:
+                with trio.move_on_after(STOP_S, shield=True):
+                    await claude.stop()
+
+    async def _listen(
+        self, turn: Turn, claude: Claude, prompt: str, tick: Callable[[], None]
+    ) -> None:
+        events = claude.events()
+        try:
+            await claude.prompt(prompt, turn.prompt)
+        except Gone:
+            return
+        while not turn.over and turn.cut is None:
+            await faults.hang("turn.hang")
+            tick()
+            now = trio.current_time()
+            deadline = turn.patience.deadline
+            if turn.result_at is not None:
+                deadline = min(deadline, turn.result_at + IDLE_S)
+            if now >= deadline:
+                self._out_of_patience(turn)
+                return
+            with trio.move_on_at(min(deadline, now + _LOOK_S)):
+                try:
+                    event = await events.receive()
+                except trio.EndOfChannel:
+                    return
+                if shown := turn.take(event, trio.current_time()):
+                    self._shared.emit(shown)
+
+    def _out_of_patience(self, turn: Turn) -> None:
+        if turn.seen.result is None:
+            seconds = trio.current_time() - turn.patience.heard
+            turn.cut = Verdict(Outcome.FAILED, f"silent: claude said nothing for {seconds:.0f} s")
+
+    async def _ready(self, settings: HarnessSettings) -> Claude:
+        """The process that takes the next prompt: the one that is there, or a new one."""
+        setup = self._setup(settings)
+        claude = self._claude
+        if claude is not None and not claude.gone.is_set():
+            if self._running == (setup, self._session.id):
+                return claude
+            await claude.stop()
+        if self._nursery is None:
+            raise StartFailed("the turn runner is being restarted")
+        claude = self._claude = Claude(self._tools, self._offspring)
+        self._running = setup, self._session.id
+        options = self._shared.options
+        argv = command.argv(setup, self._session)
+        argv = harness_hides(argv, options.name) if options.hide else argv
+        host = partial(claude.host, argv, dict(setup.environment), options.folders.state)
+        await self._nursery.start(host, name="claude")
+        ready = False
+        try:
+            await claude.initialise(_system_prompt(self._shared, settings))
+            ready = True
+        finally:
+            if not ready:
+                with trio.move_on_after(STOP_S, shield=True):
+                    await claude.stop()
+        return claude
+
+    def _setup(self, settings: HarnessSettings) -> Setup:
+        folders, root = self._shared.options.folders, os.geteuid() == 0
+        return Setup(
+            _binary(settings),
+            settings.model,
+            command.environment(folders, settings.environment, root=root),
+        )
+
+    async def _renew(self) -> None:
+        """Begin a new conversation at the next prompt."""
+        await self.stop()
+        self._session = session.fresh()
+
+
+def _system_prompt(shared: Shared, settings: HarnessSettings) -> str:
+    options = shared.options
+    state = str(options.folders.state)
+    return system(options.name, settings.peers, state=state, body_cap=settings.body_cap)
+
+
+def _binary(settings: HarnessSettings) -> str:
+    """The CLI: as configured, on PATH, or the one that comes with the SDK (never imported)."""
+    if settings.claude:
+        return settings.claude
+    if found := shutil.which("claude"):
+        return found
+    spec = importlib.util.find_spec("claude_agent_sdk")
+    if spec is None or spec.origin is None:
+        raise StartFailed("no claude: configure its path, or install claude-agent-sdk")
+    return str(Path(spec.origin).parent / "_bundled" / "claude")

@@ -1,0 +1,15 @@
+"""Agents: each one a small subtree of socket, container and serve mirror."""
+
+from hive.agents.agent import Agent, Surroundings
+from hive.agents.fleet import Fleet, NoSuchAgent
+from hive.agents.records import AgentExists, AgentRecord, Records
+
+__all__ = [
+    "Agent",
+    "AgentExists",
+    "AgentRecord",
+    "Fleet",
+    "NoSuchAgent",
+    "Records",
+    "Surroundings",
+]

@@ -1,0 +1,121 @@
+"""All agents: one dynamic supervisor whose set of children comes from the store."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+from attrs import define, evolve, field
+
+from hive.agents import container, serve, socket
+from hive.agents.agent import Agent, Surroundings
+from hive.agents.records import AgentRecord
+from hive.supervisors import (
+    Backoff,
+    Budget,
+    ChildSpec,
+    DynamicSupervisor,
+    Strategy,
+    Supervisor,
+    supervisor_spec,
+)
+from hive.wire import check_name
+
+
+class NoSuchAgent(Exception):
+    """No agent of this name exists; the text lists who does."""
+
+
+@define(eq=False)
+class Fleet:
+    """Creates, starts and stops agents, and knows who exists."""
+
+    around: Surroundings
+    environment: Mapping[str, str]
+    records: dict[str, AgentRecord] = field(factory=dict)
+    live: dict[str, Agent] = field(factory=dict)
+    subtrees: dict[str, Supervisor] = field(factory=dict)
+    supervisor: DynamicSupervisor = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.supervisor = DynamicSupervisor(load=self._load)
+
+    def names(self) -> frozenset[str]:
+        """Everybody to whom a message can be sent, running or not."""
+        return frozenset(self.records)
+
+    async def create(self, name: str, *, driver: str, model: str | None) -> None:
+        """Add an agent and start it; raises ValueError, AgentExists, or StartFailed."""
+        record = AgentRecord(check_name(name), driver, model)
+        self.around.driver(driver)  # an unknown driver is refused before anything is written
+        await self.around.records.create(record)
+        self.records[name] = record
+        await self.supervisor.start_child(self._spec(record))
+
+    async def start(self, name: str) -> None:
+        """Start a stopped agent; nothing happens to a running one."""
+        record = await self._want(name, wanted=True)
+        if name not in self.live:
+            await self.supervisor.start_child(self._spec(record))
+
+    async def stop(self, name: str) -> None:
+        """End the agent's container in order; what it held goes back to its queue."""
+        await self._want(name, wanted=False)
+        await self._terminate(name)
+
+    async def restart(self, name: str) -> None:
+        """Stop and start; the next delivery carries on where this one was interrupted."""
+        await self._want(name, wanted=True)
+        await self._terminate(name)
+        await self.start(name)
+
+    def stop_containers(self) -> None:
+        """From now on the end of an agent's subtree ends its container too."""
+        for agent in self.live.values():
+            agent.stopping = True
+
+    def record(self, name: str) -> AgentRecord:
+        """The agent's record; raises NoSuchAgent."""
+        if name not in self.records:
+            known = ", ".join(sorted(self.records)) or "none yet"
+            raise NoSuchAgent(f"there is no agent {name!r}; there are: {known}")
+        return self.records[name]
+
+    async def _want(self, name: str, *, wanted: bool) -> AgentRecord:
+        record = evolve(self.record(name), wanted=wanted)
+        if record != self.records[name]:
+            await self.around.records.want(name, wanted)
+            self.records[name] = record
+        return record
+
+    async def _terminate(self, name: str) -> None:
+        if agent := self.live.get(name):
+            agent.stopping = True
+            await self.supervisor.terminate_child(name)
+            self.live.pop(name, None)
+            self.records[name] = evolve(agent.record, wanted=self.records[name].wanted)
+            self.around.changed(name)
+
+    async def _load(self) -> Sequence[ChildSpec]:
+        self.records = {record.name: record for record in await self.around.records.all()}
+        return [self._spec(record) for record in self.records.values() if record.wanted]
+
+    def _spec(self, record: AgentRecord) -> ChildSpec:
+        agent = Agent(record, self.around, failures=record.park_failures)
+        self.live[record.name] = agent
+        grace = self.around.stop_grace + 3 * container.KILL_WAIT_S
+        backoff = Backoff(min=0.2, max=60.0)
+        subtree = Supervisor(
+            [
+                ChildSpec("socket", partial(socket.run, agent=agent), watchdog=15.0),
+                ChildSpec(
+                    "container",
+                    partial(container.run, agent=agent, environment=self.environment),
+                    grace=grace,
+                    backoff=backoff,
+                ),
+                ChildSpec("serve", partial(serve.serve, agent=agent), watchdog=15.0),
+            ],
+            strategy=Strategy.REST_FOR_ONE,
+            budget=Budget(intensity=5, period=60.0),
+        )
+        self.subtrees[record.name] = subtree
+        return supervisor_spec(record.name, subtree, park_on_exhausted=True)

@@ -1,0 +1,68 @@
+"""Mirror of the harness's serve loop: opens and parks the agent, and sees when it does not work.
+
+A loop that is alive but does nothing is the worst failure, because every page says "healthy":
+something queued, nobody parked, no turn begun. This child finds it and restarts the harness.
+"""
+
+import trio
+from attrs import frozen
+
+from hive.agents.agent import Agent
+from hive.supervisors import Context, Park
+from hive.wire import Notice
+
+CHECK_EVERY_S = 1.0
+REPORT_SILENCE_S = 30.0
+"""The harness reports every few seconds; silence for so long on a live link means that it hangs."""
+
+
+@frozen
+class View:
+    """What the alarm decides on; ages in seconds."""
+
+    connected: bool
+    queued: int
+    stuck_for: float
+    report_age: float | None
+
+
+def alarm(view: View, *, after: float) -> str | None:
+    """Why the harness must be restarted, or None: pure."""
+    if not view.connected:
+        return None  # the container child watches the process, the link has its own deadline
+    if view.report_age is not None and view.report_age > REPORT_SILENCE_S:
+        return f"the harness has not reported for {view.report_age:.0f} s"
+    if view.stuck_for > after:
+        return f"{view.queued} queued but no turn begun for {view.stuck_for:.0f} s"
+    return None
+
+
+async def serve(ctx: Context, agent: Agent) -> None:
+    """One incarnation; raises Park when the agent has to wait."""
+    agent.park_request = trio.Event()
+    if agent.record.park_reason is not None and agent.parked_for > 0:
+        ctx.ready()
+        raise Park(agent.record.park_reason, trio.current_time() + agent.parked_for)
+    await agent.unparked()
+    ctx.ready()
+    agent.changed()
+    fine_at = trio.current_time()
+    while True:
+        ctx.tick()
+        with trio.move_on_after(CHECK_EVERY_S):
+            await agent.park_request.wait()
+            raise Park(agent.record.park_reason or "parked", trio.current_time() + agent.parked_for)
+        now = trio.current_time()
+        queued = agent.counts.queued
+        if not queued or agent.lease is not None or agent.peer is None:
+            fine_at = now
+        view = View(
+            connected=agent.peer is not None,
+            queued=queued,
+            stuck_for=now - fine_at,
+            report_age=None if agent.reported_at is None else now - agent.reported_at,
+        )
+        if why := alarm(view, after=agent.around.alarm_after):
+            agent.publish(Notice(f"{agent.name}: {why}; its harness is restarted"))
+            agent.reported_at, fine_at = None, now
+            agent.restart_request.set()

@@ -1,0 +1,239 @@
+"""The agent's own socket: the only door of its container, and the holder of its leases.
+
+Whoever connects here is the agent: no entry point of the operator exists on this socket. A lease
+belongs to one harness instance; it ends when that instance is replaced or gone, and outlives a
+broken connection by a few seconds only.
+"""
+
+import random
+import time
+import uuid
+
+import trio
+from attrs import define
+
+from hive.agents.agent import Agent
+from hive.agents.policy import after_turn
+from hive.broker import BrokerError, Draft
+from hive.link import Credentials, LinkError, Peer, Refuse, Session, serve
+from hive.store import StoreError
+from hive.supervisors import Context
+from hive.wire import (
+    PROTOCOL,
+    AgentBody,
+    ApiRetry,
+    Body,
+    Done,
+    Emit,
+    Finish,
+    Hello,
+    Lease,
+    Notice,
+    Recv,
+    Report,
+    Send,
+    Sent,
+    Take,
+    Taken,
+    Text,
+    ToolCall,
+    ToolResult,
+    TurnEnded,
+    TurnStarted,
+    Welcome,
+)
+
+DAEMON_RESTART_GRACE_S = 15.0
+"""How long the holder of a lease may take to find a restarted daemon again."""
+
+LEASE_DEADLINE_S = 30.0
+LONGEST_WAIT_S = 60.0
+MOST_MESSAGES = 10
+"""In one answer: ten of the largest bodies fit into a frame."""
+_FROM_HARNESS = (TurnStarted, TurnEnded, Text, ToolCall, ToolResult, ApiRetry, Notice)
+"""What a container may publish: nothing that speaks for the broker or a supervisor."""
+
+
+async def run(ctx: Context, agent: Agent) -> None:
+    """Listen for the agent's harness; one incarnation of the `socket` child."""
+    path = agent.around.paths.socket(agent.name)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    async with trio.open_nursery() as nursery:
+        door = _Door(agent, nursery)
+        door.start_grace(DAEMON_RESTART_GRACE_S)
+        await nursery.start(serve, path, door.accept)
+        ctx.ready()
+        while True:
+            ctx.tick()
+            await trio.sleep(1)
+
+
+@define(eq=False)
+class _Door:
+    """Admits one harness instance at a time and lets the leases of a lost one run out."""
+
+    agent: Agent
+    nursery: trio.Nursery
+    epoch: int = 0
+
+    async def accept(self, hello: Hello, _: Credentials) -> "_Session":
+        if hello.role != "harness":
+            raise Refuse("wrong_role", "an agent's socket admits its harness only")
+        agent = self.agent
+        self.epoch += 1
+        if agent.peer is not None:
+            self.nursery.start_soon(agent.peer.close, "replaced by a newer connection")
+            agent.peer = None
+        await agent.around.broker.release(
+            agent.name,
+            keep_holder=hello.instance,
+            keep_lease=hello.lease,
+            count=True,
+            why="its harness came back without it",
+        )
+        agent.reported_at = None
+        agent.work_began(hello.lease)
+        return _Session(self, hello.instance, self.epoch)
+
+    def attach(self, peer: Peer, epoch: int) -> None:
+        """The first sign of life on a new link."""
+        if self.agent.peer is not peer and epoch == self.epoch:
+            self.agent.peer = peer
+            self.agent.changed()
+
+    def lost(self, peer: Peer) -> None:
+        if self.agent.peer is peer:
+            self.agent.peer = None
+            self.agent.changed()
+            self.start_grace(self.agent.around.reconnect_grace)
+
+    def start_grace(self, seconds: float) -> None:
+        self.nursery.start_soon(self._release_unless_back, self.epoch, seconds)
+
+    async def _release_unless_back(self, epoch: int, seconds: float) -> None:
+        await trio.sleep(seconds)
+        if self.epoch == epoch:
+            await self.agent.holder_gone("its harness lost the connection", count=True)
+
+
+class _Session(Session):
+    """One connection of one harness instance."""
+
+    requests = AgentBody
+    pushes = Report
+
+    def __init__(self, door: _Door, instance: str, epoch: int) -> None:
+        agent = door.agent
+        self.welcome = Welcome(PROTOCOL, agent.around.settings(agent.record))
+        self.door, self.instance, self.epoch = door, instance, epoch
+        self.one_take = trio.Lock()
+        self.taking = trio.CancelScope()
+
+    async def run(self, peer: Peer) -> None:
+        self.door.attach(peer, self.epoch)
+
+    def closed(self, peer: Peer) -> None:
+        self.door.lost(peer)
+
+    def pushed(self, peer: Peer, body: Body) -> None:
+        agent = self.door.agent
+        if isinstance(body, Report) and self.epoch == self.door.epoch:
+            agent.report, agent.reported_at = body, trio.current_time()
+            agent.changed()
+
+    async def handle(self, peer: Peer, body: Body) -> Body:
+        self.door.attach(peer, self.epoch)
+        if self.epoch != self.door.epoch:
+            raise LinkError("replaced", "a newer connection of this agent has taken over")
+        try:
+            match body:
+                case Send():
+                    return await self._send(body)
+                case Take():
+                    return await self._take(body)
+                case Recv():
+                    return await self._recv(body)
+                case Finish():
+                    return await self._finish(body)
+                case Emit():
+                    return self._emit(body)
+        except (BrokerError, StoreError) as error:
+            raise LinkError(error.code, str(error)) from None
+        raise LinkError("not_allowed", f"{type(body).__name__} cannot be asked here")
+
+    async def _send(self, send: Send) -> Sent:
+        broker, name = self.door.agent.around.broker, self.door.agent.name
+        draft = Draft(name, send.to, send.body, in_reply_to=send.in_reply_to, key=send.key)
+        return Sent(await broker.send(draft))
+
+    async def _take(self, take: Take) -> Taken:
+        """The instance says that it holds nothing; give it the next message when there is one."""
+        agent = self.door.agent
+        self.taking.cancel()  # an earlier Take of this session is nobody's any more
+        async with self.one_take:
+            if agent.counts.leased:
+                await agent.holder_gone("its harness took new work without ending it", count=True)
+            with trio.move_on_after(_seconds(take.wait)) as self.taking:
+                while True:
+                    await agent.open.wait()
+                    if lease := await self._lease():
+                        return Taken(lease)
+                    await agent.around.broker.wait_queued(agent.name)
+        return Taken(None, agent.record.park_reason, agent.record.park_until)
+
+    async def _lease(self) -> Lease | None:
+        """Lease the oldest message. Shielded: a lease that is committed must be answered."""
+        agent = self.door.agent
+        with trio.move_on_after(LEASE_DEADLINE_S, shield=True):
+            lease = await agent.around.broker.lease(agent.name, self.instance, uuid.uuid4().hex)
+            if lease is not None:
+                agent.work_began(lease.id)
+            return lease
+        return None
+
+    async def _recv(self, recv: Recv) -> Taken:
+        """Add messages to the lease of the running turn."""
+        agent, broker = self.door.agent, self.door.agent.around.broker
+        if recv.lease != agent.lease:
+            raise LinkError("no_lease", "that turn is over: what it held went back to the queue")
+        most = min(max(recv.max, 1), MOST_MESSAGES)
+        joined = await broker.join(recv.lease, agent.name, self.instance, most)
+        with trio.move_on_after(_seconds(recv.wait)):
+            while not joined:
+                await broker.wait_queued(agent.name)
+                joined = await broker.join(recv.lease, agent.name, self.instance, most)
+        return Taken(Lease(recv.lease, joined, agent.counts.queued))
+
+    async def _finish(self, finish: Finish) -> Done:
+        """Acknowledge or return the lease; a repeated Finish finds nothing to do."""
+        agent, broker = self.door.agent, self.door.agent.around.broker
+        if finish.lease != agent.lease:
+            return Done()
+        verdict = after_turn(
+            finish.report, failures=agent.failures, now=time.time(), jitter=random.random()
+        )
+        if verdict.park is not None:
+            await agent.park(verdict.park.reason, verdict.park.until, verdict.failures)
+        if verdict.ack:
+            agent.failures = 0
+            await broker.ack(finish.lease, self.instance)
+        else:
+            why = finish.report.outcome.value
+            await broker.give_back(finish.lease, self.instance, count=verdict.count, why=why)
+        agent.work_began(None)
+        return Done()
+
+    def _emit(self, emit: Emit) -> Done:
+        """Publish what is new: the harness repeats itself when an answer was lost."""
+        agent = self.door.agent
+        if agent.emitted_by != self.instance:
+            agent.emitted_by, agent.emitted = self.instance, emit.first
+        for _, event in emit.events[max(0, agent.emitted - emit.first) :]:
+            if isinstance(event, _FROM_HARNESS):
+                agent.publish(event)
+        agent.emitted = max(agent.emitted, emit.first + len(emit.events))
+        return Done()
+
+
+def _seconds(asked: float) -> float:
+    return min(max(asked, 0.0), LONGEST_WAIT_S)

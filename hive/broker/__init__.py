@@ -1,0 +1,20 @@
+"""The broker: durable messages, leases, acks, dead letters, and wake-ups in process."""
+
+from hive.broker.broker import Broker
+from hive.broker.draft import Draft
+from hive.broker.errors import BadMessage, BodyTooLarge, BrokerError, UnknownRecipient
+from hive.broker.lifecycle import HIVE, Counts, Returned
+from hive.broker.rows import Held
+
+__all__ = [
+    "HIVE",
+    "BadMessage",
+    "BodyTooLarge",
+    "Broker",
+    "BrokerError",
+    "Counts",
+    "Draft",
+    "Held",
+    "Returned",
+    "UnknownRecipient",
+]

@@ -1,0 +1,52 @@
+"""A message that somebody wants to send, and the rules that it must keep."""
+
+from collections.abc import Collection
+
+from attrs import frozen
+
+from hive.broker.errors import BadMessage, BodyTooLarge, UnknownRecipient
+from hive.wire import OPERATOR
+
+MAX_KEY = 200
+MAX_ID = 2**63 - 1
+_SHOWN = 50
+
+
+@frozen
+class Draft:
+    """One message to one recipient; with the same `key` a sender's retry is the same message."""
+
+    sender: str
+    to: str
+    body: str
+    in_reply_to: int | None = None
+    key: str | None = None
+
+
+def check(draft: Draft, recipients: Collection[str], body_cap: int) -> None:
+    """Raise UnknownRecipient, BodyTooLarge or BadMessage if the draft must not be sent."""
+    if draft.to != OPERATOR and draft.to not in recipients:
+        raise UnknownRecipient(_nobody(draft.to, recipients))
+    if not draft.body.strip():
+        raise BadMessage("the body is empty: say something")
+    if "\0" in draft.body:
+        raise BadMessage("the body contains a NUL character: send text only")
+    try:
+        size = len(draft.body.encode())
+    except UnicodeEncodeError as error:
+        raise BadMessage(f"the body is not valid Unicode at character {error.start}") from None
+    if size > body_cap:
+        raise BodyTooLarge(
+            f"the body has {size} bytes, at most {body_cap} are allowed: write the content to a "
+            "file that the recipient can read and send its path, or send a summary"
+        )
+    if draft.in_reply_to is not None and not 0 < draft.in_reply_to <= MAX_ID:
+        raise BadMessage(f"in_reply_to is {draft.in_reply_to}: give the id of a message")
+    if draft.key is not None and not (0 < len(draft.key) <= MAX_KEY and draft.key.isprintable()):
+        raise BadMessage(f"the idempotency key must have 1 to {MAX_KEY} printable characters")
+
+
+def _nobody(name: str, recipients: Collection[str]) -> str:
+    known = sorted({*recipients, OPERATOR})
+    more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
+    return f"nobody is called {name[:40]!r}: you can send to {', '.join(known[:_SHOWN])}{more}"

@@ -1,0 +1,25 @@
+"""Why the broker refuses a message; `code` is stable, the text is for whoever sent it."""
+
+
+class BrokerError(Exception):
+    """The message was refused; nothing was stored."""
+
+    code = "refused"
+
+
+class UnknownRecipient(BrokerError):
+    """Nobody has that name."""
+
+    code = "unknown_recipient"
+
+
+class BodyTooLarge(BrokerError):
+    """The body is over the cap."""
+
+    code = "body_too_large"
+
+
+class BadMessage(BrokerError):
+    """A field of the message cannot be."""
+
+    code = "bad_message"

@@ -1,0 +1,144 @@
+"""The table `messages`: rows to values and back, nothing decided here."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apsw
+from attrs import frozen
+
+from hive.broker.draft import Draft
+from hive.broker.lifecycle import Counts
+from hive.store import fetch
+from hive.wire import Message, MessageState
+
+_COLUMNS = (
+    "id, sender, recipient, body, sent_at, state, in_reply_to, broadcast_id, attempts, redelivered"
+)
+
+
+@frozen
+class Held:
+    """A lease as it stands in the table."""
+
+    lease: str
+    holder: str
+    ids: tuple[int, ...]
+
+
+def insert(connection: apsw.Connection, draft: Draft, now: float) -> Message | None:
+    """A new queued message; None if the sender has used this key before."""
+    row = fetch(
+        connection,
+        "INSERT INTO messages (sender, recipient, body, sent_at, state, in_reply_to,"
+        " idempotency_key, changed_at) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?)"
+        " ON CONFLICT (sender, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING"
+        f" RETURNING {_COLUMNS}",
+        (draft.sender, draft.to, draft.body, now, draft.in_reply_to, draft.key, now),
+    )
+    return _message(row[0]) if row else None
+
+
+def id_of_key(connection: apsw.Connection, sender: str, key: str | None) -> int:
+    """The id of the message that `sender` sent with `key`."""
+    sql = "SELECT id FROM messages WHERE sender = ? AND idempotency_key = ?"
+    found: int = fetch(connection, sql, (sender, key))[0][0]
+    return found
+
+
+def update(
+    connection: apsw.Connection, message: Message, now: float, lease: str | None, holder: str | None
+) -> None:
+    """Write what a transition may change."""
+    fetch(
+        connection,
+        "UPDATE messages SET state = ?, attempts = ?, redelivered = ?, lease = ?, holder = ?,"
+        " changed_at = ? WHERE id = ?",
+        (message.state, message.attempts, message.redelivered, lease, holder, now, message.id),
+    )
+
+
+def queued(connection: apsw.Connection, recipient: str, limit: int) -> tuple[Message, ...]:
+    """The oldest queued messages of one recipient."""
+    where = "recipient = ? AND state = 'queued' ORDER BY id LIMIT ?"
+    return _select(connection, where, (recipient, limit))
+
+
+def queued_of(
+    connection: apsw.Connection, recipient: str, ids: Iterable[int]
+) -> tuple[Message, ...]:
+    """Those of `ids` that are queued for this recipient."""
+    where = "id IN (SELECT value FROM json_each(?)) AND recipient = ? AND state = 'queued'"
+    return _select(connection, f"{where} ORDER BY id", (json.dumps(list(ids)), recipient))
+
+
+def held(connection: apsw.Connection, lease: str, holder: str) -> tuple[Message, ...]:
+    """What `holder` holds under `lease`."""
+    where = "lease = ? AND holder = ? AND state = 'leased' ORDER BY id"
+    return _select(connection, where, (lease, holder))
+
+
+def leases(connection: apsw.Connection, recipient: str) -> tuple[Held, ...]:
+    """Every lease on messages of this recipient."""
+    rows = fetch(
+        connection,
+        "SELECT lease, holder, id FROM messages WHERE recipient = ? AND state = 'leased'"
+        " ORDER BY id",
+        (recipient,),
+    )
+    found: dict[tuple[str, str], list[int]] = {}
+    for lease, holder, id_ in rows:
+        found.setdefault((lease, holder), []).append(id_)
+    return tuple(Held(lease, holder, tuple(ids)) for (lease, holder), ids in found.items())
+
+
+def by_id(connection: apsw.Connection, id_: int) -> Message | None:
+    """One message."""
+    found = _select(connection, "id = ?", (id_,))
+    return found[0] if found else None
+
+
+def newest(connection: apsw.Connection, recipient: str, limit: int) -> tuple[Message, ...]:
+    """The newest messages of a recipient in any state, newest first."""
+    return _select(connection, "recipient = ? ORDER BY id DESC LIMIT ?", (recipient, limit))
+
+
+def sent(
+    connection: apsw.Connection, sender: str, recipient: str, after: int, limit: int
+) -> tuple[Message, ...]:
+    """Messages from one to the other with ids above `after`, oldest first."""
+    where = "recipient = ? AND id > ? AND sender = ? ORDER BY id LIMIT ?"
+    return _select(connection, where, (recipient, after, sender, limit))
+
+
+def count(connection: apsw.Connection) -> dict[str, Counts]:
+    """The counts of every recipient; each state has an index of its own."""
+    found: dict[str, dict[str, int]] = {}
+    for state in ("queued", "leased", "dead"):
+        sql = f"SELECT recipient, count(*) FROM messages WHERE state = '{state}' GROUP BY 1"
+        for recipient, number in fetch(connection, sql):
+            found.setdefault(recipient, {})[state] = number
+    return {name: Counts(**numbers) for name, numbers in found.items()}
+
+
+def _select(
+    connection: apsw.Connection, where: str, bindings: Sequence[Any]
+) -> tuple[Message, ...]:
+    found = fetch(connection, f"SELECT {_COLUMNS} FROM messages WHERE {where}", bindings)
+    return tuple(_message(row) for row in found)
+
+
+def _message(row: Sequence[Any]) -> Message:
+    id_, sender, recipient, body, sent_at, state, reply, broadcast, attempts, redelivered = row
+    return Message(
+        id_,
+        sender,
+        recipient,
+        body,
+        sent_at,
+        MessageState(state),
+        reply,
+        broadcast,
+        attempts,
+        bool(redelivered),
+    )

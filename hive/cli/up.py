@@ -1,0 +1,152 @@
+"""Commands that start and stop the hive itself. The daemon's code is imported only by these."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from hive.cli.ask import CommandFailed, ask
+from hive.cli.options import HostPort, root_option
+from hive.paths import Paths
+from hive.wire import Down
+
+WEB_DEFAULT = "127.0.0.1:8420"
+DOWN_S = 60.0
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def _daemon_options(command: F) -> F:
+    for option in (
+        click.option(
+            "--unsafe-no-container",
+            is_flag=True,
+            help="Allow the driver `process`: agents run without any isolation.",
+        ),
+        click.option("--demo", is_flag=True, help="A scripted model; no credentials needed."),
+        click.option(
+            "--config",
+            "config_file",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Default: hive.toml in the root.",
+        ),
+        root_option,
+    ):
+        command = option(command)
+    return command
+
+
+@click.command()
+@_daemon_options
+@click.option("--web", type=HostPort(), default=WEB_DEFAULT, show_default=True, help="The page.")
+@click.option(
+    "--demo-if-no-credentials", is_flag=True, help="As --demo when no credentials are found."
+)
+def up(
+    root: Path,
+    config_file: Path | None,
+    demo: bool,
+    unsafe_no_container: bool,
+    web: tuple[str, int],
+    demo_if_no_credentials: bool,
+) -> None:
+    """Start everything for one person on one machine; Ctrl-C or SIGTERM stops all of it."""
+    _run(
+        root,
+        config_file,
+        demo,
+        unsafe_no_container,
+        web=web,
+        demo_if_no_credentials=demo_if_no_credentials,
+        stop_containers=True,
+    )
+
+
+@click.command()
+@_daemon_options
+def daemon(root: Path, config_file: Path | None, demo: bool, unsafe_no_container: bool) -> None:
+    """Run the daemon alone (for systemd). SIGTERM leaves containers running for the next one."""
+    _run(root, config_file, demo, unsafe_no_container, stop_containers=False)
+
+
+def _run(
+    root: Path,
+    config_file: Path | None,
+    demo: bool,
+    unsafe_no_container: bool,
+    *,
+    stop_containers: bool,
+    web: tuple[str, int] | None = None,
+    demo_if_no_credentials: bool = False,
+) -> None:
+    from hive.daemon import main
+
+    main.set_up_logging()
+    try:
+        options = main.options(
+            root,
+            os.environ,
+            config_file=config_file,
+            web=web,
+            demo=demo,
+            demo_if_no_credentials=demo_if_no_credentials,
+            unsafe_no_container=unsafe_no_container,
+        )
+        sys.exit(main.run(options, stop_containers=stop_containers))
+    except main.CannotStart as error:
+        raise CommandFailed(str(error)) from None
+
+
+@click.command()
+@root_option
+@click.option("--bind", type=HostPort(), default=WEB_DEFAULT, show_default=True)
+def web(root: Path, bind: tuple[str, int]) -> None:
+    """Serve the page for the daemon of this root (for systemd; `hive up` includes it)."""
+    socket = str(Paths(root.absolute()).web)
+    arguments = ["--socket", socket, "--bind", f"{bind[0]}:{bind[1]}"]
+    os.execv(sys.executable, [sys.executable, "-m", "web", *arguments])
+
+
+@click.command()
+@root_option
+def down(root: Path) -> None:
+    """Stop the daemon and every container of the root, also when no daemon answers."""
+    from hive.daemon.lock import holder
+    from hive.daemon.main import sweep
+
+    paths = Paths(root.absolute())
+    pid = holder(paths)
+    if pid is not None:
+        _ask_to_stop(root, pid)
+        _wait_until_gone(paths, pid)
+    ended = sweep(paths)
+    if pid is None and not ended:
+        click.echo(f"nothing runs in {root}")
+    else:
+        click.echo(
+            f"stopped {root}" + (f" (containers ended: {', '.join(ended)})" if ended else "")
+        )
+
+
+def _ask_to_stop(root: Path, pid: int) -> None:
+    try:
+        ask(root, Down(), timeout=5)
+    except CommandFailed:
+        os.kill(pid, signal.SIGTERM)  # it holds the lock, so the pid is its own
+
+
+def _wait_until_gone(paths: Paths, pid: int) -> None:
+    from hive.daemon.lock import holder
+
+    deadline = time.monotonic() + DOWN_S
+    while holder(paths) == pid:
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            click.echo(f"the daemon (pid {pid}) did not stop in {DOWN_S:g} s and was killed")
+            return
+        time.sleep(0.05)

@@ -1,0 +1,36 @@
+"""Containers that outlive the daemon: drivers, keepers, adoption."""
+
+from hive.containers.bubblewrap import Bubblewrap, System, bubblewrap_argv
+from hive.containers.driver import Container, Driver, Inside
+from hive.containers.errors import AlreadyRunning, ContainerError, DriverUnavailable
+from hive.containers.folders import Folders, folders, prepare
+from hive.containers.handle import Handle
+from hive.containers.keeper import MARKER, ExitStatus, Identity, last_exit
+from hive.containers.process import UnsafeProcess
+from hive.containers.runtime import runtime_folders
+from hive.containers.survivors import Running, kill_container, list_containers
+
+__all__ = [
+    "MARKER",
+    "AlreadyRunning",
+    "Bubblewrap",
+    "Container",
+    "ContainerError",
+    "Driver",
+    "DriverUnavailable",
+    "ExitStatus",
+    "Folders",
+    "Handle",
+    "Identity",
+    "Inside",
+    "Running",
+    "System",
+    "UnsafeProcess",
+    "bubblewrap_argv",
+    "folders",
+    "kill_container",
+    "last_exit",
+    "list_containers",
+    "prepare",
+    "runtime_folders",
+]

@@ -1,0 +1,174 @@
+"""The bubblewrap driver: user, mount, pid, ipc and uts namespaces, with no daemon and no root."""
+
+import math
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import trio
+from attrs import frozen
+
+from harness.hide import harness_hides
+from hive.containers.advice import advice, read_sysctls
+from hive.containers.driver import Container, Inside, scrubbed
+from hive.containers.errors import DriverUnavailable
+from hive.containers.etc import copy_etc
+from hive.containers.folders import Folders, folders, prepare
+from hive.containers.handle import Handle, adopt
+from hive.containers.keeper import LOCK_FD, launch
+
+_TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+_PROBE_WITHIN = 10.0
+_ETC_FRESH = 30.0
+"""Seconds for which a copy of /etc is not looked at again."""
+
+
+@frozen
+class System:
+    """What of the host's system a container sees: folders as they are, and links (name, target)."""
+
+    folders: tuple[str, ...] = ("/usr",)
+    links: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def of_host(cls) -> "System":
+        """Look at this host."""
+        top = [Path("/") / name for name in _TOP_LEVEL]
+        return cls(
+            folders=(
+                "/usr",
+                *(str(path) for path in top if path.is_dir() and not path.is_symlink()),
+            ),
+            links=tuple((str(path), str(path.readlink())) for path in top if path.is_symlink()),
+        )
+
+
+def bubblewrap_argv(
+    bwrap: str, container: Container, where: Folders, etc: Path, system: System
+) -> tuple[str, ...]:
+    """Return the command that runs a container; a later mount lies over an earlier one."""
+    name, root = container.name, str(container.root)
+    agent = f"/agents/{name}"
+    argv = [bwrap, "--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]
+    argv += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", name]
+    # pid 1 of the container shares the keeper's lock: a second container cannot start before
+    # the last process of the first is gone, even when its keeper was killed.
+    argv += ["--die-with-parent", "--new-session", "--sync-fd", str(LOCK_FD)]
+    for folder in system.folders:
+        argv += ["--ro-bind", folder, folder]
+    for link, target in system.links:
+        argv += ["--symlink", target, link]
+    argv += ["--ro-bind", str(etc), "/etc"]
+    for file in ("passwd", "group"):
+        argv += ["--ro-bind", str(where.keeper / file), f"/etc/{file}"]
+    # Behind uid 1000 may be the host's root, whom the kernel lets write most of /proc/sys
+    # (core_pattern!) without any capability.
+    argv += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
+    argv += ["--perms", "1777", "--tmpfs", "/tmp", "--symlink", "/tmp", "/var/tmp"]
+    shown = sorted({str(path) for path in container.readonly} - set(system.folders))
+    for path in shown:
+        argv += ["--ro-bind", path, path]
+    if any(container.root.is_relative_to(path) for path in (*shown, *system.folders)):
+        argv += ["--tmpfs", root, "--remount-ro", root]
+        for path in shown:
+            if Path(path).is_relative_to(root):
+                argv += ["--ro-bind", path, path]
+    for part in (where.state, where.harness, where.claude):
+        argv += ["--bind", str(part), f"{agent}/{part.name}"]
+    argv += ["--bind", str(where.run), "/run/hive"]
+    # Not in the agent's own folder, where it could leave a module for Python to import.
+    argv += ["--remount-ro", "/", "--chdir", "/", "--", *container.argv]
+    return tuple(argv)
+
+
+class Bubblewrap:
+    """Driver for bubblewrap; containers share the host's network."""
+
+    name = "bubblewrap"
+
+    def __init__(self, bwrap: str = "bwrap") -> None:
+        self.bwrap = bwrap
+        self._copying = trio.Lock()
+        self._copied: dict[Path, float] = {}
+
+    def check(self) -> None:
+        """Run a container that hides its harness (blocks); raises DriverUnavailable."""
+        if shutil.which(self.bwrap) is None:
+            raise DriverUnavailable(
+                f"{self.bwrap} is missing: install bubblewrap (apt-get install bubblewrap)"
+            )
+        with tempfile.TemporaryDirectory(prefix="hive-check-") as folder:
+            failure = _probe(shutil.which(self.bwrap) or self.bwrap, Path(folder))
+        if failure is not None:
+            raise DriverUnavailable(advice(failure, read_sysctls()))
+
+    def inside(self, root: Path, name: str) -> Inside:
+        """Places of agent `name`, the same in every root."""
+        folders(root, name)
+        return Inside(Path("/agents", name), Path("/run/hive/hive.sock"), hides=True)
+
+    async def start(self, container: Container) -> Handle:
+        """Start the container; raises AlreadyRunning, OSError."""
+        etc = container.root / "run" / "etc"
+        await self._refresh(etc)
+        where = prepare(container.root, container.name)
+        _write_users(where, container.name)
+        bwrap = shutil.which(self.bwrap) or self.bwrap
+        argv = bubblewrap_argv(bwrap, container, where, etc, System.of_host())
+        environment = scrubbed(container, self.inside(container.root, container.name).base)
+        return Handle(launch(where, container.name, argv, environment, self.name))
+
+    async def adopt(self, container: Container) -> Handle | None:
+        """Take up the agent's running container; see `handle.adopt`."""
+        return await adopt(container.root, container.name)
+
+    async def _refresh(self, etc: Path) -> None:
+        async with self._copying:
+            if trio.current_time() - self._copied.get(etc, -math.inf) > _ETC_FRESH:
+                await trio.to_thread.run_sync(copy_etc, etc)
+                self._copied[etc] = trio.current_time()
+
+
+def _write_users(where: Folders, name: str) -> None:
+    home = f"/agents/{name}/claude"
+    passwd = (
+        "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\n"
+        f"agent:x:1000:1000:{name}:{home}:/bin/bash\n"
+        "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n"
+    )
+    group = "root:x:0:\nagent:x:1000:\nnogroup:x:65534:\n"
+    for file, text in (("passwd", passwd), ("group", group)):
+        (where.keeper / file).write_text(text)
+
+
+def _probe(bwrap: str, folder: Path) -> str | None:
+    """Run a container in which a second bubblewrap must hide the harness; return what failed."""
+    root, etc, name = folder / "root", folder / "etc", "probe"
+    inner = harness_hides(
+        ("sh", "-c", "test ! -e /agents/probe/harness/secret && test -e /agents/probe/state"), name
+    )
+    container = Container(name, root, inner)
+    where = prepare(root, name)
+    _write_users(where, name)
+    etc.mkdir()
+    for file in (etc / "passwd", etc / "group", where.harness / "secret"):
+        file.touch()
+    argv = bubblewrap_argv(bwrap, container, where, etc, System.of_host())
+    with (folder / "lock").open("w") as lock:
+        prefix = ("sh", "-c", f'exec "$@" {LOCK_FD}<&0 0</dev/null', "probe")
+        try:
+            ended = subprocess.run(
+                (*prefix, *argv),
+                stdin=lock,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                env=dict(scrubbed(container, Path("/agents", name))),
+                timeout=_PROBE_WITHIN,
+            )
+        except subprocess.TimeoutExpired:
+            return f"a container did not end within {_PROBE_WITHIN:g} s"
+    if ended.returncode == 0:
+        return None
+    return ended.stderr.strip() or "a second bubblewrap inside the container hides nothing"

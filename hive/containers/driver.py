@@ -1,0 +1,85 @@
+"""The interface between an agent's supervisor and what isolates the agent."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from hive.containers.handle import Handle
+from hive.wire import check_name
+
+
+def _check_name(_: object, __: Any, name: str) -> None:
+    check_name(name)
+
+
+def _check_root(_: object, __: Any, root: Path) -> None:
+    if not root.is_absolute() or root == Path("/"):
+        raise ValueError(f"root {str(root)!r} must be an absolute path other than '/'")
+
+
+def _check_readonly(_: object, __: Any, paths: tuple[Path, ...]) -> None:
+    for path in paths:
+        if not path.is_absolute() or path == Path("/") or ".." in path.parts:
+            raise ValueError(
+                f"{str(path)!r} cannot be shown to a container: give absolute paths other than '/'"
+            )
+
+
+@frozen
+class Container:
+    """What to run and what it may see; `argv` and `environment` show in `ps`: no secrets in them.
+
+    `root` is the hive's root folder; `readonly` are host paths that the container sees read-only
+    at the same place.
+    """
+
+    name: str = field(validator=_check_name)
+    root: Path = field(validator=_check_root)
+    argv: tuple[str, ...]
+    environment: Mapping[str, str] = field(factory=dict)
+    readonly: tuple[Path, ...] = field(default=(), validator=_check_readonly)
+
+
+@frozen
+class Inside:
+    """Where a container's first process finds its places; `hides` if `harness.hide` works there."""
+
+    base: Path
+    socket: Path
+    hides: bool
+
+
+def scrubbed(container: Container, base: Path) -> dict[str, str]:
+    """Environment of the container's first process: the container's, over harmless defaults.
+
+    HOME is the harness's own folder: Python loads modules from its user's home.
+    """
+    return {
+        "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
+        "HOME": str(base / "harness"),
+        "LANG": "C.UTF-8",
+        **container.environment,
+    }
+
+
+class Driver(Protocol):
+    """One way to isolate agents."""
+
+    @property
+    def name(self) -> str:
+        """What it is called in configuration."""
+
+    def check(self) -> None:
+        """Prove that containers work here (blocks some 50 ms); raises DriverUnavailable."""
+
+    def inside(self, root: Path, name: str) -> Inside:
+        """Places of agent `name` as its container sees them, for `Container.argv`."""
+
+    async def start(self, container: Container) -> Handle:
+        """Start it under a keeper; raises AlreadyRunning, OSError."""
+
+    async def adopt(self, container: Container) -> Handle | None:
+        """Take up the agent's running container; None when there is none. Raises AlreadyRunning
+        when one is there that neither ends nor can be identified."""

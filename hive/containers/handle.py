@@ -1,0 +1,122 @@
+"""A running container as its supervisor holds it."""
+
+from pathlib import Path
+
+import trio
+
+from hive.containers.errors import AlreadyRunning
+from hive.containers.folders import Folders, folders
+from hive.containers.keeper import (
+    ExitStatus,
+    Identity,
+    Keeper,
+    find,
+    is_locked,
+    read_identity,
+    sweep,
+)
+
+_POLL = 0.01
+_GONE_WITHIN = 5.0
+
+
+class Handle:
+    """One container; from `start` or `adopt`, which makes no difference.
+
+    End it with `detach` (the container runs on) or by waiting for its end.
+    """
+
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
+        self._waiting = trio.Lock()  # Trio lets one task at a time wait for a descriptor
+        self._status: ExitStatus | None = None
+        self._killed = False
+        self._closed = False
+
+    @property
+    def pid(self) -> int:
+        """The keeper's pid."""
+        return self._keeper.identity.pid
+
+    @property
+    def identity(self) -> Identity:
+        """The keeper's identity; `identity.id` is new for every start."""
+        return self._keeper.identity
+
+    @property
+    def log(self) -> Path:
+        """Standard output and error of the container's first process (untrusted text)."""
+        return self._keeper.where.log
+
+    async def wait(self) -> ExitStatus:
+        """Wait until nothing of the container is left; may be called by many and again.
+
+        Raises trio.ClosedResourceError when detached.
+        """
+        async with self._waiting:
+            if self._status is None:
+                if self._closed:
+                    raise trio.ClosedResourceError("this handle is detached")
+                await trio.lowlevel.wait_readable(self._keeper.pidfd)
+                self._status = self._keeper.reap()
+                self._close()
+            await _until_gone(self._keeper.where, self._keeper.identity)
+            return self._status
+
+    def kill(self) -> None:
+        """Kill the whole container with SIGKILL; a second call kills the keeper as well."""
+        if self._closed:
+            return
+        if self._killed:
+            self._keeper.kill_keeper()
+        else:
+            self._keeper.kill()
+        self._killed = True
+
+    def detach(self) -> None:
+        """Let go of the container without touching it."""
+        self._close()
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            trio.lowlevel.notify_closing(self._keeper.pidfd)
+            self._keeper.close()
+
+    def __repr__(self) -> str:
+        return f"<Handle {self._keeper.identity}>"
+
+
+async def adopt(root: Path, name: str) -> Handle | None:
+    """Take up the running container of an agent, or None when there is none.
+
+    Waits for a keeper that is about to record itself, and ends what a killed keeper may have
+    left. Raises AlreadyRunning when something that cannot be identified holds the agent's lock.
+    """
+    where = folders(root, name)
+    with trio.move_on_after(_GONE_WITHIN):
+        while True:
+            keeper = find(where)
+            if keeper is not None:
+                return Handle(keeper)
+            if not is_locked(where):
+                (where.keeper / "identity").unlink(missing_ok=True)
+                return None
+            await trio.sleep(_POLL)
+    identity = read_identity(where)
+    if identity is not None and await _until_gone(where, identity):
+        return None
+    raise AlreadyRunning(
+        f"a container of {name} holds {where.keeper / 'lock'}, but its keeper cannot be found: "
+        "look for its processes (fuser on that file) and end them"
+    )
+
+
+async def _until_gone(where: Folders, identity: Identity) -> bool:
+    """Wait for the kernel to finish with a container's processes; False if it does not."""
+    with trio.move_on_after(_GONE_WITHIN):
+        while True:
+            if not await trio.to_thread.run_sync(sweep, where, identity):
+                return True
+            await trio.sleep(_POLL)
+    return False

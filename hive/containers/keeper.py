@@ -1,0 +1,275 @@
+"""The keeper: a shell of about 1 MiB between the daemon and a container.
+
+It outlives the daemon, holds the agent's lock, records who it is before the container starts and
+how the container ended afterwards, and takes the container with it when it is killed. That the
+shell and not the daemon is the container's parent also keeps the kernel's parent-death signal
+right: it follows the *thread* that forked.
+"""
+
+import fcntl
+import os
+import select
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from uuid import uuid4
+
+from attrs import field, frozen
+
+from hive.containers.errors import AlreadyRunning
+from hive.containers.folders import Folders, folders, open_log
+from hive.containers.processes import (
+    boot_id,
+    kill_descendants,
+    open_pidfd,
+    read_process,
+)
+
+LOCK_FD = 9
+"""Descriptor of the lock in the keeper; a command that must not hold it closes it."""
+
+MARKER = "HIVE_CONTAINER"
+"""Environment variable that names the container to which a process belongs."""
+
+_SCRIPT = r"""
+folder=$1 id=$2 driver=$3
+shift 3
+cd / && unset OLDPWD || exit 125
+read -r stat < /proc/$$/stat || exit 125
+read -r boot < /proc/sys/kernel/random/boot_id || exit 125
+start_time() { shift 19; start=$1; }
+start_time ${stat##*) }
+printf '%s\n' "$$ $start $boot $id $driver" > "$folder/identity" || exit 125
+"$@"
+code=$?
+printf '%s\n' "$id $code" > "$folder/exit"
+"""
+# No other child than the container, so that whoever kills "the keeper's child" hits that; the
+# container runs in the foreground, because a shell makes background commands ignore SIGINT.
+
+_DEFAULT_SIGNALS = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGPIPE,  # Python ignores these two, and what is ignored is inherited
+    signal.SIGXFSZ,
+)
+
+
+@frozen
+class Identity:
+    """A keeper that no reused pid can pass for; `id` names this one container for good."""
+
+    pid: int
+    started: int
+    boot: str
+    id: str
+    driver: str
+
+
+@frozen
+class ExitStatus:
+    """How a container ended; both None when its keeper was killed and nobody saw it.
+
+    `at` in epoch seconds. A code above 128 counts as a signal, as shells have it.
+    """
+
+    code: int | None
+    signal: int | None
+    at: float
+
+    def __str__(self) -> str:
+        if self.code is not None:
+            return f"exited with {self.code}"
+        if self.signal is None:
+            return "killed with its keeper"
+        try:
+            return f"killed by {signal.Signals(self.signal).name}"
+        except ValueError:
+            return f"killed by signal {self.signal}"
+
+
+@frozen
+class Keeper:
+    """A running keeper, held by its pidfd; `close` it."""
+
+    where: Folders
+    identity: Identity
+    pidfd: int = field(repr=False)
+
+    def kill(self) -> None:
+        """Kill everything of the container with SIGKILL; the keeper then records it."""
+        if self.ended():
+            return
+        if not kill_descendants(self.identity.pid, self._marker, frozenset((self.identity.pid,))):
+            self.kill_keeper()  # before its container was there; `sweep` ends a late one
+
+    def kill_keeper(self) -> None:
+        """Kill the keeper too, which leaves no record of how the container ended."""
+        try:
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+
+    def ended(self) -> bool:
+        """Whether the keeper has ended."""
+        return bool(select.select([self.pidfd], [], [], 0)[0])
+
+    def sweep(self) -> bool:
+        """Kill what is left of a container whose keeper has ended; whether there was anything."""
+        return sweep(self.where, self.identity)
+
+    def reap(self) -> ExitStatus:
+        """How the container ended, once the pidfd is readable."""
+        try:  # only the process that started it can, and must
+            own = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
+        except ChildProcessError:
+            own = None
+        recorded = read_exit(self.where)
+        if recorded is not None and recorded[0] == self.identity.id:
+            return recorded[1]
+        if own is not None and own.si_code == os.CLD_EXITED:
+            return ExitStatus(own.si_status, None, time.time())
+        return ExitStatus(None, None, time.time())
+
+    def close(self) -> None:
+        """Let go of it; it runs on."""
+        os.close(self.pidfd)
+
+    @property
+    def _marker(self) -> bytes:
+        return _marker(self.identity)
+
+
+def launch(
+    where: Folders, name: str, argv: Sequence[str], environment: Mapping[str, str], driver: str
+) -> Keeper:
+    """Start a keeper for `argv`, without a moment in which a second one could start.
+
+    Raises AlreadyRunning, OSError.
+    """
+    lock = take_lock(where)
+    if lock is None:
+        raise AlreadyRunning(f"{name} has a container already: adopt or kill that one")
+    try:
+        for record in ("identity", "exit"):
+            (where.keeper / record).unlink(missing_ok=True)
+        log = open_log(where)
+        try:
+            container = uuid4().hex
+            pid = os.posix_spawn(
+                "/bin/sh",
+                ("sh", "-c", _SCRIPT, "hive-keeper", str(where.keeper), container, driver, *argv),
+                {**environment, MARKER: container},
+                file_actions=(
+                    (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_DUP2, log, 1),
+                    (os.POSIX_SPAWN_DUP2, log, 2),
+                    (os.POSIX_SPAWN_DUP2, lock, LOCK_FD),
+                ),
+                setsid=True,
+                setsigmask=(),
+                setsigdef=_DEFAULT_SIGNALS,
+            )
+        finally:
+            os.close(log)
+    finally:
+        os.close(lock)  # the keeper's copy holds it
+    process = read_process(pid)  # our unreaped child: the pid is still its own
+    assert process is not None
+    return Keeper(
+        where, Identity(pid, process.started, boot_id(), container, driver), os.pidfd_open(pid)
+    )
+
+
+def find(where: Folders) -> Keeper | None:
+    """The running keeper that the record names, or None; a stale or forged record names none."""
+    identity = read_identity(where)
+    if identity is None or identity.boot != boot_id() or not is_locked(where):
+        return None
+    pidfd = open_pidfd(identity.pid, identity.started)
+    if pidfd is None:
+        return None
+    keeper = Keeper(where, identity, pidfd)
+    if keeper.ended():  # at most its zombie is left
+        keeper.close()
+        return None
+    return keeper
+
+
+def sweep(where: Folders, identity: Identity) -> bool:
+    """Kill what is left of a container whose keeper has ended; whether there was anything."""
+    return bool(kill_descendants(None, _marker(identity), frozenset())) or is_locked(where)
+
+
+def _marker(identity: Identity) -> bytes:
+    return f"{MARKER}={identity.id}".encode()
+
+
+def read_identity(where: Folders) -> Identity | None:
+    """What the last keeper recorded of itself; None when there is no whole record."""
+    match _record(where.keeper / "identity"):
+        case [pid, started, boot, id, driver] if pid.isdecimal() and started.isdecimal():
+            return Identity(int(pid), int(started), boot, id, driver)
+    return None
+
+
+def read_exit(where: Folders) -> tuple[str, ExitStatus] | None:
+    """The last recorded end and the id of the container that ended so."""
+    path = where.keeper / "exit"
+    match _record(path):
+        case [id, text] if text.isdecimal():
+            code, at = int(text), path.stat().st_mtime
+            if code > 128:
+                return id, ExitStatus(None, code - 128, at)
+            return id, ExitStatus(code, None, at)
+    return None
+
+
+def _record(path: Path) -> list[str]:
+    """Words of a record; a keeper writes its line at once, so a line without end is no record."""
+    try:
+        text = path.read_text(errors="replace")
+    except FileNotFoundError:
+        return []
+    return text.split() if text.endswith("\n") else []
+
+
+def take_lock(where: Folders) -> int | None:
+    """Take the agent's lock; a descriptor to close, or None when a container holds it."""
+    path = where.keeper / "lock"
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(lock), path.stat()):
+                return lock
+        except BlockingIOError:
+            os.close(lock)
+            return None
+        except FileNotFoundError:
+            pass
+        os.close(lock)  # the file was removed and made anew meanwhile
+
+
+def is_locked(where: Folders) -> bool:
+    """Whether a container of the agent lives: its keeper holds the lock, or its pid 1 does."""
+    try:
+        lock = os.open(where.keeper / "lock", os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
+
+
+def last_exit(root: Path, name: str) -> ExitStatus | None:
+    """How the agent's last container ended, also if nobody waited for it; None if unrecorded."""
+    ended = read_exit(folders(root, name))
+    return ended[1] if ended is not None else None

@@ -1,0 +1,51 @@
+"""The process driver: no isolation at all, for machines without user namespaces."""
+
+from pathlib import Path
+
+from attrs import field, frozen
+
+from hive.containers.driver import Container, Inside, scrubbed
+from hive.containers.errors import DriverUnavailable
+from hive.containers.folders import folders, prepare
+from hive.containers.handle import Handle, adopt
+from hive.containers.keeper import LOCK_FD, launch
+
+# The lock must not be inherited by what an agent starts: that could hold it for ever.
+_WITHOUT_LOCK = ("/bin/sh", "-c", f'exec "$@" {LOCK_FD}<&-', "hive-container")
+
+
+@frozen
+class UnsafeProcess:
+    """Driver without walls, only by `--unsafe-no-container`.
+
+    An agent's processes are found by HIVE_CONTAINER in their environment and by their parents;
+    the harness must hand that variable on to what it starts.
+    """
+
+    name: str = field(default="process", init=False)
+    allowed: bool = False
+
+    def check(self) -> None:
+        """Refuse unless the operator asked for it; raises DriverUnavailable."""
+        if not self.allowed:
+            raise DriverUnavailable(
+                "the process driver isolates nothing, agents could read and change everything "
+                "that you can: use bubblewrap, or say --unsafe-no-container"
+            )
+
+    def inside(self, root: Path, name: str) -> Inside:
+        """Places of agent `name`: those of the host."""
+        where = folders(root, name)
+        return Inside(where.state.parent, where.run / "hive.sock", hides=False)
+
+    async def start(self, container: Container) -> Handle:
+        """Start the command; raises DriverUnavailable, AlreadyRunning, OSError."""
+        self.check()
+        where = prepare(container.root, container.name)
+        environment = scrubbed(container, where.state.parent)
+        argv = (*_WITHOUT_LOCK, *container.argv)
+        return Handle(launch(where, container.name, argv, environment, self.name))
+
+    async def adopt(self, container: Container) -> Handle | None:
+        """Take up the agent's running container; see `handle.adopt`."""
+        return await adopt(container.root, container.name)

@@ -1,0 +1,135 @@
+"""Processes as /proc shows them, and signals that cannot hit a stranger.
+
+A pid alone names nobody: it is reused. Everything here pairs it with the start time of the
+process and signals through a pidfd (Linux 5.3), checked after it was opened.
+"""
+
+import os
+import signal
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from attrs import frozen
+
+_MOST_ROUNDS = 100
+
+
+@frozen
+class Process:
+    """One process; `started` in clock ticks since boot, `ended` if only its zombie is left."""
+
+    pid: int
+    parent: int
+    session: int
+    started: int
+    ended: bool
+
+
+def read_process(pid: int) -> Process | None:
+    """Look at one process, or None when there is none (proc(5), field 22 is the start time)."""
+    try:
+        line = Path(f"/proc/{pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    rest = line[line.rindex(b")") + 2 :].split()  # the name before may hold spaces and brackets
+    return Process(
+        pid=pid,
+        parent=int(rest[1]),
+        session=int(rest[3]),
+        started=int(rest[19]),
+        ended=rest[0] in (b"Z", b"X"),
+    )
+
+
+def all_processes() -> tuple[Process, ...]:
+    """Look at every process that this user can see."""
+    pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+    return tuple(process for pid in pids if (process := read_process(pid)) is not None)
+
+
+def boot_id() -> str:
+    """The kernel's name for this boot; start times of other boots mean nothing."""
+    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+
+
+def open_pidfd(pid: int, started: int) -> int | None:
+    """Open a pidfd of exactly this process, or None when it is gone; the caller closes it."""
+    try:
+        pidfd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return None
+    found = read_process(pid)  # after the open: the pid cannot have changed hands unseen
+    if found is None or found.started != started:
+        os.close(pidfd)
+        return None
+    return pidfd
+
+
+def send_signal(process: Process, number: signal.Signals) -> bool:
+    """Signal exactly this process; False when it is gone. Raises PermissionError."""
+    pidfd = open_pidfd(process.pid, process.started)
+    if pidfd is None:
+        return False
+    try:
+        signal.pidfd_send_signal(pidfd, number)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def has_marker(process: Process, marker: bytes) -> bool:
+    """Whether the process was started with `marker` (`NAME=value`) in its environment."""
+    try:
+        return marker in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
+def with_descendants(processes: Iterable[Process], first: frozenset[int]) -> frozenset[int]:
+    """Close `first` under "is a child of" and "is in a session led by"."""
+    processes = tuple(processes)
+    members = first
+    while True:
+        more = {p.pid for p in processes if p.parent in members or p.session in members}
+        if more <= members:
+            return members
+        members |= more
+
+
+def kill_descendants(of: int | None, marker: bytes, except_for: frozenset[int]) -> int:
+    """Kill the children of process `of` and whatever carries `marker`, with all descendants.
+
+    Each is frozen first, and they are counted again until no new one appears, so that none can
+    fork its way out. A process that cleared its environment *and* lost its parents escapes; only
+    a pid namespace holds such. Returns how many were killed.
+    """
+    frozen_ones: dict[int, Process] = {}
+    for _ in range(_MOST_ROUNDS):
+        new = [p for p in _members(of, marker) if p.pid not in except_for | frozen_ones.keys()]
+        if not new:
+            break
+        for process in new:
+            _try(send_signal, process, signal.SIGSTOP)
+            frozen_ones[process.pid] = process
+    for process in frozen_ones.values():
+        _try(send_signal, process, signal.SIGKILL)
+    return len(frozen_ones)
+
+
+def _members(of: int | None, marker: bytes) -> list[Process]:
+    processes = all_processes()
+    first = {p.pid for p in processes if (of is not None and p.parent == of)}
+    first |= {p.pid for p in processes if has_marker(p, marker)}
+    members = with_descendants(processes, frozenset(first))
+    return [p for p in processes if p.pid in members and not p.ended]
+
+
+def _try(
+    send: Callable[[Process, signal.Signals], bool], to: Process, what: signal.Signals
+) -> bool:
+    try:
+        return send(to, what)
+    except PermissionError:
+        return False  # a set-user-id program of another user: not ours to end

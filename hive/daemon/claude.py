@@ -1,0 +1,64 @@
+"""Which `claude` binary the agents run, and whether it is new enough."""
+
+import os
+import re
+import shutil
+import subprocess
+import sysconfig
+from pathlib import Path
+
+MINIMUM = (2, 1, 300)
+"""Oldest version whose stream protocol the harness was written against."""
+
+_BUNDLED = "claude_agent_sdk/_bundled/claude"
+
+
+class ClaudeMissing(Exception):
+    """There is no usable CLI; the text says what was tried and what to do."""
+
+
+def find_claude(configured: str | None, path: str | None = None) -> Path:
+    """The configured binary, else `claude` on PATH, else the wheel's; raises ClaudeMissing."""
+    if configured is not None:
+        found = Path(configured).expanduser()
+        if not os.access(found, os.X_OK):
+            raise ClaudeMissing(
+                f"[claude] path = {configured!r} is not an executable file: correct hive.toml"
+            )
+        return found.resolve()
+    if on_path := shutil.which("claude", path=path):
+        return Path(on_path).resolve()
+    bundled = Path(sysconfig.get_path("purelib")) / _BUNDLED
+    if not os.access(bundled, os.X_OK):
+        raise ClaudeMissing(
+            "the claude CLI is missing: it is neither on PATH nor in the wheel claude-agent-sdk; "
+            "run `make setup`, or set [claude] path in hive.toml"
+        )
+    return bundled.resolve()
+
+
+def check_version(binary: Path) -> str:
+    """Ask the binary for its version; raises ClaudeMissing when it is too old or silent."""
+    environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "DISABLE_AUTOUPDATER": "1"}
+    try:
+        answer = subprocess.run(
+            [binary, "--version"],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ClaudeMissing(f"{binary} --version failed: {error}") from None
+    match = re.match(r"(\d+)\.(\d+)\.(\d+)", answer)
+    if match is None:
+        raise ClaudeMissing(f"{binary} --version said {answer[:80]!r}, not a version of claude")
+    if tuple(map(int, match.groups())) < MINIMUM:
+        least = ".".join(map(str, MINIMUM))
+        raise ClaudeMissing(
+            f"{binary} is version {match.group()}, {least} or newer is needed: upgrade it, or "
+            "remove it from PATH (the bundled one is used then), or set [claude] path in hive.toml"
+        )
+    return match.group()

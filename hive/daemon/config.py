@@ -1,0 +1,117 @@
+"""`hive.toml`: read once at start, checked strictly, every value with a default."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import attrs
+import orjson
+from attrs import field, frozen
+
+from hive.wire import WireError, decode
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the text says where, what is allowed and what to do."""
+
+
+@frozen
+class ClaudeConfig:
+    """`[claude]`: which binary and model; None means found on PATH or bundled, and its default."""
+
+    path: str | None = None
+    model: str | None = None
+
+
+@frozen
+class Credential:
+    """`[credentials.NAME]`: exactly one of the two; never shown."""
+
+    api_key: str | None = field(default=None, repr=False)
+    oauth_token: str | None = field(default=None, repr=False)
+
+
+@frozen
+class Credentials:
+    default: Credential = Credential()
+
+
+@frozen
+class AgentsConfig:
+    """`[agents]`: seconds unless said otherwise."""
+
+    driver: str = "bubblewrap"
+    body_cap: int = 16384
+    """Largest message body in bytes."""
+    orphan_after_s: float = 900.0
+    """A harness without its daemon for so long ends its container after its turn."""
+    turn_silence_s: float = 600.0
+    """A turn in which the CLI prints nothing for so long is stopped."""
+    alarm_after_s: float = 60.0
+    """Queued, connected, not parked, and no turn for so long: the harness is restarted."""
+    stop_grace_s: float = 10.0
+    """How long a harness may take to end its turn when it is stopped."""
+    reconnect_grace_s: float = 5.0
+    """How long a lease outlives the connection of its holder."""
+
+
+@frozen
+class Config:
+    """The whole file."""
+
+    claude: ClaudeConfig = ClaudeConfig()
+    credentials: Credentials = Credentials()
+    agents: AgentsConfig = AgentsConfig()
+
+
+_SECTIONS: dict[str, type[attrs.AttrsInstance]] = {
+    "claude": ClaudeConfig,
+    "credentials": Credentials,
+    "agents": AgentsConfig,
+}
+
+
+def parse(text: str, *, source: str = "hive.toml") -> Config:
+    """Read the TOML text; raises ConfigError with the path of what is wrong."""
+    try:
+        values = tomllib.loads(text)
+        _refuse_unknown(values)
+        config: Config = decode(orjson.dumps(values), Config)
+    except (tomllib.TOMLDecodeError, WireError, orjson.JSONEncodeError) as error:
+        raise ConfigError(f"{source}: {error}") from None
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+    default = config.credentials.default
+    if default.api_key and default.oauth_token:
+        raise ConfigError(
+            f"{source}: [credentials.default] has both api_key and oauth_token: keep one"
+        )
+    for name in ("orphan_after_s", "turn_silence_s", "alarm_after_s", "stop_grace_s"):
+        if getattr(config.agents, name) <= 0:
+            raise ConfigError(f"{source}: agents.{name} must be above 0")
+    return config
+
+
+def _refuse_unknown(values: dict[str, Any]) -> None:
+    """A misspelt setting must not be ignored in silence."""
+    for section, content in values.items():
+        cls = _SECTIONS.get(section)
+        if cls is None:
+            raise ConfigError(f"unknown section [{section}], known are {sorted(_SECTIONS)}")
+        if not isinstance(content, dict):
+            raise ConfigError(f"{section} must be a section: write [{section}]")
+        known = [attribute.name for attribute in attrs.fields(cls)]
+        for key in content:
+            if key not in known:
+                raise ConfigError(f"unknown setting {section}.{key}, known are {known}")
+
+
+def load(path: Path, *, required: bool = False) -> Config:
+    """Read the file at `path`; a missing one means all defaults unless it is `required`."""
+    if not path.exists() and not required:
+        return Config()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    return parse(text, source=str(path))

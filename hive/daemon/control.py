@@ -1,0 +1,180 @@
+"""The operator's socket and the narrower one of the web process: what may be asked, and answers."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any, TypeVar
+
+import trio
+
+from hive.agents import AgentExists, NoSuchAgent
+from hive.broker import BrokerError, Draft
+from hive.daemon.hive import Hive
+from hive.events import Lagged
+from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, Session, serve
+from hive.paths import Paths
+from hive.store import StoreError
+from hive.supervisors import Context, StartFailed
+from hive.wire import (
+    MAX_FRAME,
+    OPERATOR,
+    Ack,
+    AgentCommand,
+    Body,
+    ControlBody,
+    Count,
+    Done,
+    Down,
+    EventBatch,
+    Events,
+    Follow,
+    GetEvents,
+    GetInbox,
+    GetStatus,
+    Hello,
+    Inbox,
+    OperatorSend,
+    Resync,
+    Sent,
+    Spawn,
+    WaitReply,
+    WebBody,
+    encode,
+)
+
+MOST_ROWS = 1000
+EVENTS_A_FRAME = 64
+LONGEST_WAIT_S = 3600.0
+
+T = TypeVar("T")
+
+
+async def run(ctx: Context, hive: Hive, *, role: str) -> None:
+    """Listen on the operator's socket (`role` "operator") or the web process's ("web")."""
+    paths: Paths = hive.paths
+    path, allowed = (paths.control, ControlBody) if role == "operator" else (paths.web, WebBody)
+    async with trio.open_nursery() as nursery:
+
+        async def accept(hello: Hello, _: Credentials) -> _Session:
+            if hello.role != role:
+                raise Refuse("wrong_role", f"this socket is for the role {role!r}")
+            return _Session(hive, nursery, allowed)
+
+        await nursery.start(serve, path, accept)
+        ctx.ready()
+        while True:
+            ctx.tick()
+            await trio.sleep(1)
+
+
+class _Session(Session):
+    """One connection; all answers come from the hive, none is kept here."""
+
+    def __init__(self, hive: Hive, nursery: trio.Nursery, allowed: Any) -> None:
+        self.hive, self.nursery, self.requests = hive, nursery, allowed
+        self.following = trio.CancelScope()
+
+    def closed(self, peer: Peer) -> None:
+        self.following.cancel()
+
+    async def handle(self, peer: Peer, body: Body) -> Body:
+        try:
+            return await self._answer(peer, body)
+        except (BrokerError, StoreError) as error:
+            raise LinkError(error.code, str(error)) from None
+        except NoSuchAgent as error:
+            raise LinkError("no_such_agent", str(error)) from None
+        except AgentExists as error:
+            raise LinkError("agent_exists", str(error)) from None
+        except StartFailed as error:
+            raise LinkError("start_failed", str(error)) from None
+        except ValueError as error:
+            raise LinkError("bad_request", str(error)) from None
+
+    async def _answer(self, peer: Peer, body: Body) -> Body:
+        hive = self.hive
+        match body:
+            case GetStatus():
+                return hive.status()
+            case OperatorSend():
+                return await self._send(body)
+            case GetInbox(name, limit):
+                owner = OPERATOR if name in (None, OPERATOR) else hive.fleet.record(name or "").name
+                return Inbox(await hive.broker.inbox(owner, _rows(limit)))
+            case GetEvents(agent, since, limit):
+                events = await hive.events.recent(agent, since, _rows(limit))
+                return Events(_newest_that_fit(events), hive.events.seq)
+            case Follow():
+                self.following.cancel()
+                self.following = trio.CancelScope()
+                self.nursery.start_soon(self._follow, peer, body, self.following)
+                return Done()
+            case Spawn(name, driver, model):
+                await hive.spawn(name, driver=driver, model=model)
+                return Done()
+            case AgentCommand():
+                await self._command(body)
+                return Done()
+            case Ack(ids):
+                return Count(len(await hive.broker.acknowledge(ids)))
+            case WaitReply(sender, after, wait):
+                return await self._wait_reply(hive.fleet.record(sender).name, after, wait)
+            case Down():
+                hive.stop_all()
+                return Done()
+        raise LinkError("not_allowed", f"{type(body).__name__} cannot be asked here")
+
+    async def _send(self, send: OperatorSend) -> Sent:
+        if send.sender != OPERATOR:
+            if self.requests is not ControlBody:
+                raise LinkError("not_allowed", "the page sends as the operator only")
+            self.hive.fleet.record(send.sender)
+        draft = Draft(send.sender, send.to, send.body, in_reply_to=send.in_reply_to, key=send.key)
+        return Sent(await self.hive.broker.send(draft))
+
+    async def _command(self, command: AgentCommand) -> None:
+        fleet = self.hive.fleet
+        actions: dict[str, Callable[[str], Awaitable[None]]] = {
+            "start": fleet.start,
+            "stop": fleet.stop,
+            "restart": fleet.restart,
+        }
+        if command.action not in actions:
+            raise LinkError("bad_request", f"action must be one of {sorted(actions)}")
+        await actions[command.action](command.name)
+
+    async def _wait_reply(self, sender: str, after: int, wait: float) -> Inbox:
+        with trio.move_on_after(min(max(wait, 0.0), LONGEST_WAIT_S)):
+            return Inbox((await self.hive.broker.wait_sent(sender, OPERATOR, after),))
+        return Inbox(())
+
+    async def _follow(self, peer: Peer, follow: Follow, scope: trio.CancelScope) -> None:
+        """Push events until the connection or this following ends."""
+        with scope, suppress(LinkClosed):
+            try:
+                feed = self.hive.events.subscribe(follow.agent, follow.since)
+                while True:
+                    batch = await feed.next_batch()
+                    for start in range(0, len(batch), EVENTS_A_FRAME):
+                        await peer.push(EventBatch(batch[start : start + EVENTS_A_FRAME]))
+            except Lagged:
+                await peer.push(Resync())
+
+
+def _rows(limit: int) -> int:
+    return min(max(limit, 1), MOST_ROWS)
+
+
+def _newest_that_fit(items: Sequence[T]) -> tuple[T, ...]:
+    """As many of the newest items as one frame holds; oldest first."""
+    room, kept = MAX_FRAME - 4096, []
+    for item in reversed(items):
+        room -= len(encode(item)) + 1
+        if room < 0:
+            break
+        kept.append(item)
+    return tuple(reversed(kept))
+
+
+operator = partial(run, role="operator")
+web = partial(run, role="web")

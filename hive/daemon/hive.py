@@ -1,0 +1,199 @@
+"""The hive: its parts, the tree that supervises them, and what can be asked of the whole."""
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import trio
+from attrs import define, field, frozen
+
+from hive.agents import AgentRecord, Fleet, Records, Surroundings
+from hive.broker import Broker, Counts
+from hive.containers import Driver, runtime_folders
+from hive.daemon.config import Config
+from hive.daemon.credentials import ApiAccess
+from hive.daemon.drivers import driver_named
+from hive.daemon.status import Clock, agent_status, tree
+from hive.events import Hub
+from hive.paths import Paths
+from hive.store import MIGRATIONS, Store
+from hive.supervisors import (
+    Context,
+    Snapshot,
+)
+from hive.supervisors import Event as SupervisorEvent
+from hive.wire import (
+    OPERATOR,
+    AgentStatus,
+    HarnessSettings,
+    Status,
+    StatusChanged,
+    Supervision,
+    TreeNode,
+)
+
+STATUS_VERSION = 1
+SETTLE_S = 0.05
+TREE = "hive"
+"""Name of the tree's root, the first part of every path."""
+
+FAULT = "HIVE_FAULT"
+
+
+@frozen
+class Options:
+    """What `hive up` and `hive daemon` decide before the tree starts."""
+
+    paths: Paths
+    config: Config
+    api: ApiAccess
+    claude: Path
+    drivers: Mapping[str, Driver]
+    web: tuple[str, int] | None = None
+    demo: bool = False
+    say: Callable[[str], None] = print
+
+
+@define(eq=False)
+class Hive:
+    """All parts of one running hive."""
+
+    options: Options
+    stop: trio.Event = field(factory=trio.Event)
+    store: Store = field(init=False)
+    events: Hub = field(init=False)
+    broker: Broker = field(init=False)
+    fleet: Fleet = field(init=False)
+    snapshot: Callable[[], Snapshot] = field(init=False)
+    """Of the whole tree; set by who builds it."""
+    api: ApiAccess = field(init=False)
+    _look: trio.Event = field(init=False, factory=trio.Event)
+    _shown: dict[str, tuple[object, ...]] = field(init=False, factory=dict)
+
+    def __attrs_post_init__(self) -> None:
+        options, agents = self.options, self.options.config.agents
+        self.api = options.api
+        self.store = Store(options.paths.database, MIGRATIONS)
+        self.events = Hub(self.store)
+        self.broker = Broker(
+            self.store,
+            body_cap=agents.body_cap,
+            publish=self.events.publish,
+            recipients=lambda: {OPERATOR, *self.fleet.names()},
+        )
+        around = Surroundings(
+            paths=options.paths,
+            broker=self.broker,
+            records=Records(self.store),
+            driver=partial(driver_named, known=options.drivers),
+            settings=self._settings,
+            publish=self.events.publish,
+            changed=self._changed,
+            readonly=runtime_folders(options.claude.parent),
+            alarm_after=agents.alarm_after_s,
+            stop_grace=agents.stop_grace_s,
+            reconnect_grace=agents.reconnect_grace_s,
+        )
+        self.fleet = Fleet(around, _harness_environment())
+
+    @property
+    def paths(self) -> Paths:
+        return self.options.paths
+
+    async def spawn(
+        self, name: str, *, driver: str | None = None, model: str | None = None
+    ) -> None:
+        """Create and start an agent with the configured driver and model unless given."""
+        config = self.options.config
+        await self.fleet.create(
+            name, driver=driver or config.agents.driver, model=model or config.claude.model
+        )
+
+    def stop_all(self) -> None:
+        """Stop the hive and every container of it."""
+        self.fleet.stop_containers()
+        self.stop.set()
+
+    def status(self) -> Status:
+        """The whole hive at this moment."""
+        clock, snapshot = _clock(), self.snapshot()
+        nodes = {node.path: node for node in snapshot.walk()}
+        agents = tuple(
+            self._agent_status(name, nodes.get(f"{TREE}/agents/{name}"), clock)
+            for name in self.fleet.records
+        )
+        return Status(
+            version=STATUS_VERSION,
+            root=str(self.paths.root),
+            seq=self.events.seq,
+            agents=agents,
+            tree=tree(snapshot, clock, self._harness_tree),
+            demo=self.options.demo,
+        )
+
+    def _agent_status(self, name: str, node: Snapshot | None, clock: Clock) -> AgentStatus:
+        return agent_status(
+            self.fleet.records[name],
+            self.fleet.live.get(name),
+            node,
+            self.broker.counts().get(name, Counts()),
+            clock,
+        )
+
+    def _harness_tree(self, name: str) -> TreeNode | None:
+        agent = self.fleet.live.get(name)
+        return agent.report.tree if agent and agent.report and agent.peer else None
+
+    def _changed(self, _: str) -> None:
+        self._look.set()
+
+    async def announce_states(self, ctx: Context) -> None:
+        """Publish each agent's state when it differs from what was published last.
+
+        Changes come in bursts (a restart is five), so they are looked at a moment later, together.
+        """
+        ctx.ready()
+        while True:
+            await self._look.wait()
+            await trio.sleep(SETTLE_S)
+            self._look = trio.Event()
+            for status in self.status().agents:
+                shown = (status.state, status.reason, status.until and round(status.until))
+                if self._shown.get(status.name) != shown:
+                    self._shown[status.name] = shown
+                    changed = StatusChanged(status.state, status.reason, status.until)
+                    self.events.publish(status.name, changed)
+
+    def supervision(self, event: SupervisorEvent) -> None:
+        """Sink of the tree's events."""
+        parts = event.path.split("/")
+        agent = parts[2] if len(parts) > 2 and parts[1] == "agents" else None
+        kind = type(event).__name__.lower()
+        self.events.publish(agent, Supervision(event.path, kind, event.line()))
+        if agent in self.fleet.records:
+            self._changed(agent)
+
+    def _settings(self, record: AgentRecord) -> HarnessSettings:
+        agents = self.options.config.agents
+        return HarnessSettings(
+            agent=record.name,
+            model=record.model,
+            environment=self.api.variables,
+            claude=str(self.options.claude),
+            peers=tuple(sorted(self.fleet.names() - {record.name})),
+            orphan_after_s=agents.orphan_after_s,
+            turn_silence_s=agents.turn_silence_s,
+            body_cap=agents.body_cap,
+        )
+
+
+def _clock() -> Clock:
+    return Clock(trio.current_time(), time.time())
+
+
+def _harness_environment() -> dict[str, str]:
+    """Nothing of the daemon's own but the fault that a test injects into harnesses."""
+    fault = {FAULT: os.environ[FAULT]} if FAULT in os.environ else {}
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **fault}

@@ -1,0 +1,108 @@
+"""What the operator sees: the daemon's tree joined with each harness's own, and one line an agent.
+
+Pure functions of snapshots; times in a snapshot are Trio's, on the wire epoch seconds.
+"""
+
+from collections.abc import Callable
+
+from attrs import evolve, frozen
+
+from hive.agents import Agent, AgentRecord
+from hive.broker import Counts
+from hive.supervisors import Snapshot, State
+from hive.wire import AgentState, AgentStatus, TreeNode
+
+
+@frozen
+class Clock:
+    """Both clocks at one moment."""
+
+    trio: float
+    epoch: float
+
+    def wall(self, when: float | None) -> float | None:
+        """A Trio time as epoch seconds."""
+        return None if when is None else self.epoch + (when - self.trio)
+
+
+def tree(snapshot: Snapshot, clock: Clock, harness: Callable[[str], TreeNode | None]) -> TreeNode:
+    """The snapshot as wire nodes; `harness(name)` gives the tree reported from its container."""
+    children = tuple(tree(child, clock, harness) for child in snapshot.children)
+    parent, _, name = snapshot.path.rpartition("/")
+    if parent.endswith("/agents") and (reported := harness(name)):
+        children += (_under(f"{snapshot.path}/harness", reported),)
+    return TreeNode(
+        path=snapshot.path,
+        kind=snapshot.kind,
+        state=AgentState(snapshot.state.value),
+        since=clock.wall(snapshot.since) or 0.0,
+        reason=snapshot.reason or snapshot.note,
+        until=clock.wall(snapshot.until),
+        restarts=snapshot.restarts,
+        last_tick_age_s=_age(snapshot.last_tick, clock),
+        children=children,
+    )
+
+
+def _under(path: str, node: TreeNode) -> TreeNode:
+    children = tuple(
+        _under(f"{path}/{child.path.rpartition('/')[2]}", child) for child in node.children
+    )
+    return evolve(node, path=path, children=children)
+
+
+def _age(when: float | None, clock: Clock) -> float | None:
+    return None if when is None else max(0.0, clock.trio - when)
+
+
+def agent_status(
+    record: AgentRecord,
+    agent: Agent | None,
+    node: Snapshot | None,
+    counts: Counts,
+    clock: Clock,
+) -> AgentStatus:
+    """One agent on one line: the first thing that keeps it from working is its state."""
+    status = AgentStatus(
+        name=record.name,
+        state=AgentState.STOPPED,
+        since=clock.epoch,
+        queued=counts.queued,
+        leased=counts.leased,
+        model=record.model,
+        driver=record.driver,
+    )
+    if node is None or agent is None:
+        return status
+    culprit = _culprit(node)
+    state, reason = AgentState(culprit.state.value), culprit.reason
+    if culprit is not node and state is AgentState.STOPPED:
+        state, reason = AgentState.STARTING, None  # a part that waits for its turn to start
+    elif culprit is node and state is AgentState.RUNNING and agent.peer is None:
+        state, reason = AgentState.STARTING, "waits for its harness to connect"
+    report = agent.report if agent.peer is not None else None
+    return evolve(
+        status,
+        state=state,
+        since=clock.wall(culprit.since) or clock.epoch,
+        reason=reason,
+        until=clock.wall(culprit.until),
+        turn=agent.lease,
+        model=(report.model if report else None) or record.model,
+        session=report.session if report else None,
+        last_tick_age_s=_age(_oldest_tick(node), clock),
+        restarts=sum(child.restarts for child in node.children) + node.restarts,
+        connected=agent.peer is not None,
+    )
+
+
+def _culprit(node: Snapshot) -> Snapshot:
+    """The agent's own node, or its first part that does not run."""
+    if node.state is not State.RUNNING:
+        return node
+    return next((child for child in node.children if child.state is not State.RUNNING), node)
+
+
+def _oldest_tick(node: Snapshot) -> float | None:
+    ticks = [child.last_tick for child in node.children if child.last_tick is not None]
+    return min(ticks, default=None)

@@ -1,0 +1,67 @@
+"""The hive's wake prompt: where its messages begin and end."""
+
+import re
+
+from attrs import frozen
+
+from hive.demo.request import MessagesRequest, Part, Text
+
+_HEAD = re.compile(
+    r"^\[hive\] message (?P<id>\d{1,18}) from (?P<sender>[a-z][a-z0-9-]{0,30})"
+    r"(?: \(in reply to (?P<parent>\d{1,18})\))?(?P<again> \(delivered again\))?[ \t]*$",
+    re.MULTILINE,
+)
+
+
+@frozen
+class Wake:
+    """One message of a wake prompt; `waiting` more are queued."""
+
+    id: int
+    sender: str
+    body: str
+    in_reply_to: int | None = None
+    again: bool = False
+    waiting: int = 0
+
+
+def wakes(text: str) -> tuple[Wake, ...]:
+    """The messages that `text` holds.
+
+    A message ends at the *last* end line with its number, so that one which quotes this format in
+    its body stays one message.
+    """
+    found = []
+    at = 0
+    while head := _HEAD.search(text, at):
+        end_line = re.compile(
+            rf"^\[hive\] end of message {head['id']}(?:; (\d{{1,9}}) more waiting)?[ \t]*$",
+            re.MULTILINE,
+        )
+        ends = list(end_line.finditer(text, head.end()))
+        if not ends:
+            break
+        found.append(
+            Wake(
+                id=int(head["id"]),
+                sender=head["sender"],
+                body=text[head.end() : ends[0].start()].strip("\n"),
+                in_reply_to=int(head["parent"]) if head["parent"] else None,
+                again=head["again"] is not None,
+                waiting=int(ends[-1][1] or 0),
+            )
+        )
+        at = ends[-1].end()
+    return tuple(found)
+
+
+def last_wake(request: MessagesRequest) -> tuple[str, tuple[Wake, ...], tuple[Part, ...]]:
+    """Text and messages of the conversation's last wake prompt, and what came after it.
+
+    Only the user's own text counts: neither the model nor a tool's result can wake anybody.
+    """
+    for index in range(len(request.parts) - 1, -1, -1):
+        part = request.parts[index]
+        if isinstance(part, Text) and part.role == "user" and (found := wakes(part.text)):
+            return part.text, found, request.parts[index + 1 :]
+    return "", (), request.parts

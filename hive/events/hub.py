@@ -1,0 +1,158 @@
+"""The hub: gives every event its place in one sequence, keeps the newest, saves them in batches."""
+
+import time
+from collections import deque
+from functools import partial
+from itertools import islice
+
+import apsw
+import trio
+
+from hive.events import rows
+from hive.events.ring import Ring
+from hive.events.subscription import Lagged, Subscription
+from hive.store import Life, Store, StoreError
+from hive.wire import Event, LiveEvent, Notice
+
+RING = 5_000
+KEEP = 50_000
+GAP = 10_000
+"""Numbers left out at each start, for events that were shown but never saved."""
+
+BATCH = 256
+_GATHER_S = 0.1
+_RETRY_S = 2.0
+_TICK_S = 5.0
+_FLUSH_S = 2.0
+_MAX_SEQ = 2**63 - 1
+
+
+class Hub:
+    """One sequence of LiveEvents. All methods belong to Trio's thread."""
+
+    def __init__(self, store: Store, *, ring: int = RING, keep: int = KEEP) -> None:
+        self._store = store
+        self._ring = Ring(ring)
+        self._keep = keep
+        self._early: deque[tuple[float, str | None, Event]] = deque(maxlen=ring)
+        self._unsaved: deque[LiveEvent] = deque(maxlen=GAP)
+        self._arrival = trio.lowlevel.ParkingLot()
+        self._to_save = trio.Event()
+        self._seq = 0
+        self._start = 0  # the number before this process's first event; 0 until loaded
+        self._restored = 0  # the last number of the processes before
+        self._saved = 0  # rows in the table
+        self._failing = False
+
+    @property
+    def seq(self) -> int:
+        """The last number given; a snapshot that is taken now includes everything up to it."""
+        return self._seq
+
+    def publish(self, agent: str | None, event: Event, at: float | None = None) -> LiveEvent | None:
+        """Add an event (`at` in epoch seconds, default now). Never blocks, never raises.
+
+        None, if the hub is not loaded yet: the event then gets its number when it is.
+        """
+        at = time.time() if at is None else at
+        if not self._start:
+            self._early.append((at, agent, event))
+            return None
+        self._seq += 1
+        live = LiveEvent(self._seq, at, agent, event)
+        self._ring.append(live)
+        self._unsaved.append(live)
+        self._to_save.set()
+        self._arrival.unpark_all()
+        return live
+
+    def subscribe(self, agent: str | None = None, since: int = 0) -> Subscription:
+        """Read what comes after `since` (0: from the oldest in memory), of one agent or of all.
+
+        Raises Lagged if this hub never gave that number, or no longer knows what came after it.
+        """
+        if since > self._seq or self._restored < since < self._start:
+            raise Lagged(f"event {since} is not of this hive's sequence: take a new snapshot")
+        subscription = Subscription(self._ring, self._arrival, agent, since or self._ring.lost)
+        subscription.check()
+        return subscription
+
+    async def recent(
+        self, agent: str | None = None, since: int = 0, limit: int = 500
+    ) -> tuple[LiveEvent, ...]:
+        """The newest `limit` events above `since`, oldest first; older ones are read from disk.
+
+        Raises StoreError, StoreClosed when they have to be and cannot.
+        """
+        limit = max(limit, 0)
+        fresh = [live for live in self._ring.after(since) if agent in (None, live.agent)]
+        missing = limit - len(fresh)
+        if missing <= 0 or since >= self._ring.lost:
+            await trio.lowlevel.checkpoint()
+            return tuple(fresh[-limit:] if limit else ())
+        before = self._ring.lost + 1
+        older = await self._store.read(
+            lambda c: rows.newest(c, agent, since, before, min(missing, self._keep))
+        )
+        return (*older, *fresh)
+
+    async def run(self, life: Life) -> None:
+        """The supervised child: load, then save in batches. Not being able to never stops it."""
+        await self.load()
+        life.ready(self)
+        try:
+            while True:
+                life.tick()
+                with trio.move_on_after(_TICK_S):
+                    await self._to_save.wait()
+                    await trio.sleep(_RETRY_S if self._failing else _GATHER_S)
+                await self._save()
+        finally:
+            with trio.move_on_after(_FLUSH_S, shield=True):
+                await self._save()
+
+    async def load(self) -> None:
+        """Take up the sequence behind what is stored; raises StoreError."""
+        await trio.lowlevel.checkpoint()
+        if self._start:  # a restart of the child: memory knows better than the disk
+            return
+        newest, last, saved = await self._store.read(self._read)
+        self._ring.restore(newest, newest[0].seq - 1 if newest else last)
+        self._restored = last
+        self._saved = saved
+        self._seq = self._start = last + GAP
+        while self._early:
+            at, agent, event = self._early.popleft()
+            self.publish(agent, event, at)
+
+    async def _save(self) -> None:
+        """Write what is unsaved, one batch after the other; says once when it cannot."""
+        await trio.lowlevel.checkpoint()
+        self._to_save = trio.Event()
+        while self._unsaved:
+            batch = tuple(islice(self._unsaved, BATCH))
+            try:
+                await self._store.write(partial(self._insert, batch), self._inserted)
+            except StoreError as error:
+                self._to_save.set()
+                if not self._failing:
+                    self._failing = True
+                    self.publish(None, Notice(f"events are not saved for now: {error}"))
+                return
+            while self._unsaved and self._unsaved[0].seq <= batch[-1].seq:
+                self._unsaved.popleft()
+            if self._failing:
+                self._failing = False
+                self.publish(None, Notice("events are saved again"))
+
+    def _insert(self, batch: tuple[LiveEvent, ...], connection: apsw.Connection) -> int:
+        added = rows.insert(connection, batch)
+        excess = min(self._saved + added - self._keep, 2 * BATCH)
+        return added - (rows.prune(connection, excess) if excess > 0 else 0)
+
+    def _inserted(self, added: int) -> None:
+        self._saved += added
+
+    def _read(self, connection: apsw.Connection) -> tuple[list[LiveEvent], int, int]:
+        newest = rows.newest(connection, None, 0, _MAX_SEQ, self._ring.size)
+        return newest, *rows.extent(connection)

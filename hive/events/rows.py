@@ -1,0 +1,56 @@
+"""The table `events`: batches in, pages out, the oldest removed."""
+
+from collections.abc import Sequence
+
+import apsw
+
+from hive.store import fetch
+from hive.wire import Event, LiveEvent, WireError, decode, encode
+
+
+def insert(connection: apsw.Connection, lives: Sequence[LiveEvent]) -> int:
+    """Save events and return how many were new; one that is there already stays as it is."""
+    before = connection.total_changes()
+    connection.executemany(
+        "INSERT OR IGNORE INTO events (seq, at, agent, body) VALUES (?, ?, ?, ?)",
+        [(live.seq, live.at, live.agent, encode(live.event, Event).decode()) for live in lives],
+    ).fetchall()
+    return connection.total_changes() - before
+
+
+def prune(connection: apsw.Connection, number: int) -> int:
+    """Remove the oldest `number` events and return how many that were."""
+    before = connection.total_changes()
+    oldest = "SELECT seq FROM events ORDER BY seq LIMIT ?"
+    fetch(connection, f"DELETE FROM events WHERE seq IN ({oldest})", (number,))
+    return connection.total_changes() - before
+
+
+def extent(connection: apsw.Connection) -> tuple[int, int]:
+    """The highest sequence number (0 without events) and the number of events."""
+    sql = "SELECT coalesce(max(seq), 0), count(*) FROM events"
+    last, number = fetch(connection, sql)[0]
+    return last, number
+
+
+def newest(
+    connection: apsw.Connection, agent: str | None, after: int, before: int, limit: int
+) -> list[LiveEvent]:
+    """The newest `limit` events between two sequence numbers (exclusive), oldest first.
+
+    What this version cannot read (another one wrote it) is left out.
+    """
+    mine = "" if agent is None else " AND agent = :agent"
+    found = fetch(
+        connection,
+        f"SELECT seq, at, agent, body FROM events WHERE seq > :after AND seq < :before{mine}"
+        " ORDER BY seq DESC LIMIT :limit",
+        {"agent": agent, "after": after, "before": before, "limit": limit},
+    )
+    lives: list[LiveEvent] = []
+    for seq, at, of, body in reversed(found):
+        try:
+            lives.append(LiveEvent(seq, at, of, decode(body, Event)))
+        except WireError:
+            continue
+    return lives

@@ -1,0 +1,29 @@
+"""How a link fails, for the side that asks, the side that answers and the side that connects."""
+
+
+class LinkError(Exception):
+    """Raised by a session's `handle`: the asker gets `Failure(code, message)`, the link goes on."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"{self.message} ({self.code})"
+
+
+class Refuse(LinkError):
+    """Raised by `accept`: the side that connects gets `LinkRefused` and the connection ends."""
+
+
+class RemoteError(LinkError):
+    """The other side answered a request with a failure: a stable `code` and prose."""
+
+
+class LinkRefused(LinkError):
+    """The side that listens refused the hello: a stable `code` and prose."""
+
+
+class LinkClosed(ConnectionError):
+    """The link is gone; the text says why. An OSError, like a connection that cannot be made."""

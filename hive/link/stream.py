@@ -1,0 +1,101 @@
+"""A stream whose writes never wait and never leave half a frame.
+
+The websocket library answers pings from its reader and writes under one lock, and Trio may leave
+part of the data written when a send is cancelled. So bytes are only put down here, whole, and one
+pump task carries them to the socket: a cancelled caller costs nothing, and no reader ever waits
+for the peer to read.
+"""
+
+from collections.abc import Callable
+
+import trio
+
+from hive.link.limits import Limits
+
+_CHUNK = 65536
+
+
+class BufferedStream(trio.abc.Stream):
+    """`send_all` puts down, `pump` carries; `on_end` is called when the stream can give no more."""
+
+    def __init__(
+        self, transport: trio.SocketStream, limits: Limits, on_end: Callable[[], None]
+    ) -> None:
+        self._transport = transport
+        self._limits = limits
+        self._on_end = on_end
+        self._buffer = bytearray()
+        self._pending = 0
+        self._broken: str | None = None
+        self._changed = trio.lowlevel.ParkingLot()
+        self._filled = trio.lowlevel.ParkingLot()
+
+    @property
+    def broken(self) -> str | None:
+        """Why this side gave the stream up, if it did."""
+        return self._broken
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        """Put `data` down; raises BrokenResourceError if the stream is over or far too full."""
+        if self._pending > self._limits.buffer + self._limits.overflow:
+            self.shut("the peer does not read the answers to what it asks")
+        if self._broken is not None:
+            raise trio.BrokenResourceError(self._broken)
+        self._buffer += data
+        self._pending += len(data)
+        self._filled.unpark_all()
+
+    async def wait_send_all_might_not_block(self) -> None:
+        """Wait until there is room for more (or until the stream is over)."""
+        while self._pending >= self._limits.buffer and self._broken is None:
+            await self._changed.park()
+
+    async def pump(self) -> None:
+        """Carry what is put down to the socket until the stream is shut."""
+        try:
+            while self._broken is None:
+                if not self._buffer:
+                    await self._filled.park()
+                    continue
+                chunk = self._buffer[:_CHUNK]
+                del self._buffer[:_CHUNK]
+                with trio.fail_after(self._limits.stall):
+                    await self._transport.send_all(chunk)
+                self._pending -= len(chunk)
+                self._changed.unpark_all()
+        except trio.TooSlowError:
+            self.shut(f"the peer read nothing for {self._limits.stall:g} s")
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self.shut("connection lost")
+        finally:
+            self.shut("closed")
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
+        """Receive from the socket; raises as its stream does."""
+        try:
+            data = await self._transport.receive_some(max_bytes)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._on_end()
+            raise
+        if not data:
+            self._on_end()
+        return data
+
+    def shut(self, why: str) -> None:
+        """Close the socket now; idempotent, the first reason stays."""
+        if self._broken is None:
+            self._broken = why
+            self._transport.socket.close()
+            self._filled.unpark_all()
+            self._changed.unpark_all()
+            self._on_end()
+
+    async def aclose(self) -> None:
+        """Close once everything is carried, or when the time for goodbyes is over."""
+        try:
+            with trio.move_on_after(self._limits.close):
+                while self._pending and self._broken is None:
+                    await self._changed.park()
+        finally:
+            self.shut("closed")
+        await trio.lowlevel.checkpoint()

@@ -1,0 +1,71 @@
+"""Where everything of one hive lies on disk; shared by daemon, command line and web."""
+
+import os
+from pathlib import Path
+
+from attrs import frozen
+
+from hive.wire import check_name
+
+
+def default_root() -> Path:
+    """`HIVE_ROOT`, else `/var/lib/hyperhive` as root, else the user's data folder."""
+    if root := os.environ.get("HIVE_ROOT"):
+        return Path(root)
+    if os.geteuid() == 0:
+        return Path("/var/lib/hyperhive")
+    data = os.environ.get("XDG_DATA_HOME")
+    return (Path(data) if data else Path.home() / ".local/share") / "hyperhive"
+
+
+@frozen
+class Paths:
+    """The files and folders under one root (absolute)."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        return self.root / "hive.sqlite"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "hive.toml"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def lock(self) -> Path:
+        return self.run / "hive.lock"
+
+    @property
+    def control(self) -> Path:
+        return self.run / "control.sock"
+
+    @property
+    def web(self) -> Path:
+        return self.run / "web.sock"
+
+    @property
+    def demo_port(self) -> Path:
+        return self.run / "demo.port"
+
+    @property
+    def stacks(self) -> Path:
+        """Where the loop's watchdog writes all stacks when the loop is blocked."""
+        return self.run / "blocked-stacks.txt"
+
+    def agent(self, name: str) -> Path:
+        """The folder of one agent; raises ValueError unless `name` may name one."""
+        return self.root / "agents" / check_name(name)
+
+    def socket(self, name: str) -> Path:
+        """The agent's own socket, alone in a folder that its container sees as /run/hive."""
+        return self.run / "agents" / check_name(name) / "hive.sock"
+
+    def prepare(self) -> None:
+        """Make the folders that the daemon itself needs, private to their owner."""
+        for folder in (self.root, self.run, self.run / "agents", self.root / "agents"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)

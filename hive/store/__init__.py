@@ -1,0 +1,19 @@
+"""The store: one SQLite file, one writer thread with group commit, a pool of readers."""
+
+from hive.store.connections import fetch
+from hive.store.errors import SchemaTooNew, StoreClosed, StoreError, StoreFull, StoreStuck
+from hive.store.schema import MIGRATIONS
+from hive.store.store import Life, Store, open_store
+
+__all__ = [
+    "MIGRATIONS",
+    "Life",
+    "SchemaTooNew",
+    "Store",
+    "StoreClosed",
+    "StoreError",
+    "StoreFull",
+    "StoreStuck",
+    "fetch",
+    "open_store",
+]

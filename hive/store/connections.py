@@ -1,0 +1,87 @@
+"""Connections: how each is set up, and the pool of those that only read."""
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+import trio
+
+from hive.store.errors import StoreClosed, explain
+
+T = TypeVar("T")
+Bindings = Sequence[Any] | Mapping[str, Any]
+
+BUSY_TIMEOUT_MS = 5_000
+READERS = 4
+
+
+def fetch(connection: apsw.Connection, sql: str, bindings: Bindings = ()) -> list[Any]:
+    """Run SQL to its end and return its rows, as tuples.
+
+    apsw by itself stops at the first row until somebody asks for the next one, so that the rest of
+    a script would not run and the statement would stay open.
+    """
+    return connection.execute(sql, bindings).fetchall()
+
+
+def open_writer(path: Path) -> apsw.Connection:
+    """Open the one connection that writes; the file is made for its owner only."""
+    path.touch(mode=0o600)
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    fetch(connection, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON")
+    return connection
+
+
+def _open_reader(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+    fetch(connection, "PRAGMA query_only=ON")
+    return connection
+
+
+class Readers:
+    """A few connections that only read, used by worker threads, one snapshot for each job."""
+
+    def __init__(self, path: Path) -> None:
+        self._idle = deque(_open_reader(path) for _ in range(READERS))
+        self._limiter = trio.CapacityLimiter(READERS)
+        self._closed = False
+
+    async def read(self, fn: Callable[[apsw.Connection], T]) -> T:
+        """Run `fn` on a connection; raises StoreClosed, StoreError and what `fn` raises."""
+        return await trio.to_thread.run_sync(self._run, fn, limiter=self._limiter)
+
+    def close(self) -> None:
+        """Close now what is idle; what is in use closes itself when its job ends."""
+        self._closed = True
+        self._drain()
+
+    def _run(self, fn: Callable[[apsw.Connection], T]) -> T:
+        try:
+            connection = self._idle.popleft()
+        except IndexError:
+            raise StoreClosed("the store was closed while this read waited") from None
+        try:
+            with connection:
+                result = fn(connection)
+        except Exception as error:
+            fault = explain(error)
+            if fault is error:
+                raise
+            raise fault from error
+        else:
+            return result
+        finally:
+            self._idle.append(connection)
+            if self._closed:
+                self._drain()
+
+    def _drain(self) -> None:
+        while self._idle:
+            try:
+                self._idle.popleft().close()
+            except IndexError:  # another thread drains too and was quicker
+                return

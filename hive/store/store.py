@@ -1,0 +1,169 @@
+"""The store: durable writes by one thread, reads by a few, both awaited from Trio."""
+
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import apsw
+import outcome
+import trio
+
+from hive.store.connections import Readers
+from hive.store.errors import StoreClosed, StoreError, StoreStuck, explain
+from hive.store.migrations import migrate
+from hive.store.writer import Job, Result, Writer
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+MAX_WAITING = 4_096
+TICK_S = 5.0
+STOP_S = 10.0
+
+
+class Life(Protocol):
+    """What a supervised child needs of its supervisor's context."""
+
+    def ready(self, value: object = None) -> None:
+        """Say that the child has started."""
+
+    def tick(self) -> None:
+        """Say that the child still works."""
+
+
+class Store:
+    """One SQLite file. Open while `run` (a supervised child's life) or `opened` is entered."""
+
+    def __init__(self, path: Path, migrations: Sequence[str]) -> None:
+        self._path = path
+        self._migrations = tuple(migrations)
+        self._slots = trio.Semaphore(MAX_WAITING)
+        self._writer: Writer | None = None
+        self._readers: Readers | None = None
+
+    async def run(self, life: Life) -> None:
+        """Open, serve until cancelled, finish what is queued, close.
+
+        A tick says that the writer has come round. Raises StoreError (SchemaTooNew, …) when it
+        cannot open, StoreStuck when a thread does not end, StoreClosed when the writer died.
+        """
+        async with self.opened() as ended:
+            life.ready(self)
+            while True:
+                with trio.move_on_after(TICK_S):
+                    await ended.wait()
+                    return  # through `opened`, which says why
+                try:
+                    await self.write(_nothing)
+                except StoreError:  # said to those who write; the thread itself came round
+                    pass
+                life.tick()
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[trio.Event]:
+        """Keep the store open inside the block; the event is set when the writer has ended."""
+        ended = trio.Event()
+
+        def on_exit() -> None:
+            self._writer = None
+            ended.set()
+
+        token = trio.lowlevel.current_trio_token()
+        writer = await trio.to_thread.run_sync(self._open_writer, on_exit, token)
+        try:
+            self._readers = await trio.to_thread.run_sync(Readers, self._path)
+            self._writer = writer
+            yield ended
+        finally:
+            self._writer = None
+            if self._readers is not None:
+                self._readers.close()
+                self._readers = None
+            writer.stop()
+            with trio.move_on_after(STOP_S, shield=True):
+                await ended.wait()
+            if not ended.is_set():
+                raise StoreStuck(
+                    f"{self._path}: the writer did not end within {STOP_S:.0f} s; "
+                    f"it is busy with {writer.busy_with()}"
+                )
+            if writer.failure is not None:
+                raise StoreClosed(f"{self._path}: the writer died") from writer.failure
+
+    async def write(
+        self, fn: Callable[[apsw.Connection], T], then: Callable[[T], None] | None = None
+    ) -> T:
+        """Run `fn` in the writer's thread and return its result once it is committed.
+
+        `fn` may be run twice (when a neighbour's failure undid it) and must not end the
+        transaction. What it raises undoes it alone and is raised here. `then` is called with the
+        result in Trio's thread right after the commit, in the order of the commits, before the
+        caller goes on.
+        Cancellation: while waiting for a place in the queue nothing has happened; afterwards the
+        write and `then` are done all the same, only the result is lost.
+        Raises StoreFull, StoreError, StoreClosed.
+        """
+        await self._slots.acquire()
+        if self._writer is None:
+            self._slots.release()
+            raise _closed()
+        job = Job(fn, then, trio.lowlevel.current_task())
+        self._writer.submit(job)
+
+        def abandon(_: object) -> trio.lowlevel.Abort:
+            job.task = None
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        result: T = await trio.lowlevel.wait_task_rescheduled(abandon)
+        return result
+
+    async def read(self, fn: Callable[[apsw.Connection], T]) -> T:
+        """Run `fn` in a worker thread on a connection that cannot write, in one snapshot.
+
+        Raises StoreError, StoreClosed and what `fn` raises.
+        """
+        if self._readers is None:
+            await trio.lowlevel.checkpoint()
+            raise _closed()
+        return await self._readers.read(fn)
+
+    def _open_writer(self, on_exit: Callable[[], None], token: trio.lowlevel.TrioToken) -> Writer:
+        try:
+            return Writer(
+                self._path, lambda c: migrate(c, self._migrations), self._deliver, on_exit, token
+            )
+        except (apsw.Error, OSError) as error:
+            raise StoreError(f"{self._path} cannot be opened: {explain(error)}") from error
+
+    def _deliver(self, done: list[tuple[Job, Result]]) -> None:
+        for job, result in done:
+            self._slots.release()
+            if job.then is not None and isinstance(result, outcome.Value):
+                result = outcome.capture(_after, job.then, result.value)
+            if job.task is not None:
+                trio.lowlevel.reschedule(job.task, result)
+            elif isinstance(result, outcome.Error):
+                log.error("%s failed, its caller had gone", job.name(), exc_info=result.error)
+
+
+@asynccontextmanager
+async def open_store(path: Path, migrations: Sequence[str]) -> AsyncIterator[Store]:
+    """A store that is open inside the block, without a supervisor."""
+    store = Store(path, migrations)
+    async with store.opened():
+        yield store
+
+
+def _after(then: Callable[[Any], None], value: T) -> T:
+    then(value)
+    return value
+
+
+def _nothing(_: apsw.Connection) -> None:
+    """A write that only shows that the writer comes round."""
+
+
+def _closed() -> StoreClosed:
+    return StoreClosed("the store is not open: the hive is starting or stopping; try again")

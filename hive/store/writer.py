@@ -1,0 +1,184 @@
+"""The one thread that writes: group commit, with a savepoint for each job.
+
+The thread takes whatever is queued and commits it as one transaction, so that one fsync serves all
+who wait; a job that fails is undone alone.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import apsw
+import outcome
+import trio
+from attrs import define
+
+from hive.store.connections import open_writer
+from hive.store.errors import StoreClosed, explain
+
+MAX_BATCH = 512
+
+Result = outcome.Outcome[Any]
+
+
+@define(eq=False)
+class Job:
+    """One write: `fn` runs in the thread, `then` in Trio's after the commit, `task` is woken."""
+
+    fn: Callable[[apsw.Connection], Any]
+    then: Callable[[Any], None] | None
+    task: trio.lowlevel.Task | None
+
+    def name(self) -> str:
+        """Where the job comes from, for reports."""
+        return f"{self.fn.__module__}.{getattr(self.fn, '__qualname__', self.fn)}"
+
+
+class Writer:
+    """Owns the read-write connection and its thread.
+
+    `deliver` (each finished batch) and `on_exit` (the thread has ended) are called in Trio's
+    thread. `failure` is what killed the thread, if anything did.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        prepare: Callable[[apsw.Connection], None],
+        deliver: Callable[[list[tuple[Job, Result]]], None],
+        on_exit: Callable[[], None],
+        token: trio.lowlevel.TrioToken,
+    ) -> None:
+        self._connection = open_writer(path)
+        try:
+            prepare(self._connection)
+        except BaseException:
+            self._connection.close()
+            raise
+        self._deliver, self._on_exit, self._token = deliver, on_exit, token
+        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._batch: dict[Job, Result | None] = {}
+        self._busy: tuple[str, float] | None = None
+        self.failure: Exception | None = None
+        # A daemon thread: one that is stuck in the kernel must not keep the process alive.
+        threading.Thread(target=self._main, name="hive-store-writer", daemon=True).start()
+
+    def submit(self, job: Job) -> None:
+        """Queue a job; the caller bounds how many there are."""
+        self._queue.put(job)
+
+    def stop(self) -> None:
+        """Let the thread end after what is queued now."""
+        self._queue.put(None)
+
+    def busy_with(self) -> str:
+        """What the thread does now and for how long, for reports."""
+        busy = self._busy
+        if busy is None:
+            return "no job"
+        name, since = busy
+        return f"{name} for {time.monotonic() - since:.1f} s"
+
+    def _main(self) -> None:
+        try:
+            while self._take_batch():
+                self._commit(list(self._batch))
+                self._hand_over()
+            self._connection.close()
+        except Exception as error:
+            self.failure = error
+        finally:
+            self._hand_over()
+            self._soon(self._exit)
+
+    def _take_batch(self) -> bool:
+        """Wait for jobs and take all there are; False means stop."""
+        job = self._queue.get()
+        while job is not None:
+            self._batch[job] = None
+            if len(self._batch) == MAX_BATCH:
+                return True
+            try:
+                job = self._queue.get_nowait()
+            except queue.Empty:
+                return True
+        if not self._batch:
+            return False
+        self.stop()  # again, for after this batch
+        return True
+
+    def _commit(self, batch: list[Job]) -> None:
+        """Run and commit these jobs; each has its result afterwards."""
+        connection = self._connection
+        results: list[Result] = []
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            for job in batch:
+                results.append(self._run(job))
+                if not connection.in_transaction:
+                    break
+            else:
+                self._busy = "COMMIT", time.monotonic()
+                connection.execute("COMMIT")
+                self._batch.update(zip(batch, results, strict=True))
+                return
+        except Exception as error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            self._batch.update((job, self._error(error)) for job in batch)
+            return
+        finally:
+            self._busy = None
+        # SQLite undid the whole transaction because of this last job (no space, I/O error). Its
+        # neighbours are not to suffer for it: each gets a transaction of its own.
+        self._batch[job] = results[-1]
+        for neighbour in batch:
+            if neighbour is not job:
+                self._commit([neighbour])
+
+    def _run(self, job: Job) -> Result:
+        """Run one job in its savepoint; whether the transaction still stands is to be checked."""
+        connection = self._connection
+        self._busy = job.name(), time.monotonic()
+        connection.execute("SAVEPOINT job")
+        result: Result
+        try:
+            result = outcome.Value(job.fn(connection))
+            if not connection.in_transaction:
+                raise RuntimeError(f"{job.name()} ended the transaction, which is the store's")
+        except Exception as error:
+            result = self._error(error)
+            if connection.in_transaction:
+                connection.execute("ROLLBACK TO job")
+        if connection.in_transaction:
+            connection.execute("RELEASE job")
+        return result
+
+    def _error(self, error: Exception) -> Result:
+        return outcome.Error(explain(error, self._connection))
+
+    def _hand_over(self) -> None:
+        done = [(job, result or self._died()) for job, result in self._batch.items()]
+        self._batch = {}
+        self._soon(lambda: self._deliver(done))
+
+    def _exit(self) -> None:
+        """In Trio's thread, when this one has ended: nobody may wait for it any more."""
+        self._on_exit()
+        left = []
+        while not self._queue.empty():
+            if (job := self._queue.get()) is not None:
+                left.append((job, self._died()))
+        self._deliver(left)
+
+    def _died(self) -> Result:
+        return outcome.Error(StoreClosed(f"the store's writer has died: {self.failure!r}"))
+
+    def _soon(self, fn: Callable[[], None]) -> None:
+        try:
+            self._token.run_sync_soon(fn)
+        except trio.RunFinishedError:  # nobody is left who could want to know
+            pass

@@ -1,0 +1,89 @@
+"""Errors of the supervisors' API. Each says what was wrong, what is allowed, what to do."""
+
+from __future__ import annotations
+
+from hive.actors.exits import root_cause
+
+
+class SupervisorError(Exception):
+    """Base of all errors that this package raises."""
+
+
+class SpecError(SupervisorError, ValueError):
+    """A child spec or a supervisor flag is not acceptable; the text names each fault."""
+
+
+class NotFound(SupervisorError, LookupError):
+    """No child with that id."""
+
+
+class AlreadyPresent(SupervisorError):
+    """A child with that id exists."""
+
+
+class StillRunning(SupervisorError):
+    """The operation needs a stopped child."""
+
+
+class NotStopped(SupervisorError):
+    """The child did not end within its grace; it is overdue and stays reported until it ends."""
+
+
+class NotRunning(SupervisorError):
+    """The supervisor itself is not running, or is stopping."""
+
+
+class MaxChildren(SupervisorError):
+    """The dynamic supervisor is full."""
+
+
+class StartFailed(SupervisorError):
+    """A child did not become ready; `__cause__` is why."""
+
+    def __init__(self, path: str, cause: BaseException | None = None, detail: str = "") -> None:
+        super().__init__(path, detail)
+        self.path = path
+        self.detail = detail
+        self.__cause__ = cause
+
+    def __str__(self) -> str:
+        return f"{self.path} did not start: {self.detail or cause_text(self.__cause__)}"
+
+
+class BudgetExhausted(SupervisorError):
+    """A supervisor gave up on its children; `__cause__` is the last failure, and so on down."""
+
+    def __init__(
+        self, path: str, child: str, budget: str, cause: BaseException | None, detail: str = ""
+    ) -> None:
+        super().__init__(path, child)
+        self.path = path
+        self.child = child
+        self.budget = budget
+        self.detail = detail
+        self.__cause__ = cause
+
+    def __str__(self) -> str:
+        why = f": {self.detail}" if self.__cause__ is None and self.detail else ""
+        return f"{self.path} gave up on {self.child!r} ({self.budget}){why}"
+
+
+def cause_text(error: BaseException | None) -> str:
+    """`Type: text` of the leaf that says most; safe for exceptions that cannot be printed."""
+    if error is None:
+        return "no reason"
+    leaf = root_cause(error)
+    try:
+        text = str(leaf)
+    except Exception as broken:
+        text = f"<text unavailable: {type(broken).__name__}>"
+    return f"{type(leaf).__name__}: {text}" if text else type(leaf).__name__
+
+
+def cause_chain(error: BaseException | None) -> tuple[BaseException, ...]:
+    """The error, its cause, that one's cause and so on; what an operator needs to see."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = root_cause(error).__cause__
+    return tuple(chain)

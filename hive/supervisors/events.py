@@ -1,0 +1,181 @@
+"""What happened, as values: one class for each thing, each with a one-line text."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from attrs import frozen
+
+from hive.actors.exits import Exit, ExitKind
+from hive.supervisors.errors import cause_chain, cause_text
+
+log = logging.getLogger("hive.supervisors")
+LINE_LIMIT = 500
+
+
+@frozen
+class Event:
+    """Base of all events: the path of the child, and when (Trio time)."""
+
+    path: str
+    at: float
+
+    @property
+    def severity(self) -> int:
+        """A level of the logging module."""
+        return logging.INFO
+
+    def line(self) -> str:
+        """One line of printable text; safe for a terminal."""
+        return one_line(f"{self.path}: {self.text()}")
+
+    def text(self) -> str:
+        """What happened, without the path."""
+        return type(self).__name__.lower()
+
+
+@frozen
+class Started(Event):
+    """ready() was called."""
+
+    incarnation: int
+
+    def text(self) -> str:
+        return f"started (incarnation {self.incarnation})"
+
+
+@frozen
+class Exited(Event):
+    """An incarnation is gone."""
+
+    incarnation: int
+    exit: Exit
+
+    @property
+    def severity(self) -> int:
+        return logging.INFO if self.exit.clean else logging.ERROR
+
+    def text(self) -> str:
+        return exit_text(self.exit)
+
+
+@frozen
+class Restarting(Event):
+    """It will be started again at `until`; `failures` in a row so far."""
+
+    until: float
+    failures: int
+
+    severity = logging.WARNING
+
+    def text(self) -> str:
+        return f"restart in {max(0.0, self.until - self.at):.1f} s (failure {self.failures})"
+
+
+@frozen
+class Parked(Event):
+    """Sleeps until `until`, or until somebody unparks it."""
+
+    reason: str
+    until: float | None
+
+    severity = logging.WARNING
+
+    def text(self) -> str:
+        if self.until is None:
+            return f"parked: {self.reason}"
+        return f"parked for {max(0.0, self.until - self.at):.1f} s: {self.reason}"
+
+
+@frozen
+class Unparked(Event):
+    """Leaves the park; `by` is "time" or "operator"."""
+
+    by: str
+
+    def text(self) -> str:
+        return f"unparked by {self.by}"
+
+
+@frozen
+class Overdue(Event):
+    """Was cancelled `grace` seconds ago and still lives; no new incarnation until it is gone."""
+
+    grace: float
+
+    severity = logging.ERROR
+
+    def text(self) -> str:
+        return f"overdue: still alive {self.grace:g} s after it was cancelled"
+
+
+@frozen
+class Escalated(Event):
+    """A supervisor gave up; `cause` holds the whole chain of causes."""
+
+    cause: BaseException
+
+    severity = logging.CRITICAL
+
+    def text(self) -> str:
+        return "gave up: " + " <- ".join(cause_text(one) for one in cause_chain(self.cause))
+
+
+@frozen
+class Stopping(Event):
+    """A supervisor begins its ordered stop."""
+
+    detail: str
+
+    def text(self) -> str:
+        return f"stopping: {self.detail}"
+
+
+@frozen
+class Unstopped(Event):
+    """The root's report of who did not stop."""
+
+    paths: tuple[str, ...]
+
+    severity = logging.CRITICAL
+
+    def text(self) -> str:
+        return f"did not stop: {', '.join(self.paths)}"
+
+
+Sink = Callable[[Event], None]
+
+
+def log_sink(event: Event) -> None:
+    """The default sink: one line to the logger `hive.supervisors`."""
+    log.log(event.severity, "%s", event.line())
+
+
+def deliver(sink: Sink, event: Event) -> None:
+    """Hand an event to a sink; a sink that raises harms nobody and is logged."""
+    try:
+        sink(event)
+    except Exception:
+        log.exception("event sink failed; the event was: %s", event.line())
+
+
+def exit_text(ended: Exit) -> str:
+    """How an incarnation ended, in words."""
+    said = f": {ended.detail}" if ended.detail else ""
+    if ended.kind is ExitKind.CRASHED and ended.detail:
+        return f"crashed{said}"
+    if ended.kind is ExitKind.CRASHED:
+        return f"crashed: {cause_text(ended.error)}"
+    if ended.kind is ExitKind.SHUTDOWN and ended.error is not None:
+        return f"stopped{said}, but raised {cause_text(ended.error)}"
+    words = {ExitKind.NORMAL: "ended", ExitKind.SHUTDOWN: "stopped", ExitKind.IGNORED: "declined"}
+    return f"{words.get(ended.kind, 'parked')}{said}"
+
+
+def one_line(text: str, limit: int = LINE_LIMIT) -> str:
+    """Printable, without line breaks or control characters, cut at `limit` characters."""
+    cut = text if len(text) <= limit else text[: limit - 1] + "…"
+    if cut.isprintable():
+        return cut
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)

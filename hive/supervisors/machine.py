@@ -1,0 +1,423 @@
+"""The state machine of one incarnation of a supervisor: children and their transitions.
+
+Everything here is synchronous, so each transition is atomic under Trio, whoever causes it: a child
+(ready, exit), a timer, a caller, the parent. The control loop in run.py lets it advance.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import trio
+from attrs import frozen
+
+from hive.actors.exits import Exit, Shutdown, Stop, classify, fatal_part
+from hive.supervisors import events as ev
+from hive.supervisors.budget import Budget
+from hive.supervisors.child import After, Child
+from hive.supervisors.context import Context
+from hive.supervisors.errors import BudgetExhausted, StartFailed
+from hive.supervisors.policy import Decision, End, ends_supervisor, judge, taken_along
+from hive.supervisors.sequence import StartQueue, StopBatch, Timers
+from hive.supervisors.spec import AutoShutdown, ChildSpec, Restart, Strategy
+from hive.supervisors.tree import State
+
+BRUTAL_GRACE = 0.1  # even a task that obeys at once needs some scheduler passes to end
+WAITS = "waits for its turn"
+
+Spawn = Callable[[Child, Context, trio.CancelScope, Callable[[BaseException | None], None]], None]
+
+
+@frozen
+class Flags:
+    """What distinguishes one supervisor from another, besides its children."""
+
+    strategy: Strategy
+    budget: Budget
+    auto_shutdown: AutoShutdown
+    random: Callable[[], float]
+    width: int = 1  # how many children start, or stop, at a time
+    dynamic: bool = False
+    max_children: float = math.inf
+
+
+class Machine:
+    """Lives for one Supervisor.run(); a restart of the supervisor makes a new one."""
+
+    def __init__(
+        self, flags: Flags, ctx: Context, emit: ev.Sink, specs: Iterable[ChildSpec]
+    ) -> None:
+        self.flags = flags
+        self.path = ctx.path
+        self.incarnation = ctx.incarnation
+        self.children: dict[str, Child] = {}
+        self.changed = trio.Event()
+        self.since = trio.current_time()
+        self.stopping = False
+        self.failure: BaseException | None = None
+        self._ctx = ctx
+        self._emit = emit
+        self._spawn: Spawn
+        self._grouped = flags.strategy is not Strategy.ONE_FOR_ONE
+        self._up = False
+        self._alive = 0
+        self._order = 0
+        self._window: tuple[float, ...] = ()
+        self._grace_cap = math.inf
+        self._batch: StopBatch | None = None
+        self._starts = StartQueue(flags.width)
+        self._timers = Timers()
+        for spec in specs:
+            child = self.record(spec)
+            child.retry_start = flags.dynamic or spec.park_on_exhausted
+            self._enqueue(child)
+
+    @property
+    def state(self) -> State:
+        """The state of the supervisor itself, while it is served."""
+        if self.stopping:
+            return State.STOPPING
+        return State.RUNNING if self._up else State.STARTING
+
+    # -- for the control loop ------------------------------------------------------------------
+
+    def begin(self, spawn: Spawn) -> None:
+        """Accept children; a dynamic supervisor is ready before they are."""
+        self._spawn = spawn
+        if self.flags.dynamic:
+            self._ctx.ready()
+
+    def advance(self) -> bool:
+        """Stop and start those whose turn it is; True when the supervisor has ended."""
+        if self._batch is not None:
+            passed = self._batch.advance(self._stop_in_turn)
+            if passed and self.stopping and self._alive > 0:
+                self._ctx.stuck()
+            if passed and not any(child.alive for child in self._batch.members):
+                self._batch = None
+        if self.stopping:
+            return self._alive == 0
+        if self._batch is None:
+            idle = self._starts.advance(trio.current_time(), self._launch)
+            if idle and not self._up:
+                self._up = True
+                self.since = trio.current_time()
+                self._ctx.ready()
+        return False
+
+    def next_due(self) -> float:
+        """When the loop must go on even if nothing happens."""
+        due = self._timers.next()
+        if self._batch is None and not self.stopping and self._starts.due > trio.current_time():
+            due = min(due, self._starts.due)
+        return due
+
+    def fire_timers(self) -> None:
+        """Let all due timers act."""
+        now = trio.current_time()
+        while (child := self._timers.pop_due(now)) is not None:
+            self._on_timer(child, now)
+
+    def abandon(self) -> None:
+        """Cancel every child at once, out of order."""
+        for child in self.children.values():
+            if child.scope is not None:
+                child.scope.cancel("the supervisor failed")
+
+    # -- for requests, and the parent ----------------------------------------------------------
+
+    def record(self, spec: ChildSpec) -> Child:
+        """Add a child at the end of the order, without starting it."""
+        self._order += 1
+        child = Child(spec, f"{self.path}/{spec.id}", self._order, trio.current_time())
+        self.children[spec.id] = child
+        return child
+
+    def forget(self, child: Child) -> None:
+        """Remove a child that is not alive."""
+        child.removed = True
+        child.queued = False
+        del self.children[child.spec.id]
+
+    def start(self, child: Child) -> None:
+        """Start it now, or in its turn: a group, and a supervisor at its start, keep the order."""
+        if self._grouped or not self._up:
+            self._enqueue(child)
+            self.changed.set()
+        else:
+            self._launch(child)
+
+    def start_queued_now(self) -> None:
+        """End the common back-off of a group."""
+        self._starts.due = -math.inf
+        self.changed.set()
+
+    def order_end(self, child: Child, after: After, detail: str) -> None:
+        """End the incarnation if there is one, then do what `after` says."""
+        if self.stopping:
+            return
+        child.after = after
+        if child.alive:
+            self._stop(child, Stop(detail))
+        else:
+            child.queued = False
+            self._timers.set(child, math.inf)
+            self._follow_order(child, detail)
+        self.changed.set()
+
+    def unpark(self, child: Child, by: str) -> None:
+        """Start a parked child."""
+        self._emit(ev.Unparked(child.path, trio.current_time(), by))
+        self.start(child)
+
+    def hurry(self, grace: float) -> None:
+        """Shorten all stops from now on: no drain, at most `grace` seconds for each worker."""
+        self._grace_cap = min(self._grace_cap, grace)
+        for child in self.children.values():
+            if child.state is State.STOPPING:
+                self._cancel(child)
+            if child.spec.hurry is not None and child.alive:
+                child.spec.hurry(grace)
+        self.changed.set()
+
+    def shut_down(self, detail: str, failure: BaseException | None = None) -> None:
+        """Begin the ordered stop of everything; `failure` is raised at its end."""
+        if self.failure is None or fatal_part(failure) is not None:
+            self.failure = failure or self.failure
+        self.changed.set()
+        if self.stopping:
+            return
+        self.stopping = True
+        self.since = now = trio.current_time()
+        self._emit(ev.Stopping(self.path, now, detail))
+        for child in self.children.values():
+            child.queued = False
+            if child.alive:
+                child.after = After.STOP
+                continue
+            self._timers.set(child, math.inf)
+            child.fail_start(StartFailed(child.path, detail=f"its supervisor stops: {detail}"))
+            if child.state is not State.FAILED:
+                child.enter(State.STOPPED, now, detail)
+        alive = [child for child in self.children.values() if child.alive]
+        self._batch = StopBatch(alive, self.flags.width)
+
+    # -- starting and stopping -----------------------------------------------------------------
+
+    def _enqueue(self, child: Child) -> None:
+        child.enter(State.STOPPED, trio.current_time(), WAITS)
+        self._timers.set(child, math.inf)
+        self._starts.add(child)
+
+    def _launch(self, child: Child) -> None:
+        child.queued = False
+        child.stop = child.after = None
+        child.incarnation += 1
+        child.gone = trio.Event()
+        child.ctx = ctx = Context(
+            child.path,
+            child.incarnation,
+            init_timeout=child.spec.init_timeout,
+            watchdog=child.spec.watchdog,
+            on_ready=partial(self._on_ready, child, child.incarnation),
+            on_event=self._emit,
+            on_stuck=partial(self._on_stuck, child),
+        )
+        child.scope = trio.CancelScope(shield=True)
+        child.enter(State.STARTING, trio.current_time())
+        self._timers.set(child, ctx.silent_until)
+        self._alive += 1
+        self._spawn(child, ctx, child.scope, partial(self._on_exit, child))
+
+    def _stop_in_turn(self, child: Child) -> None:
+        self._stop(child, Stop("its supervisor stops" if self.stopping else "its group restarts"))
+
+    def _stop(self, child: Child, stop: Stop) -> None:
+        if child.stop is not None or child.ctx is None:
+            return
+        was_ready = child.state is State.RUNNING
+        now = trio.current_time()
+        child.stop = stop
+        child.enter(State.STOPPING, now, stop.detail)
+        child.ctx.stop_requested.set()
+        # A child that hangs will not drain either.
+        if child.spec.drain > 0 and was_ready and not stop.failure and self._grace_cap == math.inf:
+            self._timers.set(child, now + child.spec.drain)
+        else:
+            self._cancel(child)
+
+    def _cancel(self, child: Child) -> None:
+        if child.scope is None or child.stop is None:
+            return
+        grace = child.spec.grace or BRUTAL_GRACE
+        if child.spec.kind == "worker":  # a supervisor ends by itself, or says that it is stuck
+            grace = min(grace, self._grace_cap)
+        due = trio.current_time() + grace
+        if child.scope.cancel_called:
+            due = min(due, child.timer)
+        child.scope.cancel(child.stop.detail)
+        self._timers.set(child, due)
+
+    # -- what happens to children --------------------------------------------------------------
+
+    def _on_timer(self, child: Child, now: float) -> None:
+        match child.state:
+            case State.STARTING | State.RUNNING:
+                self._check_silence(child, now)
+            case State.STOPPING if child.scope is not None and not child.scope.cancel_called:
+                self._cancel(child)
+            case State.STOPPING:
+                self._mark_overdue(child, now)
+            case State.BACKOFF if not child.queued:
+                self._launch(child)
+            case State.PARKED:
+                self.unpark(child, "time")
+
+    def _check_silence(self, child: Child, now: float) -> None:
+        if child.ctx is None or self.stopping:
+            return
+        if child.ctx.silent_until > now:
+            self._timers.set(child, child.ctx.silent_until)
+        elif child.state is State.STARTING:
+            self._stop(child, Stop(f"not ready after {child.spec.init_timeout:g} s", failure=True))
+        else:
+            self._stop(child, Stop(f"watchdog: no tick for {child.spec.watchdog} s", failure=True))
+
+    def _on_stuck(self, child: Child) -> None:
+        if child.state is State.STOPPING:
+            self._mark_overdue(child, trio.current_time())
+
+    def _mark_overdue(self, child: Child, now: float) -> None:
+        waited = now - child.since
+        child.enter(State.OVERDUE, now, "does not end; no new start until it does")
+        self._timers.set(child, math.inf)
+        child.gone.set()
+        self._emit(ev.Overdue(child.path, now, waited))
+        self.changed.set()
+
+    def _on_ready(self, child: Child, incarnation: int, value: object) -> None:
+        if child.state is not State.STARTING or child.incarnation != incarnation:
+            return
+        now = trio.current_time()
+        child.enter(State.RUNNING, now)
+        child.retry_start = True
+        child.fresh = False
+        if child.ctx is not None:
+            self._timers.set(child, child.ctx.silent_until)
+        self._emit(ev.Started(child.path, now, incarnation))
+        child.settle(value)
+        self.changed.set()
+
+    def _on_exit(self, child: Child, error: BaseException | None) -> None:
+        now = trio.current_time()
+        ended = classify(error, child.stop)
+        child.scope = None
+        child.gone.set()
+        self._alive -= 1
+        self._timers.set(child, math.inf)
+        self._emit(ev.Exited(child.path, now, child.incarnation, ended))
+        if (fatal := fatal_part(error)) is not None:
+            self.shut_down(f"{type(fatal).__name__} in {child.spec.id}", fatal)
+        if self.stopping:
+            child.enter(State.STOPPED, now, ev.exit_text(ended))
+            child.fail_start(StartFailed(child.path, ended.error, ended.detail))
+        elif child.after is not None:
+            self._follow_order(child, ev.exit_text(ended))
+        else:
+            self._judge(child, ended, now)
+        self.changed.set()
+
+    def _follow_order(self, child: Child, why: str) -> None:
+        after, child.after, child.stop = child.after, None, None
+        now = trio.current_time()
+        if after is After.START:
+            child.retry_start = True
+            self.start(child)
+        elif after is After.PARK and child.park is not None:
+            self._enter_park(child, child.park.reason, child.park.until, now)
+        else:
+            child.enter(State.STOPPED, now, why)
+            child.fail_start(StartFailed(child.path, detail=why))
+            if after is After.FORGET:
+                self.forget(child)
+
+    def _judge(self, child: Child, ended: Exit, now: float) -> None:
+        flags = self.flags
+        end = End(ended, now, child.healthy_for(now), child.retry_start)
+        verdict = judge(end, child.spec, child.history, self._window, flags.budget, flags.random())
+        child.stop = None
+        child.history, self._window = verdict.history, verdict.window
+        match verdict.decision:
+            case Decision.PARK:
+                child.retry_start = True
+                self._enter_park(child, verdict.reason, verdict.until, now)
+            case Decision.RESTART:
+                self._restart(child, verdict.reason, verdict.until or now, now)
+            case Decision.ESCALATE:
+                child.enter(State.FAILED, now, verdict.reason)
+                failure = BudgetExhausted(
+                    self.path, child.spec.id, str(flags.budget), ended.error, verdict.reason
+                )
+                self._emit(ev.Escalated(self.path, now, failure))
+                self.shut_down("restart budget exhausted", failure)
+            case Decision.FAIL_START:
+                self._fail_start(child, ended, now)
+            case Decision.KEEP | Decision.REMOVE:
+                child.enter(State.STOPPED, now, verdict.reason)
+                child.settle(None)
+                if verdict.decision is Decision.REMOVE or flags.dynamic:
+                    self.forget(child)
+                self._end_of_significant(child)
+
+    def _fail_start(self, child: Child, ended: Exit, now: float) -> None:
+        early = "" if ended.error is not None else "it ended before it called ready()"
+        failure = StartFailed(child.path, ended.error, ended.detail or early)
+        child.enter(State.FAILED, now, str(failure))
+        if child.starter is None:
+            self.shut_down(f"{child.spec.id} did not start", failure)
+        elif child.fresh:
+            self.forget(child)
+        child.fail_start(failure)
+
+    def _end_of_significant(self, child: Child) -> None:
+        others = sum(
+            other.spec.significant and other is not child and not other.ended
+            for other in self.children.values()
+        )
+        if ends_supervisor(self.flags.auto_shutdown, child.spec.significant, others):
+            detail = f"significant child {child.spec.id} ended"
+            self.shut_down(detail, Shutdown(detail))
+
+    def _enter_park(self, child: Child, reason: str, until: float | None, now: float) -> None:
+        child.enter(State.PARKED, now, reason, until)
+        self._timers.set(child, math.inf if until is None else until)
+        child.settle(None)
+        self._emit(ev.Parked(child.path, now, reason, until))
+
+    def _restart(self, child: Child, reason: str, due: float, now: float) -> None:
+        child.restarts += 1
+        child.retry_start = True
+        self._emit(ev.Restarting(child.path, now, due, child.history.failures))
+        if self._grouped:
+            self._restart_group(child, due)
+        if due > now:
+            child.enter(State.BACKOFF, now, reason, due)
+            self._timers.set(child, due)
+        elif not self._grouped:
+            self._launch(child)
+
+    def _restart_group(self, failed: Child, due: float) -> None:
+        """Take the others along: stop in reverse, wait the one delay, start in order."""
+        alive = []
+        for child in self.children.values():
+            if child.alive and taken_along(self.flags.strategy, failed.order, child.order):
+                alive.append(child)
+                if child.after is None:
+                    bystander = child.spec.restart is Restart.TEMPORARY
+                    child.after = After.FORGET if bystander else After.START
+                    child.restarts += 1
+        self._batch = StopBatch(alive, self.flags.width)
+        self._starts.due = due
+        self._enqueue(failed)

@@ -1,0 +1,241 @@
+"""The supervisor as its users see it: a handle that outlives its incarnations."""
+
+from __future__ import annotations
+
+import math
+import random as _random
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from attrs import frozen
+
+from hive.supervisors import requests
+from hive.supervisors.backoff import DEFAULT_BACKOFF, PARK_BACKOFF, Backoff
+from hive.supervisors.budget import DEFAULT_BUDGET, Budget
+from hive.supervisors.context import Context
+from hive.supervisors.errors import NotRunning, NotStopped, SpecError
+from hive.supervisors.events import Sink, deliver
+from hive.supervisors.machine import Flags, Machine
+from hive.supervisors.run import serve
+from hive.supervisors.spec import AutoShutdown, ChildSpec, Restart, Strategy, check_specs
+from hive.supervisors.tree import Counts, Snapshot, State
+
+
+@frozen
+class ChildInfo:
+    """One line of which_children()."""
+
+    id: str
+    state: State
+    incarnation: int
+    spec: ChildSpec
+
+
+class Supervisor:
+    """Keeps children alive. Made once, run as often as its own supervisor restarts it.
+
+    Children start in order, each when the one before is ready, and stop in reverse order. What
+    start_child() adds is lost when the supervisor itself is restarted. All methods but run(),
+    start_child(), restart_child() and terminate_child() are synchronous and do not block.
+    Raises SpecError for bad specs or flags.
+    """
+
+    def __init__(
+        self,
+        children: Sequence[ChildSpec] = (),
+        *,
+        strategy: Strategy = Strategy.ONE_FOR_ONE,
+        budget: Budget = DEFAULT_BUDGET,
+        auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
+        sink: Sink | None = None,
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        self._flags = Flags(strategy, budget, auto_shutdown, random)
+        _check_flags(self._flags)
+        check_specs(children, auto_shutdown=auto_shutdown)
+        self._specs = tuple(children)
+        self._sink = sink
+        self._machine: Machine | None = None
+        self._serving = False
+        self._path = ""
+
+    async def run(self, ctx: Context) -> None:
+        """One incarnation: ends when it is cancelled, told to stop by `ctx`, or gives up.
+
+        Raises StartFailed, BudgetExhausted, Shutdown (a significant child ended), and the
+        KeyboardInterrupt or SystemExit of a child; RuntimeError if it runs already.
+        """
+        if self._serving:
+            raise RuntimeError(f"supervisor {self._path} runs already; make one for each place")
+        self._serving = True
+        try:
+            specs = await self._load()
+            emit = ctx.emit if self._sink is None else partial(deliver, self._sink)
+            self._path = ctx.path
+            self._machine = Machine(self._flags, ctx, emit, specs)
+            await serve(self._machine, ctx)
+        finally:
+            self._serving = False
+
+    async def start_child(self, spec: ChildSpec) -> object:
+        """Add a child and wait until it is ready; its ready value (None if it parked).
+
+        Raises AlreadyPresent, SpecError, NotRunning, and StartFailed, after which nothing of the
+        child remains. A caller that gives up waiting does not undo the start.
+        """
+        check_specs([spec], auto_shutdown=self._flags.auto_shutdown)
+        return await requests.add(self._active(), spec).wait()
+
+    async def restart_child(self, child_id: str) -> object:
+        """Start a stopped child; its ready value. Raises NotFound, StillRunning, StartFailed."""
+        return await requests.restart(self._active(), child_id).wait()
+
+    async def terminate_child(self, child_id: str) -> None:
+        """Stop a child in order; its spec stays, unless it is temporary or dynamic.
+
+        Does nothing to a stopped one. Raises NotFound, and NotStopped if it is overdue.
+        """
+        child = requests.terminate(self._active(), child_id)
+        if child.alive:
+            await child.gone.wait()
+        if child.alive:
+            raise NotStopped(f"{child.path} did not end in {child.spec.grace:g} s; it is overdue")
+
+    def delete_child(self, child_id: str) -> None:
+        """Forget a stopped child. Raises NotFound, StillRunning."""
+        requests.delete(self._active(), child_id)
+
+    def kick(self, child_id: str) -> None:
+        """Stop it if it runs, start it now; also from backoff, park, stopped. Costs no budget."""
+        requests.kick(self._active(), child_id)
+
+    def park(self, child_id: str, reason: str, until: float | None = None) -> None:
+        """Stop it if it runs, and park it until a Trio time, or until unpark() or kick()."""
+        requests.park(self._active(), child_id, reason, until)
+
+    def unpark(self, child_id: str) -> None:
+        """Start a parked child now; does nothing to one that is not parked."""
+        requests.unpark(self._active(), child_id)
+
+    def hurry(self, grace: float) -> None:
+        """Shorten every stop from now on, also below: no drain, at most `grace` seconds each."""
+        if self._machine is not None:
+            self._machine.hurry(grace)
+
+    def stop(self, detail: str = "stopped by its owner") -> None:
+        """Begin the ordered stop; run() returns when it is complete."""
+        if self._machine is not None:
+            self._machine.shut_down(detail)
+
+    def which_children(self) -> tuple[ChildInfo, ...]:
+        """All children in start order."""
+        if self._machine is None:
+            return tuple(ChildInfo(spec.id, State.STOPPED, 0, spec) for spec in self._specs)
+        return tuple(
+            ChildInfo(child.spec.id, child.state, child.incarnation, child.spec)
+            for child in self._machine.children.values()
+        )
+
+    def count_children(self) -> Counts:
+        """How many there are, in all and by what they do."""
+        infos = self.which_children()
+        states = [info.state for info in infos]
+        idle = (State.BACKOFF, State.PARKED, State.STOPPED, State.FAILED)
+        supervisors = sum(info.spec.kind == "supervisor" for info in infos)
+        return Counts(
+            specs=len(infos),
+            active=sum(state not in idle for state in states),
+            supervisors=supervisors,
+            workers=len(infos) - supervisors,
+            backoff=states.count(State.BACKOFF),
+            parked=states.count(State.PARKED),
+            overdue=states.count(State.OVERDUE),
+        )
+
+    def child_snapshots(self) -> tuple[Snapshot, ...]:
+        """The children as they look now, with all below them."""
+        if self._machine is not None:
+            return tuple(child.snapshot() for child in self._machine.children.values())
+        return tuple(_not_started(spec, self._path) for spec in self._specs)
+
+    def snapshot(self) -> Snapshot:
+        """The supervisor with all below it. Its own restarts are its supervisor's to tell."""
+        machine = self._machine
+        state = State.STOPPED
+        if machine is not None and self._serving:
+            state = machine.state
+        elif machine is not None and machine.failure is not None:
+            state = State.FAILED
+        return Snapshot(
+            path=self._path,
+            id=self._path.rpartition("/")[2],
+            kind="supervisor",
+            state=state,
+            reason=None,
+            until=None,
+            since=0.0 if machine is None else machine.since,
+            restarts=0,
+            last_tick=None,
+            note=None,
+            incarnation=0 if machine is None else machine.incarnation,
+            children=self.child_snapshots(),
+        )
+
+    async def _load(self) -> Sequence[ChildSpec]:
+        return self._specs
+
+    def _active(self) -> Machine:
+        if not self._serving or self._machine is None or self._machine.stopping:
+            raise NotRunning(f"supervisor {self._path or '(never run)'} does not run; try later")
+        return self._machine
+
+
+def supervisor_spec(
+    id: str,  # noqa: A002 - the name of the field
+    supervisor: Supervisor,
+    *,
+    restart: Restart = Restart.PERMANENT,
+    grace: float = math.inf,
+    init_timeout: float = math.inf,
+    backoff: Backoff = DEFAULT_BACKOFF,
+    significant: bool = False,
+    park_on_exhausted: bool = False,
+    park_backoff: Backoff = PARK_BACKOFF,
+    park_jitter: float = 1.0,
+) -> ChildSpec:
+    """A supervisor as a child: it stops its own children in order and has the time for it."""
+    return ChildSpec(
+        id=id,
+        start=supervisor.run,
+        restart=restart,
+        grace=grace,
+        init_timeout=init_timeout,
+        backoff=backoff,
+        kind="supervisor",
+        significant=significant,
+        park_on_exhausted=park_on_exhausted,
+        park_backoff=park_backoff,
+        park_jitter=park_jitter,
+        children=supervisor.child_snapshots,
+        hurry=supervisor.hurry,
+    )
+
+
+def _check_flags(flags: Flags) -> None:
+    faults = list(flags.budget.faults())
+    if not isinstance(flags.strategy, Strategy):
+        faults.append(f"strategy is {flags.strategy!r}; allowed: a member of Strategy")
+    if not isinstance(flags.auto_shutdown, AutoShutdown):
+        faults.append(
+            f"auto_shutdown is {flags.auto_shutdown!r}; allowed: a member of AutoShutdown"
+        )
+    if faults:
+        raise SpecError("; ".join(faults))
+
+
+def _not_started(spec: ChildSpec, path: str) -> Snapshot:
+    children = () if spec.children is None else spec.children()
+    return Snapshot(
+        f"{path}/{spec.id}", spec.id, spec.kind, State.STOPPED, "not started yet", None, 0.0,
+        0, None, None, 0, children,
+    )  # fmt: skip

@@ -1,0 +1,62 @@
+"""What a tree looks like at one moment: values for a command line or a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from attrs import frozen
+
+
+class State(StrEnum):
+    """The closed set of states, the same everywhere."""
+
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    BACKOFF = "backoff"
+    PARKED = "parked"
+    STOPPED = "stopped"
+    OVERDUE = "overdue"
+    FAILED = "failed"
+
+
+@frozen
+class Snapshot:
+    """One child and all below it. Times are Trio times; `note` and `reason` are untrusted text."""
+
+    path: str
+    id: str
+    kind: str
+    state: State
+    reason: str | None
+    until: float | None
+    since: float
+    restarts: int
+    last_tick: float | None
+    note: str | None
+    incarnation: int
+    children: tuple[Snapshot, ...] = ()
+
+    def walk(self) -> Iterator[Snapshot]:
+        """This snapshot and all below it, in start order."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+    def find(self, path: str) -> Snapshot | None:
+        """The snapshot with that path, or None."""
+        return next((one for one in self.walk() if one.path == path), None)
+
+
+@frozen
+class Counts:
+    """How many children; `active` have a live incarnation, the others sum up by state."""
+
+    specs: int
+    active: int
+    supervisors: int
+    workers: int
+    backoff: int
+    parked: int
+    overdue: int

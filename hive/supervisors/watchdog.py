@@ -1,0 +1,92 @@
+"""A thread that notices when the Trio loop is blocked, and writes all stacks.
+
+A task cannot report its own starvation, so the watch is a thread; it survives anything but code
+that holds the interpreter lock.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import sys
+import threading
+import time
+from typing import TextIO
+
+import trio
+from attrs import frozen
+
+from hive.supervisors.context import Context
+
+
+@frozen
+class LoopStatistics:
+    """How often the loop was blocked beyond the limit, and the longest block in seconds."""
+
+    blocks: int
+    longest: float
+
+
+class LoopWatchdog:
+    """Use `run` as the start of a child. `limit`: seconds that the loop may be blocked.
+
+    `file` needs a file descriptor; default stderr. A long block is reported at `limit` and then
+    each time that it has doubled, and once more when it is over. Times are of the real clock.
+    """
+
+    def __init__(self, limit: float = 2.0, *, file: TextIO | None = None) -> None:
+        self._limit = limit
+        self._file = file
+        self._beat = 0.0
+        self._blocks = 0
+        self._longest = 0.0
+        self._done = threading.Event()
+
+    def statistics(self) -> LoopStatistics:
+        """What was seen so far."""
+        return LoopStatistics(self._blocks, self._longest)
+
+    async def run(self, ctx: Context) -> None:
+        """Beat for the thread until cancelled."""
+        self._done = done = threading.Event()
+        self._beat = time.monotonic()
+        thread = threading.Thread(target=self._watch, args=(done,), name="loop-watchdog")
+        thread.daemon = True
+        thread.start()
+        ctx.ready()
+        try:
+            while True:
+                self._beat = time.monotonic()
+                ctx.tick()
+                await trio.sleep(self._limit / 4)
+        finally:
+            done.set()
+            thread.join()
+
+    def _watch(self, done: threading.Event) -> None:
+        report_at = self._limit
+        while not done.wait(self._limit / 4):
+            # Sleeping for limit/4 is the loop's own doing, not a block.
+            blocked = time.monotonic() - self._beat - self._limit / 4
+            if blocked >= report_at:
+                if report_at == self._limit:
+                    self._blocks += 1
+                self._dump(f"the Trio loop is blocked for {blocked:.1f} s")
+                report_at = blocked * 2
+            elif blocked < self._limit and report_at > self._limit:
+                self._say("the Trio loop runs again")
+                report_at = self._limit
+            if blocked >= self._limit:
+                self._longest = max(self._longest, blocked)
+
+    def _say(self, text: str) -> None:
+        try:
+            print(f"loop watchdog: {text}", file=self._file or sys.stderr, flush=True)
+        except (OSError, ValueError):
+            pass  # a closed file must not end the watch
+
+    def _dump(self, text: str) -> None:
+        self._say(text)
+        try:
+            faulthandler.dump_traceback(self._file or sys.stderr, all_threads=True)
+        except (OSError, ValueError, RuntimeError, AttributeError):
+            self._say("no stacks: the file has no descriptor")

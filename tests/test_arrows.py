@@ -1,0 +1,165 @@
+"""The rules about the code as a whole: who may import whom, and what no file may contain."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("hive", "harness", "web")
+MAX_LINES = 400
+
+# A unit is a package below hive (or a module such as hive.paths), or harness, or web.
+# Units that are not named here are the daemon's insides, free to import each other without a cycle.
+BORDER = {"hive.actors", "hive.supervisors", "hive.wire", "hive.link", "hive.paths"}
+ALLOWED: dict[str, set[str]] = {
+    "hive": set(),
+    "hive.actors": set(),
+    "hive.supervisors": {"hive.actors"},
+    "hive.wire": set(),
+    "hive.link": {"hive.wire"},
+    "hive.paths": {"hive.wire"},
+    "hive.demo": set(),
+    "hive.cli": BORDER,
+    "harness": BORDER,
+    "web": BORDER,
+}
+
+
+def sources() -> list[Path]:
+    return [
+        path
+        for package in PACKAGES
+        for path in sorted((ROOT / package).rglob("*.py"))
+        if "node_modules" not in path.parts
+    ]
+
+
+def module_of(path: Path) -> tuple[str, ...]:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return parts[:-1] if parts[-1] == "__init__" else parts
+
+
+def imports(text: str, module: tuple[str, ...], is_package: bool) -> Iterator[str]:
+    """Every name that the source imports, absolute; `from a import b` yields a and a.b."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = module[: len(module) - node.level + is_package] if node.level else ()
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            yield origin
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def unit_of(name: str, known: set[str]) -> str | None:
+    """The unit that a module or a name in a module belongs to; None when it is not ours."""
+    head, _, rest = name.partition(".")
+    if head not in PACKAGES:
+        return None
+    candidate = f"{head}.{rest.partition('.')[0]}"
+    return candidate if head == "hive" and candidate in known else head
+
+
+@cache
+def graph() -> dict[str, set[str]]:
+    """For each unit, the other units that it imports.
+
+    A bare `import harness` counts for nothing: it only tells where the package is installed.
+    """
+    known = {f"hive.{child.stem}" for child in (ROOT / "hive").iterdir() if child.stem[0] != "_"}
+    found: dict[str, set[str]] = {}
+    for path in sources():
+        module = module_of(path)
+        unit = unit_of(".".join(module), known)
+        assert unit is not None
+        is_package = path.name == "__init__.py"
+        names = imports(path.read_text("utf-8"), module, is_package)
+        targets = {to for name in names if name not in PACKAGES and (to := unit_of(name, known))}
+        found.setdefault(unit, set()).update(targets - {unit, "hive"})
+    return found
+
+
+def test_import_arrows() -> None:
+    wrong = {
+        unit: sorted(targets - ALLOWED[unit])
+        for unit, targets in graph().items()
+        if unit in ALLOWED and targets - ALLOWED[unit]
+    }
+    assert not wrong, f"these units import what they must not know: {wrong}"
+
+
+def test_the_daemon_imports_neither_harness_nor_web_nor_the_command_line() -> None:
+    wrong = {
+        unit: sorted(targets & {"harness", "web", "hive.cli"})
+        for unit, targets in graph().items()
+        if targets & {"harness", "web", "hive.cli"}
+    }
+    assert not wrong, f"these units import a process of its own: {wrong}"
+
+
+def test_units_import_each_other_without_a_cycle() -> None:
+    try:
+        list(TopologicalSorter(graph()).static_order())
+    except CycleError as error:
+        pytest.fail(f"import cycle between units: {' → '.join(error.args[1])}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("import hive.broker.leases as x", {"hive.broker"}),
+        ("from hive import broker", {"hive.broker", "hive"}),
+        ("from .. import store", {"hive.store", "hive"}),
+        ("from ..store import Store", {"hive.store"}),
+        ("from .inner import x", {"hive.wire"}),
+        ("def f():\n    from web import app", {"web"}),
+        ("import trio", {None}),
+    ],
+)
+def test_every_form_of_import_is_seen(text: str, expected: set[str | None]) -> None:
+    known = {"hive.broker", "hive.store", "hive.wire"}
+    found = {unit_of(name, known) for name in imports(text, ("hive", "wire", "codec"), False)}
+    assert found == expected
+
+
+@pytest.mark.parametrize("banned", ["asyncio", "claude_agent_sdk"])
+def test_banned_imports(banned: str) -> None:
+    guilty = [
+        str(path.relative_to(ROOT))
+        for path in sources()
+        for name in imports(path.read_text("utf-8"), module_of(path), path.name == "__init__.py")
+        if name.split(".")[0] == banned
+    ]
+    assert not guilty, f"{banned} is imported by {guilty}"
+
+
+def test_no_file_is_longer_than_one_concept() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in sources()
+    }
+    long = {name: lines for name, lines in lengths.items() if lines > MAX_LINES}
+    assert not long, f"more than {MAX_LINES} lines; a concept wants out: {long}"
+
+
+def test_no_requirement_or_lock_file_names_a_download_host() -> None:
+    files = [
+        ROOT / "pyproject.toml",
+        *(ROOT / "requirements").iterdir(),
+        *(ROOT / "web" / "page").glob("package*.json"),
+        *(ROOT / "web" / "page").glob(".npmrc"),
+    ]
+    # Funding addresses in npm's lock file are pages to read, nothing is fetched from them.
+    address = re.compile(
+        r'(?<!"url": ")https?://|\b(?:extra-)?index-url\b|"resolved"|^registry', re.M
+    )
+    named = {
+        str(path.relative_to(ROOT)): found
+        for path in files
+        if (found := address.findall(path.read_text("utf-8")))
+    }
+    assert not named, f"which mirror serves a package is the machine's own setting: {named}"

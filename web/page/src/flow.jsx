@@ -1,0 +1,86 @@
+import { memo } from "preact/compat";
+import { useState } from "preact/hooks";
+
+import { clock } from "./format.js";
+import { Empty, Name } from "./parts.jsx";
+import { useStickToEnd } from "./scroll.js";
+import { flow, replyTo, selected, status } from "./store.js";
+
+const LONG = 900;
+
+export function Flow() {
+  const items = flow.value;
+  const [ref, behind, toEnd] = useStickToEnd(items.at(-1)?.seq);
+  return (
+    <section class="flow" aria-label="Messages">
+      <div class="scroll" ref={ref}>
+        {items.map((item) =>
+          item.kind === "notice" ? (
+            <p class="flow-notice" key={item.seq}>
+              <time>{clock(item.at)}</time> {item.text}
+            </p>
+          ) : (
+            <Message key={item.seq} message={item} />
+          ),
+        )}
+        {status.value && items.length === 0 && (
+          <Empty title="No messages yet">
+            Nothing wakes an agent but a message: write one below, and watch it being worked on.
+          </Empty>
+        )}
+      </div>
+      {behind && (
+        <button class="to-end" onClick={toEnd}>
+          newer messages ↓
+        </button>
+      )}
+    </section>
+  );
+}
+
+const Message = memo(function Message({ message }) {
+  const [whole, setWhole] = useState(false);
+  const long = message.body.length > LONG;
+  const fromOperator = message.sender === "operator";
+  return (
+    <article id={`m${message.id}`} class={fromOperator ? "message is-mine" : "message"}>
+      <div class="message-head">
+        <Who name={message.sender} />
+        <span class="arrow">→</span>
+        <Who name={message.recipient} />
+        {message.broadcast_id && <span class="faint">to all</span>}
+        {message.in_reply_to && (
+          <a href={`#m${message.in_reply_to}`}>reply to #{message.in_reply_to}</a>
+        )}
+        <span class="message-meta">
+          <span class={`passage is-${message.state}`} title={message.why}>
+            {message.state}
+          </span>
+          <span>#{message.id}</span>
+          <time>{clock(message.at)}</time>
+        </span>
+      </div>
+      <div class="body">{long && !whole ? `${message.body.slice(0, LONG)}…` : message.body}</div>
+      {message.state === "dead" && <p class="why">{message.why}</p>}
+      <div class="message-foot">
+        {long && (
+          <button onClick={() => setWhole(!whole)}>{whole ? "show less" : "show all"}</button>
+        )}
+        {!fromOperator && message.sender !== "hive" && (
+          <button onClick={() => (replyTo.value = { id: message.id, to: message.sender })}>
+            reply
+          </button>
+        )}
+      </div>
+    </article>
+  );
+});
+
+function Who({ name }) {
+  if (name === "operator" || name === "hive") return <Name name={name} />;
+  return (
+    <button class="who" onClick={() => (selected.value = name)}>
+      <Name name={name} />
+    </button>
+  );
+}

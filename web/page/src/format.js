@@ -1,0 +1,49 @@
+// Numbers and times as a reader wants them.
+const two = (number) => String(number).padStart(2, "0");
+
+export function clock(epoch, seconds = true) {
+  const date = new Date(epoch * 1000);
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}`;
+  return seconds ? `${time}:${two(date.getSeconds())}` : time;
+}
+
+/** HH:MM, with the date unless it is today. */
+export function until(epoch) {
+  const date = new Date(epoch * 1000);
+  const today = date.toDateString() === new Date().toDateString();
+  const day = date.toLocaleDateString(undefined, { day: "numeric", month: "short" });
+  return today ? clock(epoch, false) : `${day} ${clock(epoch, false)}`;
+}
+
+export function duration(seconds) {
+  if (seconds < 10) return `${Math.max(0, seconds).toFixed(1)} s`;
+  if (seconds < 90) return `${Math.floor(seconds)} s`;
+  if (seconds < 5400) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 172800) return `${Math.floor(seconds / 3600)} h`;
+  return `${Math.floor(seconds / 86400)} d`;
+}
+
+/** An age that counts up in whole seconds. */
+export const age = (seconds) =>
+  seconds < 90 ? `${Math.max(0, Math.floor(seconds))} s` : duration(seconds);
+
+export const dollars = (amount) => `$${amount.toFixed(amount < 0.1 ? 4 : 2)}`;
+
+export const count = (number) =>
+  number < 10000 ? String(number) : `${(number / 1000).toFixed(number < 100000 ? 1 : 0)}k`;
+
+/** A stable hue for a name. */
+export function hue(name) {
+  let hash = 7;
+  for (const letter of name) hash = (hash * 31 + letter.codePointAt(0)) % 360;
+  return hash;
+}
+
+/** JSON with indentation, or the text as it is (it may have been cut). */
+export function pretty(text) {
+  try {
+    return JSON.stringify(JSON.parse(text), null, 2);
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,95 @@
+"""The web process: listener, upstream and an end that says goodbye first."""
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import trio
+from hypercorn.config import Config
+
+from web import assets, hardened
+from web.app import create_app
+from web.live import Live
+from web.loopback import Address
+from web.upstream import Upstream
+
+GOODBYE = 0.5
+"""Seconds for open pages to be told that we leave."""
+
+GRACE = 1.0
+"""Seconds for requests in progress, after the goodbye."""
+
+
+async def serve(
+    upstream_path: Path,
+    listener: socket.socket,
+    *,
+    lifeline: int | None = None,
+    ready: Callable[[str], object] = lambda _: None,
+) -> None:
+    """Serve the page until SIGTERM, SIGINT or the end of the file descriptor `lifeline`.
+
+    `ready` is called with the page's URL. Raises assets.NotBuilt.
+    """
+    live = Live()
+    upstream = Upstream(upstream_path, live)
+    app = create_app(live, upstream, assets.load())
+    url = Address(*listener.getsockname()[:2]).url()
+    config = Config()
+    config.bind = [f"fd://{listener.detach()}"]
+    config.loglevel = "WARNING"
+    config.graceful_timeout = GRACE
+    config.websocket_max_message_size = 64 * 1024
+    stop, shut = trio.Event(), trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_stop_on_signal, stop)
+        if lifeline is not None:
+            nursery.start_soon(_stop_at_eof, lifeline, stop)
+        nursery.start_soon(upstream.follow)
+        async with trio.open_nursery() as server:
+            await server.start(partial(hardened.serve, app, config, shutdown_trigger=shut.wait))
+            ready(url)
+            await stop.wait()
+            live.drain()
+            with trio.move_on_after(GOODBYE):
+                await live.wait_viewers(some=False)
+            shut.set()
+        nursery.cancel_scope.cancel()
+
+
+async def _stop_on_signal(
+    stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for _ in signals:
+            stop.set()
+
+
+async def _stop_at_eof(lifeline: int, stop: trio.Event) -> None:
+    async with trio.lowlevel.FdStream(os.dup(lifeline)) as stream:
+        try:
+            while await stream.receive_some():
+                pass
+        except trio.BrokenResourceError:
+            pass
+    stop.set()
+
+
+def run(path: Path, listener: socket.socket, *, lifeline: bool) -> None:
+    """Run the process's one loop; says on standard output where the page is."""
+    logging.basicConfig(level=logging.WARNING, format="hive web: %(message)s", stream=sys.stderr)
+    trio.run(
+        partial(
+            serve,
+            path,
+            listener,
+            lifeline=sys.stdin.fileno() if lifeline else None,
+            ready=lambda url: print(f"hive web: {url}", flush=True),
+        )
+    )

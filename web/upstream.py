@@ -1,0 +1,159 @@
+"""The one link to the daemon: follows its events for all browsers and passes their requests on."""
+
+import logging
+import uuid
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+import trio
+
+from hive.link import LinkClosed, Peer, RemoteError, Session, keep_connected
+from hive.wire import (
+    PROTOCOL,
+    Body,
+    EventBatch,
+    Events,
+    Follow,
+    GetEvents,
+    GetStatus,
+    Hello,
+    OperatorSend,
+    Resync,
+    Sent,
+    Status,
+    Text,
+    ToolCall,
+    ToolResult,
+    Welcome,
+)
+from web.live import Live
+
+TIMEOUT = 5.0
+"""Seconds for an answer of the daemon; it is a local process."""
+
+STATUS_GAP = 0.25
+"""Least seconds between two questions for the status."""
+
+STATUS_EVERY = 2.0
+"""Seconds after which a watched status is asked for although no event came."""
+
+_STREAM = (Text, ToolCall, ToolResult)
+"""Events that come in floods and change nothing in the status."""
+
+_T = TypeVar("_T")
+
+_log = logging.getLogger("hive.web")
+
+
+class DaemonAway(Exception):
+    """The daemon cannot be asked now; the text says why."""
+
+
+class Upstream(Session):
+    """Keeps the link, fills `live`; `follow` goes on until cancelled."""
+
+    pushes = EventBatch | Resync
+
+    def __init__(self, path: Path, live: Live) -> None:
+        self._path = path
+        self._live = live
+        self._hello = Hello(PROTOCOL, "web", uuid.uuid4().hex)
+        self._peer: Peer | None = None
+        self._stale = trio.Event()
+        self._lagged = trio.Event()
+
+    async def follow(self) -> NoReturn:
+        """Follow the daemon, whenever there is one."""
+        await keep_connected(
+            self._path, lambda: self._hello, self._use, self, longest=2.0, failed=self._failed
+        )
+
+    async def status(self) -> Status:
+        """The hive's status now, also published to the viewers; raises DaemonAway, RemoteError."""
+        status = await self._ask(GetStatus(), Status)
+        self._live.set_status(status)
+        return status
+
+    async def send(self, message: OperatorSend) -> int:
+        """Send as the operator; the id comes after the commit. Raises DaemonAway, RemoteError."""
+        return (await self._ask(message, Sent)).id
+
+    async def events(self, query: GetEvents) -> Events:
+        """Older events than `live` has, or one agent's; raises DaemonAway, RemoteError."""
+        return await self._ask(query, Events)
+
+    def pushed(self, peer: Peer, body: Body) -> None:
+        match body:
+            case EventBatch():
+                self._live.add(body)
+                if any(not isinstance(live.event, _STREAM) for live in body.events):
+                    self._stale.set()
+            case Resync():
+                self._lagged.set()
+
+    async def _ask(self, body: Body, expected: type[_T]) -> _T:
+        if self._peer is None:
+            raise DaemonAway(self._live.away or "connecting")
+        try:
+            answer = await self._peer.request(body, timeout=TIMEOUT)
+        except LinkClosed as error:
+            raise DaemonAway(f"the daemon left before it answered: {error}") from None
+        except trio.TooSlowError:
+            raise DaemonAway(f"the daemon did not answer within {TIMEOUT:g} s") from None
+        if not isinstance(answer, expected):
+            raise RemoteError("bad_answer", f"expected {expected.__name__}, got {answer!r:.100}")
+        return answer
+
+    def _failed(self, error: Exception) -> None:
+        why = str(error) or type(error).__name__
+        if why != self._live.away:
+            _log.warning("no daemon at %s: %s", self._path, why)
+        self._live.lose(why)
+
+    async def _use(self, peer: Peer, _: Welcome) -> None:
+        self._peer, self._stale, self._lagged = peer, trio.Event(), trio.Event()
+        self._live.forget()
+        try:
+            status = await self.status()
+            await peer.request(Follow(), timeout=TIMEOUT)
+            await self._catch_up(status.seq)
+            self._live.arrive()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._poll, peer)
+                nursery.start_soon(self._leave_when_lagged, peer)
+                await peer.closed.wait()
+                nursery.cancel_scope.cancel()
+            self._failed(LinkClosed(peer.reason))
+        except (DaemonAway, RemoteError, trio.TooSlowError) as error:
+            self._failed(error)
+        finally:
+            self._peer = None
+
+    async def _catch_up(self, seq: int) -> None:
+        """Wait for the history up to `seq`, of which the newest may be lost for good."""
+        with trio.move_on_after(TIMEOUT):
+            while (before := self._live.ring.last) < seq:
+                with trio.move_on_after(0.1):
+                    await self._live.changed.wait()
+                if self._live.ring.last == before:
+                    return
+
+    async def _leave_when_lagged(self, peer: Peer) -> None:
+        """Events were lost on the way to us: a new link begins with the whole history."""
+        await self._lagged.wait()
+        await peer.close("lagged behind the events")
+
+    async def _poll(self, peer: Peer) -> None:
+        while True:
+            await self._live.wait_viewers(some=True)
+            self._stale = trio.Event()
+            try:
+                await self.status()
+            except RemoteError as error:
+                _log.warning("no status: %s", error)
+            except DaemonAway as error:
+                await peer.close(str(error))
+                return
+            await trio.sleep(STATUS_GAP)
+            with trio.move_on_after(STATUS_EVERY - STATUS_GAP):
+                await self._stale.wait()
