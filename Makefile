@@ -16,7 +16,7 @@ setup-tests: ## the same with the browser that the tests drive
 	@ops/setup.sh --tests
 
 run: setup ## the hive; without credentials a scripted model answers. ARGS="--web 127.0.0.1:9000 --root DIR"
-	@$(BIN)/hive up --demo-if-no-credentials $(ARGS)
+	@exec $(BIN)/hive up --demo-if-no-credentials $(ARGS)
 
 test: setup-tests lint types tests ## everything that must hold before a commit
 
@@ -42,7 +42,7 @@ bench: setup ## the benchmarks, tests/bench/bench_*.py
 screenshot: setup-tests ## renews docs/screenshot.png with the browser test
 	@HIVE_SCREENSHOT=docs/screenshot.png $(BIN)/python -m pytest tests/web -k screenshot $(ARGS)
 
-lock: ## resolves requirements/*.txt anew. ARGS=--upgrade takes newer releases
+lock: setup ## resolves requirements/*.txt anew. ARGS=--upgrade takes newer releases
 	@ops/lock.sh $(ARGS)
 
 clean: ## what set-up and tools made; a hive's data stays

@@ -1,7 +1,7 @@
 """Bytes of a pipe to lines, with a bound on what one line may take."""
 
 MAX_LINE = 16 << 20
-"""Longest line of the CLI's stdout in bytes (tool results can be large); longer ones are dropped."""
+"""Longest line of stdout in bytes (tool results can be large); longer ones are dropped."""
 
 
 class Lines:

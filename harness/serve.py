@@ -1,7 +1,5 @@
 """The serve loop: takes a lease, has its turn driven, acknowledges or returns it."""
 
-import math
-
 import trio
 from attrs import evolve
 
@@ -30,6 +28,7 @@ DRAIN_S = 30.0
 GRACE_S = STOPPED_S + 2.0
 
 _ANSWER_S = 10.0
+_REPEAT_S = 3.0
 _PAUSE_S = 1.0
 
 
@@ -64,9 +63,11 @@ class Serve:
         ctx.tick()
         if self._shared.orphaned.is_set():
             await self._end_harness(ctx)
+            return
         await faults.hang("serve.hang")
         ctx.note("waits for a message")
         lease = await self._take(ctx)
+        ctx.tick()
         settings = self._shared.settings
         if lease is None or settings is None:
             return
@@ -107,7 +108,7 @@ class Serve:
         emit = self._shared.emit
         numbers = tuple(message.id for message in lease.messages)
         emit(TurnStarted(lease.id, numbers, self._turns.session))
-        report = await self._turns.drive(lease, settings, ctx.tick)
+        report = await self._turns.drive(lease, settings, ctx)
         holding = self._shared.holding
         if holding is not None and holding.unsure and report.outcome is Outcome.COMPLETED:
             detail = "the answer to a recv was lost: messages may have come that it never saw"
@@ -121,7 +122,7 @@ class Serve:
             ctx.tick()
             try:
                 finish = Finish(lease.id, report)
-                await self._link.request(finish, timeout=_ANSWER_S, within=_ANSWER_S)
+                await self._link.request(finish, timeout=_ANSWER_S, within=_REPEAT_S)
                 return
             except NotConnected:
                 if self._stopping:
@@ -133,9 +134,8 @@ class Serve:
     async def _end_harness(self, ctx: Context) -> None:
         """The daemon has been away for too long: end this container."""
         ctx.note("the daemon is gone: ends")
-        ctx.extend(math.inf)
         self._shared.stop.set()
-        await trio.sleep_forever()
+        await ctx.stop_requested.wait()
 
     async def _watch_stop(self, ctx: Context) -> None:
         await ctx.stop_requested.wait()

@@ -38,6 +38,8 @@ class Turn:
     """The CLI waits for input again; the process may take the next prompt."""
     cut: Verdict | None = None
     """Why the harness ends the turn before it ends by itself."""
+    broken: bool = False
+    """The process is not fit for another turn."""
     interrupted: bool = False
     """Somebody asked for the end: a process that does not live to say so was interrupted, too."""
     session: str | None = None
@@ -84,18 +86,18 @@ class Turn:
 
     def verdict(self, ended: Ended | None) -> Verdict:
         """How the turn ended; `ended` if its process did."""
-        if self.cut is not None and self.seen.result is None:
+        if self.cut is not None:
             return self.cut
         verdict = classify(evolve(self.seen, ended=ended))
         if self.interrupted and self.seen.result is None:
             return Verdict(Outcome.INTERRUPTED, verdict.detail)
-        return self.cut or verdict
+        return verdict
 
     def _check_tools(self, init: Init) -> None:
         status = dict(init.servers).get(SERVER)
         if status != "connected":
             detail = f"the hive's tools are {status or 'missing'} in claude: it could reach nobody"
-            self.cut = Verdict(Outcome.FAILED, detail)
+            self.cut, self.broken = Verdict(Outcome.FAILED, detail), True
 
     def _retry(self, retry: Retry) -> Event:
         if retry.error == "authentication_failed":  # the CLI itself would go on for minutes

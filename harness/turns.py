@@ -4,7 +4,6 @@ import importlib.util
 import os
 import shutil
 import uuid
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,13 +11,14 @@ import trio
 from attrs import evolve
 
 from harness import command, faults, session
-from harness.claude import STOP_S, Claude, Gone, StartFailed
+from harness.claude import INITIALISE_S, STOP_S, Claude, Gone, StartFailed
 from harness.command import CredentialsError, Setup
 from harness.hide import harness_hides
 from harness.offspring import Offspring
 from harness.outcome import Seen, Verdict, classify, session_is_taken, session_is_unknown
 from harness.prompts import as_text, system, wake
 from harness.shared import Shared
+from harness.stream import StreamEvent
 from harness.tools import Tools
 from harness.turn import Turn, add, new_turn
 from hive.supervisors import Context
@@ -33,8 +33,15 @@ INTERRUPT_S = 5.0
 STOPPED_S = INTERRUPT_S + STOP_S
 """Upper bound of the end of a turn that is not wanted any more."""
 
-_LOOK_S = 2.0
+START_S = INITIALISE_S + 2 * STOP_S
+"""Upper bound of the start of a process, the end of the one before included."""
+
+_CUT_S = 2.0
+_LOOK_S = 1.0
 _ROUNDS = 4
+
+
+Events = trio.MemoryReceiveChannel[StreamEvent]
 
 
 class Turns:
@@ -71,17 +78,15 @@ class Turns:
             finally:
                 self._nursery = None
 
-    async def drive(
-        self, lease: Lease, settings: HarnessSettings, tick: Callable[[], None]
-    ) -> TurnReport:
-        """Run a turn to its end, calling `tick` all the while.
+    async def drive(self, lease: Lease, settings: HarnessSettings, ctx: Context) -> TurnReport:
+        """Run a turn to its end, ticking all the while.
 
         Cancelled, it takes up to `STOPPED_S` to end the turn, and the process if it must.
         """
         began, usage, renewed = trio.current_time(), Usage(), False
         for _ in range(_ROUNDS):
             turn = new_turn(lease.id, str(uuid.uuid4()), settings.turn_silence_s)
-            verdict, again = await self._round(turn, lease, settings, tick)
+            verdict, again = await self._round(turn, lease, settings, ctx)
             usage = add(usage, turn.usage)
             if verdict.outcome is Outcome.CONTEXT_FULL and not renewed:
                 renewed = again = True
@@ -126,14 +131,16 @@ class Turns:
     # --- inside ---------------------------------------------------------------------------------
 
     async def _round(
-        self, turn: Turn, lease: Lease, settings: HarnessSettings, tick: Callable[[], None]
+        self, turn: Turn, lease: Lease, settings: HarnessSettings, ctx: Context
     ) -> tuple[Verdict, bool]:
         """One attempt; the second value says that another one may go better at once."""
         self._turn = turn
         try:
+            ctx.extend(START_S)
             claude = await self._ready(settings)
+            ctx.tick()
             if not turn.interrupted:
-                await self._drive(turn, claude, as_text(wake(lease)), tick)
+                await self._drive(turn, claude, as_text(wake(lease)), ctx)
         except CredentialsError as error:
             return Verdict(Outcome.UNAUTHORISED, str(error)), False
         except StartFailed as error:
@@ -161,42 +168,53 @@ class Turns:
         verdict = classify(Seen(ended=ended))
         return evolve(verdict, detail=f"{why}: {verdict.detail}"), False
 
-    async def _drive(
-        self, turn: Turn, claude: Claude, prompt: str, tick: Callable[[], None]
-    ) -> None:
-        try:
-            await self._listen(turn, claude, prompt, tick)
-        finally:
-            self._tools.end_turn()
-            if not turn.over:
-                with trio.move_on_after(STOP_S, shield=True):
-                    await claude.stop()
+    async def _drive(self, turn: Turn, claude: Claude, prompt: str, ctx: Context) -> None:
+        """From the prompt until the process is idle again, or gone."""
+        with claude.events() as events:
+            try:
+                await claude.prompt(prompt, turn.prompt)
+                turn.patience.line(trio.current_time())
+                while await self._listen(turn, events, ctx):
+                    pass
+                if turn.cut is not None and not turn.broken:
+                    await self._cut_short(turn, claude, events)
+            except Gone:
+                pass
+            finally:
+                self._tools.end_turn()
+                if not turn.over:
+                    with trio.move_on_after(STOP_S, shield=True):
+                        await claude.stop()
 
-    async def _listen(
-        self, turn: Turn, claude: Claude, prompt: str, tick: Callable[[], None]
-    ) -> None:
-        events = claude.events()
-        try:
-            await claude.prompt(prompt, turn.prompt)
-        except Gone:
-            return
-        while not turn.over and turn.cut is None:
-            await faults.hang("turn.hang")
-            tick()
-            now = trio.current_time()
-            deadline = turn.patience.deadline
-            if turn.result_at is not None:
-                deadline = min(deadline, turn.result_at + IDLE_S)
-            if now >= deadline:
-                self._out_of_patience(turn)
-                return
-            with trio.move_on_at(min(deadline, now + _LOOK_S)):
+    async def _listen(self, turn: Turn, events: Events, ctx: Context) -> bool:
+        """Take one event, or see that there was none for too long; false when that is all."""
+        await faults.hang("turn.hang")
+        ctx.tick()
+        now = trio.current_time()
+        deadline = turn.patience.deadline
+        if turn.result_at is not None:
+            deadline = min(deadline, turn.result_at + IDLE_S)
+        if now >= deadline:
+            self._out_of_patience(turn)
+            return False
+        with trio.move_on_at(min(deadline, now + _LOOK_S)):
+            try:
+                event = await events.receive()
+            except trio.EndOfChannel:
+                return False
+            if shown := turn.take(event, trio.current_time()):
+                self._shared.emit(shown)
+        return not turn.over and turn.cut is None
+
+    async def _cut_short(self, turn: Turn, claude: Claude, events: Events) -> None:
+        """Let the CLI end the turn: so it says what it cost, and the process lives. Raises Gone."""
+        with trio.move_on_after(_CUT_S):
+            await claude.interrupt()
+            while not turn.over:
                 try:
-                    event = await events.receive()
+                    turn.take(await events.receive(), trio.current_time())
                 except trio.EndOfChannel:
                     return
-                if shown := turn.take(event, trio.current_time()):
-                    self._shared.emit(shown)
 
     def _out_of_patience(self, turn: Turn) -> None:
         if turn.seen.result is None:

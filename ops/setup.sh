@@ -64,6 +64,9 @@ has_browser() {
         compgen -G "${PLAYWRIGHT_BROWSERS_PATH:-$HOME/.cache/ms-playwright}/chromium-*" >/dev/null
 }
 
+# Playwright's driver is linked to it, and a minimal system lacks it.
+has_libatomic() { compgen -G '/usr/lib*/libatomic.so.1' >/dev/null || compgen -G '/usr/lib/*/libatomic.so.1' >/dev/null; }
+
 # Ubuntu's chromium package is an empty shell around a snap, which a container cannot install.
 browser_is_a_snap() { grep -qs '^ID=ubuntu' /etc/os-release; }
 
@@ -152,8 +155,9 @@ install_project() {
 missing=()
 have bwrap || missing+=(bubblewrap)
 have git || missing+=(git)
-if [[ $tests == yes ]] && ! has_browser && ! browser_is_a_snap; then
-    missing+=(chromium)
+if [[ $tests == yes ]]; then
+    has_libatomic || missing+=(libatomic1)
+    has_browser || browser_is_a_snap || missing+=(chromium)
 fi
 rebuild=no
 if ! venv_ready; then
@@ -170,8 +174,10 @@ install_project
 if [[ $tests == yes ]] && ! has_browser; then
     [[ $(id -u) == 0 ]] || die "the tests need a Chromium. Install one with" "" \
         "    $venv/bin/playwright install --with-deps chromium" "" "(it asks for sudo) and repeat."
-    "$venv/bin/playwright" install --with-deps chromium
+    "$venv/bin/playwright" install --with-deps chromium ||
+        die "Playwright could not install its Chromium (its message is above). The tests also use a chromium," \
+            "chromium-browser or google-chrome that is on PATH: install one by hand, then repeat."
 fi
 
-if [[ -f web/page/build.py ]]; then "$venv/bin/python" web/page/build.py; fi
+"$venv/bin/python" web/page/build.py
 say "ready"

@@ -117,6 +117,8 @@ def _api(app: QuartTrio, live: Live, upstream: Upstream) -> None:
     @app.get("/api/snapshot")
     async def snapshot() -> Response:
         await upstream.status()
+        if live.away is not None:  # its history is still coming
+            raise DaemonAway(live.away)
         return _json(live.snapshot())
 
     @app.get("/api/events")

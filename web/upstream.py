@@ -145,7 +145,7 @@ class Upstream(Session):
 
     async def _poll(self, peer: Peer) -> None:
         while True:
-            await self._live.wait_viewers(some=True)
+            pass
             self._stale = trio.Event()
             try:
                 await self.status()

@@ -57,8 +57,9 @@ async def watch(live: Live, since: int, send: Callable[[bytes], Awaitable[object
             cursor = events[-1].seq
         if frame:
             await send(orjson.dumps(frame))
-            await trio.sleep(BATCH)
         if live.away is not None or live.ring.last == cursor:
+            if frame:
+                await trio.sleep(BATCH)
             with trio.move_on_after(BEAT) as quiet:
                 await changed.wait()
             if quiet.cancelled_caught:

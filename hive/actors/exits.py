@@ -112,14 +112,14 @@ def classify(error: BaseException | None, stop: Stop | None) -> Exit:
         return Exit(ExitKind.SHUTDOWN, stop.detail, leftover)
     if error is None:
         return Exit(ExitKind.NORMAL)
-    if _all(error, Park):
-        park = max((e for e in leaves(error) if isinstance(e, Park)), key=_wake)
-        return Exit(ExitKind.PARKED, park.reason, park)
-    if _all(error, Ignored):
-        return Exit(ExitKind.IGNORED, str(root_cause(error)))
-    if _all(error, Shutdown):
-        return Exit(ExitKind.SHUTDOWN, str(root_cause(error)))
-    return Exit(ExitKind.CRASHED, "", error)
+    if not _all(error, Shutdown, Park, Ignored):
+        return Exit(ExitKind.CRASHED, "", error)
+    parks = [leaf for leaf in leaves(error) if isinstance(leaf, Park)]
+    if parks:
+        last = max(parks, key=_wake)
+        return Exit(ExitKind.PARKED, last.reason, last)
+    kind = ExitKind.IGNORED if _all(error, Ignored) else ExitKind.SHUTDOWN
+    return Exit(kind, str(root_cause(error)))
 
 
 def _all(error: BaseException, *types: type[BaseException]) -> bool:

@@ -83,12 +83,16 @@ def bubblewrap_argv(
 
 
 class Bubblewrap:
-    """Driver for bubblewrap; containers share the host's network."""
+    """Driver for bubblewrap; containers share the host's network.
+
+    `etc` is the folder whose public part containers see as their /etc.
+    """
 
     name = "bubblewrap"
 
-    def __init__(self, bwrap: str = "bwrap") -> None:
+    def __init__(self, bwrap: str = "bwrap", etc: Path = Path("/etc")) -> None:
         self.bwrap = bwrap
+        self.etc = etc
         self._copying = trio.Lock()
         self._copied: dict[Path, float] = {}
 
@@ -126,7 +130,7 @@ class Bubblewrap:
     async def _refresh(self, etc: Path) -> None:
         async with self._copying:
             if trio.current_time() - self._copied.get(etc, -math.inf) > _ETC_FRESH:
-                await trio.to_thread.run_sync(copy_etc, etc)
+                await trio.to_thread.run_sync(copy_etc, etc, self.etc)
                 self._copied[etc] = trio.current_time()
 
 

@@ -100,11 +100,13 @@ async def adopt(root: Path, name: str) -> Handle | None:
             if keeper is not None:
                 return Handle(keeper)
             if not is_locked(where):
-                (where.keeper / "identity").unlink(missing_ok=True)
-                return None
+                break
             await trio.sleep(_POLL)
     identity = read_identity(where)
     if identity is not None and await _until_gone(where, identity):
+        (where.keeper / "identity").unlink(missing_ok=True)
+        return None
+    if not is_locked(where):
         return None
     raise AlreadyRunning(
         f"a container of {name} holds {where.keeper / 'lock'}, but its keeper cannot be found: "

@@ -103,7 +103,8 @@ class Keeper:
         """Kill everything of the container with SIGKILL; the keeper then records it."""
         if self.ended():
             return
-        if not kill_descendants(self.identity.pid, self._marker, frozenset((self.identity.pid,))):
+        pid = self.identity.pid
+        if not kill_descendants(pid, _marker(self.identity), frozenset((pid,))):
             self.kill_keeper()  # before its container was there; `sweep` ends a late one
 
     def kill_keeper(self) -> None:
@@ -116,10 +117,6 @@ class Keeper:
     def ended(self) -> bool:
         """Whether the keeper has ended."""
         return bool(select.select([self.pidfd], [], [], 0)[0])
-
-    def sweep(self) -> bool:
-        """Kill what is left of a container whose keeper has ended; whether there was anything."""
-        return sweep(self.where, self.identity)
 
     def reap(self) -> ExitStatus:
         """How the container ended, once the pidfd is readable."""
@@ -138,10 +135,6 @@ class Keeper:
         """Let go of it; it runs on."""
         os.close(self.pidfd)
 
-    @property
-    def _marker(self) -> bytes:
-        return _marker(self.identity)
-
 
 def launch(
     where: Folders, name: str, argv: Sequence[str], environment: Mapping[str, str], driver: str
@@ -154,6 +147,9 @@ def launch(
     if lock is None:
         raise AlreadyRunning(f"{name} has a container already: adopt or kill that one")
     try:
+        left = read_identity(where)
+        if left is not None:  # by a process driver's keeper that was killed
+            kill_descendants(None, _marker(left), frozenset())
         for record in ("identity", "exit"):
             (where.keeper / record).unlink(missing_ok=True)
         log = open_log(where)

@@ -6,10 +6,19 @@ from pathlib import Path
 
 from attrs import frozen
 
-from hive.containers.folders import folders
-from hive.containers.keeper import ExitStatus, Identity, find
+from hive.containers.folders import Folders, folders
+from hive.containers.keeper import (
+    ExitStatus,
+    Identity,
+    Keeper,
+    find,
+    is_locked,
+    read_identity,
+    sweep,
+)
 
-_KEEPER_WITHIN = 0.5
+_RECORDED_WITHIN = 1.0
+_POLL = 0.01
 
 
 @frozen
@@ -25,7 +34,7 @@ def list_containers(root: Path) -> tuple[Running, ...]:
     running = []
     for folder in sorted((root / "run" / "keepers").glob("*")):
         try:
-            keeper = find(folders(root, folder.name))
+            keeper = _find(folders(root, folder.name))
         except ValueError:
             continue  # not a name: nothing of ours
         if keeper is not None:
@@ -39,24 +48,39 @@ def kill_container(root: Path, name: str, within: float = 5.0) -> ExitStatus | N
 
     Raises TimeoutError when something of it is still there after `within` seconds.
     """
-    keeper = find(folders(root, name))
-    if keeper is None:
-        return None
+    where = folders(root, name)
     deadline = time.monotonic() + within
-    try:
-        keeper.kill()
-        if not _ends(keeper.pidfd, within - _KEEPER_WITHIN):
-            keeper.kill_keeper()
-            _ends(keeper.pidfd, _KEEPER_WITHIN)
-        status = keeper.reap()
-        while keeper.sweep():
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"the container of {name} did not end within {within:g} s")
-            time.sleep(0.01)
-        return status
-    finally:
-        keeper.close()
+    keeper = _find(where)
+    status = None
+    if keeper is not None:
+        try:
+            keeper.kill()
+            if not _ends(keeper, within / 2):
+                keeper.kill_keeper()
+                _ends(keeper, within / 2)
+            status = keeper.reap()
+        finally:
+            keeper.close()
+    identity = read_identity(where)  # for what a killed keeper may have left behind
+    while sweep(where, identity) if identity else is_locked(where):
+        if time.monotonic() > deadline:
+            raise TimeoutError(
+                f"something of {name}'s container holds {where.keeper / 'lock'}: "
+                "look for its processes (fuser on that file) and end them"
+            )
+        time.sleep(_POLL)
+    return status
 
 
-def _ends(pidfd: int, within: float) -> bool:
-    return bool(select.select([pidfd], [], [], max(0.0, within))[0])
+def _find(where: Folders) -> Keeper | None:
+    """Find the keeper, also one that is just about to record itself."""
+    deadline = time.monotonic() + _RECORDED_WITHIN
+    while True:
+        keeper = find(where)
+        if keeper is not None or not is_locked(where) or time.monotonic() > deadline:
+            return keeper
+        time.sleep(_POLL)
+
+
+def _ends(keeper: Keeper, within: float) -> bool:
+    return bool(select.select([keeper.pidfd], [], [], within)[0])

@@ -45,7 +45,7 @@ def wakes(text: str) -> tuple[Wake, ...]:
             Wake(
                 id=int(head["id"]),
                 sender=head["sender"],
-                body=text[head.end() : ends[0].start()].strip("\n"),
+                body=text[head.end() : ends[-1].start()].strip("\n"),
                 in_reply_to=int(head["parent"]) if head["parent"] else None,
                 again=head["again"] is not None,
                 waiting=int(ends[-1][1] or 0),

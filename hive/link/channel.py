@@ -13,7 +13,7 @@ from trio_websocket import (
     wrap_server_stream,
 )
 
-from hive.link.errors import LinkClosed
+from hive.link.errors import LinkClosed, Violation
 from hive.link.limits import Limits
 from hive.link.stream import BufferedStream
 from hive.wire import MAX_FRAME
@@ -26,15 +26,6 @@ _QUEUE = 16
 
 _REASON_BYTES = 120
 """A close frame carries 123 bytes of reason."""
-
-
-class Violation(Exception):
-    """The peer broke the protocol so that the connection must end: a failure's code and text."""
-
-    def __init__(self, code: str, message: str) -> None:
-        super().__init__(code, message)
-        self.code = code
-        self.message = message
 
 
 class Channel:

@@ -27,3 +27,12 @@ class LinkRefused(LinkError):
 
 class LinkClosed(ConnectionError):
     """The link is gone; the text says why. An OSError, like a connection that cannot be made."""
+
+
+class Violation(Exception):
+    """The peer broke the protocol so that the connection must end: a failure's code and text."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message

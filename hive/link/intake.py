@@ -5,7 +5,7 @@ from typing import Any, get_args
 import orjson
 from attrs import frozen
 
-from hive.link.channel import Violation
+from hive.link.errors import Violation
 from hive.wire import Body, Failure, Frame, WireError, decode_frame
 from hive.wire.codec import tag_of
 
@@ -34,7 +34,7 @@ def read(text: str) -> Frame | Unreadable:
     try:
         return decode_frame(text)
     except WireError as error:
-        return _unreadable(text, str(error)[:MESSAGE_CAP])
+        return _unreadable(text, str(error))
 
 
 def _unreadable(text: str, error: str) -> Unreadable:
@@ -49,7 +49,7 @@ def _unreadable(text: str, error: str) -> Unreadable:
     if raw.get("frame") in ("reply", "failure"):
         return Unreadable(None, id_, error)
     code = "unknown_request" if _unknown_body(raw) else "bad_frame"
-    return Unreadable(Failure(id_, code, error), None, error)
+    return Unreadable(failure(id_, code, error), None, error)
 
 
 def _unknown_body(raw: dict[str, Any]) -> bool:

@@ -6,8 +6,8 @@ from typing import Any, get_args
 import trio
 from attrs import define, field
 
-from hive.link.channel import Channel, Violation
-from hive.link.errors import LinkClosed, LinkError, RemoteError
+from hive.link.channel import Channel
+from hive.link.errors import LinkClosed, LinkError, RemoteError, Violation
 from hive.link.intake import Unreadable, failure, read
 from hive.link.limits import Limits
 from hive.link.session import Session
@@ -27,7 +27,7 @@ from hive.wire import (
 
 _log = logging.getLogger(__name__)
 
-_NORMAL, _GOING_WRONG, _POLICY = 1000, 1011, 1008
+_NORMAL, _POLICY, _INTERNAL = 1000, 1008, 1011  # close codes of RFC 6455
 
 
 @define(eq=False)
@@ -111,7 +111,7 @@ class Peer:
                 await self._read(nursery)
                 await self._channel.close(_NORMAL, "closed")  # or wait until who closes is done
                 nursery.cancel_scope.cancel()
-        except trio.Cancelled:
+        except BaseException:  # cancelled, maybe in a group
             self.reason = self.reason or "ended on this side"
             raise
         finally:
@@ -230,7 +230,7 @@ class Peer:
         except Exception:
             _log.exception("a link's session failed")
             self.reason = self.reason or "the session failed: see the log"
-            await self._channel.close(_GOING_WRONG, self.reason)
+            await self._channel.close(_INTERNAL, self.reason)
 
     async def _heartbeat(self) -> None:
         try:

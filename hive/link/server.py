@@ -7,8 +7,8 @@ from typing import NoReturn
 
 import trio
 
-from hive.link.channel import Channel, Violation, open_channel
-from hive.link.errors import LinkClosed, Refuse
+from hive.link.channel import Channel, open_channel
+from hive.link.errors import LinkClosed, Refuse, Violation
 from hive.link.intake import Unreadable, read
 from hive.link.limits import Limits
 from hive.link.peer import Peer, refuse

@@ -196,7 +196,7 @@ async def _claude(
         )
         nursery.start_soon(_drain, process)
         cli = Cli(process, unreachable)
-        with trio.fail_after(20):
+        with trio.fail_after(60):
             await cli.write(
                 {
                     "type": "control_request",

@@ -185,8 +185,14 @@ def test_agents_left_alone_fall_silent(first: list[tuple[str, str]]) -> None:
     assert heard == len(first)
 
 
-@given(st.text(alphabet="🐝é\n\x00x", max_size=CAP), st.sampled_from(["operator", "worker-1"]))
-def test_no_answer_exceeds_the_cap(body: str, sender: str) -> None:
-    longest = body * 40
-    for call in calls(reply("manager", user(prompt(1, sender, longest)))):
-        assert len(str(call.arguments["body"]).encode()) < CAP
+@pytest.mark.parametrize("name", ["manager", "worker-1"])
+@pytest.mark.parametrize("sender", ["operator", "manager", "worker-1"])
+@pytest.mark.parametrize("body", ["🐝" * CAP, "delegate " + "é" * CAP])
+def test_no_answer_exceeds_the_cap(name: str, sender: str, body: str) -> None:
+    (call,) = calls(reply(name, user(prompt(1, sender, body))))
+    assert len(str(call.arguments["body"]).encode()) < CAP
+
+
+def test_a_quote_is_as_long_as_it_may_be() -> None:
+    body = "x" * 2000
+    assert body in only_send("manager", user(prompt(1, "worker-1", body)))["body"]

@@ -16,6 +16,7 @@ from hive.demo import (
     Limits,
     MessagesRequest,
     Persona,
+    Reply,
     Rule,
     Say,
     Script,
@@ -82,7 +83,7 @@ def test_what_was_asked_is_recorded() -> None:
     assert "boom" in recorded.text
 
 
-REPLIES = st.deferred(
+REPLIES: st.SearchStrategy[Reply] = st.deferred(
     lambda: st.one_of(
         st.builds(Persona),
         st.builds(

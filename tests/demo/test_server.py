@@ -12,7 +12,20 @@ import trio
 import trio.testing
 from attrs import define, field
 
-from hive.demo import Answer, Delay, Drop, Fail, FailKind, Limits, Rule, Say, Script, Stall, serve
+from hive.demo import (
+    Answer,
+    Call,
+    Delay,
+    Drop,
+    Fail,
+    FailKind,
+    Limits,
+    Rule,
+    Say,
+    Script,
+    Stall,
+    serve,
+)
 from hive.demo import connection as limits_of_connections
 from hive.demo.server import Service
 
@@ -98,6 +111,19 @@ async def test_stream_and_whole_answer_say_the_same(api: Api) -> None:
     assert whole["stop_reason"] == "end_turn"
 
 
+async def test_a_tool_call_is_streamed_with_its_arguments(api: Api) -> None:
+    api.script.add(Rule(Answer((Say("now"), Call("Bash", {"command": "ls"})))))
+    async with connected(api.port) as client:
+        await client.ask("POST", "/v1/messages", BODY)
+        _, body = await client.answer()
+    streamed = events(body)
+    (start,) = [e for e in streamed if e["type"] == "content_block_start" and e["index"] == 1]
+    assert (start["content_block"]["type"], start["content_block"]["name"]) == ("tool_use", "Bash")
+    (delta,) = [e for e in streamed if e["type"] == "content_block_delta" and e["index"] == 1]
+    assert json.loads(delta["delta"]["partial_json"]) == {"command": "ls"}
+    assert streamed[-2]["delta"]["stop_reason"] == "tool_use"
+
+
 async def test_tokens_are_counted(api: Api) -> None:
     async with connected(api.port) as client:
         status, answer = await client.get("POST", "/v1/messages/count_tokens", BODY)
@@ -145,7 +171,9 @@ async def test_bad_requests_are_told_why_and_the_connection_goes_on(api: Api, bo
         b"",
     ],
 )
-async def test_noise_ends_only_its_own_connection(api: Api, noise: bytes) -> None:
+async def test_noise_ends_only_its_own_connection(
+    api: Api, noise: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     async with connected(api.port) as client:
         try:
             await client.stream.send_all(noise)
@@ -156,6 +184,14 @@ async def test_noise_ends_only_its_own_connection(api: Api, noise: bytes) -> Non
             pass
     async with connected(api.port) as client:
         assert (await client.get("POST", "/v1/messages", BODY | {"stream": False}))[0] == 200
+    assert not caplog.records
+
+
+async def test_what_is_no_http_is_told_so(api: Api) -> None:
+    async with connected(api.port) as client:
+        await client.stream.send_all(b"this is no HTTP\r\n\r\n")
+        assert (await client.stream.receive_some()).startswith(b"HTTP/1.1 400")
+        assert await client.stream.receive_some() == b""
 
 
 async def test_a_body_over_the_cap_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,6 +273,7 @@ async def test_headers_of_failures(api: Api) -> None:
     assert (limited, spent, fine) == (429, 429, 200)
     assert (by_rate["retry-after"], by_rate["x-should-retry"]) == ("7", "false")
     prefix = "anthropic-ratelimit-unified"
+    assert by_week["x-should-retry"] == "false"
     assert by_week[f"{prefix}-status"] == "rejected"
     assert by_week[f"{prefix}-representative-claim"] == "seven_day"
     assert by_week[f"{prefix}-7d-reset"] == by_week[f"{prefix}-reset"] == "2000000000"

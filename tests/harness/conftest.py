@@ -1,14 +1,15 @@
 """An in-test daemon and a harness in the test's own process, with the real CLI behind it."""
 
+import importlib.util
 import os
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import define, evolve, field
 
 from harness.app import Harness
 from harness.command import Folders
@@ -58,6 +59,7 @@ class Daemon:
     finished: list[Finish] = field(factory=list)
     hellos: list[Hello] = field(factory=list)
     events: list[Event] = field(factory=list)
+    emitted: dict[str | None, int] = field(factory=dict)
     report: Report | None = None
     peer: Peer | None = None
     changed: trio.Event = field(factory=trio.Event)
@@ -156,8 +158,9 @@ class DaemonSession(Session):
                 daemon.sent.append(body)
                 return Sent(1000 + len(daemon.sent))
             case Emit():
-                new = daemon.events_seen - body.first if hasattr(daemon, "events_seen") else 0
-                daemon.events.extend(event for _, event in body.events[max(0, new) :])
+                seen = daemon.emitted.get(daemon.holder, 0)
+                daemon.events.extend(event for _, event in body.events[max(0, seen - body.first) :])
+                daemon.emitted[daemon.holder] = body.first + len(body.events)
                 return Done()
         raise AssertionError(body)
 
@@ -193,10 +196,25 @@ class Hive:
         with trio.CancelScope() as self.running:
             shared = self.harness.shared
             self.code = await run_root(
-                self.harness.root, name="harness", signals=False, stop=shared.stop,
+                self.harness.root,
+                name="harness",
+                signals=False,
+                stop=shared.stop,
                 sink=self.harness.sink,
             )
         self.done.set()
+
+    def processes(self) -> list[int]:
+        """Everything alive that was started with this agent's HOME: claude and what it left."""
+        home = f"HOME={self.base / 'claude'}".encode()
+        found = []
+        for folder in Path("/proc").iterdir():
+            try:
+                if folder.name.isdigit() and home in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append(int(folder.name))
+            except OSError:
+                pass  # it has just ended
+        return found
 
     async def stop_harness(self, timeout: float = 20.0) -> int | None:
         self.harness.shared.stop.set()
@@ -207,9 +225,7 @@ class Hive:
 
 async def _serving(hive: Hive, *, task_status: trio.TaskStatus[trio.CancelScope]) -> None:
     with trio.CancelScope() as scope:
-        await serve(
-            hive.socket, hive.daemon.accept, ready=lambda: task_status.started(scope)
-        )
+        await serve(hive.socket, hive.daemon.accept, ready=lambda: task_status.started(scope))
 
 
 @pytest.fixture
@@ -254,8 +270,6 @@ def start(tmp_path: Path):
 
 
 def bundled() -> Path:
-    import importlib.util
-
     spec = importlib.util.find_spec("claude_agent_sdk")
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).parent / "_bundled" / "claude"

@@ -1,6 +1,28 @@
 """Turns with the real CLI: a scripted model behind it, an in-memory daemon before it."""
 
-from hive.wire import Outcome
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import trio
+from attrs import evolve
+
+from hive.demo import Answer, Call, Fail, FailKind, Rule, Say, Stall
+from hive.wire import (
+    ApiRetry,
+    Interrupt,
+    Outcome,
+    StopHarness,
+    Text,
+    ToolCall,
+    ToolResult,
+    TurnEnded,
+    TurnStarted,
+)
+
+OAUTH = (("CLAUDE_CODE_OAUTH_TOKEN", "oauth-test"),)
 
 
 async def test_a_message_is_worked_on_and_answered_through_the_tool(start):
@@ -10,3 +32,285 @@ async def test_a_message_is_worked_on_and_answered_through_the_tool(start):
         assert report.outcome is Outcome.COMPLETED
         (sent,) = hive.daemon.sent
         assert sent.to == "manager" and sent.in_reply_to == number and sent.key
+        await hive.daemon.until(lambda: hive.daemon.of(TurnEnded))
+        kinds = [type(event) for event in hive.daemon.events]
+        turn = [TurnStarted, Text, ToolCall, ToolResult, Text, TurnEnded]
+        assert [kind for kind in kinds if kind in turn] == turn
+        assert report.usage.output_tokens > 0 and report.usage.cost_usd > 0
+        assert await hive.stop_harness() == 0
+        assert hive.processes() == []
+
+
+async def test_two_turns_share_one_process_and_one_conversation(start):
+    async with start() as hive:
+        hive.daemon.deliver("first")
+        await hive.daemon.reports(1)
+        before = hive.processes()
+        hive.daemon.deliver("second")
+        first, second = await hive.daemon.reports(2)
+        assert hive.processes() == before
+        assert first.session == second.session
+        assert second.duration_s < first.duration_s
+
+
+async def test_a_restarted_harness_goes_on_with_the_conversation(start):
+    async with start() as hive:
+        hive.daemon.deliver("remember the word heather")
+        (first,) = await hive.daemon.reports(1)
+        await hive.stop_harness()
+        hive.start_harness()
+        hive.daemon.deliver("go on")
+        _, second = await hive.daemon.reports(2)
+        assert second.outcome is Outcome.COMPLETED
+        assert second.session == first.session
+        assert len({hello.instance for hello in hive.daemon.hellos}) == 2
+
+
+async def test_a_session_that_is_lost_is_begun_anew(start):
+    async with start() as hive:
+        hive.daemon.deliver("first")
+        (first,) = await hive.daemon.reports(1)
+        await hive.stop_harness()
+        lost = "00000000-0000-4000-8000-000000000000"
+        (hive.base / "harness" / "session").write_text(lost)
+        hive.start_harness()
+        hive.daemon.deliver("second")
+        _, second = await hive.daemon.reports(2)
+        assert second.outcome is Outcome.COMPLETED
+        assert second.session not in (lost, first.session)
+        assert (hive.base / "harness" / "session").read_text().strip() == second.session
+
+
+async def test_a_usage_limit_says_until_when(start):
+    reset = int(time.time()) + 3600
+    async with start(environment=OAUTH) as hive:
+        hive.script.add(Rule(Fail(FailKind.LIMIT_5H, reset=reset)))
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.LIMITED
+        assert report.until == reset
+        hive.script.clear()
+        hive.daemon.deliver("work again")
+        assert (await hive.daemon.reports(2))[1].outcome is Outcome.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("kind", "outcome"),
+    [
+        (FailKind.OVERLOADED, Outcome.OVERLOADED),
+        (FailKind.FORBIDDEN, Outcome.UNAUTHORISED),
+        (FailKind.ORG_DISABLED, Outcome.UNAUTHORISED),
+        (FailKind.NO_CREDIT, Outcome.BILLING),
+        (FailKind.NO_MODEL, Outcome.FAILED),
+    ],
+)
+async def test_failures_of_the_api(start, kind, outcome):
+    async with start() as hive:
+        hive.script.add(Rule(Fail(kind)))
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is outcome
+        assert report.detail and report.until is None
+
+
+async def test_a_refused_key_ends_the_turn_at_the_first_retry(start):
+    async with start() as hive:
+        hive.script.add(Rule(Fail(FailKind.BAD_KEY)))
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.UNAUTHORISED
+        assert len(hive.daemon.of(ApiRetry)) == 1
+
+
+async def test_two_kinds_of_credentials_start_nothing(start):
+    async with start(environment=(*OAUTH, ("ANTHROPIC_API_KEY", "sk"))) as hive:
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.UNAUTHORISED
+        assert "ANTHROPIC_API_KEY" in report.detail
+        assert hive.processes() == []
+
+
+async def test_a_missing_cli_is_told(start):
+    async with start() as hive:
+        hive.daemon.settings = evolve(hive.daemon.settings, claude="/nowhere/claude")
+        await hive.daemon.until(lambda: hive.daemon.peer)
+        await hive.daemon.peer.close()
+        await hive.daemon.until(lambda: len(hive.daemon.hellos) == 2)
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.FAILED and "/nowhere/claude" in report.detail
+
+
+async def test_a_full_context_costs_the_conversation_but_not_the_message(start):
+    async with start() as hive:
+        hive.daemon.deliver("first")
+        (first,) = await hive.daemon.reports(1)
+        hive.script.add(Rule(Fail(FailKind.PROMPT_TOO_LONG), text="second", count=1))
+        hive.script.add(Rule(Fail(FailKind.TOO_LARGE), text="third", count=1))
+        for body in ("second", "third"):
+            hive.daemon.deliver(body)
+        _, second, third = await hive.daemon.reports(3)
+        assert third.outcome is Outcome.COMPLETED and second.outcome is Outcome.COMPLETED
+        assert third.session != second.session
+
+
+async def test_an_interrupt_ends_the_turn_and_not_the_process(start):
+    async with start() as hive:
+        hive.script.add(Rule(Stall("stream"), count=1))
+        hive.daemon.deliver("work for ever")
+        await hive.script.wait_requests(1)
+        before = hive.processes()
+        await hive.daemon.peer.push(Interrupt())
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.INTERRUPTED
+        hive.daemon.deliver("another")
+        assert (await hive.daemon.reports(2))[1].outcome is Outcome.COMPLETED
+        assert hive.processes() == before
+
+
+async def test_a_silent_turn_is_ended(start):
+    async with start(turn_silence_s=1.5) as hive:
+        hive.script.add(Rule(Stall("stream"), count=1))
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.FAILED and report.detail.startswith("silent")
+        hive.daemon.deliver("another")
+        assert (await hive.daemon.reports(2))[1].outcome is Outcome.COMPLETED
+
+
+async def test_a_killed_process_fails_its_turn_and_leaves_nothing(start):
+    """SIGKILL in the first turn of a session; its tool runs in a session of its own."""
+    command = "setsid sleep 300 & sleep 1; while true; do sleep 1; done"
+    async with start() as hive:
+        hive.script.add(Rule(Answer((Call("Bash", {"command": command}),)), count=1))
+        hive.daemon.deliver("work")
+        await hive.daemon.until(lambda: hive.daemon.of(ToolCall))
+        await until(lambda: len(hive.processes()) >= 3)
+        claude = min(hive.processes())
+        left = [pid for pid in hive.processes() if pid != claude]
+        assert any(os.getsid(pid) != os.getsid(claude) for pid in left)
+        os.kill(claude, signal.SIGKILL)
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.FAILED and "signal 9" in report.detail
+        assert hive.processes() == []
+        hive.daemon.deliver("another")
+        assert (await hive.daemon.reports(2))[1].outcome is Outcome.COMPLETED
+
+
+async def test_orphans_are_reaped_while_the_harness_lives(start):
+    async with start() as hive:
+        command = "(setsid sh -c 'exit 3' &) ; true"
+        hive.script.add(Rule(Answer((Call("Bash", {"command": command}),)), count=1))
+        hive.daemon.deliver("work")
+        await hive.daemon.reports(1)
+        await until(lambda: not zombies())
+
+
+async def test_recv_takes_waiting_messages_into_the_turn(start):
+    async with start() as hive:
+        rule = Rule(Answer((Call("mcp__hive__recv", {}),)), text="first", count=1)
+        hive.script.add(rule)
+        hive.daemon.deliver("first")
+        hive.daemon.deliver("second")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.COMPLETED
+        assert hive.daemon.queue == []
+        await hive.daemon.until(lambda: hive.daemon.of(ToolResult))
+        assert "[hive] message 2 from operator\nsecond\n" in hive.daemon.of(ToolResult)[0].text
+
+
+async def test_a_lost_connection_costs_no_turn(start):
+    async with start() as hive:
+        hive.script.add(Rule(Answer((Say("slowly", over=1.5),)), count=1))
+        hive.daemon.deliver("work")
+        await hive.script.wait_requests(1)
+        lease = hive.daemon.lease
+        hive.stop_daemon()
+        await hive.start_daemon()
+        await hive.daemon.until(lambda: len(hive.daemon.hellos) == 2)
+        assert hive.daemon.hellos[1].lease == lease.id
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.COMPLETED
+        assert hive.daemon.finished[0].lease == lease.id
+        await hive.daemon.until(lambda: hive.daemon.of(TurnEnded))
+        assert len(hive.daemon.of(TurnStarted)) == 1
+
+
+async def test_a_finish_waits_for_the_daemon(start):
+    async with start() as hive:
+        hive.script.add(Rule(Answer((Say("slowly", over=1.0),)), count=1))
+        hive.daemon.deliver("work")
+        await hive.script.wait_requests(1)
+        hive.stop_daemon()
+        await trio.sleep(1.5)  # the turn ends while the daemon is away
+        await hive.start_daemon()
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.COMPLETED
+
+
+async def test_without_a_daemon_the_harness_ends_after_its_turn(start):
+    async with start(orphan_after_s=0.5) as hive:
+        hive.script.add(Rule(Answer((Say("slowly", over=2.0),)), count=1))
+        hive.daemon.deliver("work")
+        await hive.script.wait_requests(1)
+        hive.stop_daemon()
+        with trio.fail_after(20):
+            await hive.done.wait()
+        assert hive.code == 0
+        assert hive.processes() == []
+        (ended,) = (
+            event
+            for _, event in hive.harness.shared.outbox.batch(5000)[1]
+            if isinstance(event, TurnEnded)
+        )
+        assert ended.outcome is Outcome.COMPLETED
+
+
+async def test_told_to_stop_it_interrupts_reports_and_ends(start):
+    async with start() as hive:
+        hive.script.add(Rule(Stall("stream"), count=1))
+        hive.daemon.deliver("work")
+        await hive.script.wait_requests(1)
+        await hive.daemon.peer.push(StopHarness(grace=10))
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.INTERRUPTED
+        with trio.fail_after(10):
+            await hive.done.wait()
+        assert hive.code == 0
+        assert hive.processes() == []
+
+
+async def test_a_serve_loop_that_hangs_is_restarted_and_the_message_worked_on(start, monkeypatch):
+    monkeypatch.setenv("HIVE_FAULT", "serve.hang-leased:once")
+    async with start(take_wait=0.5, watchdog=3.0) as hive:
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.COMPLETED
+        (started,) = hive.daemon.of(TurnStarted)
+        assert started.messages == (1,)
+
+
+async def test_a_turn_that_hangs_is_ended_and_the_message_worked_on(start, monkeypatch):
+    monkeypatch.setenv("HIVE_FAULT", "turn.hang:once")
+    async with start(take_wait=0.5, watchdog=3.0) as hive:
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1, timeout=30)
+        assert report.outcome is Outcome.COMPLETED
+
+
+async def until(condition, timeout: float = 10.0) -> None:
+    """For what happens in other processes, where there is nothing to wait on."""
+    with trio.fail_after(timeout):
+        while not condition():
+            await trio.sleep(0.02)
+
+
+def zombies() -> list[str]:
+    found = []
+    for thread in Path("/proc/self/task").iterdir():
+        for pid in (thread / "children").read_text().split():
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state == "Z":
+                found.append(pid)
+    return found

@@ -11,10 +11,10 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import Event, Request, TextMessage
 
 from hive.link import Limits, LinkError, Peer, Session, serve
-from hive.wire import PROTOCOL, Body, Hello, Push, Report, Send, Sent, encode_frame
+from hive.wire import MAX_FRAME, PROTOCOL, Body, Hello, Push, Report, Send, Sent, encode_frame
 from hive.wire.requests import AgentBody
 
-QUICK = Limits(hello=0.3, close=0.2)
+QUICK = Limits(close=0.2)
 
 
 class Recorder(Session):
@@ -38,13 +38,15 @@ class Recorder(Session):
         match body:
             case Send(to="nobody"):
                 raise LinkError("unknown_recipient", "there is no 'nobody'")
+            case Send(to="talkative"):
+                raise LinkError("why", "because " * MAX_FRAME)
             case Send(to="bug"):
                 raise KeyError("a bug of the handler")
             case Send(to="never"):
                 await trio.sleep_forever()
             case Send():
                 return Sent(len(body.body))
-        raise LinkError("not_allowed", "only Send here")
+        raise LinkError("reached", "what is not allowed never gets here")
 
     def pushed(self, peer: Peer, body: Body) -> None:
         if isinstance(body, Send) and body.to == "bug":
@@ -62,6 +64,7 @@ class Hive:
 
     path: Path
     scope: trio.CancelScope
+    accepted: trio.Event = field(factory=trio.Event)
     sessions: list[Session] = field(factory=list)
 
 
@@ -80,6 +83,7 @@ def serving(tmp_path: Path) -> Serving:
 
         async def accept(hello: Hello, _: object) -> Session:
             hive.sessions.append(make())
+            hive.accepted.set()
             return hive.sessions[-1]
 
         async with trio.open_nursery() as nursery:
@@ -164,3 +168,9 @@ def recorder() -> type[Recorder]:
 @pytest.fixture
 def quick() -> Limits:
     return QUICK
+
+
+@pytest.fixture
+def descriptors() -> Callable[[], int]:
+    """Count this process's open file descriptors."""
+    return lambda: len(list(Path("/proc/self/fd").iterdir()))

@@ -254,6 +254,21 @@ async def test_each_side_says_why_it_closes(serving: Any) -> None:
         assert hive.sessions[0].closings == ["the agent was stopped"]
 
 
+async def test_a_goodbye_that_is_answered_takes_no_time(serving: Any, quick: Limits) -> None:
+    limits = evolve(quick, close=20.0)
+    async with (
+        serving(limits=limits) as hive,
+        connect(hive.path, HELLO, limits=limits) as (peer, _),
+    ):
+        await hive.sessions[0].linked.wait()
+        with trio.fail_after(2):
+            await hive.sessions[0].peer.close("from the server")
+            await peer.closed.wait()
+        async with connect(hive.path, HELLO, limits=limits) as (other, _):
+            with trio.fail_after(2):
+                await other.close("from the client")
+
+
 async def test_the_server_hears_of_the_end_once(serving: Any) -> None:
     async with serving() as hive:
         async with connect(hive.path, HELLO) as (peer, _):
@@ -332,6 +347,7 @@ async def test_a_strange_welcome_is_refused(
 
 
 async def test_a_silent_server_is_too_slow(tmp_path: Path, quick: Limits) -> None:
+    quick = evolve(quick, hello=0.2)
     async with listening(tmp_path / "s", None):
         with pytest.raises(trio.TooSlowError):
             async with connect(tmp_path / "s", HELLO, limits=quick):

@@ -3,6 +3,7 @@
 import os
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -16,11 +17,9 @@ def deep(root: Path) -> Path:
     return folder / "hive.sock"
 
 
-def descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-async def test_a_path_beyond_107_bytes_is_served_and_dialled(tmp_path: Path) -> None:
+async def test_a_path_beyond_107_bytes_is_served_and_dialled(
+    tmp_path: Path, descriptors: Any
+) -> None:
     path = deep(tmp_path)
     assert len(str(path)) > 200
     before = descriptors()
@@ -80,7 +79,7 @@ async def test_a_link_is_neither_followed_nor_replaced(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "other").stat().st_mode) == 0o600
 
 
-async def test_errors_name_what_is_wrong(tmp_path: Path) -> None:
+async def test_errors_name_what_is_wrong(tmp_path: Path, descriptors: Any) -> None:
     with pytest.raises(FileNotFoundError):
         await dial(tmp_path / "nothing")
     with pytest.raises(FileNotFoundError):

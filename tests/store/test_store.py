@@ -1,7 +1,7 @@
 """The store's promises: durable when told so, isolated, bounded, ordered, honest at the end."""
 
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import apsw
@@ -243,13 +243,12 @@ async def test_more_reads_than_connections_wait_for_their_turn(store: Store) -> 
 
 async def test_what_is_queued_is_finished_at_the_end(path: Path, gate: threading.Event) -> None:
     store = Store(path, NUMBERS)
-    async with trio.open_nursery() as nursery:
-        async with store.opened():
-            await hold_writer(store, gate, nursery)
-            for n in range(50):
-                nursery.start_soon(store.write, add(n))
-            await trio.testing.wait_all_tasks_blocked()
-            gate.set()
+    async with trio.open_nursery() as nursery, store.opened():
+        await hold_writer(store, gate, nursery)
+        for n in range(50):
+            nursery.start_soon(store.write, add(n))
+        await trio.testing.wait_all_tasks_blocked()
+        gate.set()
     async with open_store(path, NUMBERS) as store:
         assert await store.read(all_numbers) == list(range(50))
 
@@ -276,18 +275,37 @@ async def test_a_stuck_writer_is_reported_with_its_job(
     assert "hold_writer" in str(caught.value.exceptions[0])
 
 
-async def test_a_writer_that_dies_leaves_nobody_waiting(path: Path) -> None:
+async def test_a_writer_that_dies_leaves_nobody_waiting(path: Path, gate: threading.Event) -> None:
+    entered = threading.Event()
+    refused: list[str] = []
+
     def breaks(connection: apsw.Connection) -> None:
+        entered.set()
+        assert gate.wait(10)
         connection.close(True)
 
+    async def refused_write(fn: Callable[[apsw.Connection], object]) -> None:
+        try:
+            await store.write(fn)
+        except StoreClosed as error:
+            refused.append(str(error))
+
     store = Store(path, NUMBERS)
-    with trio.fail_after(5), pytest.raises(StoreClosed, match="died"):
+    with pytest.raises(StoreClosed, match="died"):
         async with store.opened() as ended:
-            with pytest.raises(StoreClosed, match="died"):
-                await store.write(breaks)
-            await ended.wait()
-            with pytest.raises(StoreClosed, match="not open"):
-                await store.write(add(1))
+            with trio.fail_after(5):
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(refused_write, breaks)
+                    await trio.to_thread.run_sync(entered.wait, 5)
+                    for n in range(3):  # behind it in the queue
+                        nursery.start_soon(refused_write, add(n))
+                    await trio.testing.wait_all_tasks_blocked()
+                    gate.set()
+                await ended.wait()
+                await refused_write(add(9))
+    assert [text for text in refused if "died" in text] == refused[:4]
+    assert len(refused) == 5
+    assert "not open" in refused[4]
 
 
 class Recorder:

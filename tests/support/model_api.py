@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from typing import Any
 
@@ -44,7 +45,7 @@ class ModelApi:
 
     def requests(self, agent: str | None = None) -> list[dict[str, Any]]:
         """All requests for messages so far."""
-        found: list[dict[str, Any]] = self._call("GET", "/control/requests")["requests"]
+        found: list[dict[str, Any]] = self._call("GET", "/control/requests")
         return [one for one in found if agent in (None, one["agent"])]
 
     def wait_requests(self, count: int, agent: str, timeout: float = 30) -> list[dict[str, Any]]:
@@ -62,5 +63,8 @@ class ModelApi:
             data=None if body is None else json.dumps(body).encode(),
             headers={"content-type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.loads(answer.read() or b"null")
+        try:
+            with urllib.request.urlopen(request, timeout=10) as answer:
+                return json.loads(answer.read() or b"null")
+        except urllib.error.HTTPError as error:
+            raise AssertionError(error.read().decode()) from None

@@ -158,6 +158,29 @@ class RunningHive:
                 assert left > 0, status
                 events.next(min(left, 1.0))
 
+    def keeper(self, agent: str) -> int:
+        """The pid of the process that keeps the agent's container."""
+        return int((self.root / "run/keepers" / agent / "identity").read_text().split()[0])
+
+    def process_inside(self, agent: str, mark: str) -> int:
+        """The pid of the process in the agent's container whose command line has `mark`."""
+        children: dict[int, list[int]] = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                continue
+            children.setdefault(parent, []).append(int(folder.name))
+        found, todo = [], [self.keeper(agent)]
+        while todo:
+            pid = todo.pop()
+            todo += children.get(pid, [])
+            first_words = Path(f"/proc/{pid}/cmdline").read_text().split("\0")[:3]
+            if first_words[0].endswith(mark) or mark in first_words:
+                found.append(pid)
+        assert len(found) == 1, (mark, found)
+        return found[0]
+
 
 class Follower:
     """`hive events --follow --json`, first the past and then what comes."""

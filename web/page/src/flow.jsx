@@ -53,6 +53,14 @@ const Message = memo(function Message({ message }) {
           <a href={`#m${message.in_reply_to}`}>reply to #{message.in_reply_to}</a>
         )}
         <span class="message-meta">
+          {!fromOperator && message.sender !== "hive" && (
+            <button
+              class="reply"
+              onClick={() => (replyTo.value = { id: message.id, to: message.sender })}
+            >
+              reply
+            </button>
+          )}
           <span class={`passage is-${message.state}`} title={message.why}>
             {message.state}
           </span>
@@ -62,16 +70,11 @@ const Message = memo(function Message({ message }) {
       </div>
       <div class="body">{long && !whole ? `${message.body.slice(0, LONG)}…` : message.body}</div>
       {message.state === "dead" && <p class="why">{message.why}</p>}
-      <div class="message-foot">
-        {long && (
-          <button onClick={() => setWhole(!whole)}>{whole ? "show less" : "show all"}</button>
-        )}
-        {!fromOperator && message.sender !== "hive" && (
-          <button onClick={() => (replyTo.value = { id: message.id, to: message.sender })}>
-            reply
-          </button>
-        )}
-      </div>
+      {long && (
+        <button class="more" onClick={() => setWhole(!whole)}>
+          {whole ? "show less" : "show all"}
+        </button>
+      )}
     </article>
   );
 });

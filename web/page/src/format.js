@@ -34,9 +34,19 @@ export const count = (number) =>
 
 /** A stable hue for a name. */
 export function hue(name) {
-  let hash = 7;
-  for (const letter of name) hash = (hash * 31 + letter.codePointAt(0)) % 360;
-  return hash;
+  let hash = 0;
+  for (const letter of name) hash = (hash * 33 + letter.codePointAt(0)) % 65536;
+  return Math.round(hash * 137.508) % 360; // the golden angle keeps neighbours apart
+}
+
+/** A tool's arguments on one line: the values of a JSON object, or the text as it is. */
+export function brief(text) {
+  try {
+    const values = Object.values(JSON.parse(text));
+    return values.map((v) => (typeof v === "string" ? v : JSON.stringify(v))).join(" · ");
+  } catch {
+    return text;
+  }
 }
 
 /** JSON with indentation, or the text as it is (it may have been cut). */

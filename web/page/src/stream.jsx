@@ -2,7 +2,7 @@
 import { memo } from "preact/compat";
 import { useEffect, useState } from "preact/hooks";
 
-import { clock, count, dollars, duration, pretty } from "./format.js";
+import { brief, clock, count, dollars, duration, pretty } from "./format.js";
 import { ask } from "./link.js";
 import { Badge, Empty, Name } from "./parts.jsx";
 import { useStickToEnd } from "./scroll.js";
@@ -81,7 +81,9 @@ const Entry = memo(function Entry({ event }) {
 function TurnStarted({ event }) {
   return (
     <p class="turn">
-      <b>Turn</b> on {event.messages.map((id) => `#${id}`).join(", ") || "nothing"}
+      <span>
+        <b>Turn</b> on {event.messages.map((id) => `#${id}`).join(", ") || "nothing"}
+      </span>
       <time>{clock(event.at)}</time>
     </p>
   );
@@ -113,7 +115,7 @@ function ToolCall({ event }) {
     <details class="tool">
       <summary>
         <span class="tool-name">{event.tool.replace(/^mcp__hive__/, "hive: ")}</span>
-        <span class="tool-brief">{event.arguments}</span>
+        <span class="tool-brief">{brief(event.arguments)}</span>
       </summary>
       <pre>{pretty(event.arguments)}</pre>
     </details>

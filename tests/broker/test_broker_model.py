@@ -1,0 +1,265 @@
+"""Random histories against a list in memory: nothing lost, doubled or invented."""
+
+import itertools
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import trio
+from attrs import define, field, frozen
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from hive.broker import HIVE, Broker, Counts, Draft
+from hive.store import MIGRATIONS, open_store
+from hive.wire import OPERATOR
+
+AGENTS = ("ann", "bob")
+HOLDERS = ("h1", "h2")
+MAX_ATTEMPTS = 5
+
+
+@frozen
+class Send:
+    sender: str
+    to: str
+    key: str | None
+
+
+@frozen
+class Take:
+    agent: str
+    holder: str
+    limit: int
+
+
+@frozen
+class Join:
+    lease: int
+    holder: str
+    limit: int
+
+
+@frozen
+class Ack:
+    lease: int
+    holder: str
+
+
+@frozen
+class GiveBack:
+    lease: int
+    holder: str
+    count: bool
+
+
+@frozen
+class Release:
+    agent: str
+    keep_holder: str | None
+    keep_lease: int | None
+    count: bool
+
+
+@frozen
+class Read:
+    ids: tuple[int, ...]
+
+
+@frozen
+class Reopen:
+    pass
+
+
+agents, holders, lease_numbers = (
+    st.sampled_from(AGENTS),
+    st.sampled_from(HOLDERS),
+    st.integers(0, 6),
+)
+names = st.sampled_from((*AGENTS, OPERATOR))
+operations = st.one_of(
+    st.builds(Send, names, names, st.sampled_from((None, None, "k1", "k2"))),
+    st.builds(Take, agents, holders, st.integers(1, 3)),
+    st.builds(Join, lease_numbers, holders, st.integers(1, 3)),
+    st.builds(Ack, lease_numbers, holders),
+    st.builds(GiveBack, lease_numbers, holders, st.booleans()),
+    st.builds(Release, agents, st.none() | holders, st.none() | lease_numbers, st.booleans()),
+    st.builds(Read, st.lists(st.integers(1, 20), max_size=4).map(tuple)),
+    st.just(Reopen()),
+)
+
+
+@define
+class Row:
+    """One message as the model has it."""
+
+    id: int
+    sender: str
+    recipient: str
+    key: str | None = None
+    state: str = "queued"
+    attempts: int = 0
+    redelivered: bool = False
+    lease: str | None = None
+    holder: str | None = None
+
+
+@define
+class Model:
+    rows: list[Row] = field(factory=list)
+
+    def queued(self, agent: str, limit: int) -> list[Row]:
+        return [r for r in self.rows if r.recipient == agent and r.state == "queued"][:limit]
+
+    def held(self, lease: str, holder: str) -> list[Row]:
+        return [r for r in self.rows if (r.state, r.lease, r.holder) == ("leased", lease, holder)]
+
+    def give_back(self, rows: list[Row], count: bool) -> list[Row]:
+        """Return these; gives those that are dead now."""
+        for row in rows:
+            row.redelivered, row.lease, row.holder = True, None, None
+            row.attempts += 1 if count else 0
+            row.state = "dead" if row.attempts == MAX_ATTEMPTS else "queued"
+        return [row for row in rows if row.state == "dead"]
+
+    def counts(self) -> dict[str, Counts]:
+        def number(name: str, state: str) -> int:
+            return sum(r.recipient == name and r.state == state for r in self.rows)
+
+        return {
+            name: Counts(*(number(name, s) for s in ("queued", "leased", "dead")))
+            for name in (*AGENTS, OPERATOR)
+        }
+
+
+@asynccontextmanager
+async def opened(path: Path) -> AsyncIterator[Broker]:
+    async with open_store(path, MIGRATIONS) as store:
+        broker = Broker(store, publish=lambda *_: None, recipients=lambda: AGENTS)
+        await broker.load()
+        yield broker
+
+
+async def apply(broker: Broker, model: Model, operation: object, leases: list[str]) -> None:
+    """Do the same to both and compare what they answer."""
+
+    def name(number: int) -> str:
+        return leases[number] if number < len(leases) else f"never-{number}"
+
+    dead: list[Row] = []
+    match operation:
+        case Send(sender, to, key):
+            id_ = await broker.send(Draft(sender, to, "text", key=key))
+            known = [r.id for r in model.rows if key and (r.sender, r.key) == (sender, key)]
+            if known:
+                assert [id_] == known
+            else:
+                assert all(id_ > row.id for row in model.rows)
+                model.rows.append(Row(id_, sender, to, key))
+        case Take(agent, holder, limit):
+            leases.append(f"t{len(leases)}")
+            lease = await broker.lease(agent, holder, leases[-1], limit)
+            rows = model.queued(agent, limit)
+            assert [m.id for m in lease.messages] == [r.id for r in rows] if lease else not rows
+            for row in rows:
+                row.state, row.lease, row.holder = "leased", leases[-1], holder
+        case Join(number, holder, limit):
+            held = model.held(name(number), holder)
+            agent = held[0].recipient if held else "bob"
+            rows = model.queued(agent, limit) if held else []
+            joined = await broker.join(name(number), agent, holder, limit)
+            assert [m.id for m in joined] == [r.id for r in rows]
+            for row in rows:
+                row.state, row.lease, row.holder = "leased", name(number), holder
+        case Ack(number, holder):
+            rows = model.held(name(number), holder)
+            assert await broker.ack(name(number), holder) == tuple(r.id for r in rows)
+            for row in rows:
+                row.state = "done"
+        case GiveBack(number, holder, count):
+            rows = model.held(name(number), holder)
+            dead = model.give_back(rows, count)
+            back = await broker.give_back(name(number), holder, count=count, why="why")
+            assert back.dead == tuple(r.id for r in dead)
+            assert back.queued == tuple(r.id for r in rows if r not in dead)
+        case Release(agent, keep_holder, keep_number, count):
+            keep_lease = None if keep_number is None else name(keep_number)
+            rows = [r for r in model.rows if r.recipient == agent and r.state == "leased"]
+            if keep_holder or keep_lease:
+                rows = [
+                    r
+                    for r in rows
+                    if (keep_holder and r.holder != keep_holder)
+                    or (keep_lease and r.lease != keep_lease)
+                ]
+            dead = model.give_back(rows, count)
+            number = await broker.release(
+                agent, keep_holder=keep_holder, keep_lease=keep_lease, count=count, why="why"
+            )
+            assert number == len(rows)
+        case Read(ids):
+            rows = [r for r in model.queued(OPERATOR, 99) if r.id in ids]
+            assert await broker.acknowledge(ids) == tuple(r.id for r in rows)
+            for row in rows:
+                row.state = "done"
+        case _:
+            raise AssertionError(operation)
+    for row in dead:
+        if row.sender != HIVE:
+            bounces = await broker.sent(HIVE, row.sender, after=row.id)
+            (bounce,) = [m for m in bounces if m.in_reply_to == row.id]
+            model.rows.append(Row(bounce.id, HIVE, row.sender))
+    model.rows.sort(key=lambda row: row.id)
+
+
+async def compare(broker: Broker, model: Model) -> None:
+    """Every message is what the model says, and there are no others."""
+    found = [m for name in (*AGENTS, OPERATOR) for m in await broker.inbox(name, 1_000)]
+    assert sorted((m.id, m.sender, m.recipient, m.state.value) for m in found) == [
+        (r.id, r.sender, r.recipient, r.state) for r in model.rows
+    ]
+    assert sorted((m.id, m.attempts, m.redelivered) for m in found) == [
+        (r.id, r.attempts, r.redelivered) for r in model.rows
+    ]
+
+
+@settings(
+    deadline=None,
+    max_examples=int(os.environ.get("STRESS", "60")),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(history=st.lists(operations, max_size=50))
+async def test_any_history_is_that_of_a_list(history: list[object]) -> None:
+    await run(history)
+
+
+async def run(history: list[object]) -> None:
+    """Each Reopen ends one life of the broker and begins the next."""
+    await trio.lowlevel.checkpoint()
+    model, leases = Model(), list[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        for is_reopen, life in itertools.groupby(history, lambda o: o == Reopen()):
+            if is_reopen:
+                continue
+            async with opened(Path(folder) / "hive.sqlite") as broker:
+                await compare(broker, model)
+                for operation in life:
+                    await apply(broker, model, operation, leases)
+                    now = broker.counts()
+                    assert {n: now.get(n, Counts()) for n in model.counts()} == model.counts()
+                await compare(broker, model)
+
+
+@pytest.mark.parametrize("reopen", [False, True])
+async def test_five_counted_attempts_kill_even_a_bounce(reopen: bool) -> None:
+    """The corner that random histories reach too rarely."""
+    history: list[object] = [Send("ann", "bob", None)]
+    for agent in ("bob", "ann"):
+        for _ in range(MAX_ATTEMPTS):
+            history += [Take(agent, "h1", 1), *[Reopen()] * reopen]
+            history += [Release(agent, None, None, False), Take(agent, "h2", 1)]
+            history += [Release(agent, None, None, True)]
+    await run(history)

@@ -1,0 +1,81 @@
+"""The bubblewrap command as a value."""
+
+from pathlib import Path
+
+import pytest
+
+from hive.containers import Container, System, bubblewrap_argv, folders
+
+ROOT = Path("/srv/hive")
+SYSTEM = System(folders=("/usr",), links=(("/bin", "usr/bin"),))
+
+
+def build(root: Path = ROOT, readonly: tuple[Path, ...] = ()) -> tuple[str, ...]:
+    container = Container("alpha", root, ("run", "--me"), readonly=readonly)
+    return bubblewrap_argv("bwrap", container, folders(root, "alpha"), root / "etc", SYSTEM)
+
+
+def mounts(argv: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Mount options in their order: (kind, source, place) or (kind, place)."""
+    width = {"--bind": 3, "--ro-bind": 3, "--tmpfs": 2, "--proc": 2, "--dev": 2}
+    return [argv[i : i + width[word]] for i, word in enumerate(argv) if word in width]
+
+
+def test_nothing_of_the_root_is_writable_but_this_agents_own() -> None:
+    writable = [m[1:] for m in mounts(build()) if m[0] == "--bind"]
+    assert writable == [
+        ("/srv/hive/agents/alpha/state", "/agents/alpha/state"),
+        ("/srv/hive/agents/alpha/harness", "/agents/alpha/harness"),
+        ("/srv/hive/agents/alpha/claude", "/agents/alpha/claude"),
+        ("/srv/hive/run/agents/alpha", "/run/hive"),
+    ]
+
+
+@pytest.mark.parametrize("shown", ["/srv", "/srv/hive"])
+def test_a_root_below_a_shown_folder_is_covered(shown: str) -> None:
+    inner = Path("/srv/hive/venv")
+    order = mounts(build(readonly=(inner, Path(shown))))
+    cover = order.index(("--tmpfs", "/srv/hive"))
+    assert order.index(("--ro-bind", shown, shown)) < cover
+    assert cover < len(order) - 1 - order[::-1].index(("--ro-bind", str(inner), str(inner)))
+
+
+def test_a_root_that_is_not_shown_needs_no_cover() -> None:
+    assert ("--tmpfs", "/srv/hive") not in mounts(build(readonly=(Path("/opt/tool"),)))
+
+
+def test_a_root_in_the_system_is_covered() -> None:
+    root = Path("/usr/local/hive")
+    order = mounts(build(root=root))
+    assert order.index(("--ro-bind", "/usr", "/usr")) < order.index(("--tmpfs", str(root)))
+
+
+def test_shown_folders_under_tmp_lie_over_the_private_tmp() -> None:
+    order = mounts(build(readonly=(Path("/tmp/checkout"),)))
+    assert order.index(("--tmpfs", "/tmp")) < order.index(
+        ("--ro-bind", "/tmp/checkout", "/tmp/checkout")
+    )
+
+
+def test_the_command_comes_last_and_cannot_be_taken_for_options() -> None:
+    assert build()[-3:] == ("--", "run", "--me")
+
+
+@pytest.mark.parametrize("name", ["..", "", "A", "a/b", "-a", "ä", "operator", "a" * 32])
+def test_names_that_could_lead_elsewhere_are_refused(name: str) -> None:
+    with pytest.raises(ValueError, match=r"name|reserved"):
+        Container(name, ROOT, ("true",))
+    with pytest.raises(ValueError, match=r"name|reserved"):
+        folders(ROOT, name)
+
+
+@pytest.mark.parametrize("path", ["/", "relative", "/opt/../etc"])
+def test_what_may_not_be_shown_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="cannot be shown"):
+        Container("alpha", ROOT, ("true",), readonly=(Path(path),))
+
+
+@pytest.mark.parametrize("root", ["/", "relative"])
+def test_a_root_must_be_absolute(root: str) -> None:
+    with pytest.raises(ValueError, match="absolute"):
+        Container("alpha", Path(root), ("true",))

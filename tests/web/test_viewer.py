@@ -1,0 +1,164 @@
+"""What one page is told, on a virtual clock."""
+
+from typing import Any
+
+import orjson
+import pytest
+import trio
+import trio.testing
+
+from hive.wire import AgentState, EventBatch, LiveEvent, Notice, Status, TreeNode
+from web.live import Live
+from web.ring import Ring
+from web.viewer import BATCH, BEAT, RESTART, RESYNC, Goodbye, watch
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    return ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})
+
+
+class Page:
+    """Collects frames; while `reading` is replaced by an event that is not set, it does not read."""
+
+    def __init__(self) -> None:
+        self.frames: list[tuple[float, dict[str, Any]]] = []
+        self.reading = trio.Event()
+        self.reading.set()
+        self.goodbye: Goodbye | None = None
+
+    async def send(self, frame: bytes) -> None:
+        await self.reading.wait()
+        self.frames.append((trio.current_time(), orjson.loads(frame)))
+
+    async def open(self, live: Live, since: int = 0) -> None:
+        self.goodbye = await watch(live, since, self.send)
+
+    def seqs(self) -> list[int]:
+        return [event["seq"] for _, frame in self.frames for event in frame.get("events", [])]
+
+
+def publish(live: Live, first: int, last: int) -> None:
+    events = (LiveEvent(seq, 0.0, None, Notice("n")) for seq in range(first, last + 1))
+    live.add(EventBatch(tuple(events)))
+
+
+def here(size: int = 2000) -> Live:
+    live = Live()
+    live.arrive()
+    live.ring = Ring(size)
+    return live
+
+
+def status(root: str) -> Status:
+    return Status(1, root, 0, (), TreeNode("hive", "supervisor", AgentState.RUNNING, 0.0))
+
+
+async def test_events_of_one_moment_come_in_one_frame_and_floods_in_few() -> None:
+    live, page = here(), Page()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(page.open, live)
+        for seq in range(1, 101):
+            publish(live, seq, seq)
+            await trio.sleep(0.001)
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    assert page.seqs() == list(range(1, 101))
+    assert len(page.frames) <= 0.1 / BATCH + 2
+
+
+async def test_the_stream_begins_after_the_snapshot() -> None:
+    live, page = here(), Page()
+    publish(live, 1, 10)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(page.open, live, 7)
+        await trio.sleep(0.1)
+        publish(live, 11, 11)
+        await trio.sleep(0.1)
+        nursery.cancel_scope.cancel()
+    assert page.seqs() == [8, 9, 10, 11]
+
+
+@pytest.mark.parametrize("since", [3, 99])
+async def test_a_place_that_is_not_in_the_ring_must_resync(since: int) -> None:
+    live, page = here(size=5), Page()
+    publish(live, 1, 10)
+    await page.open(live, since)
+    assert page.goodbye == RESYNC
+    assert page.frames[-1][1] == {"resync": True}
+    assert page.seqs() == []
+
+
+async def test_a_slow_page_is_sent_away_and_the_others_see_everything() -> None:
+    live, slow, quick = here(size=50), Page(), Page()
+    slow.reading = trio.Event()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(slow.open, live)
+        nursery.start_soon(quick.open, live)
+        for first in range(1, 200, 20):
+            publish(live, first, first + 19)
+            await trio.sleep(0.1)
+        slow.reading.set()
+        await trio.sleep(1)
+        assert slow.goodbye == RESYNC
+        assert slow.frames[-1][1] == {"resync": True}
+        assert quick.seqs() == list(range(1, 201))
+        nursery.cancel_scope.cancel()
+
+
+async def test_silence_is_broken_by_beats() -> None:
+    live, page = here(), Page()
+    with trio.move_on_after(BEAT * 3.5):
+        await page.open(live)
+    assert [frame for _, frame in page.frames] == [{}, {}, {}]
+
+
+async def test_a_lost_daemon_is_told_and_its_return_means_resync() -> None:
+    live, page = here(), Page()
+    publish(live, 1, 5)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(page.open, live, 5)
+        await trio.sleep(1)
+        live.lose("no such file")
+        live.lose("no such file")
+        await trio.sleep(1)
+        live.forget()
+        publish(live, 1, 9)  # its history, before it is said to be there
+        await trio.sleep(1)
+        assert [frame for _, frame in page.frames] == [{"daemon": {"away": "no such file"}}]
+        live.arrive()
+    assert page.goodbye == RESYNC
+
+
+async def test_a_page_that_opens_while_the_daemon_is_away_learns_it() -> None:
+    live, page = Live(), Page()
+    live.lose("gone")
+    with trio.move_on_after(1):
+        await page.open(live, 123)
+    assert page.frames == [(page.frames[0][0], {"daemon": {"away": "gone"}})]
+
+
+async def test_each_status_is_told_once_and_the_newest_wins() -> None:
+    live, page = here(), Page()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(page.open, live)
+        await trio.sleep(0.5)
+        for number in range(20):
+            live.set_status(status(f"/{number}"))
+            await trio.sleep(0.01)
+        await trio.sleep(1)
+        nursery.cancel_scope.cancel()
+    roots = [frame["status"]["root"] for _, frame in page.frames]
+    assert roots[-1] == "/19"
+    assert len(roots) <= 0.2 / BATCH + 2
+
+
+async def test_draining_says_goodbye_at_once() -> None:
+    live, page = here(), Page()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(page.open, live)
+        await trio.sleep(1)
+        began = trio.current_time()
+        live.drain()
+    assert page.goodbye == RESTART
+    assert trio.current_time() - began < 0.1
