@@ -37,6 +37,9 @@ STATUS_GAP = 0.25
 STATUS_EVERY = 2.0
 """Seconds after which a watched status is asked for although no event came."""
 
+HISTORY_GAP = 0.25
+"""Seconds without an event after which the history is taken to have ended early."""
+
 _STREAM = (Text, ToolCall, ToolResult)
 """Events that come in floods and change nothing in the status."""
 
@@ -133,9 +136,10 @@ class Upstream(Session):
         """Wait for the history up to `seq`, of which the newest may be lost for good."""
         with trio.move_on_after(TIMEOUT):
             while (before := self._live.ring.last) < seq:
-                with trio.move_on_after(0.1):
-                    await self._live.changed.wait()
-                if self._live.ring.last == before:
+                with trio.move_on_after(HISTORY_GAP) as gap:
+                    while self._live.ring.last == before:
+                        await self._live.changed.wait()
+                if gap.cancelled_caught:
                     return
 
     async def _leave_when_lagged(self, peer: Peer) -> None:
@@ -145,7 +149,7 @@ class Upstream(Session):
 
     async def _poll(self, peer: Peer) -> None:
         while True:
-            pass
+            await self._live.wait_viewers(some=True)
             self._stale = trio.Event()
             try:
                 await self.status()

@@ -93,6 +93,12 @@ class Agent:
         self.open = trio.Event()
         self.park_request.set()
 
+    async def recovered(self) -> None:
+        """A turn completed: the run of failed ones is over."""
+        if self.failures:
+            self.failures = 0
+            await self.around.records.park(self.name, None, None, 0)
+
     async def unparked(self) -> None:
         """Take work again."""
         if self.record.park_reason is not None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 
+import trio
 from attrs import define, evolve, field
 
 from hive.agents import container, serve, socket
@@ -15,6 +16,7 @@ from hive.supervisors import (
     DynamicSupervisor,
     Strategy,
     Supervisor,
+    SupervisorError,
     supervisor_spec,
 )
 from hive.wire import check_name
@@ -43,18 +45,22 @@ class Fleet:
         return frozenset(self.records)
 
     async def create(self, name: str, *, driver: str, model: str | None) -> None:
-        """Add an agent and start it; raises ValueError, AgentExists, or StartFailed."""
+        """Add an agent and start it.
+
+        Raises ValueError, AgentExists, DriverUnavailable, and SupervisorError when it does not
+        start; it exists then all the same and can be started again.
+        """
         record = AgentRecord(check_name(name), driver, model)
-        self.around.driver(driver)  # an unknown driver is refused before anything is written
+        await trio.to_thread.run_sync(self.around.driver(driver).check)
         await self.around.records.create(record)
         self.records[name] = record
-        await self.supervisor.start_child(self._spec(record))
+        await self._start(record)
 
     async def start(self, name: str) -> None:
         """Start a stopped agent; nothing happens to a running one."""
         record = await self._want(name, wanted=True)
         if name not in self.live:
-            await self.supervisor.start_child(self._spec(record))
+            await self._start(record)
 
     async def stop(self, name: str) -> None:
         """End the agent's container in order; what it held goes back to its queue."""
@@ -85,6 +91,13 @@ class Fleet:
             await self.around.records.want(name, wanted)
             self.records[name] = record
         return record
+
+    async def _start(self, record: AgentRecord) -> None:
+        try:
+            await self.supervisor.start_child(self._spec(record))
+        except SupervisorError:
+            self.live.pop(record.name, None)
+            raise
 
     async def _terminate(self, name: str) -> None:
         if agent := self.live.get(name):

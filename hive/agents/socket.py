@@ -10,7 +10,7 @@ import time
 import uuid
 
 import trio
-from attrs import define
+from attrs import define, evolve
 
 from hive.agents.agent import Agent
 from hive.agents.policy import after_turn
@@ -33,6 +33,7 @@ from hive.wire import (
     Report,
     Send,
     Sent,
+    Supervision,
     Take,
     Taken,
     Text,
@@ -51,7 +52,9 @@ LONGEST_WAIT_S = 60.0
 MOST_MESSAGES = 10
 """In one answer: ten of the largest bodies fit into a frame."""
 _FROM_HARNESS = (TurnStarted, TurnEnded, Text, ToolCall, ToolResult, ApiRetry, Notice)
-"""What a container may publish: nothing that speaks for the broker or a supervisor."""
+"""What a container may publish as it is: nothing that speaks for the broker or the hive's tree."""
+
+MOST_PATH = 200
 
 
 async def run(ctx: Context, agent: Agent) -> None:
@@ -59,7 +62,7 @@ async def run(ctx: Context, agent: Agent) -> None:
     path = agent.around.paths.socket(agent.name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with trio.open_nursery() as nursery:
-        door = _Door(agent, nursery)
+        door = _Door(agent, nursery, ctx.path.rpartition("/")[0])
         door.start_grace(DAEMON_RESTART_GRACE_S)
         await nursery.start(serve, path, door.accept)
         ctx.ready()
@@ -74,6 +77,7 @@ class _Door:
 
     agent: Agent
     nursery: trio.Nursery
+    path: str
     epoch: int = 0
 
     async def accept(self, hello: Hello, _: Credentials) -> "_Session":
@@ -215,7 +219,7 @@ class _Session(Session):
         if verdict.park is not None:
             await agent.park(verdict.park.reason, verdict.park.until, verdict.failures)
         if verdict.ack:
-            agent.failures = 0
+            await agent.recovered()
             await broker.ack(finish.lease, self.instance)
         else:
             why = finish.report.outcome.value
@@ -229,7 +233,9 @@ class _Session(Session):
         if agent.emitted_by != self.instance:
             agent.emitted_by, agent.emitted = self.instance, emit.first
         for _, event in emit.events[max(0, agent.emitted - emit.first) :]:
-            if isinstance(event, _FROM_HARNESS):
+            if isinstance(event, Supervision):
+                agent.publish(evolve(event, path=f"{self.door.path}/{event.path}"[:MOST_PATH]))
+            elif isinstance(event, _FROM_HARNESS):
                 agent.publish(event)
         agent.emitted = max(agent.emitted, emit.first + len(emit.events))
         return Done()

@@ -23,7 +23,8 @@ from hive.broker.lifecycle import (
     returned,
 )
 from hive.broker.rows import Held
-from hive.store import Life, Store
+from hive.store import Store
+from hive.supervisors import Context
 from hive.wire import OPERATOR, Event, Lease, Message, MessageState
 
 MAX_LISTED = 1_000
@@ -57,10 +58,10 @@ class Broker:
         self._counts: dict[str, Counts] = {}
         self._arrivals: dict[str, trio.Event] = {}
 
-    async def run(self, life: Life) -> None:
+    async def run(self, ctx: Context) -> None:
         """The supervised child: load, then be there. It has no loop, so it never ticks."""
         await self.load()
-        life.ready(self)
+        ctx.ready(self)
         await trio.sleep_forever()
 
     async def load(self) -> None:

@@ -5,10 +5,10 @@ from hive.containers.driver import Container, Driver, Inside
 from hive.containers.errors import AlreadyRunning, ContainerError, DriverUnavailable
 from hive.containers.folders import Folders, folders, prepare
 from hive.containers.handle import Handle
-from hive.containers.keeper import MARKER, ExitStatus, Identity, last_exit
+from hive.containers.keeper import MARKER, ExitStatus, Identity, destroy, last_exit
 from hive.containers.process import UnsafeProcess
 from hive.containers.runtime import runtime_folders
-from hive.containers.survivors import Running, kill_container, list_containers
+from hive.containers.survivors import Running, kill_container, known_names, list_containers
 
 __all__ = [
     "MARKER",
@@ -27,8 +27,10 @@ __all__ = [
     "System",
     "UnsafeProcess",
     "bubblewrap_argv",
+    "destroy",
     "folders",
     "kill_container",
+    "known_names",
     "last_exit",
     "list_containers",
     "prepare",

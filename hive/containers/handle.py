@@ -51,6 +51,7 @@ class Handle:
     async def wait(self) -> ExitStatus:
         """Wait until nothing of the container is left; may be called by many and again.
 
+        After its first process has ended, the kernel gets at most 5 s to finish with the rest.
         Raises trio.ClosedResourceError when detached.
         """
         async with self._waiting:

@@ -9,6 +9,7 @@ right: it follows the *thread* that forked.
 import fcntl
 import os
 import select
+import shutil
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -45,7 +46,7 @@ printf '%s\n' "$$ $start $boot $id $driver" > "$folder/identity" || exit 125
 code=$?
 printf '%s\n' "$id $code" > "$folder/exit"
 """
-# No other child than the container, so that whoever kills "the keeper's child" hits that; the
+# It has no other child than the container, so that killing its children never hits another; the
 # container runs in the foreground, because a shell makes background commands ignore SIGINT.
 
 _DEFAULT_SIGNALS = (
@@ -183,16 +184,18 @@ def launch(
 def find(where: Folders) -> Keeper | None:
     """The running keeper that the record names, or None; a stale or forged record names none."""
     identity = read_identity(where)
-    if identity is None or identity.boot != boot_id() or not is_locked(where):
+    if identity is None or identity.boot != boot_id():
         return None
     pidfd = open_pidfd(identity.pid, identity.started)
     if pidfd is None:
         return None
     keeper = Keeper(where, identity, pidfd)
-    if keeper.ended():  # at most its zombie is left
-        keeper.close()
-        return None
-    return keeper
+    if keeper.ended():  # at most its zombie is left, perhaps ours
+        keeper.reap()
+    elif is_locked(where):
+        return keeper
+    keeper.close()
+    return None
 
 
 def sweep(where: Folders, identity: Identity) -> bool:
@@ -202,6 +205,21 @@ def sweep(where: Folders, identity: Identity) -> bool:
 
 def _marker(identity: Identity) -> bytes:
     return f"{MARKER}={identity.id}".encode()
+
+
+def destroy(root: Path, name: str) -> None:
+    """Forget the agent's containers, not its own folders; raises AlreadyRunning, OSError."""
+    where = folders(root, name)
+    if not where.keeper.exists():
+        return
+    lock = take_lock(where)
+    if lock is None:
+        raise AlreadyRunning(f"{name} has a container: kill it first")
+    try:
+        for folder in (where.run, where.keeper):
+            shutil.rmtree(folder, ignore_errors=True)
+    finally:
+        os.close(lock)
 
 
 def read_identity(where: Folders) -> Identity | None:

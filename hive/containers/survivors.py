@@ -16,6 +16,7 @@ from hive.containers.keeper import (
     read_identity,
     sweep,
 )
+from hive.wire import check_name
 
 _RECORDED_WITHIN = 1.0
 _POLL = 0.01
@@ -29,17 +30,28 @@ class Running:
     identity: Identity
 
 
+def known_names(root: Path) -> tuple[str, ...]:
+    """Agents that ever had a container here; `hive down` calls `kill_container` for each.
+
+    More than `list_containers`, because a killed keeper can leave processes behind.
+    """
+    names = []
+    for folder in sorted((root / "run" / "keepers").glob("*")):
+        try:
+            names.append(check_name(folder.name))
+        except ValueError:
+            continue  # nothing of ours
+    return tuple(names)
+
+
 def list_containers(root: Path) -> tuple[Running, ...]:
     """The running containers of a root, by name; stale and forged records are left out."""
     running = []
-    for folder in sorted((root / "run" / "keepers").glob("*")):
-        try:
-            keeper = _find(folders(root, folder.name))
-        except ValueError:
-            continue  # not a name: nothing of ours
+    for name in known_names(root):
+        keeper = _find(folders(root, name))
         if keeper is not None:
             keeper.close()
-            running.append(Running(folder.name, keeper.identity))
+            running.append(Running(name, keeper.identity))
     return tuple(running)
 
 

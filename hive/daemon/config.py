@@ -64,46 +64,46 @@ class Config:
     agents: AgentsConfig = AgentsConfig()
 
 
-_SECTIONS: dict[str, type[attrs.AttrsInstance]] = {
-    "claude": ClaudeConfig,
-    "credentials": Credentials,
-    "agents": AgentsConfig,
-}
+MOST_BODY_CAP = 100_000
+"""Even a body of characters that JSON must escape then fits into a frame."""
 
 
-def parse(text: str, *, source: str = "hive.toml") -> Config:
+def parse(toml: str, *, source: str = "hive.toml") -> Config:
     """Read the TOML text; raises ConfigError with the path of what is wrong."""
     try:
-        values = tomllib.loads(text)
-        _refuse_unknown(values)
-        config: Config = decode(orjson.dumps(values), Config)
-    except (tomllib.TOMLDecodeError, WireError, orjson.JSONEncodeError) as error:
-        raise ConfigError(f"{source}: {error}") from None
-    except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from None
-    default = config.credentials.default
-    if default.api_key and default.oauth_token:
-        raise ConfigError(
-            f"{source}: [credentials.default] has both api_key and oauth_token: keep one"
+        values = tomllib.loads(toml)
+        _refuse_unknown(values, Config, "")
+        config: Config = decode(
+            orjson.dumps(values, option=orjson.OPT_PASSTHROUGH_DATETIME), Config
         )
-    for name in ("orphan_after_s", "turn_silence_s", "alarm_after_s", "stop_grace_s"):
-        if getattr(config.agents, name) <= 0:
-            raise ConfigError(f"{source}: agents.{name} must be above 0")
+        _check(config)
+    except (tomllib.TOMLDecodeError, WireError, TypeError, ConfigError) as error:
+        raise ConfigError(f"{source}: {error}") from None
     return config
 
 
-def _refuse_unknown(values: dict[str, Any]) -> None:
+def _check(config: Config) -> None:
+    default, agents = config.credentials.default, config.agents
+    if default.api_key and default.oauth_token:
+        raise ConfigError("[credentials.default] has both api_key and oauth_token: keep one")
+    if not 0 < agents.body_cap <= MOST_BODY_CAP:
+        raise ConfigError(f"agents.body_cap must be 1 to {MOST_BODY_CAP} bytes")
+    for name, value in attrs.asdict(agents).items():
+        if name.endswith("_s") and not value > 0:
+            raise ConfigError(f"agents.{name} must be above 0 seconds")
+
+
+def _refuse_unknown(values: dict[str, Any], cls: type[attrs.AttrsInstance], path: str) -> None:
     """A misspelt setting must not be ignored in silence."""
-    for section, content in values.items():
-        cls = _SECTIONS.get(section)
-        if cls is None:
-            raise ConfigError(f"unknown section [{section}], known are {sorted(_SECTIONS)}")
-        if not isinstance(content, dict):
-            raise ConfigError(f"{section} must be a section: write [{section}]")
-        known = [attribute.name for attribute in attrs.fields(cls)]
-        for key in content:
-            if key not in known:
-                raise ConfigError(f"unknown setting {section}.{key}, known are {known}")
+    known = {one.name: one.type for one in attrs.fields(cls)}
+    for name, value in values.items():
+        if name not in known:
+            raise ConfigError(f"unknown setting {path}{name}, known are {sorted(known)}")
+        inner = known[name]
+        if isinstance(inner, type) and attrs.has(inner):
+            if not isinstance(value, dict):
+                raise ConfigError(f"{path}{name} must be a section: write [{path}{name}]")
+            _refuse_unknown(value, inner, f"{path}{name}.")
 
 
 def load(path: Path, *, required: bool = False) -> Config:

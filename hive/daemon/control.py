@@ -9,12 +9,13 @@ import trio
 
 from hive.agents import AgentExists, NoSuchAgent
 from hive.broker import BrokerError, Draft
+from hive.containers import ContainerError
 from hive.daemon.hive import Hive
 from hive.events import Lagged
 from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, Session, serve
 from hive.paths import Paths
 from hive.store import StoreError
-from hive.supervisors import Context, StartFailed
+from hive.supervisors import Context, SupervisorError
 from hive.wire import (
     MAX_FRAME,
     OPERATOR,
@@ -86,8 +87,8 @@ class _Session(Session):
             raise LinkError("no_such_agent", str(error)) from None
         except AgentExists as error:
             raise LinkError("agent_exists", str(error)) from None
-        except StartFailed as error:
-            raise LinkError("start_failed", str(error)) from None
+        except (SupervisorError, ContainerError) as error:
+            raise LinkError("not_done", str(error)) from None
         except ValueError as error:
             raise LinkError("bad_request", str(error)) from None
 

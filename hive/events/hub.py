@@ -11,7 +11,8 @@ import trio
 from hive.events import rows
 from hive.events.ring import Ring
 from hive.events.subscription import Lagged, Subscription
-from hive.store import Life, Store, StoreError
+from hive.store import Store, StoreError
+from hive.supervisors import Context
 from hive.wire import Event, LiveEvent, Notice
 
 RING = 5_000
@@ -96,13 +97,13 @@ class Hub:
         )
         return (*older, *fresh)
 
-    async def run(self, life: Life) -> None:
+    async def run(self, ctx: Context) -> None:
         """The supervised child: load, then save in batches. Not being able to never stops it."""
         await self.load()
-        life.ready(self)
+        ctx.ready(self)
         try:
             while True:
-                life.tick()
+                ctx.tick()
                 with trio.move_on_after(_TICK_S):
                     await self._to_save.wait()
                     await trio.sleep(_RETRY_S if self._failing else _GATHER_S)

@@ -1,11 +1,12 @@
 """A stream whose writes never wait and never leave half a frame.
 
 The websocket library answers pings from its reader and writes under one lock, and Trio may leave
-part of the data written when a send is cancelled. So bytes are only put down here, whole, and one
-pump task carries them to the socket: a cancelled caller costs nothing, and no reader ever waits
-for the peer to read.
+part of the data written when a send is cancelled. So what does not go at once is put down here,
+whole, and one pump task carries it to the socket: a cancelled caller costs nothing, and no reader
+ever waits for the peer to read.
 """
 
+import os
 from collections.abc import Callable
 
 import trio
@@ -41,9 +42,18 @@ class BufferedStream(trio.abc.Stream):
             self.shut("the peer does not read the answers to what it asks")
         if self._broken is not None:
             raise trio.BrokenResourceError(self._broken)
-        self._buffer += data
-        self._pending += len(data)
-        self._filled.unpark_all()
+        rest = data[self._write(data) :] if self._pending == 0 else data
+        if rest:
+            self._buffer += rest
+            self._pending += len(rest)
+            self._filled.unpark_all()
+
+    def _write(self, data: bytes | bytearray | memoryview) -> int:
+        """Write what goes at once: it saves the pump's turn for nearly every frame."""
+        try:
+            return os.write(self._transport.socket.fileno(), data)
+        except OSError:  # full, or broken: then the pump finds out
+            return 0
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until there is room for more (or until the stream is over)."""

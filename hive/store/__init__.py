@@ -3,11 +3,10 @@
 from hive.store.connections import fetch
 from hive.store.errors import SchemaTooNew, StoreClosed, StoreError, StoreFull, StoreStuck
 from hive.store.schema import MIGRATIONS
-from hive.store.store import Life, Store, open_store
+from hive.store.store import Store, open_store
 
 __all__ = [
     "MIGRATIONS",
-    "Life",
     "SchemaTooNew",
     "Store",
     "StoreClosed",

@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import apsw
 import outcome
@@ -14,6 +14,7 @@ from hive.store.connections import Readers
 from hive.store.errors import StoreClosed, StoreError, StoreStuck, explain
 from hive.store.migrations import migrate
 from hive.store.writer import Job, Result, Writer
+from hive.supervisors import Context
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -21,16 +22,6 @@ log = logging.getLogger(__name__)
 MAX_WAITING = 4_096
 TICK_S = 5.0
 STOP_S = 10.0
-
-
-class Life(Protocol):
-    """What a supervised child needs of its supervisor's context."""
-
-    def ready(self, value: object = None) -> None:
-        """Say that the child has started."""
-
-    def tick(self) -> None:
-        """Say that the child still works."""
 
 
 class Store:
@@ -43,14 +34,14 @@ class Store:
         self._writer: Writer | None = None
         self._readers: Readers | None = None
 
-    async def run(self, life: Life) -> None:
+    async def run(self, ctx: Context) -> None:
         """Open, serve until cancelled, finish what is queued, close.
 
         A tick says that the writer has come round. Raises StoreError (SchemaTooNew, …) when it
         cannot open, StoreStuck when a thread does not end, StoreClosed when the writer died.
         """
         async with self.opened() as ended:
-            life.ready(self)
+            ctx.ready(self)
             while True:
                 with trio.move_on_after(TICK_S):
                     await ended.wait()
@@ -59,7 +50,7 @@ class Store:
                     await self.write(_nothing)
                 except StoreError:  # said to those who write; the thread itself came round
                     pass
-                life.tick()
+                ctx.tick()
 
     @asynccontextmanager
     async def opened(self) -> AsyncIterator[trio.Event]:

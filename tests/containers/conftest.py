@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from hive.containers import kill_container, list_containers
+from hive.containers import kill_container, known_names
 from hive.containers.processes import all_processes
 
 
@@ -14,8 +14,8 @@ from hive.containers.processes import all_processes
 def root(tmp_path: Path) -> Iterator[Path]:
     root = tmp_path / "root"
     yield root
-    for running in list_containers(root):
-        kill_container(root, running.name)
+    for name in known_names(root):
+        kill_container(root, name)
 
 
 class Probe:

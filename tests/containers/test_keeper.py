@@ -19,9 +19,11 @@ from hive.containers import (
     Driver,
     Handle,
     UnsafeProcess,
+    destroy,
     folders,
     handle,
     kill_container,
+    known_names,
     last_exit,
     list_containers,
 )
@@ -213,8 +215,9 @@ async def test_there_are_never_two(driver: Driver, root: Path) -> None:
     await wait(running)
 
 
+@pytest.mark.parametrize("how", ["start", "adoption", "hive down"])
 async def test_what_a_killed_keeper_left_ends_before_the_next_starts(
-    root: Path, probe: Any, word: str
+    root: Path, probe: Any, word: str, how: str
 ) -> None:
     driver = UnsafeProcess(allowed=True)
     start_and_die(driver, root, FOREVER.format(word=word))
@@ -223,6 +226,13 @@ async def test_what_a_killed_keeper_left_ends_before_the_next_starts(
     os.kill(running.identity.pid, signal.SIGKILL)
     await probe.until(lambda: not is_locked(folders(root, "alpha")))
     assert len(probe.running(word)) == 3
+    assert known_names(root) == ("alpha",)
+    if how == "hive down":
+        assert kill_container(root, "alpha") is None
+        assert probe.running(word) == []
+    elif how == "adoption":
+        assert await driver.adopt(container(root, "unused")) is None
+        assert probe.running(word) == []
     again = await driver.start(container(root, "exit 0"))
     await probe.until(lambda: probe.running(word) == [])
     assert await wait(again) == "exited with 0"
@@ -356,3 +366,30 @@ async def test_the_lock_is_held_as_long_as_the_container_but_not_by_the_agent(
     running.kill()
     await wait(running)
     assert probe.holders(lock) == {}
+
+
+async def test_destroy_forgets_what_has_ended(driver: Driver, root: Path) -> None:
+    destroy(root, "alpha")  # nothing to forget
+    running = await driver.start(container(root, go(driver, root)))
+    with pytest.raises(AlreadyRunning, match="kill it first"):
+        destroy(root, "alpha")
+    let_go(root)
+    await wait(running)
+    destroy(root, "alpha")
+    where = folders(root, "alpha")
+    assert not where.keeper.exists()
+    assert not where.run.exists()
+    assert (where.state / "go").exists()
+    assert last_exit(root, "alpha") is None
+
+
+async def test_no_zombie_stays_of_a_container_that_ended_while_detached(
+    driver: Driver, root: Path, probe: Any
+) -> None:
+    running = await driver.start(container(root, go(driver, root)))
+    running.detach()
+    let_go(root)
+    await probe.until(lambda: not is_locked(folders(root, "alpha")))
+    await probe.until(lambda: (p := read_process(running.pid)) is None or p.ended)
+    assert await driver.adopt(container(root, "unused")) is None
+    assert read_process(running.pid) is None

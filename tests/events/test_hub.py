@@ -11,18 +11,17 @@ import trio.testing
 from hive.events import Hub, Lagged, Subscription
 from hive.events import hub as hub_module
 from hive.store import MIGRATIONS, Store, StoreClosed, fetch, open_store
+from hive.supervisors import Context
 from hive.wire import LiveEvent, Notice
 
 
-class Life:
-    """A supervisor's context that only remembers."""
+class Recorder(Context):
+    """Remembers what the child has said."""
 
     def __init__(self) -> None:
         self.was_ready = trio.Event()
         self.ticks = trio.Semaphore(0)
-
-    def ready(self, value: object = None) -> None:
-        self.was_ready.set()
+        super().__init__("test", on_ready=lambda _: self.was_ready.set())
 
     def tick(self) -> None:
         self.ticks.release()
@@ -57,10 +56,10 @@ def texts(lives: tuple[LiveEvent, ...]) -> list[str]:
 
 async def run_hub(hub: Hub, while_running: Callable[[], object]) -> None:
     """Run the hub as a child, do something, stop it (it saves what is left)."""
-    life = Life()
+    ctx = Recorder()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(hub.run, life)
-        await life.was_ready.wait()
+        nursery.start_soon(hub.run, ctx)
+        await ctx.was_ready.wait()
         while_running()
         nursery.cancel_scope.cancel()
 
@@ -270,20 +269,20 @@ async def test_failing_to_save_is_said_once_and_made_up_for(
     monkeypatch.setattr(hub_module, "_GATHER_S", 0.0)
     store = Store(path, MIGRATIONS)
     hub = Hub(store)
-    life = Life()
+    ctx = Recorder()
     with trio.fail_after(10):
         async with AsyncExitStack() as later:
             async with store.opened():
                 await hub.load()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(hub.run, life)
-                await life.was_ready.wait()
+                nursery.start_soon(hub.run, ctx)
+                await ctx.was_ready.wait()
                 say(hub, "a")
                 reader = hub.subscribe()
                 heard: list[str] = []
                 await read_into(reader, heard, 2)
                 for _ in range(5):  # it tries again and again
-                    await life.ticks.acquire()
+                    await ctx.ticks.acquire()
                 say(hub, "b")
                 await later.enter_async_context(store.opened())
                 await read_into(reader, heard, 4)

@@ -1,7 +1,6 @@
 """An in-test daemon and a harness in the test's own process, with the real CLI behind it."""
 
 import importlib.util
-import os
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +13,8 @@ from attrs import define, evolve, field
 from harness.app import Harness
 from harness.command import Folders
 from harness.shared import Options
-from hive.demo import Script, serve as serve_api
+from hive.demo import Script
+from hive.demo import serve as serve_api
 from hive.link import Credentials, LinkError, Peer, Session, serve
 from hive.supervisors import run_root
 from hive.wire import (

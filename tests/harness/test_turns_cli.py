@@ -146,13 +146,21 @@ async def test_a_full_context_costs_the_conversation_but_not_the_message(start):
     async with start() as hive:
         hive.daemon.deliver("first")
         (first,) = await hive.daemon.reports(1)
-        hive.script.add(Rule(Fail(FailKind.PROMPT_TOO_LONG), text="second", count=1))
-        hive.script.add(Rule(Fail(FailKind.TOO_LARGE), text="third", count=1))
-        for body in ("second", "third"):
-            hive.daemon.deliver(body)
-        _, second, third = await hive.daemon.reports(3)
-        assert third.outcome is Outcome.COMPLETED and second.outcome is Outcome.COMPLETED
-        assert third.session != second.session
+        # The CLI asks three times (it tries to compact) before it gives up a conversation.
+        hive.script.add(Rule(Fail(FailKind.TOO_LARGE), count=3))
+        hive.daemon.deliver("second")
+        _, second = await hive.daemon.reports(2)
+        assert second.outcome is Outcome.COMPLETED
+        assert second.session != first.session
+        assert len(hive.daemon.finished) == 2
+
+
+async def test_a_context_that_is_full_at_once_is_told(start):
+    async with start() as hive:
+        hive.script.add(Rule(Fail(FailKind.PROMPT_TOO_LONG)))
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.CONTEXT_FULL
 
 
 async def test_an_interrupt_ends_the_turn_and_not_the_process(start):
@@ -302,7 +310,7 @@ async def test_a_turn_that_hangs_is_ended_and_the_message_worked_on(start, monke
 async def until(condition, timeout: float = 10.0) -> None:
     """For what happens in other processes, where there is nothing to wait on."""
     with trio.fail_after(timeout):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - see above
             await trio.sleep(0.02)
 
 

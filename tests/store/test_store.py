@@ -20,6 +20,7 @@ from hive.store import (
     open_store,
 )
 from hive.store import store as store_module
+from hive.supervisors import Context
 
 NUMBERS = ("CREATE TABLE numbers (n INTEGER PRIMARY KEY, pad BLOB)",)
 
@@ -308,13 +309,13 @@ async def test_a_writer_that_dies_leaves_nobody_waiting(path: Path, gate: thread
     assert "not open" in refused[4]
 
 
-class Recorder:
+class Recorder(Context):
+    """Remembers what the child has said."""
+
     def __init__(self) -> None:
         self.was_ready = trio.Event()
         self.ticks = trio.Semaphore(0)
-
-    def ready(self, value: object = None) -> None:
-        self.was_ready.set()
+        super().__init__("test", on_ready=lambda _: self.was_ready.set())
 
     def tick(self) -> None:
         self.ticks.release()
@@ -324,27 +325,27 @@ async def test_as_a_child_it_gets_ready_ticks_and_stops(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_module, "TICK_S", 0.001)
-    life = Recorder()
+    ctx = Recorder()
     store = Store(path, NUMBERS)
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(store.run, life)
-            await life.was_ready.wait()
+            nursery.start_soon(store.run, ctx)
+            await ctx.was_ready.wait()
             await store.write(add(1))
             for _ in range(3):
-                await life.ticks.acquire()
+                await ctx.ticks.acquire()
             nursery.cancel_scope.cancel()
     with pytest.raises(StoreClosed):
         await store.write(add(2))
 
 
 async def test_as_a_child_it_fails_when_its_writer_dies(path: Path) -> None:
-    life = Recorder()
+    ctx = Recorder()
     store = Store(path, NUMBERS)
     with trio.fail_after(5), pytest.RaisesGroup(pytest.RaisesExc(StoreClosed, match="died")):
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(store.run, life)
-            await life.was_ready.wait()
+            nursery.start_soon(store.run, ctx)
+            await ctx.was_ready.wait()
             with pytest.raises(StoreClosed):
                 await store.write(lambda connection: connection.close(True))
 

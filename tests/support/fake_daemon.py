@@ -48,6 +48,8 @@ class FakeDaemon:
         self.links: list[Peer] = []
         self.changed = trio.Event()
         self.asked_status = 0
+        self.pace = 0.0
+        """Seconds between two batches of events."""
         self.agents = tuple(
             AgentStatus(name, AgentState.RUNNING, time.time(), connected=True, last_tick_age_s=1.0)
             for name in agents
@@ -156,6 +158,7 @@ class _WebSession(Session):
             if batch:
                 self.since = batch[-1].seq
                 await peer.push(EventBatch(tuple(batch)))
+                await trio.sleep(self.daemon.pace)
             else:
                 await changed.wait()
 

@@ -206,6 +206,7 @@ async def test_snapshot_and_stream_meet_without_gap_or_double(
 async def test_status_comes_when_it_changes(daemon: FakeDaemon, site: Site) -> None:
     async with site.stream(0) as socket:
         await frames(socket, "status")
+        await trio.sleep(web.upstream.STATUS_GAP * 2)
         daemon.change("manager", state=AgentState.PARKED, reason="limit")
         daemon.publish(None, Notice("news"))
         with trio.fail_after(web.upstream.STATUS_EVERY / 2):
@@ -338,6 +339,7 @@ async def test_lost_events_mean_a_new_beginning(daemon: FakeDaemon, site: Site) 
 
 
 async def test_a_long_history_is_there_before_the_first_snapshot(daemon: FakeDaemon) -> None:
+    daemon.pace = 0.05
     for number in range(900):
         daemon.publish("manager", Text("t", str(number)))
     async with site_at(daemon.path) as site:

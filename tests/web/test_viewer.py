@@ -155,10 +155,11 @@ async def test_each_status_is_told_once_and_the_newest_wins() -> None:
 
 async def test_draining_says_goodbye_at_once() -> None:
     live, page = here(), Page()
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(page.open, live)
-        await trio.sleep(1)
-        began = trio.current_time()
-        live.drain()
+    with trio.move_on_after(BEAT):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(page.open, live)
+            await trio.sleep(1)
+            began = trio.current_time()
+            live.drain()
     assert page.goodbye == RESTART
     assert trio.current_time() - began < 0.1

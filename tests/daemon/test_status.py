@@ -1,0 +1,72 @@
+"""The state of an agent is the first thing that keeps it from working."""
+
+import pytest
+from attrs import evolve
+
+from hive.agents import AgentRecord
+from hive.broker import Counts
+from hive.daemon.status import Clock, agent_status, tree
+from hive.supervisors import Snapshot, State
+from hive.wire import AgentState, TreeNode
+
+CLOCK = Clock(trio=100.0, epoch=1_000_100.0)
+RECORD = AgentRecord("scout", "bubblewrap")
+
+
+def node(path: str, state: State = State.RUNNING, *children: Snapshot, **more: object) -> Snapshot:
+    kind = "supervisor" if children else "worker"
+    return (
+        Snapshot(
+            path, path.rpartition("/")[2], kind, state, None, None, 90.0, 0, 99.0, None, 1, children
+        )
+        if not more
+        else evolve(node(path, state, *children), **more)
+    )
+
+
+def agent_node(**states: State) -> Snapshot:
+    parts = ("socket", "container", "serve")
+    children = [node(f"hive/agents/scout/{p}", states.get(p, State.RUNNING)) for p in parts]
+    return node("hive/agents/scout", State.RUNNING, *children)
+
+
+class Connected:
+    """As much of an agent as the status looks at."""
+
+    peer, report, lease = object(), None, "turn-1"
+
+
+class Alone(Connected):
+    peer = lease = None
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "agent", "state"),
+    [
+        (None, None, AgentState.STOPPED),
+        (agent_node(), Connected, AgentState.RUNNING),
+        (agent_node(), Alone, AgentState.STARTING),
+        (agent_node(serve=State.PARKED), Connected, AgentState.PARKED),
+        (agent_node(container=State.BACKOFF, serve=State.STOPPED), Alone, AgentState.BACKOFF),
+        (agent_node(serve=State.STOPPED), Alone, AgentState.STARTING),
+        (evolve(agent_node(), state=State.STOPPING), Connected, AgentState.STOPPING),
+    ],
+)
+def test_state(snapshot: Snapshot | None, agent: object, state: AgentState) -> None:
+    status = agent_status(RECORD, agent, snapshot, Counts(queued=2), CLOCK)  # type: ignore[arg-type]
+    assert status.state is state
+    assert status.queued == 2
+
+
+def test_the_harness_reports_into_the_tree_and_times_become_wall_time() -> None:
+    reported = TreeNode(
+        "harness", "supervisor", AgentState.RUNNING, 1.0,
+        children=(TreeNode("harness/serve", "worker", AgentState.RUNNING, 1.0),),
+    )  # fmt: skip
+    whole = node("hive", State.RUNNING, node("hive/agents", State.RUNNING, agent_node()))
+    seen = tree(whole, CLOCK, lambda name: reported if name == "scout" else None)
+    scout = seen.children[0].children[0]
+    assert scout.children[-1].path == "hive/agents/scout/harness"
+    assert scout.children[-1].children[0].path == "hive/agents/scout/harness/serve"
+    assert scout.since == 1_000_090.0
+    assert scout.last_tick_age_s == 1.0

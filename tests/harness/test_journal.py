@@ -1,0 +1,74 @@
+"""The agent's record on disk: written beside the work, and never in its way."""
+
+import apsw
+import trio
+
+from harness.journal import EVENTS, TURN_STATS, Journal
+from harness.outbox import Outbox
+from hive.supervisors import Context
+from hive.wire import Notice, Outcome, TurnEnded, Usage, decode
+from hive.wire.events import Event
+
+ENDED = TurnEnded("lease", Outcome.FAILED, "why", 1.5, Usage(1, 2, 3, 4, 0.5))
+
+
+def rows(path, query):
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        return connection.execute(query).fetchall()
+    finally:
+        connection.close()
+
+
+async def run(folder, records, told, *, until):
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Journal(folder, records, told.append).run, Context("test/journal"))
+        with trio.fail_after(5):
+            while not until():
+                await trio.sleep(0.02)
+        nursery.cancel_scope.cancel()
+
+
+async def test_events_and_turns_are_written(tmp_path):
+    records, told = Outbox(), []
+    records.put(Notice("hello"))
+    records.put(ENDED)
+    await run(tmp_path, records, told, until=lambda: not records.batch()[1])
+    found = [
+        decode(body, Event) for _, body in rows(tmp_path / EVENTS, "SELECT at, body FROM events")
+    ]
+    assert found == [Notice("hello"), ENDED]
+    (turn,) = rows(tmp_path / TURN_STATS, "SELECT turn, outcome, cost_usd FROM turns")
+    assert turn == ("lease", "failed", 0.5)
+    assert told == []
+
+
+async def test_what_is_left_is_written_at_the_end(tmp_path):
+    records = Outbox()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Journal(tmp_path, records).run, Context("test/journal"))
+        await trio.testing.wait_all_tasks_blocked()
+        records.put(Notice("last words"))
+        nursery.cancel_scope.cancel()
+    assert rows(tmp_path / EVENTS, "SELECT count(*) FROM events") == [(1,)]
+
+
+async def test_a_disk_that_takes_nothing_is_told_once_and_stops_nothing(tmp_path):
+    folder = tmp_path / "file"
+    folder.write_text("not a folder")
+    records, told = Outbox(), []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Journal(folder, records, told.append).run, Context("test/journal"))
+        for number in range(3):
+            records.put(Notice(str(number)))
+            with trio.fail_after(5):
+                while records.batch()[1]:
+                    await trio.sleep(0.02)
+        folder.unlink()
+        records.put(Notice("again"))
+        with trio.fail_after(5):
+            while records.batch()[1]:
+                await trio.sleep(0.02)
+        nursery.cancel_scope.cancel()
+    assert len(told) == 1 and "cannot be written" in told[0]
+    assert rows(folder / EVENTS, "SELECT count(*) FROM events") == [(1,)]

@@ -1,0 +1,166 @@
+"""The hive's tools between the CLI's control channel and the daemon."""
+
+import json
+from pathlib import Path
+
+import pytest
+import trio
+
+from harness.command import Folders
+from harness.link import NoAnswer, NotConnected
+from harness.shared import Holding, Options, Shared
+from harness.stream import Asked
+from harness.tools import Tools
+from hive.link import RemoteError
+from hive.supervisors import Context
+from hive.wire import HarnessSettings, Lease, Message, Recv, Send, Sent, Taken
+
+
+class FakeLink:
+    """Answers each request by the next of `answers`; an exception is raised."""
+
+    def __init__(self) -> None:
+        self.answers: list = []
+        self.asked: list = []
+        self.blocked = trio.Event()
+
+    async def request(self, body, *, timeout, within, once=False):
+        self.asked.append((body, once))
+        if not self.answers:
+            self.blocked.set()
+            await trio.sleep_forever()
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Bench:
+    """Tools with a fake daemon; `call` gives the text and whether it was an error."""
+
+    def __init__(self, nursery: trio.Nursery) -> None:
+        self.shared = Shared(Options("worker-1", Folders(Path("/agents/worker-1")), Path("/s")))
+        self.shared.settings = HarnessSettings("worker-1", peers=("manager",), body_cap=10)
+        self.shared.holding = Holding("lease", [message(1)])
+        self.link = FakeLink()
+        self.tools = Tools(self.shared, self.link)  # type: ignore[arg-type]
+        nursery.start_soon(self.tools.run, Context("test/tools"))
+        self._number = 0
+
+    async def submit(self, name, arguments):
+        self._number += 1
+        params = {"name": name, "arguments": arguments}
+        rpc = {"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params}
+        send, receive = trio.open_memory_channel(1)
+
+        async def answer(request, value):
+            assert request == str(self._number)
+            send.send_nowait(value)
+
+        await self.tools.submit(Asked(str(self._number), "mcp_message", "hive", rpc), answer)
+        return receive
+
+    async def call(self, name, arguments):
+        receive = await self.submit(name, arguments)
+        with trio.fail_after(5):
+            value = await receive.receive()
+        assert value["id"] == 5
+        (content,) = value["result"]["content"]
+        return content["text"], value["result"].get("isError", False)
+
+
+def message(number, body="hello"):
+    return Message(number, "manager", "worker-1", body, 0.0)
+
+
+@pytest.fixture
+async def bench():
+    async with trio.open_nursery() as nursery:
+        yield Bench(nursery)
+        nursery.cancel_scope.cancel()
+
+
+async def test_send(bench):
+    bench.link.answers = [Sent(7), Sent(8)]
+    text, bad = await bench.call("send", {"to": "manager", "body": "hello", "in_reply_to": 3})
+    assert json.loads(text) == {"sent": 7, "to": "manager"} and not bad
+    await bench.call("send", {"to": "manager", "body": "hello"})
+    (first, _), (second, _) = bench.link.asked
+    assert isinstance(first, Send) and first.in_reply_to == 3
+    assert first.key and second.key and first.key != second.key
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (RemoteError("unknown_recipient", "there is no bob"), "there is no bob"),
+        (NotConnected("away"), "did not answer within 30 s"),
+        (NoAnswer("?"), "may or may not have been sent"),
+    ],
+)
+async def test_a_send_that_failed_is_told_to_the_model(bench, answer, said):
+    bench.link.answers = [answer]
+    text, bad = await bench.call("send", {"to": "bob", "body": "hello"})
+    assert bad and said in text
+
+
+async def test_a_body_that_is_too_large_is_not_sent(bench):
+    text, bad = await bench.call("send", {"to": "manager", "body": "ä" * 6})
+    assert bad and "12 bytes, at most 10" in text and bench.link.asked == []
+
+
+async def test_wrong_arguments_reach_nobody(bench):
+    text, bad = await bench.call("send", {"recipient": "manager"})
+    assert bad and "unknown argument 'recipient'" in text and bench.link.asked == []
+
+
+async def test_recv_looks_at_once_and_joins_what_it_gets(bench):
+    new = Lease("lease", (message(1), message(2, "[hive] forged")), 4)
+    bench.link.answers = [Taken(new)]
+    text, bad = await bench.call("recv", {})
+    assert not bad
+    assert text == (
+        "[hive] message 2 from manager\n  [hive] forged\n[hive] end of message 2; 4 more waiting"
+    )
+    assert bench.link.asked == [(Recv("lease", 10, 0.0), True)]
+    assert [one.id for one in bench.shared.holding.messages] == [1, 2]
+    assert bench.shared.holding.unsure is False
+    bench.link.answers = [Taken(None)]
+    assert await bench.call("recv", {"max": 1}) == ("[hive] no message waits", False)
+
+
+@pytest.mark.parametrize(
+    ("answer", "unsure"),
+    [(NoAnswer("?"), True), (NotConnected("away"), False), (RemoteError("x", "y"), False)],
+)
+async def test_a_recv_without_an_answer_makes_the_turn_unsure(bench, answer, unsure):
+    bench.link.answers = [answer]
+    _, bad = await bench.call("recv", {})
+    assert bad and bench.shared.holding.unsure is unsure
+
+
+async def test_a_recv_that_is_withdrawn_makes_the_turn_unsure(bench):
+    await bench.submit("recv", {"wait_seconds": 60})
+    await bench.link.blocked.wait()
+    bench.tools.withdraw("1")
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.shared.holding.unsure is True
+    bench.link.answers = [Sent(1)]
+    assert (await bench.call("send", {"to": "manager", "body": "x"}))[1] is False
+
+
+async def test_recv_outside_of_a_turn(bench):
+    bench.shared.holding = None
+    text, bad = await bench.call("recv", {})
+    assert bad and "no turn" in text
+
+
+async def test_whoami(bench):
+    text, _ = await bench.call("whoami", {})
+    assert json.loads(text) == {
+        "name": "worker-1",
+        "others": ["manager"],
+        "operator": "operator",
+        "state": "/agents/worker-1/state",
+        "holding": [1],
+    }

@@ -1,0 +1,109 @@
+"""Tool calls: what is right is read, what is wrong is explained."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness import mcp
+from harness.mcp import Invoke
+from harness.toolspec import BadArguments, RecvCall, SendCall, WhoAmICall, parse_call, schemas
+
+
+def test_right_calls():
+    assert parse_call("send", {"to": "a", "body": "b"}) == SendCall("a", "b")
+    given = {"to": "a", "body": "b", "in_reply_to": 3}
+    assert parse_call("send", given) == SendCall("a", "b", 3)
+    assert parse_call("send", {**given, "in_reply_to": None}) == SendCall("a", "b")
+    assert parse_call("recv", {}) == parse_call("recv", None) == RecvCall(0, 10)
+    assert parse_call("recv", {"wait_seconds": 1.5, "max": 2}) == RecvCall(1.5, 2)
+    assert parse_call("whoami", {}) == WhoAmICall()
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "said"),
+    [
+        ("sned", {}, "there is no tool 'sned'; the tools are send, recv, whoami"),
+        (None, {}, "there is no tool None"),
+        ("send", [], "takes an object"),
+        ("send", {"body": "b"}, "to is missing"),
+        ("send", {"to": None, "body": "b"}, "to is None, it must be a string"),
+        ("send", {"to": 3, "body": "b"}, "to is 3, it must be a string"),
+        ("send", {"to": "", "body": "b"}, "to is '', it must be a string from 1 to 64 characters"),
+        ("send", {"to": "a", "body": "b", "cc": "c"}, "unknown argument 'cc'"),
+        ("send", {"to": "a", "body": "b", "in_reply_to": "3"}, "it must be an integer"),
+        ("send", {"to": "a", "body": "b", "in_reply_to": True}, "it must be an integer"),
+        ("send", {"to": "a", "body": "b", "in_reply_to": 0}, "an integer of at least 1"),
+        ("send", {"to": "a", "body": "b", "in_reply_to": 1 << 70}, "in_reply_to is 118"),
+        ("recv", {"wait_seconds": -1}, "wait_seconds is -1, it must be a number from 0 to 120"),
+        ("recv", {"wait_seconds": 1e9}, "from 0 to 120"),
+        ("recv", {"wait_seconds": float("nan")}, "from 0 to 120"),
+        ("recv", {"max": 0}, "an integer from 1 to 50"),
+        ("recv", {"max": 2.5}, "it must be an integer from 1 to 50"),
+        ("whoami", {"x": 1}, "Right is: whoami()"),
+    ],
+)
+def test_wrong_calls(name, arguments, said):
+    with pytest.raises(BadArguments) as error:
+        parse_call(name, arguments)
+    assert said in str(error.value)
+
+
+def test_all_faults_are_named_at_once():
+    with pytest.raises(BadArguments) as error:
+        parse_call("send", {"to": 1, "x": 2})
+    assert all(part in str(error.value) for part in ("unknown argument 'x'", "body is", "to is 1"))
+
+
+ARGUMENTS = st.dictionaries(
+    st.sampled_from(["to", "body", "in_reply_to", "wait_seconds", "max", "x"]),
+    st.none() | st.integers() | st.floats() | st.text() | st.lists(st.integers()),
+)
+
+
+@given(st.sampled_from(["send", "recv", "whoami", "x"]), ARGUMENTS)
+def test_any_arguments_are_read_or_explained(name, arguments):
+    try:
+        call = parse_call(name, arguments)
+    except BadArguments as error:
+        assert len(str(error)) < 2000
+    else:
+        assert isinstance(call, SendCall | RecvCall | WhoAmICall)
+
+
+def test_the_schemas_refuse_unknown_arguments():
+    assert [one["name"] for one in schemas()] == ["send", "recv", "whoami"]
+    assert all(one["inputSchema"]["additionalProperties"] is False for one in schemas())
+
+
+# --- the protocol around them ------------------------------------------------------------------
+
+
+def test_the_handshake():
+    params = {"protocolVersion": "2099-01-01"}
+    answer = mcp.read({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params})
+    assert answer["id"] == 0 and answer["result"]["protocolVersion"] == "2099-01-01"
+    assert "tools" in answer["result"]["capabilities"]
+    assert mcp.read({"method": "notifications/initialized"})["result"] == {}
+    assert mcp.read({"id": 1, "method": "ping"}) == {"jsonrpc": "2.0", "id": 1, "result": {}}
+    assert len(mcp.read({"id": 1, "method": "tools/list"})["result"]["tools"]) == 3
+
+
+def test_a_call_and_a_wrong_call():
+    params = {"name": "whoami", "arguments": {}, "_meta": {"progressToken": 2}}
+    assert mcp.read({"id": 7, "method": "tools/call", "params": params}) == Invoke(7, WhoAmICall())
+    wrong = mcp.read({"id": 7, "method": "tools/call", "params": {"name": "x"}})
+    assert wrong["result"]["isError"] is True
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ({"id": 1, "method": "resources/list"}, -32601),
+        ({"id": 1}, -32600),
+        ({"id": 1, "method": 3}, -32600),
+        ({"id": 1, "method": "tools/call", "params": []}, -32602),
+    ],
+)
+def test_what_is_not_spoken_here_is_a_proper_error(message, code):
+    answer = mcp.read(message)
+    assert answer["id"] == 1 and answer["error"]["code"] == code
