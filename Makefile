@@ -23,8 +23,7 @@ test: setup-tests lint types tests ## everything that must hold before a commit
 lint: setup
 	@ops/stage.sh "ruff check" $(BIN)/ruff check
 	@ops/stage.sh "ruff format" $(BIN)/ruff format --check
-	@ops/stage.sh "flake8-async" find $(CODE) -name node_modules -prune -o -name '*.py' \
-		-exec $(BIN)/flake8-async --disable ASYNC124 {} +
+	@ops/stage.sh "flake8-async" ops/flake8-async.sh $(CODE)
 
 types: setup
 	@ops/stage.sh "mypy --strict" $(BIN)/mypy

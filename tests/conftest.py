@@ -1,8 +1,6 @@
 """Fixtures that every test may use."""
 
 import pytest
-import trio
-import trio.testing
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ ALLOWED: dict[str, set[str]] = {
     "hive.link": {"hive.wire"},
     "hive.paths": {"hive.wire"},
     "hive.demo": set(),
-    "hive.cli": BORDER,
+    "hive.cli": BORDER | {"hive.daemon"},  # to start and stop it: see the test below
     "harness": BORDER,
     "web": BORDER,
 }
@@ -91,6 +91,12 @@ def test_import_arrows() -> None:
         if unit in ALLOWED and targets - ALLOWED[unit]
     }
     assert not wrong, f"these units import what they must not know: {wrong}"
+
+
+def test_only_the_commands_that_start_and_stop_it_import_the_daemon() -> None:
+    for path in (ROOT / "hive/cli").glob("*.py"):
+        names = set(imports(path.read_text("utf-8"), module_of(path), path.name == "__init__.py"))
+        assert path.name == "up.py" or not any(n.startswith("hive.daemon") for n in names), path
 
 
 def test_the_daemon_imports_neither_harness_nor_web_nor_the_command_line() -> None:

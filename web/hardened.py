@@ -16,6 +16,7 @@ It replaces private names, hence the exact pin of hypercorn and a test for each 
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import hypercorn.protocol.ws_stream
@@ -133,10 +134,12 @@ async def serve(
     """
     hypercorn.trio.run.TCPServer = HardenedTCPServer  # type: ignore[attr-defined]
     hypercorn.protocol.ws_stream.server_extensions_handshake = _refuse_extensions  # type: ignore[attr-defined, assignment]
-    await hypercorn.trio.serve(
+    start = partial(
+        hypercorn.trio.serve,
         harden(app),
         config,
         shutdown_trigger=shutdown_trigger,
-        task_status=task_status,
         mode="asgi",
     )
+    async with trio.open_nursery() as nursery:
+        task_status.started(await nursery.start(start))

@@ -47,7 +47,7 @@ async def serve(
     config.websocket_max_message_size = 64 * 1024
     stop, shut = trio.Event(), trio.Event()
     async with trio.open_nursery() as nursery:
-        await nursery.start(_stop_on_signal, stop)
+        nursery.start_soon(_stop_on_signal, stop)
         if lifeline is not None:
             nursery.start_soon(_stop_at_eof, lifeline, stop)
         nursery.start_soon(upstream.follow)
@@ -62,11 +62,8 @@ async def serve(
         nursery.cancel_scope.cancel()
 
 
-async def _stop_on_signal(
-    stop: trio.Event, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-) -> None:
+async def _stop_on_signal(stop: trio.Event) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        task_status.started()
         async for _ in signals:
             stop.set()
 

@@ -209,10 +209,17 @@ class _Session(Session):
         return Taken(Lease(recv.lease, joined, agent.counts.queued))
 
     async def _finish(self, finish: Finish) -> Done:
-        """Acknowledge or return the lease; a repeated Finish finds nothing to do."""
+        """Acknowledge or return the lease; a repeated Finish finds nothing to do.
+
+        Shielded: a link that breaks now must not leave the decision half done.
+        """
+        if finish.lease == self.door.agent.lease:
+            with trio.move_on_after(LEASE_DEADLINE_S, shield=True):
+                await self._settle(finish)
+        return Done()
+
+    async def _settle(self, finish: Finish) -> None:
         agent, broker = self.door.agent, self.door.agent.around.broker
-        if finish.lease != agent.lease:
-            return Done()
         verdict = after_turn(
             finish.report, failures=agent.failures, now=time.time(), jitter=random.random()
         )
@@ -225,7 +232,6 @@ class _Session(Session):
             why = finish.report.outcome.value
             await broker.give_back(finish.lease, self.instance, count=verdict.count, why=why)
         agent.work_began(None)
-        return Done()
 
     def _emit(self, emit: Emit) -> Done:
         """Publish what is new: the harness repeats itself when an answer was lost."""

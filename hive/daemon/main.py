@@ -10,7 +10,7 @@ from typing import TextIO
 
 import trio
 
-from hive.containers import DriverUnavailable, kill_container, list_containers
+from hive.containers import DriverUnavailable, kill_container, known_names
 from hive.daemon import config, credentials
 from hive.daemon.claude import ClaudeMissing, check_version, find_claude
 from hive.daemon.config import ConfigError
@@ -131,11 +131,15 @@ def introduce(options: Options) -> None:
 
 
 def sweep(paths: Paths) -> list[str]:
-    """End every container of this root that is still there; the names."""
-    names = [running.name for running in list_containers(paths.root)]
-    for name in names:
-        kill_container(paths.root, name)
-    return names
+    """End every container of this root that is still there; the names of those that ended."""
+    ended = []
+    for name in known_names(paths.root):
+        try:
+            if kill_container(paths.root, name) is not None:
+                ended.append(name)
+        except TimeoutError as error:
+            say(f"{error}: look for it with `ps`")
+    return ended
 
 
 def set_up_logging() -> None:

@@ -9,8 +9,7 @@ from hive.wire.requests import Body, HarnessSettings
 class Hello:
     """First frame of the side that connects.
 
-    `instance` names one process life of a harness; `lease` is the lease it works on, if any;
-    `emitted` counts the events it has emitted so far.
+    `instance` names one process life of a harness; `lease` is the lease it works on, if any.
     """
 
     protocol: int

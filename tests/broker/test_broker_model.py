@@ -230,7 +230,7 @@ async def compare(broker: Broker, model: Model) -> None:
 
 @settings(
     deadline=None,
-    max_examples=int(os.environ.get("STRESS", "40")),
+    max_examples=int(os.environ.get("STRESS", "30")),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(history=st.lists(operations, min_size=25, max_size=60))

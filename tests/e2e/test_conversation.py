@@ -1,4 +1,4 @@
-"""What a newcomer sees: two agents talk, the operator watches and speaks, all of it ends in order."""
+"""What a newcomer sees: two agents talk, the operator joins in, all of it ends in order."""
 
 import json
 import urllib.request

@@ -1,4 +1,4 @@
-"""Processes killed, hung and lost in mid-turn: nothing is lost, nothing doubles, the hive goes on."""
+"""Processes killed and hung in mid-turn: nothing is lost or doubled, the hive goes on."""
 
 import json
 import os

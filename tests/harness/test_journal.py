@@ -2,6 +2,7 @@
 
 import apsw
 import trio
+import trio.testing
 
 from harness.journal import EVENTS, TURN_STATS, Journal
 from harness.outbox import Outbox

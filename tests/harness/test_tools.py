@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 
 from harness.command import Folders
 from harness.link import NoAnswer, NotConnected

@@ -175,10 +175,10 @@ async def read_to_end(stream: trio.SocketStream) -> bytes:
 
 
 async def test_connection_close_is_honoured() -> None:
-    async with running() as server:
-        async with await server.ask(GET % (b"/", b"Connection: close\r\n")) as stream:
-            with trio.fail_after(2):
-                assert (await read_to_end(stream)).endswith(b"hello")
+    request = GET % (b"/", b"Connection: close\r\n")
+    async with running() as server, await server.ask(request) as stream:
+        with trio.fail_after(2):
+            assert (await read_to_end(stream)).endswith(b"hello")
 
 
 async def test_idle_keep_alive_connection_is_closed_in_time() -> None:
