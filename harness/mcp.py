@@ -3,13 +3,10 @@
 JSON-RPC 2.0 messages over the control channel; only tools are offered.
 """
 
-from typing import Any
-
 from attrs import frozen
 
+from harness.loose import Json
 from harness.toolspec import BadArguments, Call, parse_call, schemas
-
-Json = dict[str, Any]
 
 _VERSION = "2025-11-25"
 _METHOD_NOT_FOUND = -32601

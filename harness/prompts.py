@@ -34,7 +34,7 @@ def wake(lease: Lease) -> str:
     )
 
 
-def as_text(prompt: str) -> str:
+def not_a_command(prompt: str) -> str:
     """`prompt` so that the CLI takes it for text: a leading slash would run a command."""
     return f" {prompt}" if prompt.startswith("/") else prompt
 

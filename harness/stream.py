@@ -5,15 +5,24 @@ becomes `Other`. Shapes as observed with CLI 2.1.330 (`--output-format stream-js
 """
 
 import json
-import math
 from collections.abc import Callable
-from typing import Any
 
 from attrs import frozen
 
+from harness.loose import (
+    Json,
+    as_blocks,
+    as_epoch,
+    as_int,
+    as_number,
+    as_object,
+    as_objects,
+    as_text,
+    clean,
+    dump,
+    flat_text,
+)
 from hive.wire import Usage
-
-Json = dict[str, Any]
 
 
 @frozen
@@ -178,37 +187,37 @@ def parse_line(line: bytes) -> tuple[StreamEvent, ...]:
         # Not orjson: the CLI escapes lone surrogates (half an emoji), which orjson refuses.
         value = json.loads(line.decode("utf-8", "replace"))
     except (ValueError, RecursionError):
-        return (Garbage(_clean(line[:200].decode("utf-8", "replace"))),)
+        return (Garbage(clean(line[:200].decode("utf-8", "replace"))),)
     if not isinstance(value, dict):
-        return (Garbage(_clean(line[:200].decode("utf-8", "replace"))),)
-    kind = _text(value.get("type")) or ""
+        return (Garbage(clean(line[:200].decode("utf-8", "replace"))),)
+    kind = as_text(value.get("type")) or ""
     reader = _READERS.get(kind)
     return reader(value) if reader else (Other(kind),)
 
 
 def _system(line: Json) -> tuple[StreamEvent, ...]:
-    subtype = _text(line.get("subtype")) or ""
+    subtype = as_text(line.get("subtype")) or ""
     match subtype:
         case "init":
             servers = tuple(
-                (_text(one.get("name")) or "", _text(one.get("status")) or "")
-                for one in _objects(line.get("mcp_servers"))
+                (as_text(one.get("name")) or "", as_text(one.get("status")) or "")
+                for one in as_objects(line.get("mcp_servers"))
             )
             return (
                 Init(
-                    _text(line.get("session_id")),
-                    _text(line.get("model")),
-                    _text(line.get("claude_code_version")),
+                    as_text(line.get("session_id")),
+                    as_text(line.get("model")),
+                    as_text(line.get("claude_code_version")),
                     servers,
                 ),
             )
         case "api_retry":
             return (
                 Retry(
-                    attempt=_int(line.get("attempt")) or 0,
-                    delay_s=(_number(line.get("retry_delay_ms")) or 0.0) / 1000,
-                    error=_text(line.get("error")) or "unknown",
-                    status=_int(line.get("error_status")),
+                    attempt=as_int(line.get("attempt")) or 0,
+                    delay_s=(as_number(line.get("retry_delay_ms")) or 0.0) / 1000,
+                    error=as_text(line.get("error")) or "unknown",
+                    status=as_int(line.get("error_status")),
                 ),
             )
         case "session_state_changed" if line.get("state") == "idle":
@@ -217,23 +226,23 @@ def _system(line: Json) -> tuple[StreamEvent, ...]:
 
 
 def _assistant(line: Json) -> tuple[StreamEvent, ...]:
-    message = _object(line.get("message"))
+    message = as_object(line.get("message"))
     nested = line.get("parent_tool_use_id") is not None
     if line.get("is_api_error_message") is True:
         if nested:
             return (Other("assistant/nested_error"),)
         return (_api_failure(line, message),)
     events: list[StreamEvent] = []
-    for block in _blocks(message.get("content")):
+    for block in as_blocks(message.get("content")):
         match block.get("type"):
             case "text":
-                events.append(ModelText(_text(block.get("text")) or "", nested))
+                events.append(ModelText(as_text(block.get("text")) or "", nested))
             case "tool_use":
                 events.append(
                     ToolUse(
-                        _text(block.get("id")) or "",
-                        _text(block.get("name")) or "",
-                        _dump(block.get("input")),
+                        as_text(block.get("id")) or "",
+                        as_text(block.get("name")) or "",
+                        dump(block.get("input")),
                         nested,
                     )
                 )
@@ -241,13 +250,13 @@ def _assistant(line: Json) -> tuple[StreamEvent, ...]:
 
 
 def _api_failure(line: Json, message: Json) -> ApiFailure:
-    limit = _object(_object(line.get("api_error_params")).get("rate_limit_info"))
+    limit = as_object(as_object(line.get("api_error_params")).get("rate_limit_info"))
     return ApiFailure(
-        error=_text(line.get("error")),
-        api_error=_text(line.get("api_error")),
-        status=_int(line.get("api_error_status")),
-        resets_at=_epoch(limit.get("resetsAt")),
-        text="\n".join(_text(one.get("text")) or "" for one in _blocks(message.get("content"))),
+        error=as_text(line.get("error")),
+        api_error=as_text(line.get("api_error")),
+        status=as_int(line.get("api_error_status")),
+        resets_at=as_epoch(limit.get("resetsAt")),
+        text="\n".join(as_text(one.get("text")) or "" for one in as_blocks(message.get("content"))),
     )
 
 
@@ -255,24 +264,24 @@ def _user(line: Json) -> tuple[StreamEvent, ...]:
     nested = line.get("parent_tool_use_id") is not None
     events = tuple(
         ToolAnswer(
-            _text(block.get("tool_use_id")) or "",
+            as_text(block.get("tool_use_id")) or "",
             block.get("is_error") is True,
-            _flatten(block.get("content")),
+            flat_text(block.get("content")),
             nested,
         )
-        for block in _blocks(_object(line.get("message")).get("content"))
+        for block in as_blocks(as_object(line.get("message")).get("content"))
         if block.get("type") == "tool_result"
     )
     return events or (Other("user"),)
 
 
 def _rate_limit(line: Json) -> tuple[StreamEvent, ...]:
-    info = _object(line.get("rate_limit_info"))
+    info = as_object(line.get("rate_limit_info"))
     return (
         RateLimit(
-            _text(info.get("status")),
-            _text(info.get("rateLimitType")),
-            _epoch(info.get("resetsAt")),
+            as_text(info.get("status")),
+            as_text(info.get("rateLimitType")),
+            as_epoch(info.get("resetsAt")),
         ),
     )
 
@@ -281,16 +290,16 @@ def _result(line: Json) -> tuple[StreamEvent, ...]:
     errors = line.get("errors")
     return (
         Result(
-            subtype=_text(line.get("subtype")),
+            subtype=as_text(line.get("subtype")),
             is_error=line.get("is_error") is not False,
-            terminal_reason=_text(line.get("terminal_reason")),
-            api_error=_text(line.get("api_error")),
-            status=_int(line.get("api_error_status")),
-            stop_reason=_text(line.get("stop_reason")),
-            errors=tuple(_text(one) or "" for one in errors) if isinstance(errors, list) else (),
-            turns=_int(line.get("num_turns")) or 0,
+            terminal_reason=as_text(line.get("terminal_reason")),
+            api_error=as_text(line.get("api_error")),
+            status=as_int(line.get("api_error_status")),
+            stop_reason=as_text(line.get("stop_reason")),
+            errors=tuple(as_text(one) or "" for one in errors) if isinstance(errors, list) else (),
+            turns=as_int(line.get("num_turns")) or 0,
             asked=line.get("origin") is None and line.get("local_command") is None,
-            session=_text(line.get("session_id")),
+            session=as_text(line.get("session_id")),
             usage=_usage(line),
         ),
     )
@@ -298,47 +307,47 @@ def _result(line: Json) -> tuple[StreamEvent, ...]:
 
 def _usage(line: Json) -> Usage:
     """Sum over the models since the last result (the totals are cumulative over the session)."""
-    models = _object(line.get("model_usage_since_last_result"))
+    models = as_object(line.get("model_usage_since_last_result"))
     each = [one for one in models.values() if isinstance(one, dict)]
 
     def total(name: str) -> int:
-        return sum(max(0, _int(one.get(name)) or 0) for one in each)
+        return sum(max(0, as_int(one.get(name)) or 0) for one in each)
 
     return Usage(
         input_tokens=total("inputTokens"),
         output_tokens=total("outputTokens"),
         cache_read_tokens=total("cacheReadInputTokens"),
         cache_write_tokens=total("cacheCreationInputTokens"),
-        cost_usd=sum(max(0.0, _number(one.get("costUSD")) or 0.0) for one in each),
+        cost_usd=sum(max(0.0, as_number(one.get("costUSD")) or 0.0) for one in each),
     )
 
 
 def _lifecycle(line: Json) -> tuple[StreamEvent, ...]:
-    return (Prompted(_text(line.get("command_uuid")) or "", _text(line.get("state")) or ""),)
+    return (Prompted(as_text(line.get("command_uuid")) or "", as_text(line.get("state")) or ""),)
 
 
 def _control_request(line: Json) -> tuple[StreamEvent, ...]:
-    request = _object(line.get("request"))
+    request = as_object(line.get("request"))
     return (
         Asked(
-            _text(line.get("request_id")) or "",
-            _text(request.get("subtype")) or "",
-            _text(request.get("server_name")),
-            _object(request.get("message")),
+            as_text(line.get("request_id")) or "",
+            as_text(request.get("subtype")) or "",
+            as_text(request.get("server_name")),
+            as_object(request.get("message")),
         ),
     )
 
 
 def _control_cancel(line: Json) -> tuple[StreamEvent, ...]:
-    return (Withdrawn(_text(line.get("request_id")) or ""),)
+    return (Withdrawn(as_text(line.get("request_id")) or ""),)
 
 
 def _control_response(line: Json) -> tuple[StreamEvent, ...]:
-    response = _object(line.get("response"))
+    response = as_object(line.get("response"))
     error = None
     if response.get("subtype") != "success":
-        error = _text(response.get("error")) or "refused"
-    return (Answered(_text(response.get("request_id")) or "", error),)
+        error = as_text(response.get("error")) or "refused"
+    return (Answered(as_text(response.get("request_id")) or "", error),)
 
 
 _READERS: dict[str, Callable[[Json], tuple[StreamEvent, ...]]] = {
@@ -352,58 +361,3 @@ _READERS: dict[str, Callable[[Json], tuple[StreamEvent, ...]]] = {
     "control_cancel_request": _control_cancel,
     "control_response": _control_response,
 }
-
-
-def _object(value: object) -> Json:
-    return value if isinstance(value, dict) else {}
-
-
-def _objects(value: object) -> list[Json]:
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-
-
-def _blocks(content: object) -> list[Json]:
-    if isinstance(content, str):
-        return [{"type": "text", "text": content}]
-    return _objects(content)
-
-
-def _flatten(content: object) -> str:
-    """A tool result's content as text; other blocks by their type."""
-    parts = (
-        _text(one.get("text")) if one.get("type") == "text" else f"[{_text(one.get('type'))}]"
-        for one in _blocks(content)
-    )
-    return "\n".join(part or "" for part in parts)
-
-
-def _clean(text: str) -> str:
-    """Without lone surrogates, which no encoder behind us would take."""
-    return text.encode("utf-8", "replace").decode() if not text.isascii() else text
-
-
-def _text(value: object) -> str | None:
-    return _clean(value) if isinstance(value, str) else None
-
-
-def _dump(value: object) -> str:
-    try:
-        return _clean(json.dumps(value, ensure_ascii=False))
-    except RecursionError:
-        return "{}"
-
-
-def _int(value: object) -> int | None:
-    """A plain integer that fits everywhere (64 bits)."""
-    return value if type(value) is int and abs(value) < 1 << 63 else None
-
-
-def _number(value: object) -> float | None:
-    if type(value) is int:
-        return float(value) if abs(value) < 1 << 63 else None
-    return value if type(value) is float and math.isfinite(value) else None
-
-
-def _epoch(value: object) -> float | None:
-    number = _number(value)
-    return number if number is not None and number > 0 else None

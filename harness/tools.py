@@ -12,7 +12,8 @@ from attrs import frozen
 
 from harness import mcp
 from harness.link import Link, NoAnswer, NotConnected
-from harness.mcp import Invoke, Json
+from harness.loose import Json
+from harness.mcp import Invoke
 from harness.prompts import wake
 from harness.shared import Shared
 from harness.stream import Asked

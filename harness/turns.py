@@ -16,7 +16,7 @@ from harness.command import CredentialsError, Setup
 from harness.hide import harness_hides
 from harness.offspring import Offspring
 from harness.outcome import Seen, Verdict, classify, session_is_taken, session_is_unknown
-from harness.prompts import as_text, system, wake
+from harness.prompts import not_a_command, system, wake
 from harness.shared import Shared
 from harness.stream import StreamEvent
 from harness.tools import Tools
@@ -140,7 +140,7 @@ class Turns:
             claude = await self._ready(settings)
             ctx.tick()
             if not turn.interrupted:
-                await self._drive(turn, claude, as_text(wake(lease)), ctx)
+                await self._drive(turn, claude, not_a_command(wake(lease)), ctx)
         except CredentialsError as error:
             return Verdict(Outcome.UNAUTHORISED, str(error)), False
         except StartFailed as error:

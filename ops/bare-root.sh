@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Proves the README on a machine that has nothing: a fresh minimal Debian or Ubuntu with python3, git and make,
-# a clone of this checkout's HEAD in it, and a command run there (as root). Needs root, debootstrap, bubblewrap.
+# a clone of this checkout's HEAD in it, and a command run there (as root). Needs root and debootstrap.
 #
 #   ops/bare-root.sh [--suite NAME] [--mirror URL] [--copy PATH]... [--env NAME]... [--root DIR] [COMMAND...]
 #
@@ -41,7 +41,16 @@ tar -C / --dereference -cf - etc/resolv.conf "${copies[@]#/}" | tar -C "$root" -
 rm -rf "$root/root/hyperhive"
 git clone -q --no-local "$checkout" "$root/root/hyperhive"
 
-# bubblewrap gives what a plain chroot lacks: a root that is a mount point, so that containers can start in it.
-bwrap --bind "$root" / --proc /proc --dev /dev --bind /sys /sys --tmpfs /run --unshare-pid --unshare-ipc \
-    --unshare-uts --cap-add ALL --die-with-parent --chdir /root/hyperhive \
-    env -i "${env[@]}" "$@"
+# pivot_root, not chroot, and a whole /proc: else the kernel lets no container start in it. Bash stays as process 1
+# and reaps orphans; when it ends, so does every process in there and every mount.
+enter='
+    mount --bind "$1" "$1" && cd "$1"
+    mount -t proc proc proc && mount -t tmpfs tmpfs run
+    mount --rbind /dev dev && mount --rbind /sys sys
+    pivot_root . . && umount -l . && cd /root/hyperhive
+    shift
+    "$@"
+    exit $?
+'
+unshare --mount --propagation private --pid --fork --kill-child --ipc --uts \
+    env -i "${env[@]}" bash -ec "$enter" enter "$root" "$@"

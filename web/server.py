@@ -18,10 +18,10 @@ from web.live import Live
 from web.loopback import Address
 from web.upstream import Upstream
 
-GOODBYE = 0.5
+GOODBYE = 0.3
 """Seconds for open pages to be told that we leave."""
 
-GRACE = 1.0
+GRACE = 0.5
 """Seconds for requests in progress, after the goodbye."""
 
 

@@ -69,23 +69,26 @@ class Mailbox(Generic[T]):
     def put_nowait(self, item: T) -> T | None:
         """As put(), but raises MailboxFull instead of waiting."""
         self._check_open()
-        dropped = None
-        if len(self._user) >= self._capacity:
+        dropped, length = None, len(self._user)
+        if length >= self._capacity:
             if self._full is not Full.DROP_OLDEST:
                 self._refused += 1
-                raise MailboxFull(f"the mailbox holds {len(self._user)} messages, its capacity")
+                raise MailboxFull(f"the mailbox holds {length} messages, its capacity")
             dropped = self._user.popleft()
             self._dropped += 1
+        elif length >= self._high_water:
+            self._high_water = length + 1
         self._user.append(item)
-        self._high_water = max(self._high_water, len(self._user))
-        self._receiver.unpark()
+        if self._receiver:
+            self._receiver.unpark()
         return dropped
 
     def put_system(self, item: T) -> None:
         """Put into the system lane; raises MailboxClosed."""
         self._check_open()
         self._system.append(item)
-        self._receiver.unpark()
+        if self._receiver:
+            self._receiver.unpark()
 
     async def get(self, *, system_only: bool = False) -> T:
         """The next message, system lane first; yields at least at every 64th."""
@@ -97,7 +100,8 @@ class Mailbox(Generic[T]):
             if self._system:
                 return self._system.popleft()
             if self._user and not system_only:
-                self._senders.unpark()
+                if self._senders:
+                    self._senders.unpark()
                 return self._user.popleft()
             self._streak = 0
             await self._receiver.park()

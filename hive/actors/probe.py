@@ -35,18 +35,17 @@ class Trace:
 
     def __init__(self) -> None:
         self.taken = 0
-        self._ring: deque[tuple[float, str, str]] = deque(maxlen=TRACE_LENGTH)
+        self._ring: deque[tuple[float, type, type]] = deque(maxlen=TRACE_LENGTH)
 
     def add(self, envelope: Envelope) -> None:
         """Record a message."""
         self.taken += 1
-        kind = type(envelope).__name__
         held = envelope.message if isinstance(envelope, Call | Cast | Info) else None
-        self._ring.append((trio.current_time(), kind, type(held).__name__))
+        self._ring.append((trio.current_time(), type(envelope), type(held)))
 
     def lines(self) -> tuple[Handled, ...]:
         """The recent ones, oldest first."""
-        return tuple(Handled(at, kind, held) for at, kind, held in self._ring)
+        return tuple(Handled(at, kind.__name__, held.__name__) for at, kind, held in self._ring)
 
 
 @frozen

@@ -28,6 +28,7 @@ from hive.wire import (
     Finish,
     Hello,
     Lease,
+    Message,
     Notice,
     Recv,
     Report,
@@ -197,16 +198,23 @@ class _Session(Session):
 
     async def _recv(self, recv: Recv) -> Taken:
         """Add messages to the lease of the running turn."""
-        agent, broker = self.door.agent, self.door.agent.around.broker
+        agent = self.door.agent
         if recv.lease != agent.lease:
             raise LinkError("no_lease", "that turn is over: what it held went back to the queue")
         most = min(max(recv.max, 1), MOST_MESSAGES)
-        joined = await broker.join(recv.lease, agent.name, self.instance, most)
+        joined = await self._join(recv.lease, most)
         with trio.move_on_after(_seconds(recv.wait)):
             while not joined:
-                await broker.wait_queued(agent.name)
-                joined = await broker.join(recv.lease, agent.name, self.instance, most)
+                await agent.around.broker.wait_queued(agent.name)
+                joined = await self._join(recv.lease, most)
         return Taken(Lease(recv.lease, joined, agent.counts.queued))
+
+    async def _join(self, lease: str, most: int) -> tuple[Message, ...]:
+        """Lease more messages. Shielded as `_lease` is: what is leased must be answered."""
+        agent = self.door.agent
+        with trio.move_on_after(LEASE_DEADLINE_S, shield=True):
+            return await agent.around.broker.join(lease, agent.name, self.instance, most)
+        return ()
 
     async def _finish(self, finish: Finish) -> Done:
         """Acknowledge or return the lease; a repeated Finish finds nothing to do.

@@ -12,6 +12,7 @@ from hive.broker.announce import announce
 from hive.broker.draft import MAX_ID, Draft, check
 from hive.broker.fitting import fitting
 from hive.broker.lifecycle import (
+    NOTHING,
     Change,
     Counts,
     Move,
@@ -97,7 +98,7 @@ class Broker:
         taken = await self._take(agent, holder, lease_id, limit, joining=False)
         if not taken:
             return None
-        return Lease(lease_id, taken, self._counts.get(agent, Counts()).queued)
+        return Lease(lease_id, taken, self._counts.get(agent, NOTHING).queued)
 
     async def join(self, lease_id: str, agent: str, holder: str, limit: int) -> tuple[Message, ...]:
         """Take up to `limit` more messages into a lease; none if the holder no longer has it."""
@@ -200,7 +201,7 @@ class Broker:
     async def wait_queued(self, agent: str) -> None:
         """Return when something is queued for the agent; somebody else may take it first."""
         await trio.lowlevel.checkpoint()
-        while self._counts.get(agent, Counts()).queued == 0:
+        while self._counts.get(agent, NOTHING).queued == 0:
             await self._arrival(agent).wait()
 
     async def wait_sent(self, sender: str, to: str, after: int) -> Message:

@@ -42,6 +42,9 @@ class Counts:
     dead: int = 0
 
 
+NOTHING = Counts()
+
+
 @frozen
 class Returned:
     """What became of the messages of a lease that ended without an ack: their ids."""
@@ -86,7 +89,7 @@ def recount(counts: Mapping[str, Counts], moves: Iterable[Move]) -> dict[str, Co
     touched: dict[str, Counts] = {}
     for move in moves:
         name = move.message.recipient
-        now = touched.get(name) or counts.get(name, Counts())
+        now = touched.get(name) or counts.get(name, NOTHING)
         now = _shift(_shift(now, move.before, -1), move.message.state, +1)
         touched[name] = now
     return touched
@@ -95,10 +98,10 @@ def recount(counts: Mapping[str, Counts], moves: Iterable[Move]) -> dict[str, Co
 def _shift(counts: Counts, state: MessageState | None, by: int) -> Counts:
     match state:
         case MessageState.QUEUED:
-            return evolve(counts, queued=counts.queued + by)
+            return Counts(counts.queued + by, counts.leased, counts.dead)
         case MessageState.LEASED:
-            return evolve(counts, leased=counts.leased + by)
+            return Counts(counts.queued, counts.leased + by, counts.dead)
         case MessageState.DEAD:
-            return evolve(counts, dead=counts.dead + by)
+            return Counts(counts.queued, counts.leased, counts.dead + by)
         case _:
             return counts

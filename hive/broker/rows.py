@@ -28,15 +28,17 @@ class Held:
 
 def insert(connection: apsw.Connection, draft: Draft, now: float) -> Message | None:
     """A new queued message; None if the sender has used this key before."""
-    row = fetch(
+    fetch(
         connection,
         "INSERT INTO messages (sender, recipient, body, sent_at, state, in_reply_to,"
         " idempotency_key, changed_at) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?)"
-        " ON CONFLICT (sender, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING"
-        f" RETURNING {_COLUMNS}",
+        " ON CONFLICT (sender, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
         (draft.sender, draft.to, draft.body, now, draft.in_reply_to, draft.key, now),
     )
-    return _message(row[0]) if row else None
+    if draft.key is not None and connection.changes() == 0:
+        return None
+    id_ = connection.last_insert_rowid()
+    return Message(id_, draft.sender, draft.to, draft.body, now, in_reply_to=draft.in_reply_to)
 
 
 def id_of_key(connection: apsw.Connection, sender: str, key: str | None) -> int:

@@ -58,7 +58,8 @@ class Store:
         ended = trio.Event()
 
         def on_exit() -> None:
-            self._writer = None
+            if self._writer is writer:  # not that of a later life, if this one was stuck
+                self._writer = None
             ended.set()
 
         token = trio.lowlevel.current_trio_token()
@@ -96,7 +97,11 @@ class Store:
         write and `then` are done all the same, only the result is lost.
         Raises StoreFull, StoreError, StoreClosed.
         """
-        await self._slots.acquire()
+        await trio.lowlevel.checkpoint_if_cancelled()
+        try:
+            self._slots.acquire_nowait()  # spares a turn of the scheduler
+        except trio.WouldBlock:
+            await self._slots.acquire()
         if self._writer is None:
             self._slots.release()
             raise _closed()

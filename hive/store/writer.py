@@ -61,7 +61,8 @@ class Writer:
         self._deliver, self._on_exit, self._token = deliver, on_exit, token
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._batch: dict[Job, Result | None] = {}
-        self._busy: tuple[str, float] | None = None
+        self._doing: Job | None = None
+        self._since = 0.0
         self.failure: Exception | None = None
         # A daemon thread: one that is stuck in the kernel must not keep the process alive.
         threading.Thread(target=self._main, name="hive-store-writer", daemon=True).start()
@@ -76,15 +77,16 @@ class Writer:
 
     def busy_with(self) -> str:
         """What the thread does now and for how long, for reports."""
-        busy = self._busy
-        if busy is None:
+        if not self._batch:
             return "no job"
-        name, since = busy
-        return f"{name} for {time.monotonic() - since:.1f} s"
+        doing = self._doing
+        what = "a commit" if doing is None else doing.name()
+        return f"{what}, in a batch that began {time.monotonic() - self._since:.1f} s ago"
 
     def _main(self) -> None:
         try:
             while self._take_batch():
+                self._since = time.monotonic()
                 self._commit(list(self._batch))
                 self._hand_over()
             self._connection.close()
@@ -121,7 +123,7 @@ class Writer:
                 if not connection.in_transaction:
                     break
             else:
-                self._busy = "COMMIT", time.monotonic()
+                self._doing = None
                 connection.execute("COMMIT")
                 self._batch.update(zip(batch, results, strict=True))
                 return
@@ -130,8 +132,6 @@ class Writer:
                 connection.execute("ROLLBACK")
             self._batch.update((job, self._error(error)) for job in batch)
             return
-        finally:
-            self._busy = None
         # SQLite undid the whole transaction because of this last job (no space, I/O error). Its
         # neighbours are not to suffer for it: each gets a transaction of its own.
         self._batch[job] = results[-1]
@@ -142,7 +142,7 @@ class Writer:
     def _run(self, job: Job) -> Result:
         """Run one job in its savepoint; whether the transaction still stands is to be checked."""
         connection = self._connection
-        self._busy = job.name(), time.monotonic()
+        self._doing = job
         connection.execute("SAVEPOINT job")
         result: Result
         try:

@@ -107,7 +107,7 @@ class Overdue(Event):
     severity = logging.ERROR
 
     def text(self) -> str:
-        return f"overdue: still alive {self.grace:g} s after it was cancelled"
+        return f"overdue: still alive {self.grace:.1f} s after it was cancelled"
 
 
 @frozen

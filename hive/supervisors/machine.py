@@ -193,7 +193,6 @@ class Machine:
         self.since = now = trio.current_time()
         self._emit(ev.Stopping(self.path, now, detail))
         for child in self.children.values():
-            child.queued = False
             if child.alive:
                 child.after = After.STOP
                 continue

@@ -9,8 +9,8 @@ from bench.stub import stub_times
 from support.running import RunningHive
 
 AGENTS = 20
-SENDS = 300
-RELAYS = 150
+SENDS = 200
+RELAYS = 100
 PAUSE_S = 0.05
 PART = f"Wake, {AGENTS} agents idle, stub CLI in bubblewrap"
 

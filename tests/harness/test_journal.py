@@ -21,12 +21,17 @@ def rows(path, query):
         connection.close()
 
 
-async def run(folder, records, told, *, until):
+async def taken(records) -> None:
+    """Until a thread has written all: it is told to nobody."""
+    with trio.fail_after(5):
+        while records.batch()[1]:  # noqa: ASYNC110 - see above
+            await trio.sleep(0.02)
+
+
+async def run(folder, records, told):
     async with trio.open_nursery() as nursery:
         nursery.start_soon(Journal(folder, records, told.append).run, Context("test/journal"))
-        with trio.fail_after(5):
-            while not until():
-                await trio.sleep(0.02)
+        await taken(records)
         nursery.cancel_scope.cancel()
 
 
@@ -34,7 +39,7 @@ async def test_events_and_turns_are_written(tmp_path):
     records, told = Outbox(), []
     records.put(Notice("hello"))
     records.put(ENDED)
-    await run(tmp_path, records, told, until=lambda: not records.batch()[1])
+    await run(tmp_path, records, told)
     found = [
         decode(body, Event) for _, body in rows(tmp_path / EVENTS, "SELECT at, body FROM events")
     ]
@@ -62,14 +67,10 @@ async def test_a_disk_that_takes_nothing_is_told_once_and_stops_nothing(tmp_path
         nursery.start_soon(Journal(folder, records, told.append).run, Context("test/journal"))
         for number in range(3):
             records.put(Notice(str(number)))
-            with trio.fail_after(5):
-                while records.batch()[1]:
-                    await trio.sleep(0.02)
+            await taken(records)
         folder.unlink()
         records.put(Notice("again"))
-        with trio.fail_after(5):
-            while records.batch()[1]:
-                await trio.sleep(0.02)
+        await taken(records)
         nursery.cancel_scope.cancel()
     assert len(told) == 1 and "cannot be written" in told[0]
     assert rows(folder / EVENTS, "SELECT count(*) FROM events") == [(1,)]

@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.prompts import as_text, framed, system, wake
+from harness.prompts import framed, not_a_command, system, wake
 from hive.wire import Lease, Message
 
 
@@ -50,8 +50,8 @@ def test_a_plain_body_arrives_as_it_is(body):
 
 
 def test_a_prompt_is_never_a_command_of_the_cli():
-    assert as_text("/compact") == " /compact"
-    assert as_text("a /compact") == "a /compact"
+    assert not_a_command("/compact") == " /compact"
+    assert not_a_command("a /compact") == "a /compact"
 
 
 def test_the_system_prompt_names_the_agent_and_the_others():

@@ -286,10 +286,9 @@ async def test_a_writer_that_dies_leaves_nobody_waiting(path: Path, gate: thread
         connection.close(True)
 
     async def refused_write(fn: Callable[[apsw.Connection], object]) -> None:
-        try:
+        with pytest.raises(StoreClosed) as caught:
             await store.write(fn)
-        except StoreClosed as error:
-            refused.append(str(error))
+        refused.append(str(caught.value))
 
     store = Store(path, NUMBERS)
     with pytest.raises(StoreClosed, match="died"):

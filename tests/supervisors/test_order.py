@@ -6,6 +6,7 @@ import pytest
 import trio
 import trio.testing
 
+from hive.actors import leaves
 from hive.supervisors import (
     ChildSpec,
     Context,
@@ -173,6 +174,28 @@ async def test_a_crash_in_the_cleanup_is_seen(script) -> None:
     assert isinstance(exited, Exited)
     assert not exited.exit.clean
     assert "cleanup broke" in exited.line()
+
+
+async def test_the_cancellation_itself_is_no_part_of_an_end(script) -> None:
+    async def parent_of_a_careless_one(ctx: Context) -> None:
+        async def careless() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise RuntimeError("cleanup broke")
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(careless)
+            ctx.ready()
+            await trio.sleep_forever()
+
+    async with script.running(
+        script.make([ChildSpec("careless", parent_of_a_careless_one), script.child("obedient")])
+    ):
+        pass
+    obedient, careless = [event.exit for event in script.of(Exited)]
+    assert (obedient.clean, obedient.error) == (True, None)
+    assert [type(leaf) for leaf in leaves(careless.error)] == [RuntimeError]
 
 
 async def test_start_failure_stops_the_started_ones_and_names_the_cause(script) -> None:

@@ -187,6 +187,16 @@ async def test_temporary_and_stopped_siblings_are_not_started_by_a_group_restart
         assert [info.id for info in top.which_children()] == ["a", "s", "d"]
 
 
+async def test_a_group_restart_does_not_undo_an_ordered_stop(script) -> None:
+    top = script.make([script.child("a"), script.child("b", stop=3)], strategy=Strategy.ONE_FOR_ALL)
+    async with script.running(top), trio.open_nursery() as nursery:
+        nursery.start_soon(top.terminate_child, "b")
+        await trio.sleep(1)
+        await script.end("a", CRASH)
+        await trio.sleep(5)
+        assert [info.state for info in top.which_children()] == [State.RUNNING, State.STOPPED]
+
+
 async def test_no_member_starts_while_an_old_one_is_overdue(script) -> None:
     top = script.make(
         [script.child("a"), script.child("b", stop=60, grace=1), script.child("c")],

@@ -14,6 +14,7 @@ from hive.supervisors import (
     ChildSpec,
     Context,
     Escalated,
+    State,
     Unstopped,
     run_root,
     supervisor_spec,
@@ -126,6 +127,16 @@ async def test_hurry_shortens_every_grace_also_below(script) -> None:
         await trio.sleep(2.1)
         assert script.take() == ["-c"]
         assert script.of(Unstopped)[-1].paths == ("top/a", "top/in/b")
+
+
+async def test_hurry_never_lengthens_a_grace_that_runs(script) -> None:
+    top = script.make([script.child("a", stop=50, grace=10)])
+    async with script.running(top):
+        top.stop()
+        await trio.sleep(9)
+        top.hurry(5)
+        await trio.sleep(1.1)
+        assert top.snapshot().children[0].state is State.OVERDUE
 
 
 PROGRAM = """

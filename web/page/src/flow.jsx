@@ -62,7 +62,9 @@ const Message = memo(function Message({ message }) {
             </button>
           )}
           <span class={`passage is-${message.state}`} title={message.why}>
-            {message.state}
+            {message.state === "queued" && message.recipient === "operator"
+              ? "for you"
+              : message.state}
           </span>
           <span>#{message.id}</span>
           <time>{clock(message.at)}</time>
