@@ -39,7 +39,7 @@ bench: setup ## the benchmarks, tests/bench/bench_*.py
 	@$(BIN)/python -m pytest tests/bench -o python_files='bench_*.py' -s $(ARGS)
 
 screenshot: setup-tests ## renews docs/screenshot.png with the browser test
-	@HIVE_SCREENSHOT=docs/screenshot.png $(BIN)/python -m pytest tests/web -k screenshot $(ARGS)
+	@HIVE_SCREENSHOT=docs/screenshot.png $(BIN)/python -m pytest tests/e2e -k screenshot $(ARGS)
 
 lock: setup ## resolves requirements/*.txt anew. ARGS=--upgrade takes newer releases
 	@ops/lock.sh $(ARGS)

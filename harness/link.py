@@ -55,11 +55,23 @@ class Link:
         self._pushes = _Pushes(shared, interrupt)
         self._peer: Peer | None = None
         self._here = trio.Event()
+        self._gone_at: float | None = None
         self._changed = trio.Event()
 
-    @property
-    def connected(self) -> bool:
+    async def wait_connected(self, within: float) -> bool:
+        """Whether there is a connection, now or within that many seconds."""
+        with trio.move_on_after(within):
+            await self._here.wait()
         return self._here.is_set()
+
+    @property
+    def orphaned(self) -> bool:
+        """The daemon has been away for too long."""
+        settings = self._shared.settings
+        limit = _ORPHAN_AFTER_S if settings is None else settings.orphan_after_s
+        if self._here.is_set() or self._gone_at is None:
+            return False
+        return trio.current_time() - self._gone_at > limit
 
     def changed(self) -> None:
         """The tree, the turn or the session changed: report it soon."""
@@ -92,18 +104,16 @@ class Link:
 
     async def run(self, ctx: Context) -> None:
         """One incarnation of the supervised child."""
-        self._here = trio.Event()
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._watch_absence)
-            ctx.ready()
-            ctx.note("connecting")
-            await keep_connected(
-                self._shared.options.socket,
-                self._hello,
-                lambda peer, welcome: self._use(ctx, peer, welcome),
-                self._pushes,
-                failed=lambda error: self._failed(ctx, error),
-            )
+        self._gone_at = self._gone_at or trio.current_time()
+        ctx.ready()
+        ctx.note("connecting")
+        await keep_connected(
+            self._shared.options.socket,
+            self._hello,
+            lambda peer, welcome: self._use(ctx, peer, welcome),
+            self._pushes,
+            failed=lambda error: self._failed(ctx, error),
+        )
 
     def _hello(self) -> Hello:
         holding = self._shared.holding
@@ -139,6 +149,7 @@ class Link:
         if peer is self._peer:
             self._peer = None
             self._here = trio.Event()
+            self._gone_at = trio.current_time()
 
     async def _upload(self, peer: Peer) -> None:
         outbox = self._shared.outbox
@@ -173,21 +184,6 @@ class Link:
             await trio.sleep(SETTLE_S)
             with trio.move_on_after(REPORT_EVERY_S):
                 await self._changed.wait()
-
-    async def _watch_absence(self) -> None:
-        """Tell the others when the daemon stayed away for too long."""
-        gone_at = trio.current_time()
-        while True:
-            await trio.sleep(min(1.0, self._orphan_after / 4))
-            if self.connected:
-                gone_at = trio.current_time()
-            elif trio.current_time() - gone_at > self._orphan_after:
-                self._shared.orphaned.set()
-
-    @property
-    def _orphan_after(self) -> float:
-        settings = self._shared.settings
-        return _ORPHAN_AFTER_S if settings is None else settings.orphan_after_s
 
 
 class _Pushes(Session):

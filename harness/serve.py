@@ -20,6 +20,7 @@ from hive.wire import (
     TurnEnded,
     TurnReport,
     TurnStarted,
+    Usage,
 )
 
 DRAIN_S = 30.0
@@ -28,7 +29,7 @@ DRAIN_S = 30.0
 GRACE_S = STOPPED_S + 2.0
 
 _ANSWER_S = 10.0
-_REPEAT_S = 3.0
+_REPEAT_S = 2.0
 _PAUSE_S = 1.0
 
 
@@ -61,7 +62,7 @@ class Serve:
 
     async def _once(self, ctx: Context) -> None:
         ctx.tick()
-        if self._shared.orphaned.is_set():
+        if self._link.orphaned:
             await self._end_harness(ctx)
             return
         await faults.hang("serve.hang")
@@ -89,7 +90,7 @@ class Serve:
         taken = None
         try:
             with trio.CancelScope() as self._waiting:
-                if self._stopping:
+                if self._stopping or not await self._link.wait_connected(_PAUSE_S):
                     return None
                 answer = await self._link.request(
                     Take(wait), timeout=wait + _ANSWER_S, within=wait + _ANSWER_S, once=True
@@ -108,7 +109,11 @@ class Serve:
         emit = self._shared.emit
         numbers = tuple(message.id for message in lease.messages)
         emit(TurnStarted(lease.id, numbers, self._turns.session))
-        report = await self._turns.drive(lease, settings, ctx)
+        try:
+            report = await self._turns.drive(lease, settings, ctx)
+        except trio.Cancelled:
+            emit(TurnEnded(lease.id, Outcome.INTERRUPTED, "cut off in the middle", 0.0, Usage()))
+            raise
         holding = self._shared.holding
         if holding is not None and holding.unsure and report.outcome is Outcome.COMPLETED:
             detail = "the answer to a recv was lost: messages may have come that it never saw"
@@ -118,7 +123,7 @@ class Serve:
 
     async def _finish(self, ctx: Context, lease: Lease, report: TurnReport) -> None:
         """Tell the daemon until it has answered: a turn that ended well must not run twice."""
-        while not self._shared.orphaned.is_set():
+        while not self._link.orphaned:
             ctx.tick()
             try:
                 finish = Finish(lease.id, report)

@@ -56,8 +56,6 @@ class Shared:
     """Set by whoever wants the whole harness to end in order."""
     stop_grace: float = 20.0
     """How long an ordered stop may take; written by the link when the daemon says."""
-    orphaned: trio.Event = field(factory=trio.Event)
-    """Set by the link when the daemon stayed away too long; serve ends the harness after a turn."""
 
     def emit(self, event: Event) -> None:
         """Publish an event: to the daemon and to the disk, sometime, without waiting."""

@@ -76,7 +76,6 @@ class Agent:
     def work_began(self, lease: str | None) -> None:
         """The agent holds this lease now, or none."""
         self.lease, self.lease_since = lease, trio.current_time()
-        self.changed()
 
     async def holder_gone(self, why: str, *, count: bool) -> None:
         """Return everything that the agent holds: nobody works on it any more."""

@@ -144,7 +144,6 @@ class _Session(Session):
         agent = self.door.agent
         if isinstance(body, Report) and self.epoch == self.door.epoch:
             agent.report, agent.reported_at = body, trio.current_time()
-            agent.changed()
 
     async def handle(self, peer: Peer, body: Body) -> Body:
         self.door.attach(peer, self.epoch)
@@ -180,9 +179,9 @@ class _Session(Session):
                 await agent.holder_gone("its harness took new work without ending it", count=True)
             with trio.move_on_after(_seconds(take.wait)) as self.taking:
                 while True:
-                    await agent.open.wait()
-                    if lease := await self._lease():
+                    if agent.open.is_set() and (lease := await self._lease()):
                         return Taken(lease)
+                    await agent.open.wait()
                     await agent.around.broker.wait_queued(agent.name)
         return Taken(None, agent.record.park_reason, agent.record.park_until)
 

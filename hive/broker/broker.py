@@ -121,7 +121,7 @@ class Broker:
 
         def job(connection: apsw.Connection) -> Change:
             return self._return(
-                connection, rows.held(connection, lease_id, holder), count, why[:_WHY], known
+                connection, rows.held(connection, lease_id, holder), count, _clean(why), known
             )
 
         known = frozenset(self._recipients())
@@ -150,7 +150,7 @@ class Broker:
         def job(connection: apsw.Connection) -> Change:
             lost = [held for held in rows.leases(connection, agent) if not kept(held)]
             messages = [m for held in lost for m in rows.held(connection, held.lease, held.holder)]
-            return self._return(connection, messages, count, why[:_WHY], known)
+            return self._return(connection, messages, count, _clean(why), known)
 
         known = frozenset(self._recipients())
         back = _returned((await self._change(job)).moves)
@@ -276,6 +276,11 @@ def _write(
     for move in moves:
         rows.update(connection, move.message, time.time(), lease, holder)
     return Change(tuple(moves))
+
+
+def _clean(why: str) -> str:
+    """A reason as text that can be stored: it may come from a file name or a broken process."""
+    return why[:_WHY].encode(errors="replace").decode()
 
 
 def _ids(moves: Iterable[Move], state: MessageState) -> tuple[int, ...]:

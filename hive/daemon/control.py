@@ -46,6 +46,8 @@ from hive.wire import (
 MOST_ROWS = 1000
 EVENTS_A_FRAME = 64
 LONGEST_WAIT_S = 3600.0
+GATHER_S = 0.02
+"""Events wait so long for those behind them: who follows must not slow down those who work."""
 
 T = TypeVar("T")
 
@@ -155,7 +157,7 @@ class _Session(Session):
             try:
                 feed = self.hive.events.subscribe(follow.agent, follow.since)
                 while True:
-                    batch = await feed.next_batch()
+                    batch = await feed.next_batch(gather=GATHER_S)
                     for start in range(0, len(batch), EVENTS_A_FRAME):
                         await peer.push(EventBatch(batch[start : start + EVENTS_A_FRAME]))
             except Lagged:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -70,6 +70,8 @@ class Hive:
     """Of the whole tree; set by who builds it."""
     api: ApiAccess = field(init=False)
     _look: trio.Event = field(init=False, factory=trio.Event)
+    _suspects: set[str] = field(init=False, factory=set)
+    """Agents whose state may have changed."""
     _shown: dict[str, tuple[object, ...]] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
@@ -118,35 +120,35 @@ class Hive:
 
     def status(self) -> Status:
         """The whole hive at this moment."""
-        clock, snapshot = _clock(), self.snapshot()
-        nodes = {node.path: node for node in snapshot.walk()}
-        agents = tuple(
-            self._agent_status(name, nodes.get(f"{TREE}/agents/{name}"), clock)
-            for name in self.fleet.records
-        )
+        clock = _clock()
         return Status(
             version=STATUS_VERSION,
             root=str(self.paths.root),
             seq=self.events.seq,
-            agents=agents,
-            tree=tree(snapshot, clock, self._harness_tree),
+            agents=self._agents(self.fleet.records, clock),
+            tree=tree(self.snapshot(), clock, self._harness_tree),
             demo=self.options.demo,
         )
 
-    def _agent_status(self, name: str, node: Snapshot | None, clock: Clock) -> AgentStatus:
-        return agent_status(
-            self.fleet.records[name],
-            self.fleet.live.get(name),
-            node,
-            self.broker.counts().get(name, Counts()),
-            clock,
+    def _agents(self, names: Iterable[str], clock: Clock) -> tuple[AgentStatus, ...]:
+        nodes = {node.id: node for node in self.fleet.supervisor.child_snapshots()}
+        return tuple(
+            agent_status(
+                self.fleet.records[name],
+                self.fleet.live.get(name),
+                nodes.get(name),
+                self.broker.counts().get(name, Counts()),
+                clock,
+            )
+            for name in names
         )
 
     def _harness_tree(self, name: str) -> TreeNode | None:
         agent = self.fleet.live.get(name)
         return agent.report.tree if agent and agent.report and agent.peer else None
 
-    def _changed(self, _: str) -> None:
+    def _changed(self, name: str) -> None:
+        self._suspects.add(name)
         self._look.set()
 
     async def announce_states(self, ctx: Context) -> None:
@@ -155,11 +157,14 @@ class Hive:
         Changes come in bursts (a restart is five), so they are looked at a moment later, together.
         """
         ctx.ready()
+        self._suspects.update(self.fleet.records)
+        self._look.set()
         while True:
             await self._look.wait()
             await trio.sleep(SETTLE_S)
             self._look = trio.Event()
-            for status in self.status().agents:
+            suspects, self._suspects = self._suspects & self.fleet.records.keys(), set()
+            for status in self._agents(sorted(suspects), _clock()):
                 shown = (status.state, status.reason, status.until and round(status.until))
                 if self._shown.get(status.name) != shown:
                     self._shown[status.name] = shown

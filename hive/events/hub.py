@@ -13,7 +13,7 @@ from hive.events.ring import Ring
 from hive.events.subscription import Lagged, Subscription
 from hive.store import Store, StoreError
 from hive.supervisors import Context
-from hive.wire import Event, LiveEvent, Notice
+from hive.wire import Event, LiveEvent, Notice, encode
 
 RING = 5_000
 KEEP = 50_000
@@ -36,7 +36,7 @@ class Hub:
         self._ring = Ring(ring)
         self._keep = keep
         self._early: deque[tuple[float, str | None, Event]] = deque(maxlen=ring)
-        self._unsaved: deque[LiveEvent] = deque(maxlen=GAP)
+        self._unsaved: deque[rows.Row] = deque(maxlen=GAP)
         self._arrival = trio.lowlevel.ParkingLot()
         self._to_save = trio.Event()
         self._seq = 0
@@ -59,10 +59,15 @@ class Hub:
         if not self._start:
             self._early.append((at, agent, event))
             return None
+        try:
+            body = encode(event, Event).decode()
+        except (TypeError, ValueError) as error:  # text that is not Unicode, a giant number
+            kind = type(event).__name__
+            return self.publish(agent, Notice(f"a {kind} event cannot be encoded: {error}"), at)
         self._seq += 1
         live = LiveEvent(self._seq, at, agent, event)
         self._ring.append(live)
-        self._unsaved.append(live)
+        self._unsaved.append((self._seq, at, agent, body))
         self._to_save.set()
         self._arrival.unpark_all()
         return live
@@ -85,7 +90,7 @@ class Hub:
 
         Raises StoreError, StoreClosed when they have to be and cannot.
         """
-        limit = max(limit, 0)
+        since, limit = max(since, 0), max(limit, 0)
         fresh = [live for live in self._ring.after(since) if agent in (None, live.agent)]
         missing = limit - len(fresh)
         if missing <= 0 or since >= self._ring.lost:
@@ -140,13 +145,13 @@ class Hub:
                     self._failing = True
                     self.publish(None, Notice(f"events are not saved for now: {error}"))
                 return
-            while self._unsaved and self._unsaved[0].seq <= batch[-1].seq:
+            while self._unsaved and self._unsaved[0][0] <= batch[-1][0]:
                 self._unsaved.popleft()
             if self._failing:
                 self._failing = False
                 self.publish(None, Notice("events are saved again"))
 
-    def _insert(self, batch: tuple[LiveEvent, ...], connection: apsw.Connection) -> int:
+    def _insert(self, batch: tuple[rows.Row, ...], connection: apsw.Connection) -> int:
         added = rows.insert(connection, batch)
         excess = min(self._saved + added - self._keep, 2 * BATCH)
         return added - (rows.prune(connection, excess) if excess > 0 else 0)

@@ -5,15 +5,19 @@ from collections.abc import Sequence
 import apsw
 
 from hive.store import fetch
-from hive.wire import Event, LiveEvent, WireError, decode, encode
+from hive.wire import Event, LiveEvent, WireError, decode
 
 
-def insert(connection: apsw.Connection, lives: Sequence[LiveEvent]) -> int:
+Row = tuple[int, float, str | None, str]
+"""seq, at, agent, and the event as JSON."""
+
+
+def insert(connection: apsw.Connection, events: Sequence[Row]) -> int:
     """Save events and return how many were new; one that is there already stays as it is."""
     before = connection.total_changes()
     connection.executemany(
         "INSERT OR IGNORE INTO events (seq, at, agent, body) VALUES (?, ?, ?, ?)",
-        [(live.seq, live.at, live.agent, encode(live.event, Event).decode()) for live in lives],
+        events,
     ).fetchall()
     return connection.total_changes() - before
 

@@ -23,9 +23,10 @@ class Subscription:
         self._agent = agent
         self._seen = seen
 
-    async def next_batch(self) -> tuple[LiveEvent, ...]:
+    async def next_batch(self, gather: float = 0.0) -> tuple[LiveEvent, ...]:
         """Wait for events and return up to 256, oldest first, each once and without a gap.
 
+        An event that had to be waited for waits `gather` seconds for those behind it.
         Raises Lagged when the reader was so slow that the next ones are gone.
         """
         await trio.lowlevel.checkpoint()
@@ -41,6 +42,8 @@ class Subscription:
             if for_me:
                 return tuple(for_me)
             await self._arrival.park()
+            if gather > 0:
+                await trio.sleep(gather)
 
     def check(self) -> None:
         """Raise Lagged if what comes next is gone."""

@@ -7,40 +7,27 @@ Everything here is synchronous, so each transition is atomic under Trio, whoever
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
 
 import trio
-from attrs import frozen
 
 from hive.actors.exits import Exit, Shutdown, Stop, classify, fatal_part
 from hive.supervisors import events as ev
-from hive.supervisors.budget import Budget
 from hive.supervisors.child import After, Child
 from hive.supervisors.context import Context
 from hive.supervisors.errors import BudgetExhausted, StartFailed
+from hive.supervisors.flags import Flags
 from hive.supervisors.policy import Decision, End, ends_supervisor, judge, taken_along
 from hive.supervisors.sequence import StartQueue, StopBatch, Timers
-from hive.supervisors.spec import AutoShutdown, ChildSpec, Restart, Strategy
+from hive.supervisors.spec import ChildSpec, Restart, Strategy
 from hive.supervisors.tree import State
 
 BRUTAL_GRACE = 0.1  # even a task that obeys at once needs some scheduler passes to end
 WAITS = "waits for its turn"
 
 Spawn = Callable[[Child, Context, trio.CancelScope, Callable[[BaseException | None], None]], None]
-
-
-@frozen
-class Flags:
-    """What distinguishes one supervisor from another, besides its children."""
-
-    strategy: Strategy
-    budget: Budget
-    auto_shutdown: AutoShutdown
-    random: Callable[[], float]
-    width: int = 1  # how many children start, or stop, at a time
-    dynamic: bool = False
-    max_children: float = math.inf
 
 
 class Machine:
@@ -58,7 +45,8 @@ class Machine:
         self.stopping = False
         self.failure: BaseException | None = None
         self._ctx = ctx
-        self._emit = emit
+        self._sink = emit
+        self._outbox: deque[ev.Event] = deque()
         self._spawn: Spawn
         self._grouped = flags.strategy is not Strategy.ONE_FOR_ONE
         self._up = False
@@ -113,6 +101,14 @@ class Machine:
         if self._batch is None and not self.stopping and self._starts.due > trio.current_time():
             due = min(due, self._starts.due)
         return due
+
+    def tell(self) -> None:
+        """Deliver the events of past transitions, in order.
+
+        Not inside of a transition: a sink sees a consistent tree, and may ask for something.
+        """
+        while self._outbox:
+            self._sink(self._outbox.popleft())
 
     def fire_timers(self) -> None:
         """Let all due timers act."""
@@ -221,7 +217,7 @@ class Machine:
             init_timeout=child.spec.init_timeout,
             watchdog=child.spec.watchdog,
             on_ready=partial(self._on_ready, child, child.incarnation),
-            on_event=self._emit,
+            on_event=self._sink,
             on_stuck=partial(self._on_stuck, child),
         )
         child.scope = trio.CancelScope(shield=True)
@@ -258,6 +254,10 @@ class Machine:
             due = min(due, child.timer)
         child.scope.cancel(child.stop.detail)
         self._timers.set(child, due)
+
+    def _emit(self, event: ev.Event) -> None:
+        self._outbox.append(event)
+        self.changed.set()
 
     # -- what happens to children --------------------------------------------------------------
 

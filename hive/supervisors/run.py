@@ -36,7 +36,10 @@ async def serve(machine: Machine, ctx: Context) -> None:
 
 async def _loop(machine: Machine) -> None:
     try:
-        while not machine.advance():
+        while True:
+            machine.tell()
+            if machine.advance():
+                return
             with trio.move_on_at(machine.next_due()):
                 await machine.changed.wait()
             machine.changed = trio.Event()
@@ -44,6 +47,8 @@ async def _loop(machine: Machine) -> None:
     except BaseException:
         machine.abandon()  # a defect of ours: shielded children would live for ever
         raise
+    finally:
+        machine.tell()
 
 
 async def _watch_stop(machine: Machine, ctx: Context, scope: trio.CancelScope) -> None:

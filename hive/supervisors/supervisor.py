@@ -13,9 +13,10 @@ from hive.supervisors import requests
 from hive.supervisors.backoff import DEFAULT_BACKOFF, PARK_BACKOFF, Backoff
 from hive.supervisors.budget import DEFAULT_BUDGET, Budget
 from hive.supervisors.context import Context
-from hive.supervisors.errors import NotRunning, NotStopped, SpecError
+from hive.supervisors.errors import NotRunning, NotStopped
 from hive.supervisors.events import Sink, deliver
-from hive.supervisors.machine import Flags, Machine
+from hive.supervisors.flags import Flags, check_flags
+from hive.supervisors.machine import Machine
 from hive.supervisors.run import serve
 from hive.supervisors.spec import AutoShutdown, ChildSpec, Restart, Strategy, check_specs
 from hive.supervisors.tree import Counts, Snapshot, State
@@ -51,7 +52,7 @@ class Supervisor:
         random: Callable[[], float] = _random.random,
     ) -> None:
         self._flags = Flags(strategy, budget, auto_shutdown, random)
-        _check_flags(self._flags)
+        check_flags(self._flags)
         check_specs(children, auto_shutdown=auto_shutdown)
         self._specs = tuple(children)
         self._sink = sink
@@ -219,18 +220,6 @@ def supervisor_spec(
         children=supervisor.child_snapshots,
         hurry=supervisor.hurry,
     )
-
-
-def _check_flags(flags: Flags) -> None:
-    faults = list(flags.budget.faults())
-    if not isinstance(flags.strategy, Strategy):
-        faults.append(f"strategy is {flags.strategy!r}; allowed: a member of Strategy")
-    if not isinstance(flags.auto_shutdown, AutoShutdown):
-        faults.append(
-            f"auto_shutdown is {flags.auto_shutdown!r}; allowed: a member of AutoShutdown"
-        )
-    if faults:
-        raise SpecError("; ".join(faults))
 
 
 def _not_started(spec: ChildSpec, path: str) -> Snapshot:

@@ -228,6 +228,16 @@ async def test_a_bounce_to_nobody_goes_to_the_operator(bench: Bench) -> None:
     assert bench.published[-2][0] is None
 
 
+async def test_a_reason_that_is_no_text_does_not_keep_a_lease(bench: Bench) -> None:
+    await bench.send()
+    for n in range(5):
+        await bench.lease(f"t{n}")
+        await bench.broker.give_back(f"t{n}", "h1", count=True, why="no \udcff" + "x" * 9_999)
+    assert bench.counts() == Counts(dead=1)
+    (bounce,) = await bench.broker.inbox("ann")
+    assert "no ?xxx" in bounce.body
+
+
 async def test_attempts_that_do_not_count_never_kill(bench: Bench) -> None:
     await bench.send()
     for n in range(20):

@@ -105,6 +105,17 @@ async def test_a_restart_of_the_child_keeps_sequence_and_memory(hub: Hub) -> Non
     assert texts(await hub.recent()) == ["one", "two"]
 
 
+async def test_an_event_that_cannot_be_encoded_becomes_a_notice(store: Store) -> None:
+    """It must neither stop the saving for ever nor break those who send events on."""
+    hub = Hub(store)
+    await run_hub(hub, lambda: say(hub, "before", "file \udcff", "after"))
+    again = Hub(store)
+    await again.load()
+    before, notice, after = texts(await again.recent())
+    assert (before, after) == ("before", "after")
+    assert "a Notice event cannot be encoded" in notice
+
+
 # --- readers -------------------------------------------------------------------------------------
 
 
@@ -217,6 +228,7 @@ async def test_recent_gives_the_newest_from_memory_and_disk(store: Store) -> Non
     assert texts(await hub.recent(since=hub.seq - 15)) == everything[-15:]
     assert texts(await hub.recent("ann", limit=3)) == everything[-3:]
     assert await hub.recent("bob") == ()
+    assert texts(await hub.recent(since=-(2**70), limit=2**70)) == everything
 
 
 async def test_memory_comes_back_from_disk(store: Store) -> None:

@@ -13,11 +13,15 @@ from hive.supervisors import (
     Budget,
     ChildSpec,
     Counts,
+    Event,
+    Exited,
     NotFound,
     NotRunning,
     Restart,
+    Restarting,
     Shutdown,
     SpecError,
+    Started,
     StartFailed,
     State,
     StillRunning,
@@ -218,6 +222,28 @@ async def test_a_sink_that_raises_harms_nobody(script, caplog) -> None:
         await script.end("a", ValueError())
         assert top.which_children()[0].incarnation == 2
     assert "sink broke" in caplog.text
+
+
+async def test_a_sink_sees_what_it_is_told_and_may_ask(script) -> None:
+    seen = []
+
+    def sink(event: Event) -> None:
+        (child,) = top.snapshot().children
+        seen.append((type(event), child.state))
+        if isinstance(event, Restarting):
+            top.kick("a")
+
+    slow = Backoff(initial=1000, min=1000, max=1000, jitter=0)
+    top = Supervisor([script.child("a", backoff=slow)], sink=sink)
+    async with script.running(top):
+        await script.end("a", ValueError())
+        assert top.which_children()[0].state is State.RUNNING
+    assert seen[:4] == [
+        (Started, State.RUNNING),
+        (Exited, State.BACKOFF),
+        (Restarting, State.BACKOFF),
+        (Started, State.RUNNING),
+    ]
 
 
 async def _start(ctx: object) -> None: ...

@@ -120,8 +120,8 @@ async def test_the_operator_parks_unparks_and_kicks(script) -> None:
         await trio.sleep(3)
         assert top.snapshot().children[0].state is State.PARKED
         top.park("a", "held longer", until=None)
-        assert [event.reason for event in script.of(Parked)] == ["held", "held longer"]
         await trio.sleep(100)
+        assert [event.reason for event in script.of(Parked)] == ["held", "held longer"]
         top.kick("a")
         await trio.testing.wait_all_tasks_blocked()
         assert top.snapshot().children[0].state is State.RUNNING

@@ -1,13 +1,12 @@
 """The page in a real browser, on a fake daemon that runs in a thread."""
 
-import os
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
+from support.browser import chromium
 from support.fake_daemon import ThreadedDaemon, threaded_daemon
 from support.scene import play
 from support.web_process import web_process
@@ -16,25 +15,13 @@ from hive.wire import AgentState, MessageState, Notice, Outcome, Text, ToolCall,
 
 pytestmark = pytest.mark.usefixtures("page")
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-    "--no-first-run",
-]
 XSS = "<img src=x onerror=\"document.title='pwned'\"><script>document.title='pwned'</script>"
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -264,16 +251,3 @@ def test_nothing_is_cut_off(daemon: ThreadedDaemon, site: str, tab: Page) -> Non
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= width
             assert box["y"] + box["height"] <= 700
-
-
-def test_screenshot(daemon: ThreadedDaemon, site: str, tab: Page, folder: Path) -> None:
-    """Saves the picture of the README to `HIVE_SCREENSHOT`, if that is set."""
-    target = Path(os.environ.get("HIVE_SCREENSHOT") or folder / "page.png")
-    daemon.call(play, daemon.daemon)
-    tab.goto(site)
-    live(tab)
-    tab.locator(".agent", has_text="worker-1").click()
-    expect(tab.locator(".stream .tool")).to_have_count(4)
-    expect(tab.locator(".message")).to_have_count(5)
-    tab.screenshot(path=target)
-    assert target.stat().st_size > 20_000

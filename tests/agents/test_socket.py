@@ -1,0 +1,253 @@
+"""The agent's socket: who holds a lease, when it goes back, and what a container may say."""
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+
+from hive.agents import Agent, AgentRecord, Records, Surroundings
+from hive.agents import socket as agent_socket
+from hive.broker import Broker, Draft
+from hive.link import Limits, LinkRefused, Peer, RemoteError, connect
+from hive.paths import Paths
+from hive.store import MIGRATIONS, open_store
+from hive.supervisors import Context
+from hive.wire import (
+    OPERATOR,
+    PROTOCOL,
+    AgentState,
+    Body,
+    Emit,
+    Event,
+    Finish,
+    HarnessSettings,
+    Hello,
+    Notice,
+    Outcome,
+    Recv,
+    Send,
+    Spawn,
+    StatusChanged,
+    Supervision,
+    Take,
+    Taken,
+    TurnReport,
+)
+
+GRACE = 0.3
+
+
+class Fixture:
+    """One agent `scout` whose socket listens; its harnesses are the test's own links."""
+
+    def __init__(self, agent: Agent, broker: Broker, published: list[tuple[str | None, Event]]):
+        self.agent, self.broker, self.published = agent, broker, published
+
+    def link(
+        self, instance: str, *, lease: str | None = None, role: str = "harness"
+    ) -> AbstractAsyncContextManager[Any]:
+        path = self.agent.around.paths.socket("scout")
+        hello = Hello(PROTOCOL, role, instance, lease=lease)
+        return connect(path, hello, limits=Limits(close=0.1))
+
+    async def mail(self, body: str = "work") -> int:
+        return await self.broker.send(Draft(OPERATOR, "scout", body))
+
+    async def state(self, number: int) -> tuple[str, int, bool]:
+        message = await self.broker.message(number)
+        assert message is not None
+        return message.state.value, message.attempts, message.redelivered
+
+
+async def ask(peer: Peer, body: Body) -> Any:
+    return await peer.request(body, timeout=5)
+
+
+async def take(peer: Peer, wait: float = 5) -> Taken:
+    answer = await ask(peer, Take(wait))
+    assert isinstance(answer, Taken)
+    return answer
+
+
+@pytest.fixture
+async def scout(tmp_path: Path) -> AsyncIterator[Fixture]:
+    async with running(tmp_path) as fixture:
+        yield fixture
+
+
+@asynccontextmanager
+async def running(root: Path) -> AsyncIterator[Fixture]:
+    published: list[tuple[str | None, Event]] = []
+    paths = Paths(root)
+    paths.prepare()
+    async with open_store(paths.database, MIGRATIONS) as store:
+        broker = Broker(
+            store,
+            publish=lambda agent, event: published.append((agent, event)),
+            recipients=lambda: {"scout"},
+        )
+        await broker.load()
+        around = Surroundings(
+            paths=paths,
+            broker=broker,
+            records=Records(store),
+            driver=lambda name: pytest.fail("no container here"),
+            settings=lambda record: HarnessSettings(record.name),
+            publish=lambda agent, event: published.append((agent, event)),
+            changed=lambda name: None,
+            readonly=(),
+            alarm_after=60,
+            stop_grace=1,
+            reconnect_grace=GRACE,
+        )
+        agent = Agent(AgentRecord("scout", "none"), around)
+        await around.records.create(agent.record)
+        agent.open.set()
+        async with trio.open_nursery() as nursery:
+            ctx = Context("hive/agents/scout/socket")
+            nursery.start_soon(partial(agent_socket.run, agent=agent), ctx)
+            with trio.fail_after(5):
+                while ctx.ready_at is None:
+                    await trio.testing.wait_all_tasks_blocked(0.01)
+            yield Fixture(agent, broker, published)
+            nursery.cancel_scope.cancel()
+
+
+async def test_a_turn_from_take_to_ack(scout: Fixture) -> None:
+    number = await scout.mail()
+    async with scout.link("one") as (peer, welcome):
+        assert welcome.settings.agent == "scout"
+        lease = (await take(peer)).lease
+        assert lease is not None and [m.id for m in lease.messages] == [number]
+        assert await scout.state(number) == ("leased", 0, False)
+        for _ in range(2):  # a repeated Finish finds nothing to do
+            await ask(peer, Finish(lease.id, TurnReport(Outcome.COMPLETED)))
+        assert await scout.state(number) == ("done", 0, False)
+
+
+async def test_take_waits_and_is_woken_by_a_message(scout: Fixture) -> None:
+    async with scout.link("one") as (peer, _), trio.open_nursery() as nursery:
+        nursery.start_soon(scout.mail)
+        assert (await take(peer, wait=5)).lease is not None
+
+
+async def test_take_without_work_is_answered_in_time(scout: Fixture) -> None:
+    async with scout.link("one") as (peer, _):
+        assert await take(peer, wait=0.05) == Taken()
+
+
+async def test_recv_joins_the_lease_and_is_acknowledged_with_it(scout: Fixture) -> None:
+    first, second = await scout.mail("a"), await scout.mail("b")
+    async with scout.link("one") as (peer, _):
+        lease = (await take(peer)).lease
+        assert lease is not None and lease.waiting == 1
+        joined = (await ask(peer, Recv(lease.id))).lease
+        assert [m.id for m in joined.messages] == [second]
+        assert (await ask(peer, Recv(lease.id))).lease.messages == ()
+        await ask(peer, Finish(lease.id, TurnReport(Outcome.COMPLETED)))
+    assert (await scout.state(first))[0] == (await scout.state(second))[0] == "done"
+
+
+async def test_recv_for_a_turn_that_is_over_is_refused(scout: Fixture) -> None:
+    await scout.mail()
+    async with scout.link("one") as (peer, _):
+        with pytest.raises(RemoteError, match="over"):
+            await ask(peer, Recv("some-old-lease"))
+
+
+async def test_a_short_break_keeps_the_lease(scout: Fixture) -> None:
+    number = await scout.mail()
+    async with scout.link("one") as (peer, _):
+        lease = (await take(peer)).lease
+        assert lease is not None
+    async with scout.link("one", lease=lease.id) as (peer, _):
+        await trio.sleep(2 * GRACE)  # longer than the grace: nothing may come of it
+        assert await scout.state(number) == ("leased", 0, False)
+        await ask(peer, Finish(lease.id, TurnReport(Outcome.COMPLETED)))
+        assert await scout.state(number) == ("done", 0, False)
+
+
+async def test_a_long_break_returns_it_marked(scout: Fixture) -> None:
+    number = await scout.mail()
+    async with scout.link("one") as (peer, _):
+        await take(peer)
+    with trio.fail_after(5):
+        await scout.broker.wait_queued("scout")
+    assert await scout.state(number) == ("queued", 1, True)
+
+
+async def test_a_new_instance_returns_it_at_once(scout: Fixture) -> None:
+    number = await scout.mail()
+    async with scout.link("one") as (old, _):
+        await take(old)
+        async with scout.link("two") as (new, _):
+            assert await scout.state(number) == ("queued", 1, True)
+            lease = (await take(new)).lease
+            assert lease is not None and lease.messages[0].redelivered
+            with trio.fail_after(5):
+                await old.closed.wait()
+
+
+async def test_the_same_instance_without_its_lease_returns_it(scout: Fixture) -> None:
+    number = await scout.mail()
+    async with scout.link("one") as (peer, _):
+        await take(peer)
+        await ask(peer, Take(0))  # says: I hold nothing
+    state, attempts, redelivered = await scout.state(number)
+    assert (state, attempts, redelivered) == ("leased", 1, True)  # and was given it again
+
+
+async def test_a_limit_returns_it_uncounted_and_parks(scout: Fixture) -> None:
+    number = await scout.mail()
+    reset = time.time() + 100
+    async with scout.link("one") as (peer, _):
+        lease = (await take(peer)).lease
+        assert lease is not None
+        await ask(peer, Finish(lease.id, TurnReport(Outcome.LIMITED, until=reset)))
+        assert await scout.state(number) == ("queued", 0, True)
+        parked = await take(peer, wait=0.05)
+        assert parked.lease is None and "limit" in (parked.reason or "")
+        assert parked.until is not None and parked.until >= reset
+        (record,) = await scout.agent.around.records.all()
+        assert record.park_until == parked.until, "a restart of the daemon keeps it"
+        await scout.agent.unparked()
+        assert (await take(peer)).lease is not None
+
+
+async def test_the_senders_name_is_the_sockets(scout: Fixture) -> None:
+    async with scout.link("one") as (peer, _):
+        number = (await ask(peer, Send(OPERATOR, "hello", key="k"))).id
+        assert (await ask(peer, Send(OPERATOR, "hello", key="k"))).id == number
+        with pytest.raises(RemoteError, match="nobody is called"):
+            await ask(peer, Send("stranger", "hello"))
+    message = await scout.broker.message(number)
+    assert message is not None and message.sender == "scout"
+
+
+async def test_the_operators_acts_do_not_exist_here(scout: Fixture) -> None:
+    async with scout.link("one") as (peer, _):
+        with pytest.raises(RemoteError) as refused:
+            await ask(peer, Spawn("other"))
+        assert refused.value.code == "not_allowed"
+    with pytest.raises(LinkRefused):
+        async with scout.link("one", role="operator"):
+            pass
+
+
+async def test_events_are_published_once_and_only_those_of_a_harness(scout: Fixture) -> None:
+    said, more = Notice("said"), Notice("more")
+    forged = StatusChanged(AgentState.STOPPED)
+    async with scout.link("one") as (peer, _):
+        await ask(peer, Emit(0, ((0.0, said), (0.0, forged))))
+        own = Supervision("harness/turns", "exited", "x")
+        await ask(peer, Emit(1, ((0.0, forged), (0.0, more), (0.0, own))))
+    assert scout.published == [
+        ("scout", said),
+        ("scout", more),
+        ("scout", Supervision("hive/agents/scout/harness/turns", "exited", "x")),
+    ]
