@@ -43,7 +43,7 @@ class Harness:
 
     def _specs(self, options: Options) -> list[ChildSpec]:
         return [
-            ChildSpec("journal", self.journal.run, grace=5.0),
+            ChildSpec("journal", self.journal.run, grace=10.0),
             ChildSpec("link", self.link.run, grace=5.0),
             ChildSpec("tools", self.tools.run, grace=2.0),
             ChildSpec("turns", self.turns.run, grace=STOPPED_S),

@@ -13,8 +13,7 @@ import trio
 
 from harness.outbox import Outbox, Stamped
 from hive.supervisors import Context
-from hive.wire import TurnEnded, encode
-from hive.wire.events import Event as AnyEvent
+from hive.wire import Event, TurnEnded, encode
 
 _log = logging.getLogger(__name__)
 
@@ -23,6 +22,7 @@ TURN_STATS = "turn-stats.sqlite"
 
 _BATCH = 200
 _COLLECT_S = 0.2
+_STUCK_S = 5.0
 _CLOSE_S = 2.0
 
 _EVENTS_TABLE = """
@@ -69,15 +69,18 @@ class Journal:
 
     async def _write(self, ctx: Context) -> None:
         first, events = self._records.batch(_BATCH)
-        try:
-            await trio.to_thread.run_sync(
-                write, self._folder, events, limiter=self._thread, abandon_on_cancel=True
-            )
-        except (apsw.Error, OSError) as error:
-            self._failed(ctx, error)
-        else:
-            self._failing = False
-            ctx.note(None)
+        # Shielded, because a write that was given up half-way would be written twice.
+        with trio.move_on_after(_STUCK_S, shield=True) as patience:
+            try:
+                await trio.to_thread.run_sync(
+                    write, self._folder, events, limiter=self._thread, abandon_on_cancel=True
+                )
+                self._failing = False
+                ctx.note(None)
+            except (apsw.Error, OSError) as error:
+                self._failed(ctx, error)
+        if patience.cancelled_caught:
+            self._failed(ctx, TimeoutError(f"the disk does not answer within {_STUCK_S:g} s"))
         self._records.done(first + len(events))
 
     def _failed(self, ctx: Context, error: Exception) -> None:
@@ -92,7 +95,7 @@ class Journal:
 def write(folder: Path, events: Sequence[Stamped]) -> None:
     """Append the events. Raises apsw.Error and OSError."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = [(at, encode(event, AnyEvent).decode()) for at, event in events]
+    rows = [(at, encode(event, Event).decode()) for at, event in events]
     _append(folder / EVENTS, _EVENTS_TABLE, "INSERT INTO events(at, body) VALUES(?, ?)", rows)
     turns = [_turn(at, event) for at, event in events if isinstance(event, TurnEnded)]
     if turns:

@@ -108,6 +108,8 @@ def classify(seen: Seen) -> Verdict:
         return _without_result(seen)
     result = seen.result
     outcome = _typed(result, seen.failure)
+    if outcome is Outcome.INTERRUPTED:
+        return Verdict(outcome, _names(result, None))
     text = "; ".join(_own_texts(result, seen.failure))
     if outcome is None and (not result.is_error and _ended_well(result)):
         return Verdict(Outcome.COMPLETED, "")

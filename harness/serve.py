@@ -100,7 +100,9 @@ class Serve:
             ctx.note(f"no work: {error}"[:200])
         if taken is not None and taken.lease is not None:
             return taken.lease
-        if trio.current_time() - asked_at < _PAUSE_S:  # an answer at once must not spin the loop
+        if (
+            trio.current_time() - asked_at < _PAUSE_S and not self._stopping
+        ):  # an answer at once must not spin the loop
             with trio.CancelScope() as self._waiting:
                 await trio.sleep(_PAUSE_S)
         return None

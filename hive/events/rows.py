@@ -7,7 +7,6 @@ import apsw
 from hive.store import fetch
 from hive.wire import Event, LiveEvent, WireError, decode
 
-
 Row = tuple[int, float, str | None, str]
 """seq, at, agent, and the event as JSON."""
 

@@ -178,8 +178,8 @@ async def test_snapshot_shows_the_whole_tree_also_before_and_after(script) -> No
 
 async def test_snapshot_of_1000_children_is_cheap(script) -> None:
     async with script.running(script.make([script.child(f"c{i}") for i in range(1000)])) as top:
-        best = min(_timed(top) for _ in range(20))
-    assert best < 0.004  # the target is 2 ms on an idle machine
+        best = min(_timed(top) for _ in range(30))
+    assert best < 0.010  # 2 ms on an idle machine; a guard, not a benchmark
 
 
 def _timed(top: Supervisor) -> float:

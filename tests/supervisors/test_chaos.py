@@ -3,6 +3,7 @@
 import math
 import os
 
+import pytest
 import trio
 import trio.testing
 from hypothesis import HealthCheck, given, settings
@@ -163,6 +164,7 @@ async def scenario(strategy: Strategy, restarts: list[Restart], script: list[tup
         assert {node.state for node in outer.snapshot().walk()} <= {State.STOPPED, State.FAILED}
 
 
+@pytest.mark.stress
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(Strategy),
@@ -174,6 +176,7 @@ def test_random_requests_and_failures(strategy, restarts, script) -> None:
     trio.run(scenario, strategy, restarts, script, clock=clock)
 
 
+@pytest.mark.stress
 @settings(max_examples=EXAMPLES, deadline=None)
 @given(
     st.sampled_from(Strategy),

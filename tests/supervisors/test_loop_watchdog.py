@@ -28,15 +28,15 @@ async def watched(watchdog: LoopWatchdog, block: float) -> None:
 async def test_a_blocked_loop_is_found_with_its_stacks(tmp_path: Path) -> None:
     file = tmp_path / "stacks"
     with file.open("w") as out:
-        watchdog = LoopWatchdog(limit=0.2, file=out)
-        await watched(watchdog, 0.6)
+        watchdog = LoopWatchdog(limit=0.4, file=out)
+        await watched(watchdog, 1.2)
     text = file.read_text()
     assert "blocked for" in text
     assert "in watched" in text  # the guilty frame
     assert text.rstrip().endswith("runs again")
     statistics = watchdog.statistics()
-    assert statistics.blocks == 1
-    assert 0.2 <= statistics.longest <= 1.0
+    assert statistics.blocks >= 1  # a busy machine may add one of its own
+    assert statistics.longest >= 0.4
 
 
 async def test_a_free_loop_is_not_reported(tmp_path: Path) -> None:
