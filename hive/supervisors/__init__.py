@@ -25,18 +25,26 @@ from hive.supervisors.events import (
     Exited,
     Overdue,
     Parked,
+    Reconfigured,
     Restarting,
+    Resumed,
+    Silent,
     Sink,
     Started,
     Stopping,
+    Suspended,
     Unparked,
     Unstopped,
     exit_text,
     log_sink,
     one_line,
 )
+from hive.supervisors.past import Past
+from hive.supervisors.reports import Form, report
+from hive.supervisors.retry import RetryAfter
 from hive.supervisors.root import run_root
-from hive.supervisors.spec import AutoShutdown, ChildSpec, Restart, Strategy, check_specs
+from hive.supervisors.sinks import ThreadSink
+from hive.supervisors.spec import AutoShutdown, ChildSpec, OnSilence, Restart, Strategy, check_specs
 from hive.supervisors.supervisor import ChildInfo, Supervisor, supervisor_spec
 from hive.supervisors.tree import Counts, Snapshot, State
 from hive.supervisors.watchdog import LoopStatistics, LoopWatchdog
@@ -57,6 +65,7 @@ __all__ = [
     "Exit",
     "ExitKind",
     "Exited",
+    "Form",
     "Ignored",
     "LoopStatistics",
     "LoopWatchdog",
@@ -64,12 +73,18 @@ __all__ = [
     "NotFound",
     "NotRunning",
     "NotStopped",
+    "OnSilence",
     "Overdue",
     "Park",
     "Parked",
+    "Past",
+    "Reconfigured",
     "Restart",
     "Restarting",
+    "Resumed",
+    "RetryAfter",
     "Shutdown",
+    "Silent",
     "Sink",
     "Snapshot",
     "SpecError",
@@ -81,6 +96,8 @@ __all__ = [
     "Strategy",
     "Supervisor",
     "SupervisorError",
+    "Suspended",
+    "ThreadSink",
     "Unparked",
     "Unstopped",
     "cause_chain",
@@ -89,6 +106,7 @@ __all__ = [
     "exit_text",
     "log_sink",
     "one_line",
+    "report",
     "run_root",
     "supervisor_spec",
 ]

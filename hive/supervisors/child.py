@@ -11,6 +11,7 @@ from attrs import define, field
 from hive.actors.exits import Park, Stop
 from hive.actors.slot import Slot
 from hive.supervisors.context import Context
+from hive.supervisors.past import Past
 from hive.supervisors.policy import History
 from hive.supervisors.spec import ChildSpec
 from hive.supervisors.tree import Snapshot, State
@@ -39,6 +40,8 @@ class Child:
     incarnation: int = 0
     restarts: int = 0
     history: History = field(factory=History)
+    past: tuple[Past, ...] = ()
+    suspended: bool = False
     retry_start: bool = False
     fresh: bool = False
     queued: bool = False
@@ -107,4 +110,6 @@ class Child:
             None if ctx is None else ctx.note_text,
             self.incarnation,
             () if spec.children is None else spec.children(),
+            self.suspended,
+            self.past,
         )

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import trio
 
-from hive.supervisors.events import Event
+from hive.supervisors.events import Event, log, one_line
 
 
 class Context:
-    """Belongs to one incarnation of one child. All methods are synchronous and never raise."""
+    """Belongs to one incarnation of one child. All methods but wait_resumed() are synchronous."""
 
     __slots__ = (
+        "_init_timeout",
         "_on_event",
         "_on_ready",
         "_on_stuck",
+        "_on_suspend",
+        "_report",
+        "_resumed",
         "_watchdog",
+        "began_at",
         "incarnation",
         "last_tick",
         "note_text",
@@ -44,11 +49,16 @@ class Context:
         self.ready_at: float | None = None
         self.last_tick: float | None = None
         self.note_text: str | None = None
-        self.silent_until = trio.current_time() + init_timeout
+        self.began_at = trio.current_time()
+        self.silent_until = self.began_at + init_timeout
+        self._init_timeout = init_timeout
         self._watchdog = math.inf if watchdog is None else watchdog
         self._on_ready = on_ready
         self._on_event = on_event
         self._on_stuck = on_stuck
+        self._on_suspend: Callable[[bool], None] | None = None
+        self._report: Callable[[], Iterable[object]] | None = None
+        self._resumed: trio.Event | None = None
 
     def ready(self, value: object = None) -> None:
         """Init is over; `value` goes to whoever started the child. Later calls are ignored."""
@@ -77,6 +87,66 @@ class Context:
         """Send an event to the sink of the tree."""
         if self._on_event is not None:
             self._on_event(event)
+
+    @property
+    def patience(self) -> float:
+        """How many seconds of silence are allowed now."""
+        return self._init_timeout if self.ready_at is None else self._watchdog
+
+    def on_report(self, messages: Callable[[], Iterable[object]]) -> None:
+        """Offer the last messages, oldest first; asked once, if this incarnation ends badly."""
+        self._report = messages
+
+    @property
+    def suspended(self) -> bool:
+        """Whether the operator halts this child; see wait_resumed()."""
+        return self._resumed is not None
+
+    async def wait_resumed(self) -> None:
+        """Where a child halts while it is suspended: call it between two pieces of work."""
+        if self._resumed is None:
+            await trio.lowlevel.checkpoint()
+        while self._resumed is not None:
+            await self._resumed.wait()
+
+    def on_suspend(self, halt: Callable[[bool], None]) -> None:
+        """For a child that is told instead: `halt(True)` to halt, `halt(False)` to go on."""
+        self._on_suspend = halt
+        if self.suspended:
+            self._tell_suspend(True)
+
+    # -- for its supervisor
+
+    def suspend(self) -> None:
+        """Halt the child, if it cooperates; its watchdog sleeps."""
+        if self._resumed is None:
+            self._resumed = trio.Event()
+            self._tell_suspend(True)
+
+    def resume(self) -> None:
+        """Let it go on; its silence is counted from now."""
+        if self._resumed is not None:
+            self._resumed.set()
+            self._resumed = None
+            self.extend(self.patience)
+            self._tell_suspend(False)
+
+    def last_messages(self, count: int = 16, limit: int = 200) -> tuple[str, ...]:
+        """What on_report() offers, as bounded lines; whatever goes wrong, a line about it."""
+        if self._report is None:
+            return ()
+        try:
+            return tuple(one_line(str(one), limit) for one in list(self._report())[-count:])
+        except Exception as error:
+            return (f"<no messages: {type(error).__name__}>",)
+
+    def _tell_suspend(self, halted: bool) -> None:
+        if self._on_suspend is None:
+            return
+        try:
+            self._on_suspend(halted)
+        except Exception:
+            log.exception("%s: its on_suspend callback failed", one_line(self.path))
 
     def stuck(self) -> None:
         """For supervisors: everything that could be stopped is, but overdue children remain."""

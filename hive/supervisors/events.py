@@ -28,7 +28,7 @@ class Event:
 
     def line(self) -> str:
         """One line of printable text; safe for a terminal."""
-        return one_line(f"{self.path}: {self.text()}")
+        return one_line(f"{self.path}: {safe_text(self)}")
 
     def text(self) -> str:
         """What happened, without the path."""
@@ -47,10 +47,15 @@ class Started(Event):
 
 @frozen
 class Exited(Event):
-    """An incarnation is gone."""
+    """An incarnation is gone, after `lived` seconds since its start.
+
+    `messages`: the last ones of a child that offers them (Context.on_report) and did not end well.
+    """
 
     incarnation: int
     exit: Exit
+    lived: float = 0.0
+    messages: tuple[str, ...] = ()
 
     @property
     def severity(self) -> int:
@@ -96,6 +101,42 @@ class Unparked(Event):
 
     def text(self) -> str:
         return f"unparked by {self.by}"
+
+
+@frozen
+class Silent(Event):
+    """No tick for `seconds`; nothing is done about it, as its spec says."""
+
+    seconds: float
+
+    severity = logging.WARNING
+
+    def text(self) -> str:
+        return f"silent for {self.seconds:.1f} s"
+
+
+@frozen
+class Suspended(Event):
+    """The operator halts it, until resumed."""
+
+    def text(self) -> str:
+        return "suspended"
+
+
+@frozen
+class Resumed(Event):
+    """It goes on."""
+
+
+@frozen
+class Reconfigured(Event):
+    """A supervisor has new flags and child specs; `added` are not started, `kept` not in them."""
+
+    added: tuple[str, ...]
+    kept: tuple[str, ...]
+
+    def text(self) -> str:
+        return f"reconfigured; new: {', '.join(self.added)}; kept: {', '.join(self.kept)}"
 
 
 @frozen
@@ -158,6 +199,14 @@ def deliver(sink: Sink, event: Event) -> None:
         sink(event)
     except Exception:
         log.exception("event sink failed; the event was: %s", event.line())
+
+
+def safe_text(event: Event) -> str:
+    """The text of an event, also of one that cannot be printed."""
+    try:
+        return event.text()
+    except Exception as broken:
+        return f"{type(event).__name__.lower()} <text unavailable: {type(broken).__name__}>"
 
 
 def exit_text(ended: Exit) -> str:

@@ -27,7 +27,9 @@ class Flags:
 
 def check_flags(flags: Flags) -> None:
     """Raise SpecError naming every fault."""
-    faults = list(flags.budget.faults())
+    faults = [f"budget is {flags.budget!r}; allowed: a Budget"]
+    if isinstance(flags.budget, Budget):
+        faults = flags.budget.faults()
     if not isinstance(flags.strategy, Strategy):
         faults.append(f"strategy is {flags.strategy!r}; allowed: a member of Strategy")
     if not isinstance(flags.auto_shutdown, AutoShutdown):

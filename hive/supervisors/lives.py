@@ -12,11 +12,13 @@ from functools import partial
 
 import trio
 
-from hive.actors.exits import Exit, Stop, classify
+from hive.actors.exits import Exit, Park, Stop, classify
 from hive.supervisors import events as ev
-from hive.supervisors.child import Child
+from hive.supervisors.child import After, Child
 from hive.supervisors.context import Context
+from hive.supervisors.past import remember
 from hive.supervisors.sequence import Timers
+from hive.supervisors.spec import OnSilence
 from hive.supervisors.tree import State
 
 BRUTAL_GRACE = 0.1  # even a task that obeys at once needs some scheduler passes to end
@@ -42,9 +44,11 @@ class Lives:
         self._outbox: deque[ev.Event] = deque()
         self._grace_cap = math.inf
 
-    def emit(self, event: ev.Event) -> None:
-        """Keep an event until tell()."""
+    def emit(self, event: ev.Event, child: Child | None = None) -> None:
+        """Keep an event until tell(), and in the history of its child."""
         self._outbox.append(event)
+        if child is not None:
+            child.past = remember(child.past, event, child.incarnation)
         self.changed.set()
 
     def tell(self) -> None:
@@ -70,6 +74,8 @@ class Lives:
             on_event=self._sink,
             on_stuck=partial(self._on_stuck, child),
         )
+        if child.suspended:
+            ctx.suspend()
         child.scope = trio.CancelScope(shield=True)
         child.enter(State.STARTING, trio.current_time())
         self.timers.set(child, ctx.silent_until)
@@ -120,10 +126,19 @@ class Lives:
             return
         if child.ctx.silent_until > now:
             self.timers.set(child, child.ctx.silent_until)
+        elif child.suspended:
+            self.timers.set(child, now + child.ctx.patience)
         elif child.state is State.STARTING:
             self.stop(child, Stop(f"not ready after {child.spec.init_timeout:g} s", failure=True))
+        elif child.spec.on_silence is OnSilence.REPORT:
+            self.timers.set(child, now + child.ctx.patience)
+            since = max(child.since, child.ctx.last_tick or -math.inf)
+            self.emit(ev.Silent(child.path, now, now - since), child)
         else:
-            self.stop(child, Stop(f"watchdog: no tick for {child.spec.watchdog} s", failure=True))
+            why = f"watchdog: no tick for {child.spec.watchdog} s"
+            if child.spec.on_silence is OnSilence.PARK:
+                child.park, child.after = Park(why), After.PARK
+            self.stop(child, Stop(why, failure=True))
 
     def mark_overdue(self, child: Child, now: float) -> None:
         """Give up waiting for its end."""
@@ -131,7 +146,7 @@ class Lives:
         child.enter(State.OVERDUE, now, "does not end; no new start until it does")
         self.timers.set(child, math.inf)
         child.gone.set()
-        self.emit(ev.Overdue(child.path, now, waited))
+        self.emit(ev.Overdue(child.path, now, waited), child)
 
     def _on_stuck(self, child: Child) -> None:
         if child.state is State.STOPPING:
@@ -146,16 +161,20 @@ class Lives:
         child.fresh = False
         if child.ctx is not None:
             self.timers.set(child, child.ctx.silent_until)
-        self.emit(ev.Started(child.path, now, incarnation))
+        self.emit(ev.Started(child.path, now, incarnation), child)
         child.settle(value)
         self.changed.set()
 
     def _on_exit(self, child: Child, error: BaseException | None) -> None:
+        now = trio.current_time()
         ended = classify(error, child.stop)
+        messages = () if ended.clean or child.ctx is None else child.ctx.last_messages()
+        lived = 0.0 if child.ctx is None else now - child.ctx.began_at
         child.scope = None
         child.gone.set()
         self.alive -= 1
         self.timers.set(child, math.inf)
-        self.emit(ev.Exited(child.path, trio.current_time(), child.incarnation, ended))
+        exited = ev.Exited(child.path, now, child.incarnation, ended, lived, messages)
+        self.emit(exited, child)
         self._on_end(child, ended, error)
         self.changed.set()

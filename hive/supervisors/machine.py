@@ -7,7 +7,7 @@ Everything here is synchronous, so each transition is atomic under Trio, whoever
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import trio
 
@@ -41,7 +41,6 @@ class Machine:
         self.stopping = False
         self.failure: BaseException | None = None
         self._ctx = ctx
-        self._grouped = flags.strategy is not Strategy.ONE_FOR_ONE
         self._up = False
         self._order = 0
         self._window: tuple[float, ...] = ()
@@ -58,6 +57,10 @@ class Machine:
         if self.stopping:
             return State.STOPPING
         return State.RUNNING if self._up else State.STARTING
+
+    @property
+    def _grouped(self) -> bool:
+        return self.flags.strategy is not Strategy.ONE_FOR_ONE
 
     # -- for the control loop ------------------------------------------------------------------
 
@@ -113,6 +116,13 @@ class Machine:
         self.children[spec.id] = child
         return child
 
+    def reorder(self, ids: Sequence[str]) -> None:
+        """Give the children a new order; `ids` names each once."""
+        self.children = {name: self.children[name] for name in ids}
+        for position, child in enumerate(self.children.values(), 1):
+            child.order = position
+        self._order = len(self.children)
+
     def forget(self, child: Child) -> None:
         """Remove a child that is not alive."""
         child.removed = True
@@ -147,7 +157,7 @@ class Machine:
 
     def unpark(self, child: Child, by: str) -> None:
         """Start a parked child."""
-        self.lives.emit(ev.Unparked(child.path, trio.current_time(), by))
+        self.lives.emit(ev.Unparked(child.path, trio.current_time(), by), child)
         self.start(child)
 
     def hurry(self, grace: float) -> None:
@@ -278,12 +288,12 @@ class Machine:
         child.enter(State.PARKED, now, reason, until)
         self.lives.timers.set(child, math.inf if until is None else until)
         child.settle(None)
-        self.lives.emit(ev.Parked(child.path, now, reason, until))
+        self.lives.emit(ev.Parked(child.path, now, reason, until), child)
 
     def _restart(self, child: Child, reason: str, due: float, now: float) -> None:
         child.restarts += 1
         child.retry_start = True
-        self.lives.emit(ev.Restarting(child.path, now, due, child.history.failures))
+        self.lives.emit(ev.Restarting(child.path, now, due, child.history.failures), child)
         if self._grouped:
             self._restart_group(child, due)
         if due > now:

@@ -8,8 +8,9 @@ from attrs import evolve, frozen
 
 from hive.actors.exits import Exit, ExitKind, leaves
 from hive.supervisors.budget import Budget
-from hive.supervisors.errors import BudgetExhausted
+from hive.supervisors.errors import BudgetExhausted, cause_text
 from hive.supervisors.events import exit_text
+from hive.supervisors.retry import is_final, retry_delay
 from hive.supervisors.spec import AutoShutdown, ChildSpec, Restart, Strategy
 
 
@@ -81,20 +82,25 @@ def judge(
         return _park(end, spec, history, window, chance)
     if decision is not Decision.RESTART:
         return Verdict(decision, history, window, reason=reason)
+    if is_final(end.exit.error, spec.never_retry):
+        reason = f"not retried: {cause_text(end.exit.error)}"
+        return Verdict(Decision.PARK, history, window, reason=reason)
 
     failures = spec.backoff.failures_after(history.failures, end.healthy_for)
     history = evolve(history, failures=failures)
     if spec.park_on_exhausted:
         own, exhausted = budget.add(history.window, end.at)
-        if exhausted or gave_up(end.exit):
+        if exhausted or budget.worn_out(failures) or gave_up(end.exit):
             return _park_exhausted(end, spec, history, window, chance)
         history = evolve(history, window=own)
     else:
         window, exhausted = budget.add(window, end.at)
-        if exhausted:
+        if exhausted or budget.worn_out(failures):
             return Verdict(Decision.ESCALATE, history, window, reason=reason)
-    until = end.at + spec.backoff.delay(failures, chance)
-    return Verdict(Decision.RESTART, history, window, until, reason)
+    delay = retry_delay(end.exit.error, spec.backoff.max)
+    if delay is None:
+        delay = spec.backoff.delay(failures, chance)
+    return Verdict(Decision.RESTART, history, window, end.at + delay, reason)
 
 
 def decide(ended: Exit, restart: Restart, *, was_ready: bool, retry_start: bool) -> Decision:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import trio
+
 from hive.actors.exits import Park
 from hive.actors.slot import Slot
+from hive.supervisors import events as ev
 from hive.supervisors.child import After, Child
 from hive.supervisors.errors import AlreadyPresent, MaxChildren, NotFound, StillRunning
 from hive.supervisors.machine import Machine
@@ -76,12 +79,37 @@ def unpark(machine: Machine, child_id: str) -> None:
         machine.unpark(child, "operator")
 
 
+def suspend(machine: Machine, child_id: str) -> None:
+    """Halt a child and its later incarnations, until resume()."""
+    child = get(machine, child_id)
+    if not child.suspended:
+        child.suspended = True
+        machine.lives.emit(ev.Suspended(child.path, trio.current_time()), child)
+        if child.ctx is not None:
+            child.ctx.suspend()
+
+
+def resume(machine: Machine, child_id: str) -> None:
+    """Let it go on; nothing happens to one that is not suspended."""
+    child = get(machine, child_id)
+    if child.suspended:
+        child.suspended = False
+        machine.lives.emit(ev.Resumed(child.path, trio.current_time()), child)
+        if child.ctx is not None:
+            child.ctx.resume()
+
+
 def get(machine: Machine, child_id: str) -> Child:
     """The record of a child; raises NotFound."""
     child = machine.children.get(child_id)
     if child is None:
-        raise NotFound(f"{machine.path} has no child {child_id!r}; see which_children()")
+        raise not_found(machine.path, child_id)
     return child
+
+
+def not_found(path: str, child_id: str) -> NotFound:
+    """The error for an id that is not there."""
+    return NotFound(f"{path} has no child {child_id!r}; see which_children()")
 
 
 def _idle(machine: Machine, child_id: str, verb: str) -> Child:

@@ -12,6 +12,7 @@ from attrs import frozen
 from hive.supervisors.backoff import DEFAULT_BACKOFF, PARK_BACKOFF, Backoff
 from hive.supervisors.context import Context
 from hive.supervisors.errors import SpecError
+from hive.supervisors.retry import class_faults
 from hive.supervisors.tree import Snapshot
 
 Kind = Literal["worker", "supervisor"]
@@ -41,6 +42,14 @@ class AutoShutdown(StrEnum):
     ALL_SIGNIFICANT = "all_significant"
 
 
+class OnSilence(StrEnum):
+    """What the watchdog does to a child that is silent."""
+
+    RESTART = "restart"  # stop it; a crash
+    PARK = "park"  # stop it; the operator unparks it
+    REPORT = "report"  # tell it, again each time that the watchdog's time has passed
+
+
 @frozen
 class ChildSpec:
     """One child. All times in seconds.
@@ -48,10 +57,12 @@ class ChildSpec:
     `start` runs for the child's whole life and calls `ctx.ready()` within `init_timeout`.
     A stop sets `ctx.stop_requested`, waits `drain`, cancels, waits `grace` (math.inf: for ever;
     0: brutal), and then reports the child as overdue. `watchdog`: the longest silence of
-    `ctx.tick()` after ready(). `park_on_exhausted`: the child has a budget of its own, and when it
-    (or the supervisor that it is) exhausts it, it is parked for growing times by `park_backoff`
-    instead of ending its supervisor. `park_jitter` spreads wake times by up to that much.
-    `children` and `hurry` let a child that has a tree of its own show it and stop it faster.
+    `ctx.tick()` after ready(), and `on_silence` what then happens. `never_retry`: exceptions after
+    which it is parked until somebody unparks it, at no cost in budget. `park_on_exhausted`: the
+    child has a budget of its own, and when it (or the supervisor that it is) exhausts it, it is
+    parked for growing times by `park_backoff` instead of ending its supervisor. `park_jitter`
+    spreads wake times by up to that much. `children` and `hurry` let a child that has a tree of its
+    own show it and stop it faster.
     """
 
     id: str
@@ -62,6 +73,8 @@ class ChildSpec:
     init_timeout: float = 30.0
     backoff: Backoff = DEFAULT_BACKOFF
     watchdog: float | None = None
+    on_silence: OnSilence = OnSilence.RESTART
+    never_retry: tuple[type[Exception], ...] = ()
     kind: Kind = "worker"
     significant: bool = False
     park_on_exhausted: bool = False
@@ -97,6 +110,9 @@ def _faults(spec: ChildSpec, auto_shutdown: AutoShutdown) -> list[str]:
         faults.append(f"start is {spec.start!r}; allowed: an async function of one Context")
     if not isinstance(spec.restart, Restart):
         faults.append(f"restart is {spec.restart!r}; allowed: a member of Restart")
+    if not isinstance(spec.on_silence, OnSilence):
+        faults.append(f"on_silence is {spec.on_silence!r}; allowed: a member of OnSilence")
+    faults += class_faults(spec.never_retry)
     if spec.kind not in ("worker", "supervisor"):
         faults.append(f"kind is {spec.kind!r}; allowed: 'worker', 'supervisor'")
     faults += _time_faults("grace", spec.grace, 0, True)

@@ -17,6 +17,8 @@ from hive.supervisors.errors import NotRunning, NotStopped
 from hive.supervisors.events import Sink, deliver
 from hive.supervisors.flags import Flags, check_flags
 from hive.supervisors.machine import Machine
+from hive.supervisors.past import Past
+from hive.supervisors.reconfigure import change, changed_flags, check_change
 from hive.supervisors.run import serve
 from hive.supervisors.spec import AutoShutdown, ChildSpec, Restart, Strategy, check_specs
 from hive.supervisors.tree import Counts, Snapshot, State
@@ -118,6 +120,38 @@ class Supervisor:
         """Start a parked child now; does nothing to one that is not parked."""
         requests.unpark(self._active(), child_id)
 
+    def suspend(self, child_id: str) -> None:
+        """Halt a child that cooperates (Context.wait_resumed, on_suspend); its watchdog sleeps."""
+        requests.suspend(self._active(), child_id)
+
+    def resume(self, child_id: str) -> None:
+        """Let a suspended child go on; does nothing to one that is not suspended."""
+        requests.resume(self._active(), child_id)
+
+    def reconfigure(
+        self,
+        children: Sequence[ChildSpec] | None = None,
+        *,
+        strategy: Strategy | None = None,
+        budget: Budget | None = None,
+        auto_shutdown: AutoShutdown | None = None,
+    ) -> None:
+        """Replace what is given, now and for later incarnations; no child is started or stopped.
+
+        Running children keep their incarnation under the new spec; new ones wait for
+        restart_child(); those not in `children` are kept after all others until the supervisor is
+        restarted (a DynamicSupervisor then asks load()). Raises SpecError, MaxChildren, or, for a
+        DynamicSupervisor that does not run, NotRunning; then nothing is changed.
+        """
+        flags = changed_flags(self._flags, strategy, budget, auto_shutdown)
+        machine = self._machine if self._serving else None
+        check_change(flags, children, machine)
+        self._flags = flags
+        if children is not None:
+            self._specs = tuple(children)
+        if machine is not None:
+            change(machine, flags, children)
+
     def hurry(self, grace: float) -> None:
         """Shorten every stop from now on, also below: no drain, at most `grace` seconds each."""
         if self._machine is not None:
@@ -136,6 +170,20 @@ class Supervisor:
             ChildInfo(child.spec.id, child.state, child.incarnation, child.spec)
             for child in self._machine.children.values()
         )
+
+    def get_childspec(self, child_id: str) -> ChildSpec:
+        """The spec of a child. Raises NotFound."""
+        specs = {info.id: info.spec for info in self.which_children()}
+        if child_id not in specs:
+            raise requests.not_found(self._path, child_id)
+        return specs[child_id]
+
+    def history(self, child_id: str) -> tuple[Past, ...]:
+        """The last events of a child, oldest first; also of the last run. Raises NotFound."""
+        machine = self._machine
+        if machine is None or child_id not in machine.children:
+            raise requests.not_found(self._path, child_id)
+        return machine.children[child_id].past
 
     def count_children(self) -> Counts:
         """How many there are, in all and by what they do."""

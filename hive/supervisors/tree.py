@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from attrs import frozen
 
+from hive.supervisors.past import Past
+
 
 class State(StrEnum):
     """The closed set of states, the same everywhere."""
@@ -23,7 +25,10 @@ class State(StrEnum):
 
 @frozen
 class Snapshot:
-    """One child and all below it. Times are Trio times; `note` and `reason` are untrusted text."""
+    """One child and all below it. Times are Trio times; `note` and `reason` are untrusted text.
+
+    `past`: the last events of the child, oldest first.
+    """
 
     path: str
     id: str
@@ -37,6 +42,8 @@ class Snapshot:
     note: str | None
     incarnation: int
     children: tuple[Snapshot, ...] = ()
+    suspended: bool = False
+    past: tuple[Past, ...] = ()
 
     def walk(self) -> Iterator[Snapshot]:
         """This snapshot and all below it, in start order."""
