@@ -20,6 +20,7 @@ from hive.supervisors.events import (
     deliver,
     log_sink,
 )
+from hive.supervisors.sinks import ThreadSink
 from hive.supervisors.spec import ChildSpec
 from hive.supervisors.supervisor import Supervisor
 from hive.supervisors.tree import Snapshot, State
@@ -44,11 +45,18 @@ async def run_root(
     The first SIGTERM or SIGINT (main thread only), `stop`, or the cancellation of the caller begins
     the ordered stop; the second signal cuts every grace to `hurried_grace` seconds; the third ends
     the process. `hard_deadline` seconds after the stop began, those that still live are reported
-    as Unstopped and `exit_now(1)` ends the process. `on_signal` is told each signal and its number.
+    as Unstopped and `exit_now(1)` ends the process. `sink` is called in the loop and must not
+    block, see ThreadSink; the default logs one line each from a thread. `on_signal` is told each signal and its number.
     Re-raises KeyboardInterrupt and SystemExit of a child after the ordered stop.
     """
     supervisor = root if isinstance(root, Supervisor) else Supervisor([root])
-    host = _Root(name, supervisor, sink or log_sink, hard_deadline, hurried_grace, exit_now)
+    default = ThreadSink(log_sink)  # whoever reads our log may be slow
+
+    def leave(code: int) -> object:
+        default.close()
+        return exit_now(code)
+
+    host = _Root(name, supervisor, sink or default, hard_deadline, hurried_grace, leave)
     async with trio.open_nursery() as nursery:
         helpers = trio.CancelScope(shield=True)  # they must live through the ordered stop
         nursery.start_soon(host.watch, helpers, signals, stop, on_signal)
@@ -56,6 +64,7 @@ async def run_root(
             code = await host.run()
         finally:
             helpers.cancel("the root ended")
+            default.close()
     if host.fatal is not None:
         raise host.fatal
     return code
