@@ -9,6 +9,7 @@ from hive.actors.errors import (
     MailboxFull,
     NameTaken,
     NoActor,
+    Parked,
 )
 from hive.actors.exits import (
     Exit,
@@ -22,14 +23,16 @@ from hive.actors.exits import (
     leaves,
     root_cause,
 )
-from hive.actors.host import ActorHost, Parent
+from hive.actors.host import ActorHost, Parent, Tenant
 from hive.actors.mailbox import Full, Mailbox, MailboxStatistics
 from hive.actors.monitors import Down, Monitor
-from hive.actors.probe import Handled, Status, get_status, resume, suspend
+from hive.actors.probe import Status, get_state, get_status, replace_state, resume, suspend
 from hive.actors.ref import ActorRef
 from hive.actors.registry import Registry
 from hive.actors.slot import Slot
+from hive.actors.spawn import spawn
 from hive.actors.timers import Timer
+from hive.actors.trace import Handled
 
 __all__ = [
     "DEFERRED",
@@ -54,17 +57,22 @@ __all__ = [
     "NoActor",
     "Parent",
     "Park",
+    "Parked",
     "Registry",
     "Shutdown",
     "Slot",
     "Status",
     "Stop",
+    "Tenant",
     "Timer",
     "classify",
     "fatal_part",
+    "get_state",
     "get_status",
     "leaves",
+    "replace_state",
     "resume",
     "root_cause",
+    "spawn",
     "suspend",
 ]

@@ -5,28 +5,29 @@ After Erlang's gen_server: init, handle_call, handle_cast, handle_info, terminat
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, final
 
 import trio
 
+from hive.actors.errors import MailboxFull
 from hive.actors.exits import Exit
 from hive.actors.incarnation import Incarnation
 from hive.actors.messages import Info
 from hive.actors.monitors import Down, Monitor
 from hive.actors.ref import ActorRef
 from hive.actors.slot import Slot
-from hive.actors.timers import Timer, start_timer
+from hive.actors.timers import Timer
 
 
-class _Deferred:
+@final
+class Deferred:
     """The type of DEFERRED."""
 
     def __repr__(self) -> str:
         return "DEFERRED"
 
 
-DEFERRED: Final = _Deferred()
+DEFERRED: Final = Deferred()
 """Returned by handle_call when the reply slot will be settled later."""
 
 
@@ -59,22 +60,26 @@ class Actor:
         """Release what init() acquired; shielded, within the host's `terminate_within`."""
 
     def status(self) -> object:
-        """What a probe shows of the state; the default is all attributes that are not private."""
+        """What a probe shows of the state; override to redact. Default: all public attributes."""
         return {
             name: value
             for name, value in vars(self).items()
             if not name.startswith("_") and name not in ("ref", "helpers")
         }
 
+    def describe(self, message: object) -> str:
+        """What the trace shows of a message; the default tells its type and nothing of it."""
+        return type(message).__name__
+
     # -- what an actor can use -----------------------------------------------------------------
 
     def send_after(self, delay: float, message: object) -> Timer:
         """Get `message` by handle_info in `delay` seconds."""
-        return start_timer(self.helpers, self._inform(message), delay)
+        return self._start_timer(message, delay, repeat=False)
 
     def send_every(self, period: float, message: object) -> Timer:
         """Get `message` by handle_info each `period` seconds; late ones are not made up for."""
-        return start_timer(self.helpers, self._inform(message), period, repeat=True)
+        return self._start_timer(message, period, repeat=True)
 
     def monitor(self, other: ActorRef) -> Monitor:
         """Get a Down by handle_info, once, when the other's present incarnation ends."""
@@ -86,10 +91,29 @@ class Actor:
 
         return other.monitor(deliver)
 
+    def postpone(self) -> Deferred:
+        """Keep the message that is being handled for retry(); `return self.postpone()`.
+
+        Raises MailboxFull when as many are kept as the mailbox has room for.
+        """
+        box, current = self._life.box, self._life.current
+        if current is None:
+            raise RuntimeError("only calls and casts can be postponed, by their own handler")
+        if len(box.postponed) >= box.capacity:
+            raise MailboxFull(f"{len(box.postponed)} messages are postponed; retry() takes them")
+        box.postponed.append(current)
+        self._life.current = None
+        return DEFERRED
+
+    def retry(self) -> None:
+        """Handle all that was postponed again, before everything else in the mailbox."""
+        self._life.box.retry()
+
     def bind(self, ref: ActorRef, life: Incarnation, helpers: trio.Nursery) -> None:
         """For the host only."""
         self.ref, self._life, self.helpers = ref, life, helpers
 
-    def _inform(self, message: object) -> Callable[[], None]:
-        life = self._life
-        return lambda: life.box.put_system(Info(message))
+    def _start_timer(self, message: object, delay: float, *, repeat: bool) -> Timer:
+        timer = self._life.timers.start(Info(message), delay, repeat=repeat)
+        self._life.box.wake()  # it may be a helper that asks while the loop sleeps
+        return timer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hive.actors.exits import Exit
+from hive.actors.exits import Exit, Park
 
 
 class ActorError(Exception):
@@ -11,6 +11,20 @@ class ActorError(Exception):
 
 class NoActor(ActorError, LookupError):
     """No incarnation of that actor runs now."""
+
+
+class Parked(ActorError):
+    """The actor sleeps until `until` (Trio time; None: until somebody unparks it)."""
+
+    def __init__(self, name: str, park: Park) -> None:
+        super().__init__(name, park)
+        self.name = name
+        self.reason = park.reason
+        self.until = park.until
+
+    def __str__(self) -> str:
+        until = "it is unparked" if self.until is None else f"{self.until:.1f} of Trio's clock"
+        return f"{self.name} is parked until {until}: {self.reason}"
 
 
 class ActorDied(ActorError):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+import outcome
 import trio
 from attrs import frozen
 
@@ -41,20 +43,27 @@ class Mailbox(Generic[T]):
 
     The system lane has no bound of its own: its messages answer to something that is bounded
     elsewhere (a monitor, a timer, a caller that waits), and losing one would break a promise.
+    Senders that wait are served in their order, before anybody else: who takes a message puts the
+    next waiting one in its place, so they wait only while the lane is full.
     """
 
     def __init__(self, capacity: int = 256, full: Full = Full.WAIT) -> None:
         if capacity < 1:
             raise ValueError(f"capacity is {capacity}; allowed: 1 or more")
-        self._capacity = capacity
+        self.capacity = capacity
         self._full = full
         self._user: deque[T] = deque()
         self._system: deque[T] = deque()
-        self._receiver = trio.lowlevel.ParkingLot()
-        self._senders = trio.lowlevel.ParkingLot()
+        self._receiver: trio.lowlevel.Task | None = None
+        self._senders: dict[trio.lowlevel.Task, T] = {}
         self._closed = False
         self._streak = 0
         self._high_water = self._dropped = self._refused = 0
+
+    @property
+    def must_wait(self) -> bool:
+        """Whether put() would wait for room."""
+        return self._full is Full.WAIT and len(self._user) >= self.capacity and not self._closed
 
     async def put(self, item: T) -> T | None:
         """Put into the user lane, by the policy; returns the message that was dropped for it.
@@ -62,33 +71,54 @@ class Mailbox(Generic[T]):
         Raises MailboxFull (policy REFUSE) and MailboxClosed, also while it waits for room.
         """
         await trio.lowlevel.checkpoint()
-        while self._full is Full.WAIT and not self._closed and len(self._user) >= self._capacity:
-            await self._senders.park()
+        if self.must_wait:
+            await self.put_in_turn(item)
+            return None
         return self.put_nowait(item)
+
+    async def put_in_turn(self, item: T) -> None:
+        """Wait for room behind all others that do; only when `must_wait`. Raises MailboxClosed."""
+        task = trio.lowlevel.current_task()
+        self._senders[task] = item
+
+        def give_up(_: Any) -> trio.lowlevel.Abort:
+            del self._senders[task]
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(give_up)
 
     def put_nowait(self, item: T) -> T | None:
         """As put(), but raises MailboxFull instead of waiting."""
-        self._check_open()
-        dropped, length = None, len(self._user)
-        if length >= self._capacity:
+        if self._closed:
+            raise MailboxClosed(_CLOSED)
+        user = self._user
+        dropped, length = None, len(user)
+        if length >= self.capacity:
             if self._full is not Full.DROP_OLDEST:
                 self._refused += 1
                 raise MailboxFull(f"the mailbox holds {length} messages, its capacity")
-            dropped = self._user.popleft()
+            dropped = user.popleft()
             self._dropped += 1
         elif length >= self._high_water:
             self._high_water = length + 1
-        self._user.append(item)
-        if self._receiver:
-            self._receiver.unpark()
+        user.append(item)
+        if self._receiver is not None:
+            self.wake()
         return dropped
 
     def put_system(self, item: T) -> None:
         """Put into the system lane; raises MailboxClosed."""
-        self._check_open()
+        if self._closed:
+            raise MailboxClosed(_CLOSED)
         self._system.append(item)
-        if self._receiver:
-            self._receiver.unpark()
+        if self._receiver is not None:
+            self.wake()
+
+    def put_back(self, items: Iterable[T]) -> None:
+        """Put messages that were taken before in front of the user lane, over its capacity too."""
+        self._user.extendleft(reversed(tuple(items)))
+        if self._receiver is not None:
+            self.wake()
 
     async def get(self, *, system_only: bool = False) -> T:
         """The next message, system lane first; yields at least at every 64th."""
@@ -96,22 +126,51 @@ class Mailbox(Generic[T]):
         if self._streak >= YIELD_EVERY:
             self._streak = 0
             await trio.lowlevel.checkpoint()
-        while True:
-            if self._system:
-                return self._system.popleft()
-            if self._user and not system_only:
-                if self._senders:
-                    self._senders.unpark()
-                return self._user.popleft()
-            self._streak = 0
-            await self._receiver.park()
+        while (item := self.take(system_only=system_only)) is None:
+            await self.wait()
+        return item
+
+    def take(self, *, system_only: bool = False) -> T | None:
+        """The next message if there is one."""
+        if self._system:
+            return self._system.popleft()
+        if not self._user or system_only:
+            return None
+        item = self._user.popleft()
+        if self._senders:
+            self._admit()
+        return item
+
+    async def wait(self) -> None:
+        """Until something is put, or wake(); for the one receiver. May return for nothing."""
+        self._streak = 0
+        self._receiver = trio.lowlevel.current_task()
+        await trio.lowlevel.wait_task_rescheduled(self._give_up_waiting)
+
+    def wake(self) -> None:
+        """Let the receiver look again."""
+        if self._receiver is not None:
+            trio.lowlevel.reschedule(self._receiver)
+            self._receiver = None
+
+    def keep(self, wanted: Callable[[T], bool], refusal: Callable[[], BaseException]) -> None:
+        """Drop all system messages, and the user messages that are not wanted.
+
+        Whoever waits for room with such a message gets a refusal, each one of its own.
+        """
+        self._system.clear()
+        self._user = deque(item for item in self._user if wanted(item))
+        for task, item in tuple(self._senders.items()):
+            if not wanted(item):
+                del self._senders[task]
+                trio.lowlevel.reschedule(task, outcome.Error(refusal()))
+        while self._senders and len(self._user) < self.capacity:
+            self._admit()
 
     def close(self) -> None:
         """Take nothing more, and drop what waits."""
         self._closed = True
-        self._user.clear()
-        self._system.clear()
-        self._senders.unpark_all()
+        self.keep(lambda _: False, lambda: MailboxClosed(_CLOSED))
 
     def statistics(self) -> MailboxStatistics:
         """Numbers for a probe."""
@@ -124,6 +183,16 @@ class Mailbox(Generic[T]):
             self._refused,
         )
 
-    def _check_open(self) -> None:
-        if self._closed:
-            raise MailboxClosed("the mailbox is closed: its actor has ended")
+    def _admit(self) -> None:
+        if len(self._user) >= self.capacity:
+            return
+        task = next(iter(self._senders))
+        self._user.append(self._senders.pop(task))
+        trio.lowlevel.reschedule(task)
+
+    def _give_up_waiting(self, _: Any) -> trio.lowlevel.Abort:
+        self._receiver = None
+        return trio.lowlevel.Abort.SUCCEEDED
+
+
+_CLOSED = "the mailbox is closed: its actor has ended"

@@ -1,109 +1,123 @@
-"""Look into a running actor and halt it, without its cooperation beyond its message loop."""
+"""Look into a running actor and halt it, without its cooperation beyond its message loop.
+
+After Erlang's sys module. All overtake a backlog. All raise NoActor, Parked, ActorDied,
+CallingSelf, trio.TooSlowError.
+"""
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import trio
 from attrs import field, frozen
 
+from hive.actors.errors import CallingSelf
 from hive.actors.incarnation import Incarnation
 from hive.actors.mailbox import MailboxStatistics
-from hive.actors.messages import Call, Cast, Envelope, Info, Inspect, Suspend
+from hive.actors.messages import Inspect, Replace, Request, Suspend
 from hive.actors.ref import ActorRef
-from hive.actors.slot import Slot
+from hive.actors.trace import Handled, Trace
 
 if TYPE_CHECKING:
     from hive.actors.actor import Actor
 
-T = TypeVar("T")
-TRACE_LENGTH = 32
-
-
-@frozen
-class Handled:
-    """One line of the trace: when (Trio time), which lane, and the type of the message."""
-
-    at: float
-    kind: str
-    message_type: str
-
-
-class Trace:
-    """The last messages that an actor took; types only, so that it holds nothing alive."""
-
-    def __init__(self) -> None:
-        self.taken = 0
-        self._ring: deque[tuple[float, type, type]] = deque(maxlen=TRACE_LENGTH)
-
-    def add(self, envelope: Envelope) -> None:
-        """Record a message."""
-        self.taken += 1
-        held = envelope.message if isinstance(envelope, Call | Cast | Info) else None
-        self._ring.append((trio.current_time(), type(envelope), type(held)))
-
-    def lines(self) -> tuple[Handled, ...]:
-        """The recent ones, oldest first."""
-        return tuple(Handled(at, kind.__name__, held.__name__) for at, kind, held in self._ring)
+A = TypeVar("A", bound="Actor")
 
 
 @frozen
 class Status:
-    """What a probe sees. `state` is the actor's own account, or why there is none."""
+    """What a probe sees. `state` is the actor's own account, or why there is none.
+
+    `taken` messages of all kinds, `pending_calls` without an answer, `late_replies` that nobody
+    waited for any more.
+    """
 
     name: str
     incarnation: int
     suspended: bool
     taken: int
     pending_calls: int
+    postponed: int
+    late_replies: int
     mailbox: MailboxStatistics
     state: Any
     recent: tuple[Handled, ...] = field(repr=False)
 
 
 async def get_status(ref: ActorRef, *, timeout: float = 5.0) -> Status:
-    """The status; overtakes a backlog. Raises NoActor, ActorDied, trio.TooSlowError."""
-    reply = Slot[Status]()
-    return await _ask(ref, Inspect(reply), reply, timeout)
+    """State, mailbox, and the last messages."""
+    status: Status = await _ask(ref, Inspect(), timeout)
+    return status
+
+
+async def get_state(ref: ActorRef, *, timeout: float = 5.0) -> Any:
+    """The state, as the actor's status() shows it."""
+    return (await get_status(ref, timeout=timeout)).state
+
+
+async def replace_state(
+    ref: ActorRef, change: Callable[[A], None], *, timeout: float = 5.0
+) -> None:
+    """Let `change` (synchronous) change the attributes of the actor, between two messages.
+
+    Raises what `change` raises; then all attributes are bound to their old values again.
+    """
+    await _ask(ref, Replace(change), timeout)  # type: ignore[arg-type]  # the caller knows its actor
 
 
 async def suspend(ref: ActorRef, *, timeout: float = 5.0) -> None:
     """Handle system messages only, until resume(); user messages wait in the mailbox."""
-    reply = Slot[None]()
-    await _ask(ref, Suspend(True, reply), reply, timeout)
+    await _ask(ref, Suspend(True), timeout)
 
 
 async def resume(ref: ActorRef, *, timeout: float = 5.0) -> None:
     """Handle all messages again."""
-    reply = Slot[None]()
-    await _ask(ref, Suspend(False, reply), reply, timeout)
+    await _ask(ref, Suspend(False), timeout)
 
 
-def status_of(actor: Actor, life: Incarnation, trace: Trace, *, suspended: bool) -> Status:
-    """For the message loop: a status hook that crashes must not end the actor."""
+def status_of(actor: Actor, life: Incarnation, trace: Trace, suspended: bool) -> Status:
+    """For the message loop: a hook that crashes must not end the actor."""
     try:
         state: object = actor.status()
     except Exception as error:
         state = f"<status() raised {type(error).__name__}>"
+    box = life.box
     return Status(
         name=life.name,
         incarnation=life.number,
         suspended=suspended,
         taken=trace.taken,
-        pending_calls=len(life.pending),
-        mailbox=life.box.statistics(),
+        pending_calls=len(box.pending),
+        postponed=len(box.postponed),
+        late_replies=box.late_replies,
+        mailbox=box.statistics(),
         state=state,
-        recent=trace.lines(),
+        recent=trace.lines(actor.describe),
     )
 
 
-async def _ask(ref: ActorRef, envelope: Envelope, reply: Slot[T], timeout: float) -> T:
-    live = ref.incarnation()
-    live.pending.add(reply)
+def change_state(actor: Actor, order: Replace) -> None:
+    """For the message loop: a change that crashes must not end the actor."""
+    before = dict(vars(actor))
     try:
-        live.box.put_system(envelope)
+        order.change(actor)
+    except Exception as error:
+        vars(actor).clear()
+        vars(actor).update(before)
+        order.fail(error)
+    else:
+        order.settle(None)
+
+
+async def _ask(ref: ActorRef, request: Request, timeout: float) -> Any:
+    live = ref.incarnation()
+    if trio.lowlevel.current_task() is live.task:
+        raise CallingSelf(f"{ref.name} probes itself; it would wait for its own answer")
+    live.box.pending.add(request)
+    try:
+        live.box.put_system(request)
         with trio.fail_after(timeout):
-            return await reply.wait()
+            return await request.wait()
     finally:
-        live.pending.discard(reply)
+        live.box.pending.discard(request)

@@ -1,9 +1,11 @@
-"""Names and groups of actors; an entry ends with the incarnation that was registered."""
+"""Names and groups of actors; an entry ends with the incarnation that was registered.
+
+A parked actor keeps its entries: its name and mailbox wait with it.
+"""
 
 from __future__ import annotations
 
 from hive.actors.errors import NameTaken, NoActor
-from hive.actors.monitors import Down
 from hive.actors.ref import ActorRef
 
 
@@ -11,25 +13,27 @@ class Registry:
     """Make one for each run; nothing is global. All methods are synchronous.
 
     An incarnation registers itself, usually in init(); when it ends, its entries are gone before
-    anybody else can look.
+    anybody else can look. Registering again what is there already is allowed.
     """
 
     def __init__(self) -> None:
         self._names: dict[str, ActorRef] = {}
-        self._groups: dict[str, list[ActorRef]] = {}
+        self._groups: dict[str, dict[ActorRef, object]] = {}
 
     def register(self, name: str, ref: ActorRef) -> None:
-        """Give a unique name to a live actor; raises NameTaken, NoActor."""
-        if name in self._names:
-            raise NameTaken(f"{name!r} is {self._names[name]!r}; unregister that one first")
-        ref.incarnation()
-        self._names[name] = ref
+        """Give a unique name to a live or parked actor; raises NameTaken, NoActor."""
+        owner = self._names.get(name)
+        if owner is ref:
+            return
+        if owner is not None:
+            raise NameTaken(f"{name!r} is {owner!r}; unregister that one first")
 
-        def gone(_: Down) -> None:
+        def free() -> None:
             if self._names.get(name) is ref:
                 del self._names[name]
 
-        ref.monitor(gone)
+        ref.on_vacant(free)
+        self._names[name] = ref
 
     def unregister(self, name: str) -> None:
         """Free a name; nothing happens if nobody has it."""
@@ -47,19 +51,17 @@ class Registry:
         return tuple(self._names)
 
     def join(self, group: str, ref: ActorRef) -> None:
-        """Add a live actor to a group, once; raises NoActor."""
-        ref.incarnation()
-        if ref in self.members(group):
+        """Add a live or parked actor to a group, once; raises NoActor."""
+        if ref in self._groups.get(group, {}):
             return
-        self._groups.setdefault(group, []).append(ref)
-        ref.monitor(lambda _: self.leave(group, ref))
+        ref.on_vacant(lambda: self.leave(group, ref))
+        self._groups.setdefault(group, {})[ref] = None
 
     def leave(self, group: str, ref: ActorRef) -> None:
         """Take an actor out of a group; nothing happens if it is not in it."""
-        members = [one for one in self._groups.get(group, []) if one is not ref]
-        if members:
-            self._groups[group] = members
-        else:
+        members = self._groups.get(group, {})
+        members.pop(ref, None)
+        if not members:
             self._groups.pop(group, None)
 
     def members(self, group: str) -> tuple[ActorRef, ...]:

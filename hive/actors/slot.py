@@ -5,24 +5,21 @@ from __future__ import annotations
 from typing import Generic, TypeVar
 
 import trio
-from attrs import define, field
 
 T = TypeVar("T")
 
 
-@define(eq=False)
 class Slot(Generic[T]):
     """Settled at most once; a late settlement is counted in `late` and harms nobody."""
 
-    late: int = field(default=0, init=False)
-    _event: trio.Event = field(factory=trio.Event, init=False)
-    _value: T | None = field(default=None, init=False)
-    _error: BaseException | None = field(default=None, init=False)
+    __slots__ = ("_error", "_event", "_value", "late", "settled")
 
-    @property
-    def settled(self) -> bool:
-        """True once there is a value or an error."""
-        return self._event.is_set()
+    def __init__(self) -> None:
+        self.late = 0
+        self.settled = False
+        self._value: T | None = None
+        self._error: BaseException | None = None
+        self._event: trio.Event | None = None  # made by the first who waits
 
     def settle(self, value: T) -> bool:
         """Store the value; False (and counted) if the slot was settled before."""
@@ -34,15 +31,22 @@ class Slot(Generic[T]):
 
     async def wait(self) -> T:
         """The value; raises the error with which the slot was failed."""
-        await self._event.wait()
+        if self.settled:
+            await trio.lowlevel.checkpoint()
+        else:
+            if self._event is None:
+                self._event = trio.Event()
+            await self._event.wait()
         if self._error is not None:
             raise self._error
         return self._value  # type: ignore[return-value]  # settled with a T
 
     def _settle(self, value: T | None, error: BaseException | None) -> bool:
-        if self._event.is_set():
+        if self.settled:
             self.late += 1
             return False
+        self.settled = True
         self._value, self._error = value, error
-        self._event.set()
+        if self._event is not None:
+            self._event.set()
         return True

@@ -76,6 +76,11 @@ class Child:
         """Change the state that others see."""
         self.state, self.since, self.reason, self.until = state, now, reason, until
 
+    def give_up_park(self) -> None:
+        """Tell the child's host that no incarnation follows the last one."""
+        if self.ctx is not None:
+            self.ctx.tell_park(None)
+
     def settle(self, value: object) -> None:
         """Tell whoever asked for this start that it went well."""
         if self.starter is not None:

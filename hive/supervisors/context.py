@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable
 
 import trio
 
+from hive.actors.exits import Exit, Park
+from hive.actors.host import Tenant
 from hive.supervisors.events import Event, log, one_line
 
 
@@ -19,8 +21,10 @@ class Context:
         "_on_ready",
         "_on_stuck",
         "_on_suspend",
+        "_on_unpark",
         "_report",
         "_resumed",
+        "_tenant",
         "_watchdog",
         "began_at",
         "incarnation",
@@ -42,6 +46,7 @@ class Context:
         on_ready: Callable[[object], None] | None = None,
         on_event: Callable[[Event], None] | None = None,
         on_stuck: Callable[[], None] | None = None,
+        on_unpark: Callable[[], None] | None = None,
     ) -> None:
         self.path = path
         self.incarnation = incarnation
@@ -56,6 +61,8 @@ class Context:
         self._on_ready = on_ready
         self._on_event = on_event
         self._on_stuck = on_stuck
+        self._on_unpark = on_unpark
+        self._tenant: Tenant | None = None
         self._on_suspend: Callable[[bool], None] | None = None
         self._report: Callable[[], Iterable[object]] | None = None
         self._resumed: trio.Event | None = None
@@ -115,7 +122,33 @@ class Context:
         if self.suspended:
             self._tell_suspend(True)
 
+    def attach(self, tenant: Tenant) -> bool:
+        """For a child that is told of its stop, its end and its parks; False: nobody would tell."""
+        self._tenant = tenant
+        return self._on_unpark is not None
+
+    def unpark(self) -> None:
+        """End the park that followed this incarnation, if it lasts still; as a message may."""
+        if self._on_unpark is not None:
+            self._on_unpark()
+
     # -- for its supervisor
+
+    def request_stop(self) -> None:
+        """Ask it to end."""
+        self.stop_requested.set()
+        if self._tenant is not None:
+            self._tenant.stop()
+
+    def tell_end(self, how: Exit, park: Park | None) -> None:
+        """It has ended; `park` if one followed."""
+        if self._tenant is not None:
+            self._tenant.end(how, park)
+
+    def tell_park(self, park: Park | None) -> None:
+        """After its end: it is parked now; or, None, it is not going to be started."""
+        if self._tenant is not None:
+            self._tenant.park(park)
 
     def suspend(self) -> None:
         """Halt the child, if it cooperates; its watchdog sleeps."""

@@ -27,13 +27,18 @@ Spawn = Callable[[Child, Context, trio.CancelScope, Callable[[BaseException | No
 
 
 class Lives:
-    """The living children of one supervisor; `on_end` is told each end, `spawn` makes tasks.
+    """The living children of one supervisor; `spawn` makes tasks.
+
+    `on_end` is told each end, `on_unpark` that a child's host asks to end its park.
 
     `changed` is set by each transition, for the control loop.
     """
 
     def __init__(
-        self, sink: ev.Sink, on_end: Callable[[Child, Exit, BaseException | None], None]
+        self,
+        sink: ev.Sink,
+        on_end: Callable[[Child, Exit, BaseException | None], None],
+        on_unpark: Callable[[Child], None],
     ) -> None:
         self.changed = trio.Event()
         self.timers = Timers()
@@ -41,6 +46,7 @@ class Lives:
         self.spawn: Spawn
         self._sink = sink
         self._on_end = on_end
+        self._on_unpark = on_unpark
         self._outbox: deque[ev.Event] = deque()
         self._grace_cap = math.inf
 
@@ -73,6 +79,7 @@ class Lives:
             on_ready=partial(self._on_ready, child, child.incarnation),
             on_event=self._sink,
             on_stuck=partial(self._on_stuck, child),
+            on_unpark=partial(self._on_unpark, child),
         )
         if child.suspended:
             ctx.suspend()
@@ -90,7 +97,7 @@ class Lives:
         now = trio.current_time()
         child.stop = stop
         child.enter(State.STOPPING, now, stop.detail)
-        child.ctx.stop_requested.set()
+        child.ctx.request_stop()
         # A child that hangs will not drain either.
         if child.spec.drain > 0 and was_ready and not stop.failure and self._grace_cap == math.inf:
             self.timers.set(child, now + child.spec.drain)
@@ -168,8 +175,9 @@ class Lives:
     def _on_exit(self, child: Child, error: BaseException | None) -> None:
         now = trio.current_time()
         ended = classify(error, child.stop)
-        messages = () if ended.clean or child.ctx is None else child.ctx.last_messages()
-        lived = 0.0 if child.ctx is None else now - child.ctx.began_at
+        ctx = child.ctx
+        messages = () if ended.clean or ctx is None else ctx.last_messages()
+        lived = 0.0 if ctx is None else now - ctx.began_at
         child.scope = None
         child.gone.set()
         self.alive -= 1
@@ -177,4 +185,7 @@ class Lives:
         exited = ev.Exited(child.path, now, child.incarnation, ended, lived, messages)
         self.emit(exited, child)
         self._on_end(child, ended, error)
+        if ctx is not None:
+            parked = child.state is State.PARKED
+            ctx.tell_end(ended, Park(child.reason or "", child.until) if parked else None)
         self.changed.set()

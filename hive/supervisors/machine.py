@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import trio
 
-from hive.actors.exits import Exit, Shutdown, Stop, fatal_part
+from hive.actors.exits import Exit, Park, Shutdown, Stop, fatal_part
 from hive.supervisors import events as ev
 from hive.supervisors.child import After, Child
 from hive.supervisors.context import Context
@@ -36,7 +36,7 @@ class Machine:
         self.path = ctx.path
         self.incarnation = ctx.incarnation
         self.children: dict[str, Child] = {}
-        self.lives = Lives(emit, self._on_end)
+        self.lives = Lives(emit, self._on_end, self._on_unpark)
         self.since = trio.current_time()
         self.stopping = False
         self.failure: BaseException | None = None
@@ -180,6 +180,7 @@ class Machine:
                 continue
             self.lives.timers.set(child, math.inf)
             child.fail_start(StartFailed(child.path, detail=f"its supervisor stops: {detail}"))
+            child.give_up_park()
             if child.state is not State.FAILED:
                 child.enter(State.STOPPED, now, detail)
         alive = [child for child in self.children.values() if child.alive]
@@ -223,6 +224,10 @@ class Machine:
         else:
             self._judge(child, ended, now)
 
+    def _on_unpark(self, child: Child) -> None:
+        if child.state is State.PARKED and not self.stopping:
+            self.unpark(child, "message")
+
     def _follow_order(self, child: Child, why: str) -> None:
         after, child.after, child.stop = child.after, None, None
         now = trio.current_time()
@@ -233,6 +238,7 @@ class Machine:
             self._enter_park(child, child.park.reason, child.park.until, now)
         else:
             child.enter(State.STOPPED, now, why)
+            child.give_up_park()
             child.fail_start(StartFailed(child.path, detail=why))
             if after is After.FORGET:
                 self.forget(child)
@@ -286,6 +292,8 @@ class Machine:
 
     def _enter_park(self, child: Child, reason: str, until: float | None, now: float) -> None:
         child.enter(State.PARKED, now, reason, until)
+        if child.ctx is not None:
+            child.ctx.tell_park(Park(reason, until))
         self.lives.timers.set(child, math.inf if until is None else until)
         child.settle(None)
         self.lives.emit(ev.Parked(child.path, now, reason, until), child)

@@ -1,13 +1,13 @@
 """A virtual clock for all tests here, and a host for one actor."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import pytest
 import trio
 import trio.testing
 
-from hive.actors import Actor, ActorHost, ActorRef
+from hive.actors import Actor, ActorHost, ActorRef, Tenant
 
 
 class Parent:
@@ -25,6 +25,18 @@ class Parent:
 
     def tick(self) -> None:
         self.ticks.append(trio.current_time())
+
+    def on_report(self, messages: Callable[[], Iterable[object]]) -> None:
+        self.report = messages
+
+    def on_suspend(self, halt: Callable[[bool], None]) -> None:
+        self.halt = halt
+
+    def attach(self, tenant: Tenant) -> bool:
+        return False
+
+    def unpark(self) -> None:
+        raise AssertionError("nothing is parked here")
 
 
 @pytest.fixture

@@ -1,0 +1,42 @@
+"""An actor's mailbox together with those who wait for its answers. It outlives a park."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hive.actors.errors import ActorError
+from hive.actors.mailbox import Full, Mailbox
+from hive.actors.messages import Call, Cast, Envelope, Request
+
+Refusal = Callable[[], ActorError]  # one exception for each who gets it
+
+
+class Inbox(Mailbox[Envelope]):
+    """`pending` are the calls and probes without an answer, wherever they are now."""
+
+    def __init__(self, capacity: int, full: Full) -> None:
+        super().__init__(capacity, full)
+        self.pending: set[Call | Request] = set()
+        self.late_replies = 0
+        self.postponed: list[Envelope] = []
+
+    def retry(self) -> None:
+        """Put what was postponed in front again."""
+        back, self.postponed = self.postponed, []
+        self.put_back(back)
+
+    def park(self, refusal: Refusal) -> None:
+        """Nobody is there for a while: refuse all who wait for an answer, keep the casts."""
+        self.retry()
+        self.keep(lambda envelope: isinstance(envelope, Cast), refusal)
+        self._refuse(refusal)
+
+    def end(self, refusal: Refusal) -> None:
+        """Nobody is there any more: refuse all who wait, and drop the rest."""
+        self.close()
+        self.postponed.clear()
+        self._refuse(refusal)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        for slot in tuple(self.pending):
+            slot.fail(refusal())
