@@ -45,6 +45,8 @@ class DynamicSupervisor(Supervisor):
         if self._loader is None:
             return ()
         specs = await self._loader()
+        if not isinstance(specs, Sequence) or isinstance(specs, str):
+            raise SpecError(f"load() gave a {type(specs).__name__}; allowed: a list of ChildSpec")
         check_specs(specs, auto_shutdown=self._flags.auto_shutdown)
         if len(specs) > self._flags.max_children:
             raise SpecError(f"{len(specs)} children; allowed: {self._flags.max_children:g}")

@@ -46,8 +46,8 @@ async def run_root(
     the ordered stop; the second signal cuts every grace to `hurried_grace` seconds; the third ends
     the process. `hard_deadline` seconds after the stop began, those that still live are reported
     as Unstopped and `exit_now(1)` ends the process. `sink` is called in the loop and must not
-    block, see ThreadSink; the default logs one line each from a thread. `on_signal` is told each signal and its number.
-    Re-raises KeyboardInterrupt and SystemExit of a child after the ordered stop.
+    block, see ThreadSink; the default logs one line each from a thread. `on_signal` is told each
+    signal and its number. Re-raises KeyboardInterrupt and SystemExit of a child after the stop.
     """
     supervisor = root if isinstance(root, Supervisor) else Supervisor([root])
     default = ThreadSink(log_sink)  # whoever reads our log may be slow
