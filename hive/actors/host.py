@@ -80,7 +80,7 @@ class ActorHost:
         unparked_by: Callable[[object], bool] = never,
         trace: int = 32,
     ) -> None:
-        self._place = Place(name, lambda: Inbox(capacity, full), unparked_by)
+        self._place = Place(name, lambda: Inbox(name, capacity, full), unparked_by)
         self.ref = ActorRef(name, self._place)
         self._factory = factory
         self._tick_every = tick_every

@@ -14,8 +14,9 @@ Refusal = Callable[[], ActorError]  # one exception for each who gets it
 class Inbox(Mailbox[Envelope]):
     """`pending` are the calls and probes without an answer, wherever they are now."""
 
-    def __init__(self, capacity: int, full: Full) -> None:
+    def __init__(self, name: str, capacity: int, full: Full) -> None:
         super().__init__(capacity, full)
+        self.name = name
         self.pending: set[Call | Request] = set()
         self.late_replies = 0
         self.postponed: list[Envelope] = []

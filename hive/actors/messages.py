@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import trio
 from attrs import define, frozen
 
 from hive.actors.slot import Slot
@@ -19,25 +20,48 @@ if TYPE_CHECKING:
 
 
 class Call(Slot[Any]):
-    """A message whose sender waits for the reply; the reply slot itself."""
+    """A message whose sender, and nobody else, waits for the reply; the reply slot itself."""
 
-    __slots__ = ("_inbox", "message")
+    __slots__ = ("_inbox", "_task", "deadline", "message")
 
-    def __init__(self, message: object, inbox: Inbox) -> None:
-        super().__init__()
+    def __init__(self, message: object, inbox: Inbox, deadline: float) -> None:
+        self.late = 0
+        self.settled = False
         self.message = message
+        self.deadline = deadline
+        self._value = self._error = None
+        self._task: trio.lowlevel.Task | None = None
         self._inbox = inbox
 
-    def abandon(self) -> None:
-        """The caller has gone: a reply from now on is late, and is counted."""
-        self.settled = True
+    async def wait(self) -> Any:
+        """The reply; raises what the slot was failed with. An end without one abandons it."""
+        if not self.settled:
+            self._task = trio.lowlevel.current_task()
+            await trio.lowlevel.wait_task_rescheduled(self._abandon)
+        if self._error is not None:
+            raise self._error
+        return self._value
+
+    def expire(self) -> None:
+        """Nobody waits any more: a reply from now on is late, and is counted."""
+        if not self.settled:
+            self._settle(None, trio.TooSlowError(f"no answer from {self._inbox.name} in time"))
+
+    def _abandon(self, _: Any) -> trio.lowlevel.Abort:
+        self.settled, self._task = True, None
+        return trio.lowlevel.Abort.SUCCEEDED
 
     def _settle(self, value: Any, error: BaseException | None) -> bool:
-        if not self.settled:
-            return super()._settle(value, error)
-        self.late += 1
-        self._inbox.late_replies += 1
-        return False
+        if self.settled:
+            self.late += 1
+            self._inbox.late_replies += 1
+            return False
+        self.settled = True
+        self._value, self._error = value, error
+        if self._task is not None:
+            trio.lowlevel.reschedule(self._task)
+            self._task = None
+        return True
 
 
 @define(eq=False)

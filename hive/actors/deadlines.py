@@ -1,0 +1,92 @@
+"""Deadlines of calls, kept in one place for the whole run.
+
+A cancel scope with a deadline costs as much as all the rest of a call, and nearly all calls are
+answered long before. So deadlines are thrown unsorted into buckets of time, which is a set's add
+and discard; only what still waits when its bucket comes up is sorted. A hashed timing wheel
+(Varghese and Lauck, 1987), with exact times in the end.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, Protocol
+
+import trio
+
+WIDTH: Final = 0.0625  # seconds in one bucket
+
+
+class Waiter(Protocol):
+    """Who waits with a deadline (seconds of Trio's clock)."""
+
+    deadline: float
+
+    def expire(self) -> None:
+        """The deadline has passed; synchronous, must not raise."""
+
+
+class Deadlines:
+    """All that wait in this run. A system task sleeps until the next bucket that is in use."""
+
+    def __init__(self) -> None:
+        self._buckets: dict[int, set[Waiter]] = {}
+        self._opened = -1  # the last bucket whose time has come
+        self._next = math.inf
+        self._sleep: trio.CancelScope | None = None
+
+    def add(self, waiter: Waiter) -> set[Waiter]:
+        """Let it expire at its deadline, unless it is discarded from the set before."""
+        number = int(waiter.deadline // WIDTH)
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            bucket = self._buckets[number] = set()
+            self._wake_at(number * WIDTH)
+        elif number <= self._opened:
+            self._wake_at(waiter.deadline)
+        bucket.add(waiter)
+        return bucket
+
+    async def run(self) -> None:
+        """The system task."""
+        while True:
+            with trio.CancelScope(deadline=self._next) as self._sleep:
+                await trio.sleep_forever()
+            self._next = self._expire(trio.current_time())
+
+    def _expire(self, now: float) -> float:
+        """Let those expire that are due; when to look again."""
+        due = math.inf
+        self._opened = int(now // WIDTH)
+        for number in sorted(self._buckets):
+            if number > self._opened:
+                return min(due, number * WIDTH)
+            bucket = self._buckets[number]
+            for waiter in tuple(bucket):
+                if waiter.deadline <= now:
+                    bucket.discard(waiter)
+                    waiter.expire()
+                else:
+                    due = min(due, waiter.deadline)
+            if not bucket:
+                del self._buckets[number]
+        return due
+
+    def _wake_at(self, when: float) -> None:
+        if when < self._next:
+            self._next = when
+            if self._sleep is not None:
+                self._sleep.deadline = when
+
+
+_of_this_run: trio.lowlevel.RunVar[Deadlines] = trio.lowlevel.RunVar("hive.actors.deadlines")
+
+
+def deadlines() -> Deadlines:
+    """Those of this run; begins with the first call that has a deadline."""
+    try:
+        return _of_this_run.get()
+    except LookupError:
+        made = Deadlines()
+        _of_this_run.set(made)
+        trio.lowlevel.spawn_system_task(made.run, name="deadlines of calls")
+        return made
