@@ -16,6 +16,7 @@ class Context:
     """Belongs to one incarnation of one child. All methods but wait_resumed() are synchronous."""
 
     __slots__ = (
+        "_forgiven",
         "_init_timeout",
         "_on_event",
         "_on_ready",
@@ -57,6 +58,7 @@ class Context:
         self.began_at = trio.current_time()
         self.silent_until = self.began_at + init_timeout
         self._init_timeout = init_timeout
+        self._forgiven = False
         self._watchdog = math.inf if watchdog is None else watchdog
         self._on_ready = on_ready
         self._on_event = on_event
@@ -79,6 +81,7 @@ class Context:
     def tick(self) -> None:
         """I am alive: resets the watchdog (armed at ready)."""
         self.last_tick = trio.current_time()
+        self._forgiven = False
         if self.ready_at is not None:
             self.silent_until = self.last_tick + self._watchdog
 
@@ -149,6 +152,14 @@ class Context:
         """After its end: it is parked now; or, None, it is not going to be started."""
         if self._tenant is not None:
             self._tenant.park(park)
+
+    def forgive(self) -> bool:
+        """Grant the time once more, to a child that could not run; not twice in a row."""
+        if self._forgiven:
+            return False
+        self._forgiven = True
+        self.extend(self.patience)
+        return True
 
     def suspend(self) -> None:
         """Halt the child, if it cooperates; its watchdog sleeps."""

@@ -21,6 +21,7 @@ from hive.supervisors.sequence import Timers
 from hive.supervisors.spec import OnSilence
 from hive.supervisors.tree import State
 
+LOOP_BLOCKED = 1.0  # a timer as late as this tells that the loop stood still, or the clock jumped
 BRUTAL_GRACE = 0.1  # even a task that obeys at once needs some scheduler passes to end
 
 Spawn = Callable[[Child, Context, trio.CancelScope, Callable[[BaseException | None], None]], None]
@@ -131,7 +132,8 @@ class Lives:
         """Stop a child that was silent for too long."""
         if child.ctx is None:
             return
-        if child.ctx.silent_until > now:
+        late = now - child.ctx.silent_until
+        if late < 0 or (late > LOOP_BLOCKED and child.ctx.forgive()):
             self.timers.set(child, child.ctx.silent_until)
         elif child.suspended:
             self.timers.set(child, now + child.ctx.patience)
@@ -176,12 +178,14 @@ class Lives:
         now = trio.current_time()
         ended = classify(error, child.stop)
         ctx = child.ctx
-        messages = () if ended.clean or ctx is None else ctx.last_messages()
-        lived = 0.0 if ctx is None else now - ctx.began_at
-        child.scope = None
+        child.scope = (
+            None  # first what the stop of the supervisor relies on: below, others' code runs
+        )
         child.gone.set()
         self.alive -= 1
         self.timers.set(child, math.inf)
+        messages = () if ended.clean or ctx is None else ctx.last_messages()
+        lived = 0.0 if ctx is None else now - ctx.began_at
         exited = ev.Exited(child.path, now, child.incarnation, ended, lived, messages)
         self.emit(exited, child)
         self._on_end(child, ended, error)

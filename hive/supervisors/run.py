@@ -10,8 +10,10 @@ from collections.abc import Callable
 
 import trio
 
+from hive.actors.exits import fatal_part
 from hive.supervisors.child import Child
 from hive.supervisors.context import Context
+from hive.supervisors.errors import cause_text
 from hive.supervisors.machine import Machine
 from hive.supervisors.runner import host
 
@@ -27,28 +29,41 @@ async def serve(machine: Machine, ctx: Context) -> None:
             machine.begin(_spawner(nursery))
             nursery.start_soon(_watch_stop, machine, ctx, watch)
             with trio.CancelScope(shield=True):
-                await _loop(machine)
+                await _keep(machine)
             watch.cancel("the supervisor ended")
+    except BaseExceptionGroup as group:
+        machine.failure = machine.failure or fatal_part(group)
+        if machine.failure is None:
+            raise
     finally:
         if machine.failure is not None:
             raise machine.failure
 
 
-async def _loop(machine: Machine) -> None:
+async def _keep(machine: Machine) -> None:
+    """Run the loop; when it fails itself, stop in order, and if that fails too, out of order."""
     try:
-        while True:
-            machine.lives.tell()
-            if machine.advance():
-                return
-            with trio.move_on_at(machine.next_due()):
-                await machine.lives.changed.wait()
-            machine.lives.changed = trio.Event()
-            machine.fire_timers()
+        try:
+            await _loop(machine)
+        except (Exception, KeyboardInterrupt, SystemExit) as error:
+            machine.shut_down(f"the supervisor failed: {cause_text(error)}", error)
+            await _loop(machine)
     except BaseException:
-        machine.abandon()  # a defect of ours: shielded children would live for ever
+        machine.abandon()  # shielded children would live for ever
         raise
     finally:
         machine.lives.tell()
+
+
+async def _loop(machine: Machine) -> None:
+    while True:
+        machine.lives.tell()
+        if machine.advance():
+            return
+        with trio.move_on_at(machine.next_due()):
+            await machine.lives.changed.wait()
+        machine.lives.changed = trio.Event()
+        machine.fire_timers()
 
 
 async def _watch_stop(machine: Machine, ctx: Context, scope: trio.CancelScope) -> None:
