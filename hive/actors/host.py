@@ -35,9 +35,11 @@ class Tenant(Protocol):
 class Parent(Protocol):
     """What an actor needs of its supervisor; hive.supervisors.Context is one."""
 
-    path: str
     incarnation: int
-    stop_requested: trio.Event
+
+    @property
+    def stop_requested(self) -> trio.Event:
+        """Set when the incarnation shall end."""
 
     def ready(self, value: object = None) -> None:
         """Init is over."""
@@ -88,37 +90,43 @@ class ActorHost:
         self._trace = trace
 
     async def run(self, parent: Parent) -> None:
-        """One incarnation; ready when init() is done. Raises what ended it."""
+        """One incarnation; ready when init() is done. Raises what ended it, Shutdown for a stop."""
+        raise Shutdown(await self.live(parent))
+
+    async def live(self, parent: Parent) -> str:
+        """As run(), but returns why it was told to stop."""
         place = self._place
         try:
             actor = self._factory()
         except BaseException:
             place.give_up()
             raise
-        box = place.inbox()
         task = trio.lowlevel.current_task()
-        life = Incarnation(place.name, parent.incarnation, box, task)
+        life = Incarnation(place.name, parent.incarnation, place.inbox(), task)
         place.enter(life)
         lease = Lease(place, life, parent)
         attached = parent.attach(lease)
         parent.on_suspend(lease.suspend)
+        detail = "its own scope was cancelled"
         error: BaseException | None = None
         try:
             async with trio.open_nursery() as nursery:
+                life.scope = nursery.cancel_scope
                 actor.bind(self.ref, life, nursery)
                 if not attached:
                     nursery.start_soon(_watch, parent, lease)
-                detail = await self._live(actor, life, parent)
-                nursery.cancel_scope.cancel("the actor was told to stop")
-            raise Shutdown(detail)
+                detail = await self._work(actor, life, parent)
+                if nursery.child_tasks:
+                    nursery.cancel_scope.cancel("the actor was told to stop")
+            return detail
         except BaseException as caught:
             error = caught
             raise
         finally:
             if not attached:
-                lease.end(judge(error), None)
+                lease.end(judge(error or Shutdown(detail)), None)
 
-    async def _live(self, actor: Actor, life: Incarnation, parent: Parent) -> str:
+    async def _work(self, actor: Actor, life: Incarnation, parent: Parent) -> str:
         await actor.init()
         parent.ready(self.ref)
         if self._tick_every is not None:
@@ -126,17 +134,19 @@ class ActorHost:
             life.timers.start(Tick(), self._tick_every, repeat=True)
         trace = Trace(self._trace)
         parent.on_report(lambda: trace.lines(actor.describe))
-        error: BaseException | None = None
+        loop = Loop(actor, life, trace, parent.tick)
+        if type(actor).terminate is Actor.terminate:
+            return await loop.run()
         try:
-            detail = await Loop(actor, life, trace, parent.tick).run()
-            error = Shutdown(detail)
+            detail = await loop.run()
+            how = Exit(ExitKind.SHUTDOWN, detail)
             return detail
         except BaseException as caught:
-            error = caught
+            how = judge(caught)
             raise
         finally:
             with trio.move_on_after(self._terminate_within, shield=True):
-                await actor.terminate(judge(error))
+                await actor.terminate(how)
 
 
 class Lease:
@@ -152,12 +162,12 @@ class Lease:
     def stop(self) -> None:
         """Let it end after the handler that runs."""
         if not self._life.ended.settled:
-            self._life.box.put_system(StopOrder("asked to stop"))
+            self._life.box.put_system(StopOrder("asked to stop", self._life.box))
 
     def suspend(self, halt: bool) -> None:
         """Halt, or go on."""
         if not self._life.ended.settled:
-            self._life.box.put_system(Suspend(halt))
+            self._life.box.put_system(Suspend(halt, self._life.box))
 
     def end(self, how: Exit, park: Park | None) -> None:
         """Vacate the place, or keep it for the next incarnation."""
@@ -179,10 +189,8 @@ async def _watch(parent: Parent, lease: Lease) -> None:
     lease.stop()
 
 
-def judge(error: BaseException | None) -> Exit:
+def judge(error: BaseException) -> Exit:
     """How an incarnation ended; a cancellation is the supervisor's order."""
-    if error is None:
-        return classify(None, None)
     _, others = split_cancelled(error)
     return Exit(ExitKind.SHUTDOWN, "cancelled") if others is None else classify(others, None)
 

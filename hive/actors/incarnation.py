@@ -15,12 +15,13 @@ from hive.actors.timers import Timers
 
 @define(eq=False)
 class Incarnation:
-    """Mailbox, timers and monitors of one life."""
+    """Mailbox, timers and monitors of one life; `scope` is around all of its tasks."""
 
     name: str
     number: int
     box: Inbox
     task: trio.lowlevel.Task
+    scope: trio.CancelScope | None = None
     current: Call | Cast | None = None
     timers: Timers = field(factory=Timers)
     monitors: list[Monitor] = field(factory=list)

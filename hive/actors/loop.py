@@ -10,15 +10,24 @@ import trio
 from hive.actors.actor import DEFERRED, Actor
 from hive.actors.incarnation import Incarnation
 from hive.actors.mailbox import YIELD_EVERY
-from hive.actors.messages import Call, Cast, Info, Inspect, Replace, StopOrder, Suspend, Tick
+from hive.actors.messages import (
+    Call,
+    Cast,
+    Info,
+    Inspect,
+    Replace,
+    StopOrder,
+    Suspend,
+    Tick,
+)
 from hive.actors.probe import change_state, status_of
 from hive.actors.trace import Trace
-
-SystemMessage = Info | StopOrder | Tick | Inspect | Suspend | Replace
 
 
 class Loop:
     """Ends by a StopOrder, whose detail it returns, or by what a handler raises."""
+
+    __slots__ = ("_actor", "_life", "_suspended", "_tick", "_trace")
 
     def __init__(
         self, actor: Actor, life: Incarnation, trace: Trace, tick: Callable[[], None]

@@ -47,13 +47,27 @@ class Mailbox(Generic[T]):
     next waiting one in its place, so they wait only while the lane is full.
     """
 
+    __slots__ = (
+        "_closed",
+        "_dropped",
+        "_full",
+        "_high_water",
+        "_receiver",
+        "_refused",
+        "_senders",
+        "_streak",
+        "_system",
+        "_user",
+        "capacity",
+    )
+
     def __init__(self, capacity: int = 256, full: Full = Full.WAIT) -> None:
         if capacity < 1:
             raise ValueError(f"capacity is {capacity}; allowed: 1 or more")
         self.capacity = capacity
         self._full = full
         self._user: deque[T] = deque()
-        self._system: deque[T] = deque()
+        self._system: list[T] = []  # short, and empty it is a tenth of a deque
         self._receiver: trio.lowlevel.Task | None = None
         self._senders: dict[trio.lowlevel.Task, T] = {}
         self._closed = False
@@ -133,7 +147,7 @@ class Mailbox(Generic[T]):
     def take(self, *, system_only: bool = False) -> T | None:
         """The next message if there is one."""
         if self._system:
-            return self._system.popleft()
+            return self._system.pop(0)
         if not self._user or system_only:
             return None
         item = self._user.popleft()

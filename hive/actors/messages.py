@@ -6,6 +6,7 @@ quickly, because they are what an actor's speed consists of.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,22 +20,24 @@ if TYPE_CHECKING:
     from hive.actors.inbox import Inbox
 
 
-class Call(Slot[Any]):
-    """A message whose sender, and nobody else, waits for the reply; the reply slot itself."""
+class Asked(Slot[Any]):
+    """A message with a sender who waits for the answer; the answer's slot itself.
 
-    __slots__ = ("_inbox", "_task", "deadline", "message")
+    Only the sender may wait, and only once.
+    """
 
-    def __init__(self, message: object, inbox: Inbox, deadline: float) -> None:
+    __slots__ = ("_inbox", "_task", "deadline")
+
+    def __init__(self, inbox: Inbox, deadline: float = math.inf) -> None:
         self.late = 0
         self.settled = False
-        self.message = message
         self.deadline = deadline
         self._value = self._error = None
-        self._task: trio.lowlevel.Task | None = None
         self._inbox = inbox
+        self._task: trio.lowlevel.Task | None = None
 
     async def wait(self) -> Any:
-        """The reply; raises what the slot was failed with. An end without one abandons it."""
+        """The answer; raises what the slot was failed with. Being cancelled abandons it."""
         if not self.settled:
             self._task = trio.lowlevel.current_task()
             await trio.lowlevel.wait_task_rescheduled(self._abandon)
@@ -43,9 +46,14 @@ class Call(Slot[Any]):
         return self._value
 
     def expire(self) -> None:
-        """Nobody waits any more: a reply from now on is late, and is counted."""
+        """Nobody waits any more: an answer from now on is late, and is counted."""
         if not self.settled:
             self._settle(None, trio.TooSlowError(f"no answer from {self._inbox.name} in time"))
+
+    def refuse(self, error: BaseException) -> None:
+        """Nobody is there, or there any more, to answer."""
+        if not self.settled:
+            self._settle(None, error)
 
     def _abandon(self, _: Any) -> trio.lowlevel.Abort:
         self.settled, self._task = True, None
@@ -64,6 +72,16 @@ class Call(Slot[Any]):
         return True
 
 
+class Call(Asked):
+    """A user's message that wants a reply."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, message: object, inbox: Inbox, deadline: float) -> None:
+        super().__init__(inbox, deadline)
+        self.message = message
+
+
 @define(eq=False)
 class Cast:
     """A message without a reply."""
@@ -79,42 +97,50 @@ class Info:
 
 
 @frozen
-class StopOrder:
-    """System lane: end after the message that is being handled."""
-
-    detail: str
-
-
-@frozen
 class Tick:
     """System lane: tell the supervisor that messages are being handled."""
 
 
-class Inspect(Slot[Any]):
+class StopOrder(Asked):
+    """System lane: end after the message that is being handled. The end is the answer."""
+
+    __slots__ = ("detail",)
+
+    def __init__(self, detail: str, inbox: Inbox, deadline: float = math.inf) -> None:
+        super().__init__(inbox, deadline)
+        self.detail = detail
+
+    def refuse(self, error: BaseException) -> None:
+        """That nobody is there any more is what was asked for."""
+        if not self.settled:
+            self._settle(None, None)
+
+
+class Inspect(Asked):
     """System lane: report the status."""
 
     __slots__ = ()
 
 
-class Suspend(Slot[None]):
+class Suspend(Asked):
     """System lane: handle system messages only (`on`), or all again."""
 
     __slots__ = ("on",)
 
-    def __init__(self, on: bool) -> None:
-        super().__init__()
+    def __init__(self, on: bool, inbox: Inbox, deadline: float = math.inf) -> None:
+        super().__init__(inbox, deadline)
         self.on = on
 
 
-class Replace(Slot[object]):
+class Replace(Asked):
     """System lane: change the state from outside."""
 
     __slots__ = ("change",)
 
-    def __init__(self, change: Callable[[Actor], None]) -> None:
-        super().__init__()
+    def __init__(self, change: Callable[[Actor], None], inbox: Inbox, deadline: float) -> None:
+        super().__init__(inbox, deadline)
         self.change = change
 
 
-Request = Inspect | Suspend | Replace
-Envelope = Call | Cast | Info | StopOrder | Tick | Request
+SystemMessage = Info | Tick | StopOrder | Inspect | Suspend | Replace
+Envelope = Call | Cast | SystemMessage

@@ -13,9 +13,10 @@ import trio
 from attrs import field, frozen
 
 from hive.actors.errors import CallingSelf
+from hive.actors.inbox import Inbox
 from hive.actors.incarnation import Incarnation
 from hive.actors.mailbox import MailboxStatistics
-from hive.actors.messages import Inspect, Replace, Request, Suspend
+from hive.actors.messages import Inspect, Replace, Suspend
 from hive.actors.ref import ActorRef
 from hive.actors.trace import Handled, Trace
 
@@ -47,7 +48,8 @@ class Status:
 
 async def get_status(ref: ActorRef, *, timeout: float = 5.0) -> Status:
     """State, mailbox, and the last messages."""
-    status: Status = await _ask(ref, Inspect(), timeout)
+    box = _box(ref)
+    status: Status = await _ask(box, Inspect(box, trio.current_time() + timeout))
     return status
 
 
@@ -63,17 +65,21 @@ async def replace_state(
 
     Raises what `change` raises; then all attributes are bound to their old values again.
     """
-    await _ask(ref, Replace(change), timeout)  # type: ignore[arg-type]  # the caller knows its actor
+    box = _box(ref)
+    order = Replace(change, box, trio.current_time() + timeout)  # type: ignore[arg-type]  # of its actor
+    await _ask(box, order)
 
 
 async def suspend(ref: ActorRef, *, timeout: float = 5.0) -> None:
     """Handle system messages only, until resume(); user messages wait in the mailbox."""
-    await _ask(ref, Suspend(True), timeout)
+    box = _box(ref)
+    await _ask(box, Suspend(True, box, trio.current_time() + timeout))
 
 
 async def resume(ref: ActorRef, *, timeout: float = 5.0) -> None:
     """Handle all messages again."""
-    await _ask(ref, Suspend(False), timeout)
+    box = _box(ref)
+    await _ask(box, Suspend(False, box, trio.current_time() + timeout))
 
 
 def status_of(actor: Actor, life: Incarnation, trace: Trace, suspended: bool) -> Status:
@@ -110,14 +116,14 @@ def change_state(actor: Actor, order: Replace) -> None:
         order.settle(None)
 
 
-async def _ask(ref: ActorRef, request: Request, timeout: float) -> Any:
+def _box(ref: ActorRef) -> Inbox:
     live = ref.incarnation()
     if trio.lowlevel.current_task() is live.task:
         raise CallingSelf(f"{ref.name} probes itself; it would wait for its own answer")
-    live.box.pending.add(request)
-    try:
-        live.box.put_system(request)
-        with trio.fail_after(timeout):
-            return await request.wait()
-    finally:
-        live.box.pending.discard(request)
+    return live.box
+
+
+async def _ask(box: Inbox, request: Inspect | Suspend | Replace) -> Any:
+    await trio.lowlevel.checkpoint_if_cancelled()
+    box.put_system(request)
+    return await box.answer(request)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
 import trio
 
-from hive.actors.deadlines import deadlines
 from hive.actors.errors import ActorDied, CallingSelf, MailboxClosed, MailboxFull, NoActor, Parked
 from hive.actors.exits import Exit, ExitKind, Park
 from hive.actors.inbox import Inbox
@@ -24,6 +22,8 @@ class ActorRef:
     While it is parked: casts wait in its mailbox, calls raise Parked at once, and a message that
     its host names unparks it.
     """
+
+    __slots__ = ("_place", "name")
 
     def __init__(self, name: str, place: Place) -> None:
         self.name = name
@@ -59,18 +59,12 @@ class ActorRef:
                 raise CallingSelf(f"{self.name} called itself; it would wait for its own reply")
         await trio.lowlevel.checkpoint_if_cancelled()
         call = Call(message, box, trio.current_time() + timeout)
-        box.pending.add(call)
-        kept = deadlines().add(call) if timeout != math.inf else box.pending
-        try:
-            if box.must_wait:
-                with trio.fail_at(call.deadline):
-                    await self._wait_in_turn(box, call)
-            elif (dropped := box.put_nowait(call)) is not None:
-                _refuse(dropped)
-            return await call.wait()
-        finally:
-            box.pending.discard(call)
-            kept.discard(call)
+        if box.must_wait:
+            with trio.fail_at(call.deadline):
+                await self._wait_in_turn(box, call)
+        elif (dropped := box.put_nowait(call)) is not None:
+            _refuse(dropped)
+        return await box.answer(call)
 
     async def cast(self, message: object) -> None:
         """Send without a reply; waits for room if that is the mailbox's policy.
@@ -103,9 +97,9 @@ class ActorRef:
             return
         if trio.lowlevel.current_task() is live.task:
             raise CallingSelf(f"{self.name} cannot wait for its own end; raise Shutdown instead")
-        live.box.put_system(StopOrder(detail))
-        with trio.fail_after(timeout):
-            await live.ended.wait()
+        order = StopOrder(detail, live.box, trio.current_time() + timeout)
+        live.box.put_system(order)
+        await live.box.answer(order)
 
     def monitor(self, deliver: Callable[[Down], None]) -> Monitor:
         """Call `deliver` once when the incarnation ends; at once if none runs.

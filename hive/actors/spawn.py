@@ -19,12 +19,12 @@ async def spawn(nursery: trio.Nursery, host: ActorHost) -> ActorRef:
     Raises what init() raised, in a group. Later a crash ends the nursery, a clean end does not;
     nobody restarts it, and a park is an end. Cancelling spawn() undoes it.
     """
-    alone = _Alone(host.ref.name)
+    alone = _Alone()
     nursery.start_soon(_run, host, alone, name=f"actor {host.ref.name}")
     try:
         await alone.started.wait()
     except trio.Cancelled:
-        alone.scope.cancel("its starter gave up")
+        alone.give_up(host.ref)
         raise
     return host.ref
 
@@ -32,15 +32,17 @@ async def spawn(nursery: trio.Nursery, host: ActorHost) -> ActorRef:
 class _Alone:
     """The parent of an actor that has no supervisor."""
 
-    __slots__ = ("incarnation", "path", "scope", "started", "stop_requested", "tenant")
+    __slots__ = ("given_up", "incarnation", "started", "tenant")
 
-    def __init__(self, name: str) -> None:
-        self.path = name
+    def __init__(self) -> None:
         self.incarnation = 1
-        self.scope = trio.CancelScope()
         self.started: Slot[None] = Slot()
+        self.given_up = False
         self.tenant: Tenant | None = None
-        self.stop_requested = trio.Event()  # never set: the tenant is told
+
+    @property
+    def stop_requested(self) -> trio.Event:
+        raise NotImplementedError("the tenant is told instead")
 
     def ready(self, value: object = None) -> None:
         self.started.settle(None)
@@ -61,15 +63,20 @@ class _Alone:
     def unpark(self) -> None:
         pass
 
+    def give_up(self, ref: ActorRef) -> None:
+        self.given_up = True
+        if ref.alive and (scope := ref.incarnation().scope) is not None:
+            scope.cancel("its starter gave up")
+
 
 async def _run(host: ActorHost, alone: _Alone) -> None:
+    if alone.given_up:
+        return
     error: BaseException | None = None
     try:
-        with alone.scope:
-            await host.run(alone)
+        how = Exit(ExitKind.SHUTDOWN, await host.live(alone))
     except BaseException as caught:
-        error = caught
-    how = judge(error) if error is not None else Exit(ExitKind.SHUTDOWN, "its starter gave up")
+        error, how = caught, judge(caught)
     if alone.tenant is not None:
         alone.tenant.end(how, None)
     if error is None:

@@ -34,23 +34,26 @@ class Trace:
     `length` 0 keeps none.
     """
 
-    __slots__ = ("ring", "taken")
+    __slots__ = ("_length", "_ring", "taken")
 
     def __init__(self, length: int) -> None:
         self.taken = 0
-        self.ring: deque[tuple[float, type[Envelope], object]] = deque(maxlen=length)
+        self._length = length
+        self._ring: deque[tuple[float, type[Envelope], object]] | None = None  # the idle need none
 
     def add(self, now: float, envelope: Envelope) -> None:
         """Record a message; without its reply slot, which would keep its caller alive."""
+        if self._ring is None:
+            self._ring = deque(maxlen=self._length)
         self.taken += 1
         message = envelope.message if isinstance(envelope, (Call, Cast, Info)) else None
-        self.ring.append((now, type(envelope), message))
+        self._ring.append((now, type(envelope), message))
 
     def lines(self, describe: Callable[[object], str]) -> tuple[Handled, ...]:
         """The recent ones, oldest first."""
         return tuple(
             Handled(at, kind.__name__, _show(message, kind, describe))
-            for at, kind, message in self.ring
+            for at, kind, message in self._ring or ()
         )
 
 

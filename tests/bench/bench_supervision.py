@@ -1,6 +1,5 @@
 """Actors against pykka and bare Trio, supervisors against bare Trio, in one run."""
 
-
 import subprocess
 import sys
 import time
@@ -278,16 +277,15 @@ async def ordered_stop(count: int, watch: Stopwatch) -> None:
 
     specs = [ChildSpec(str(number), partial(child, number=number)) for number in range(count)]
     top = Supervisor(specs, sink=lambda event: None)
+    up = trio.Event()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(top.run, Context("top"))
-        while top.count_children().active < count:
-            await trio.sleep(0.05)
+        nursery.start_soon(top.run, Context("top", on_ready=lambda value: up.set()))
+        await up.wait()
         await trio.testing.wait_all_tasks_blocked()
         with watch.running():
-            nursery.cancel_scope.cancel()
-            with trio.CancelScope(shield=True):
-                while top.count_children().active or len(order) < count:
-                    await trio.sleep(0.001 * count / 1000)
+            top.stop()
+            while nursery.child_tasks:
+                await trio.lowlevel.checkpoint()
     assert order == sorted(order, reverse=True)
 
 
@@ -306,10 +304,10 @@ async def snapshots(count: int, watch: Stopwatch) -> None:
 
     specs = [ChildSpec(str(number), child) for number in range(1_000)]
     top = Supervisor(specs, sink=lambda event: None)
+    up = trio.Event()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(top.run, Context("top"))
-        while top.count_children().active < 1_000:
-            await trio.sleep(0.01)
+        nursery.start_soon(top.run, Context("top", on_ready=lambda value: up.set()))
+        await up.wait()
         with watch.running():
             for _ in range(count):
                 assert len(top.snapshot().children) == 1_000
