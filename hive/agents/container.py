@@ -56,7 +56,8 @@ async def run(ctx: Context, agent: Agent, environment: Mapping[str, str]) -> Non
         await _watch(ctx, agent, handle)
     finally:
         if agent.stopping:
-            await _end(agent, handle)
+            with trio.move_on_after(agent.around.stop_grace + 2 * KILL_WAIT_S, shield=True):
+                await _end(agent, handle)
         else:
             handle.detach()
 
@@ -92,12 +93,10 @@ def _last_line(log: Path) -> str:
 
 async def _end(agent: Agent, handle: Handle) -> None:
     """End the container in order: the harness first by its link, then by force."""
-    grace = agent.around.stop_grace
-    with trio.move_on_after(grace + 2 * KILL_WAIT_S, shield=True):
-        if not await _asked_to_end(agent, handle, grace):
-            handle.kill()
-            await handle.wait()
-        await agent.holder_gone("stopped", count=False)
+    if not await _asked_to_end(agent, handle, agent.around.stop_grace):
+        await trio.to_thread.run_sync(handle.kill)
+        await handle.wait()
+    await agent.holder_gone("stopped", count=False)
 
 
 async def _asked_to_end(agent: Agent, handle: Handle, grace: float) -> bool:
