@@ -21,8 +21,8 @@ class Options:
     hide: bool = True
     take_wait: float = 15.0
     """How long one Take may wait for a message; also how often an idle serve loop ticks."""
-    watchdog: float = 40.0
-    """The longest silence of the serve loop."""
+    watchdog: float = 10.0
+    """The longest silence of the serve loop; what takes longer asks for more time first."""
 
 
 @define(eq=False)

@@ -90,6 +90,7 @@ class Turns:
             usage = add(usage, turn.usage)
             if verdict.outcome is Outcome.CONTEXT_FULL and not renewed:
                 renewed = again = True
+                ctx.extend(2 * STOP_S)
                 await self._renew()
             if not again:
                 break
@@ -176,6 +177,7 @@ class Turns:
                 turn.patience.line(trio.current_time())
                 while await self._listen(turn, events, ctx):
                     pass
+                ctx.extend(_CUT_S + 2 * STOP_S)
                 if turn.cut is not None and not turn.broken:
                     await self._cut_short(turn, claude, events)
             except Gone:
