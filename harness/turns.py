@@ -13,7 +13,6 @@ from attrs import evolve
 from harness import command, faults, session
 from harness.claude import INITIALISE_S, STOP_S, Claude, Gone, StartFailed
 from harness.command import CredentialsError, Setup
-from harness.hide import harness_hides
 from harness.offspring import Offspring
 from harness.outcome import Seen, Verdict, classify, session_is_taken, session_is_unknown
 from harness.prompts import not_a_command, system, wake
@@ -236,8 +235,7 @@ class Turns:
         claude = self._claude = Claude(self._tools, self._offspring)
         self._running = setup, self._session.id
         options = self._shared.options
-        argv = command.argv(setup, self._session)
-        argv = harness_hides(argv, options.name) if options.hide else argv
+        argv = (*options.wrap, *command.argv(setup, self._session))
         host = partial(claude.host, argv, dict(setup.environment), options.folders.state)
         await self._nursery.start(host, name="claude")
         ready = False
@@ -255,7 +253,12 @@ class Turns:
         return Setup(
             _binary(settings),
             settings.model,
-            command.environment(folders, settings.environment, root=root),
+            command.environment(
+                folders,
+                settings.environment,
+                root=root,
+                container=os.environ.get(command.CONTAINER),
+            ),
         )
 
     async def _renew(self) -> None:

@@ -4,6 +4,7 @@ Restarting this child, its neighbours or the daemon never ends a container: it d
 next incarnation adopts what runs. Only a stop that somebody asked for ends it.
 """
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -31,11 +32,11 @@ def describe(agent: Agent, environment: Mapping[str, str]) -> Container:
     name, root = agent.name, agent.around.paths.root
     inside = agent.around.driver(agent.record.driver).inside(root, name)
     places = ("--base", str(inside.base), "--socket", str(inside.socket))
-    hides = () if inside.hides else ("--no-hide",)
+    wrap = ("--wrap", json.dumps(inside.wrap))
     return Container(
         name=name,
         root=root,
-        argv=(sys.executable, "-m", "harness", "--name", name, *places, *hides),
+        argv=(sys.executable, "-m", "harness", "--name", name, *places, *wrap),
         environment=dict(environment),
         readonly=agent.around.readonly,
     )
