@@ -7,27 +7,23 @@ Everything here is synchronous, so each transition is atomic under Trio, whoever
 from __future__ import annotations
 
 import math
-from collections import deque
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Iterable
 
 import trio
 
-from hive.actors.exits import Exit, Shutdown, Stop, classify, fatal_part
+from hive.actors.exits import Exit, Shutdown, Stop, fatal_part
 from hive.supervisors import events as ev
 from hive.supervisors.child import After, Child
 from hive.supervisors.context import Context
 from hive.supervisors.errors import BudgetExhausted, StartFailed
 from hive.supervisors.flags import Flags
+from hive.supervisors.lives import Lives, Spawn
 from hive.supervisors.policy import Decision, End, ends_supervisor, judge, taken_along
-from hive.supervisors.sequence import StartQueue, StopBatch, Timers
+from hive.supervisors.sequence import StartQueue, StopBatch
 from hive.supervisors.spec import ChildSpec, Restart, Strategy
 from hive.supervisors.tree import State
 
-BRUTAL_GRACE = 0.1  # even a task that obeys at once needs some scheduler passes to end
 WAITS = "waits for its turn"
-
-Spawn = Callable[[Child, Context, trio.CancelScope, Callable[[BaseException | None], None]], None]
 
 
 class Machine:
@@ -40,23 +36,17 @@ class Machine:
         self.path = ctx.path
         self.incarnation = ctx.incarnation
         self.children: dict[str, Child] = {}
-        self.changed = trio.Event()
+        self.lives = Lives(emit, self._on_end)
         self.since = trio.current_time()
         self.stopping = False
         self.failure: BaseException | None = None
         self._ctx = ctx
-        self._sink = emit
-        self._outbox: deque[ev.Event] = deque()
-        self._spawn: Spawn
         self._grouped = flags.strategy is not Strategy.ONE_FOR_ONE
         self._up = False
-        self._alive = 0
         self._order = 0
         self._window: tuple[float, ...] = ()
-        self._grace_cap = math.inf
         self._batch: StopBatch | None = None
         self._starts = StartQueue(flags.width)
-        self._timers = Timers()
         for spec in specs:
             child = self.record(spec)
             child.retry_start = flags.dynamic or spec.park_on_exhausted
@@ -73,7 +63,7 @@ class Machine:
 
     def begin(self, spawn: Spawn) -> None:
         """Accept children; a dynamic supervisor is ready before they are."""
-        self._spawn = spawn
+        self.lives.spawn = spawn
         if self.flags.dynamic:
             self._ctx.ready()
 
@@ -81,14 +71,14 @@ class Machine:
         """Stop and start those whose turn it is; True when the supervisor has ended."""
         if self._batch is not None:
             passed = self._batch.advance(self._stop_in_turn)
-            if passed and self.stopping and self._alive > 0:
+            if passed and self.stopping and self.lives.alive > 0:
                 self._ctx.stuck()
             if passed and not any(child.alive for child in self._batch.members):
                 self._batch = None
         if self.stopping:
-            return self._alive == 0
+            return self.lives.alive == 0
         if self._batch is None:
-            idle = self._starts.advance(trio.current_time(), self._launch)
+            idle = self._starts.advance(trio.current_time(), self.lives.launch)
             if idle and not self._up:
                 self._up = True
                 self.since = trio.current_time()
@@ -97,23 +87,15 @@ class Machine:
 
     def next_due(self) -> float:
         """When the loop must go on even if nothing happens."""
-        due = self._timers.next()
+        due = self.lives.timers.next()
         if self._batch is None and not self.stopping and self._starts.due > trio.current_time():
             due = min(due, self._starts.due)
         return due
 
-    def tell(self) -> None:
-        """Deliver the events of past transitions, in order.
-
-        Not inside of a transition: a sink sees a consistent tree, and may ask for something.
-        """
-        while self._outbox:
-            self._sink(self._outbox.popleft())
-
     def fire_timers(self) -> None:
         """Let all due timers act."""
         now = trio.current_time()
-        while (child := self._timers.pop_due(now)) is not None:
+        while (child := self.lives.timers.pop_due(now)) is not None:
             self._on_timer(child, now)
 
     def abandon(self) -> None:
@@ -141,14 +123,14 @@ class Machine:
         """Start it now, or in its turn: a group, and a supervisor at its start, keep the order."""
         if self._grouped or not self._up:
             self._enqueue(child)
-            self.changed.set()
+            self.lives.changed.set()
         else:
-            self._launch(child)
+            self.lives.launch(child)
 
     def start_queued_now(self) -> None:
         """End the common back-off of a group."""
         self._starts.due = -math.inf
-        self.changed.set()
+        self.lives.changed.set()
 
     def order_end(self, child: Child, after: After, detail: str) -> None:
         """End the incarnation if there is one, then do what `after` says."""
@@ -156,43 +138,37 @@ class Machine:
             return
         child.after = after
         if child.alive:
-            self._stop(child, Stop(detail))
+            self.lives.stop(child, Stop(detail))
         else:
             child.queued = False
-            self._timers.set(child, math.inf)
+            self.lives.timers.set(child, math.inf)
             self._follow_order(child, detail)
-        self.changed.set()
+        self.lives.changed.set()
 
     def unpark(self, child: Child, by: str) -> None:
         """Start a parked child."""
-        self._emit(ev.Unparked(child.path, trio.current_time(), by))
+        self.lives.emit(ev.Unparked(child.path, trio.current_time(), by))
         self.start(child)
 
     def hurry(self, grace: float) -> None:
         """Shorten all stops from now on: no drain, at most `grace` seconds for each worker."""
-        self._grace_cap = min(self._grace_cap, grace)
-        for child in self.children.values():
-            if child.state is State.STOPPING:
-                self._cancel(child)
-            if child.spec.hurry is not None and child.alive:
-                child.spec.hurry(grace)
-        self.changed.set()
+        self.lives.hurry(self.children.values(), grace)
 
     def shut_down(self, detail: str, failure: BaseException | None = None) -> None:
         """Begin the ordered stop of everything; `failure` is raised at its end."""
         if self.failure is None or fatal_part(failure) is not None:
             self.failure = failure or self.failure
-        self.changed.set()
+        self.lives.changed.set()
         if self.stopping:
             return
         self.stopping = True
         self.since = now = trio.current_time()
-        self._emit(ev.Stopping(self.path, now, detail))
+        self.lives.emit(ev.Stopping(self.path, now, detail))
         for child in self.children.values():
             if child.alive:
                 child.after = After.STOP
                 continue
-            self._timers.set(child, math.inf)
+            self.lives.timers.set(child, math.inf)
             child.fail_start(StartFailed(child.path, detail=f"its supervisor stops: {detail}"))
             if child.state is not State.FAILED:
                 child.enter(State.STOPPED, now, detail)
@@ -203,120 +179,30 @@ class Machine:
 
     def _enqueue(self, child: Child) -> None:
         child.enter(State.STOPPED, trio.current_time(), WAITS)
-        self._timers.set(child, math.inf)
+        self.lives.timers.set(child, math.inf)
         self._starts.add(child)
 
-    def _launch(self, child: Child) -> None:
-        child.queued = False
-        child.stop = child.after = None
-        child.incarnation += 1
-        child.gone = trio.Event()
-        child.ctx = ctx = Context(
-            child.path,
-            child.incarnation,
-            init_timeout=child.spec.init_timeout,
-            watchdog=child.spec.watchdog,
-            on_ready=partial(self._on_ready, child, child.incarnation),
-            on_event=self._sink,
-            on_stuck=partial(self._on_stuck, child),
-        )
-        child.scope = trio.CancelScope(shield=True)
-        child.enter(State.STARTING, trio.current_time())
-        self._timers.set(child, ctx.silent_until)
-        self._alive += 1
-        self._spawn(child, ctx, child.scope, partial(self._on_exit, child))
-
     def _stop_in_turn(self, child: Child) -> None:
-        self._stop(child, Stop("its supervisor stops" if self.stopping else "its group restarts"))
-
-    def _stop(self, child: Child, stop: Stop) -> None:
-        if child.stop is not None or child.ctx is None:
-            return
-        was_ready = child.state is State.RUNNING
-        now = trio.current_time()
-        child.stop = stop
-        child.enter(State.STOPPING, now, stop.detail)
-        child.ctx.stop_requested.set()
-        # A child that hangs will not drain either.
-        if child.spec.drain > 0 and was_ready and not stop.failure and self._grace_cap == math.inf:
-            self._timers.set(child, now + child.spec.drain)
-        else:
-            self._cancel(child)
-
-    def _cancel(self, child: Child) -> None:
-        if child.scope is None or child.stop is None:
-            return
-        grace = child.spec.grace or BRUTAL_GRACE
-        if child.spec.kind == "worker":  # a supervisor ends by itself, or says that it is stuck
-            grace = min(grace, self._grace_cap)
-        due = trio.current_time() + grace
-        if child.scope.cancel_called:
-            due = min(due, child.timer)
-        child.scope.cancel(child.stop.detail)
-        self._timers.set(child, due)
-
-    def _emit(self, event: ev.Event) -> None:
-        self._outbox.append(event)
-        self.changed.set()
+        why = "its supervisor stops" if self.stopping else "its group restarts"
+        self.lives.stop(child, Stop(why))
 
     # -- what happens to children --------------------------------------------------------------
 
     def _on_timer(self, child: Child, now: float) -> None:
         match child.state:
-            case State.STARTING | State.RUNNING:
-                self._check_silence(child, now)
+            case State.STARTING | State.RUNNING if not self.stopping:
+                self.lives.check_silence(child, now)
             case State.STOPPING if child.scope is not None and not child.scope.cancel_called:
-                self._cancel(child)
+                self.lives.cancel(child)
             case State.STOPPING:
-                self._mark_overdue(child, now)
+                self.lives.mark_overdue(child, now)
             case State.BACKOFF if not child.queued:
-                self._launch(child)
+                self.lives.launch(child)
             case State.PARKED:
                 self.unpark(child, "time")
 
-    def _check_silence(self, child: Child, now: float) -> None:
-        if child.ctx is None or self.stopping:
-            return
-        if child.ctx.silent_until > now:
-            self._timers.set(child, child.ctx.silent_until)
-        elif child.state is State.STARTING:
-            self._stop(child, Stop(f"not ready after {child.spec.init_timeout:g} s", failure=True))
-        else:
-            self._stop(child, Stop(f"watchdog: no tick for {child.spec.watchdog} s", failure=True))
-
-    def _on_stuck(self, child: Child) -> None:
-        if child.state is State.STOPPING:
-            self._mark_overdue(child, trio.current_time())
-
-    def _mark_overdue(self, child: Child, now: float) -> None:
-        waited = now - child.since
-        child.enter(State.OVERDUE, now, "does not end; no new start until it does")
-        self._timers.set(child, math.inf)
-        child.gone.set()
-        self._emit(ev.Overdue(child.path, now, waited))
-        self.changed.set()
-
-    def _on_ready(self, child: Child, incarnation: int, value: object) -> None:
-        if child.state is not State.STARTING or child.incarnation != incarnation:
-            return
+    def _on_end(self, child: Child, ended: Exit, error: BaseException | None) -> None:
         now = trio.current_time()
-        child.enter(State.RUNNING, now)
-        child.retry_start = True
-        child.fresh = False
-        if child.ctx is not None:
-            self._timers.set(child, child.ctx.silent_until)
-        self._emit(ev.Started(child.path, now, incarnation))
-        child.settle(value)
-        self.changed.set()
-
-    def _on_exit(self, child: Child, error: BaseException | None) -> None:
-        now = trio.current_time()
-        ended = classify(error, child.stop)
-        child.scope = None
-        child.gone.set()
-        self._alive -= 1
-        self._timers.set(child, math.inf)
-        self._emit(ev.Exited(child.path, now, child.incarnation, ended))
         if (fatal := fatal_part(error)) is not None:
             self.shut_down(f"{type(fatal).__name__} in {child.spec.id}", fatal)
         if self.stopping:
@@ -326,7 +212,6 @@ class Machine:
             self._follow_order(child, ev.exit_text(ended))
         else:
             self._judge(child, ended, now)
-        self.changed.set()
 
     def _follow_order(self, child: Child, why: str) -> None:
         after, child.after, child.stop = child.after, None, None
@@ -359,7 +244,7 @@ class Machine:
                 failure = BudgetExhausted(
                     self.path, child.spec.id, str(flags.budget), ended.error, verdict.reason
                 )
-                self._emit(ev.Escalated(self.path, now, failure))
+                self.lives.emit(ev.Escalated(self.path, now, failure))
                 self.shut_down("restart budget exhausted", failure)
             case Decision.FAIL_START:
                 self._fail_start(child, ended, now)
@@ -391,21 +276,21 @@ class Machine:
 
     def _enter_park(self, child: Child, reason: str, until: float | None, now: float) -> None:
         child.enter(State.PARKED, now, reason, until)
-        self._timers.set(child, math.inf if until is None else until)
+        self.lives.timers.set(child, math.inf if until is None else until)
         child.settle(None)
-        self._emit(ev.Parked(child.path, now, reason, until))
+        self.lives.emit(ev.Parked(child.path, now, reason, until))
 
     def _restart(self, child: Child, reason: str, due: float, now: float) -> None:
         child.restarts += 1
         child.retry_start = True
-        self._emit(ev.Restarting(child.path, now, due, child.history.failures))
+        self.lives.emit(ev.Restarting(child.path, now, due, child.history.failures))
         if self._grouped:
             self._restart_group(child, due)
         if due > now:
             child.enter(State.BACKOFF, now, reason, due)
-            self._timers.set(child, due)
+            self.lives.timers.set(child, due)
         elif not self._grouped:
-            self._launch(child)
+            self.lives.launch(child)
 
     def _restart_group(self, failed: Child, due: float) -> None:
         """Take the others along: stop in reverse, wait the one delay, start in order."""

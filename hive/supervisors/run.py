@@ -37,18 +37,18 @@ async def serve(machine: Machine, ctx: Context) -> None:
 async def _loop(machine: Machine) -> None:
     try:
         while True:
-            machine.tell()
+            machine.lives.tell()
             if machine.advance():
                 return
             with trio.move_on_at(machine.next_due()):
-                await machine.changed.wait()
-            machine.changed = trio.Event()
+                await machine.lives.changed.wait()
+            machine.lives.changed = trio.Event()
             machine.fire_timers()
     except BaseException:
         machine.abandon()  # a defect of ours: shielded children would live for ever
         raise
     finally:
-        machine.tell()
+        machine.lives.tell()
 
 
 async def _watch_stop(machine: Machine, ctx: Context, scope: trio.CancelScope) -> None:

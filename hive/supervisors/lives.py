@@ -1,0 +1,161 @@
+"""Incarnations: how one starts, becomes ready, falls silent, is stopped, and ends.
+
+Knows nothing of restarts and siblings; the machine decides what follows an end.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import partial
+
+import trio
+
+from hive.actors.exits import Exit, Stop, classify
+from hive.supervisors import events as ev
+from hive.supervisors.child import Child
+from hive.supervisors.context import Context
+from hive.supervisors.sequence import Timers
+from hive.supervisors.tree import State
+
+BRUTAL_GRACE = 0.1  # even a task that obeys at once needs some scheduler passes to end
+
+Spawn = Callable[[Child, Context, trio.CancelScope, Callable[[BaseException | None], None]], None]
+
+
+class Lives:
+    """The living children of one supervisor; `on_end` is told each end, `spawn` makes tasks.
+
+    `changed` is set by each transition, for the control loop.
+    """
+
+    def __init__(
+        self, sink: ev.Sink, on_end: Callable[[Child, Exit, BaseException | None], None]
+    ) -> None:
+        self.changed = trio.Event()
+        self.timers = Timers()
+        self.alive = 0
+        self.spawn: Spawn
+        self._sink = sink
+        self._on_end = on_end
+        self._outbox: deque[ev.Event] = deque()
+        self._grace_cap = math.inf
+
+    def emit(self, event: ev.Event) -> None:
+        """Keep an event until tell()."""
+        self._outbox.append(event)
+        self.changed.set()
+
+    def tell(self) -> None:
+        """Deliver the events of past transitions, in order.
+
+        Not inside of a transition: a sink sees a consistent tree, and may ask for something.
+        """
+        while self._outbox:
+            self._sink(self._outbox.popleft())
+
+    def launch(self, child: Child) -> None:
+        """Begin the next incarnation."""
+        child.queued = False
+        child.stop = child.after = None
+        child.incarnation += 1
+        child.gone = trio.Event()
+        child.ctx = ctx = Context(
+            child.path,
+            child.incarnation,
+            init_timeout=child.spec.init_timeout,
+            watchdog=child.spec.watchdog,
+            on_ready=partial(self._on_ready, child, child.incarnation),
+            on_event=self._sink,
+            on_stuck=partial(self._on_stuck, child),
+        )
+        child.scope = trio.CancelScope(shield=True)
+        child.enter(State.STARTING, trio.current_time())
+        self.timers.set(child, ctx.silent_until)
+        self.alive += 1
+        self.spawn(child, ctx, child.scope, partial(self._on_exit, child))
+
+    def stop(self, child: Child, stop: Stop) -> None:
+        """Begin the stop of an incarnation; the first reason counts."""
+        if child.stop is not None or child.ctx is None:
+            return
+        was_ready = child.state is State.RUNNING
+        now = trio.current_time()
+        child.stop = stop
+        child.enter(State.STOPPING, now, stop.detail)
+        child.ctx.stop_requested.set()
+        # A child that hangs will not drain either.
+        if child.spec.drain > 0 and was_ready and not stop.failure and self._grace_cap == math.inf:
+            self.timers.set(child, now + child.spec.drain)
+        else:
+            self.cancel(child)
+
+    def cancel(self, child: Child) -> None:
+        """End the drain; the grace begins."""
+        if child.scope is None or child.stop is None:
+            return
+        grace = child.spec.grace or BRUTAL_GRACE
+        if child.spec.kind == "worker":  # a supervisor ends by itself, or says that it is stuck
+            grace = min(grace, self._grace_cap)
+        due = trio.current_time() + grace
+        if child.scope.cancel_called:
+            due = min(due, child.timer)
+        child.scope.cancel(child.stop.detail)
+        self.timers.set(child, due)
+
+    def hurry(self, children: Iterable[Child], grace: float) -> None:
+        """Shorten all stops from now on: no drain, at most `grace` seconds for each worker."""
+        self._grace_cap = min(self._grace_cap, grace)
+        for child in children:
+            if child.state is State.STOPPING:
+                self.cancel(child)
+            if child.spec.hurry is not None and child.alive:
+                child.spec.hurry(grace)
+        self.changed.set()
+
+    def check_silence(self, child: Child, now: float) -> None:
+        """Stop a child that was silent for too long."""
+        if child.ctx is None:
+            return
+        if child.ctx.silent_until > now:
+            self.timers.set(child, child.ctx.silent_until)
+        elif child.state is State.STARTING:
+            self.stop(child, Stop(f"not ready after {child.spec.init_timeout:g} s", failure=True))
+        else:
+            self.stop(child, Stop(f"watchdog: no tick for {child.spec.watchdog} s", failure=True))
+
+    def mark_overdue(self, child: Child, now: float) -> None:
+        """Give up waiting for its end."""
+        waited = now - child.since
+        child.enter(State.OVERDUE, now, "does not end; no new start until it does")
+        self.timers.set(child, math.inf)
+        child.gone.set()
+        self.emit(ev.Overdue(child.path, now, waited))
+
+    def _on_stuck(self, child: Child) -> None:
+        if child.state is State.STOPPING:
+            self.mark_overdue(child, trio.current_time())
+
+    def _on_ready(self, child: Child, incarnation: int, value: object) -> None:
+        if child.state is not State.STARTING or child.incarnation != incarnation:
+            return
+        now = trio.current_time()
+        child.enter(State.RUNNING, now)
+        child.retry_start = True
+        child.fresh = False
+        if child.ctx is not None:
+            self.timers.set(child, child.ctx.silent_until)
+        self.emit(ev.Started(child.path, now, incarnation))
+        child.settle(value)
+        self.changed.set()
+
+    def _on_exit(self, child: Child, error: BaseException | None) -> None:
+        ended = classify(error, child.stop)
+        child.scope = None
+        child.gone.set()
+        self.alive -= 1
+        self.timers.set(child, math.inf)
+        self.emit(ev.Exited(child.path, trio.current_time(), child.incarnation, ended))
+        self._on_end(child, ended, error)
+        self.changed.set()
