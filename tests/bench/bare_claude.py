@@ -37,9 +37,8 @@ class BareClaude:
     async def turn(self, text: str) -> Timing:
         """Write a message and read until the CLI is idle again."""
         began = time.monotonic()
-        await self._write(
-            {"type": "user", "message": {"role": "user", "content": text}, "uuid": str(uuid.uuid4())}
-        )
+        message = {"role": "user", "content": text}
+        await self._write({"type": "user", "message": message, "uuid": str(uuid.uuid4())})
         result = 0.0
         with trio.fail_after(TURN_S):
             while True:

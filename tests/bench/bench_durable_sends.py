@@ -147,4 +147,3 @@ async def test_sends(
     book.add(PART, f"{name}, group commit", statistics.median(together), "1/s")
     ratios = [many / one for many, one in zip(together, single, strict=True)]
     book.add(PART, f"{name}, ratio", statistics.median(ratios), "x", at_least=target)
-

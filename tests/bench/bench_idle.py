@@ -1,4 +1,4 @@
-"""Fifty agents that have nothing to do: memory, processor time, and how long `hive status` takes."""
+"""Fifty agents with nothing to do: memory, processor time, and the time of `hive status`."""
 
 import statistics
 import time

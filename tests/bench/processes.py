@@ -42,7 +42,7 @@ def family(pid: int, *, without: str) -> list[int]:
     found, todo = [], [pid]
     while todo:
         one = todo.pop()
-        if without not in _words(one)[:2]:
+        if without not in _words(one)[:3]:
             found.append(one)
             todo += children.get(one, [])
     return found
