@@ -1,0 +1,1 @@
+"""What runs beside `claude` in each container: see `harness.app`."""

@@ -1,6 +1,7 @@
 """The program `hive-harness`: one agent's harness, a small supervisor tree of its own."""
 
 import argparse
+import json
 import logging
 import sys
 from functools import partial
@@ -20,11 +21,11 @@ def main() -> None:
     parser.add_argument("--base", required=True, type=Path, help="its folder, e.g. /agents/NAME")
     parser.add_argument("--socket", required=True, type=Path, help="the daemon's socket for it")
     parser.add_argument(
-        "--no-hide", action="store_true", help="claude may see the harness's own folder"
+        "--wrap", type=json.loads, default=[], help="JSON list: words that hide us from claude"
     )
     given = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    options = Options(given.name, Folders(given.base), given.socket, hide=not given.no_hide)
+    options = Options(given.name, Folders(given.base), given.socket, tuple(given.wrap))
     sys.exit(trio.run(partial(run_harness, options)))
 
 

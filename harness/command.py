@@ -4,6 +4,9 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+CONTAINER = "HIVE_CONTAINER"
+"""By this variable a driver without walls finds all that belongs to a container."""
+
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _CREDENTIALS = ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN")
@@ -100,9 +103,12 @@ def argv(setup: Setup, session: Session) -> tuple[str, ...]:
 
 
 def environment(
-    folders: Folders, given: tuple[tuple[str, str], ...], *, root: bool
+    folders: Folders, given: tuple[tuple[str, str], ...], *, root: bool, container: str | None
 ) -> tuple[tuple[str, str], ...]:
-    """The whole environment; `given` holds credentials. Raises CredentialsError."""
+    """The whole environment; `given` holds credentials, `container` marks what we start.
+
+    Raises CredentialsError.
+    """
     kinds = [name for name, value in given if name in _CREDENTIALS and value]
     if len(kinds) > 1:
         raise CredentialsError(
@@ -116,6 +122,7 @@ def environment(
         "CLAUDE_CODE_TMPDIR": str(folders.claude / "tmp"),
         **_FLAGS,
         **({"IS_SANDBOX": "1"} if root else {}),
+        **({CONTAINER: container} if container else {}),
         **dict(given),
     }
     return tuple(variables.items())

@@ -23,6 +23,9 @@ from hive.wire import (
     Usage,
 )
 
+STORE_TROUBLE = "store_"
+"""Beginning of the codes with which a daemon says that its disk is full or broken."""
+
 DRAIN_S = 30.0
 """What an ordered stop gives a turn to be interrupted and reported."""
 
@@ -30,6 +33,7 @@ GRACE_S = STOPPED_S + 2.0
 
 _ANSWER_S = 10.0
 _REPEAT_S = 2.0
+_STORE_RETRY_S = 2.0
 _PAUSE_S = 1.0
 
 
@@ -135,8 +139,13 @@ class Serve:
                 if self._stopping:
                     return  # the daemon returns the lease when this instance has ended
             except RemoteError as error:
-                self._shared.emit(Notice(f"the end of turn {lease.id} was refused: {error}"))
-                return
+                if not error.code.startswith(STORE_TROUBLE):
+                    self._shared.emit(Notice(f"the end of turn {lease.id} was refused: {error}"))
+                    return
+                ctx.note(f"the daemon cannot write: {error}")
+                with trio.move_on_after(_STORE_RETRY_S):
+                    await ctx.stop_requested.wait()
+                    return
 
     async def _end_harness(self, ctx: Context) -> None:
         """The daemon has been away for too long: end this container."""

@@ -18,11 +18,12 @@ class Options:
     name: str
     folders: Folders
     socket: Path
-    hide: bool = True
+    wrap: tuple[str, ...] = ()
+    """The words that start claude where it cannot see the harness's own places."""
     take_wait: float = 15.0
     """How long one Take may wait for a message; also how often an idle serve loop ticks."""
-    watchdog: float = 40.0
-    """The longest silence of the serve loop."""
+    watchdog: float = 10.0
+    """The longest silence of the serve loop; what takes longer asks for more time first."""
 
 
 @define(eq=False)

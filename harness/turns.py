@@ -13,7 +13,6 @@ from attrs import evolve
 from harness import command, faults, session
 from harness.claude import INITIALISE_S, STOP_S, Claude, Gone, StartFailed
 from harness.command import CredentialsError, Setup
-from harness.hide import harness_hides
 from harness.offspring import Offspring
 from harness.outcome import Seen, Verdict, classify, session_is_taken, session_is_unknown
 from harness.prompts import not_a_command, system, wake
@@ -90,6 +89,7 @@ class Turns:
             usage = add(usage, turn.usage)
             if verdict.outcome is Outcome.CONTEXT_FULL and not renewed:
                 renewed = again = True
+                ctx.extend(2 * STOP_S)
                 await self._renew()
             if not again:
                 break
@@ -176,6 +176,7 @@ class Turns:
                 turn.patience.line(trio.current_time())
                 while await self._listen(turn, events, ctx):
                     pass
+                ctx.extend(_CUT_S + 2 * STOP_S)
                 if turn.cut is not None and not turn.broken:
                     await self._cut_short(turn, claude, events)
             except Gone:
@@ -234,8 +235,7 @@ class Turns:
         claude = self._claude = Claude(self._tools, self._offspring)
         self._running = setup, self._session.id
         options = self._shared.options
-        argv = command.argv(setup, self._session)
-        argv = harness_hides(argv, options.name) if options.hide else argv
+        argv = (*options.wrap, *command.argv(setup, self._session))
         host = partial(claude.host, argv, dict(setup.environment), options.folders.state)
         await self._nursery.start(host, name="claude")
         ready = False
@@ -253,7 +253,12 @@ class Turns:
         return Setup(
             _binary(settings),
             settings.model,
-            command.environment(folders, settings.environment, root=root),
+            command.environment(
+                folders,
+                settings.environment,
+                root=root,
+                container=os.environ.get(command.CONTAINER),
+            ),
         )
 
     async def _renew(self) -> None:

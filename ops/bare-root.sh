@@ -37,7 +37,7 @@ fi
 if [[ ! -e $root/etc/os-release ]]; then
     debootstrap --variant=minbase --include=python3,git,make,ca-certificates "$suite" "$root" ${mirror:+"$mirror"}
 fi
-tar -C / --dereference -cf - etc/resolv.conf "${copies[@]#/}" | tar -C "$root" --recursive-unlink -xf -
+tar -C / --dereference -cf - etc/resolv.conf etc/hosts "${copies[@]#/}" | tar -C "$root" --recursive-unlink -xf -
 rm -rf "$root/root/hyperhive"
 git clone -q --no-local "$checkout" "$root/root/hyperhive"
 

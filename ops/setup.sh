@@ -179,5 +179,7 @@ if [[ $tests == yes ]] && ! has_browser; then
             "chromium-browser or google-chrome that is on PATH: install one by hand, then repeat."
 fi
 
+# Containers see our code read-only: without bytecode each harness would compile all of it at each start.
+"$venv/bin/python" -m compileall -q -x node_modules hive harness web
 "$venv/bin/python" web/page/build.py
 say "ready"

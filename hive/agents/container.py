@@ -4,6 +4,7 @@ Restarting this child, its neighbours or the daemon never ends a container: it d
 next incarnation adopts what runs. Only a stop that somebody asked for ends it.
 """
 
+import json
 import os
 import sys
 from collections.abc import Mapping
@@ -31,11 +32,11 @@ def describe(agent: Agent, environment: Mapping[str, str]) -> Container:
     name, root = agent.name, agent.around.paths.root
     inside = agent.around.driver(agent.record.driver).inside(root, name)
     places = ("--base", str(inside.base), "--socket", str(inside.socket))
-    hides = () if inside.hides else ("--no-hide",)
+    wrap = ("--wrap", json.dumps(inside.wrap))
     return Container(
         name=name,
         root=root,
-        argv=(sys.executable, "-m", "harness", "--name", name, *places, *hides),
+        argv=(sys.executable, "-m", "harness", "--name", name, *places, *wrap),
         environment=dict(environment),
         readonly=agent.around.readonly,
     )
@@ -56,7 +57,8 @@ async def run(ctx: Context, agent: Agent, environment: Mapping[str, str]) -> Non
         await _watch(ctx, agent, handle)
     finally:
         if agent.stopping:
-            await _end(agent, handle)
+            with trio.move_on_after(agent.around.stop_grace + 2 * KILL_WAIT_S, shield=True):
+                await _end(agent, handle)
         else:
             handle.detach()
 
@@ -92,12 +94,10 @@ def _last_line(log: Path) -> str:
 
 async def _end(agent: Agent, handle: Handle) -> None:
     """End the container in order: the harness first by its link, then by force."""
-    grace = agent.around.stop_grace
-    with trio.move_on_after(grace + 2 * KILL_WAIT_S, shield=True):
-        if not await _asked_to_end(agent, handle, grace):
-            handle.kill()
-            await handle.wait()
-        await agent.holder_gone("stopped", count=False)
+    if not await _asked_to_end(agent, handle, agent.around.stop_grace):
+        await trio.to_thread.run_sync(handle.kill)
+        await handle.wait()
+    await agent.holder_gone("stopped", count=False)
 
 
 async def _asked_to_end(agent: Agent, handle: Handle, grace: float) -> bool:

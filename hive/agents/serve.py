@@ -11,7 +11,8 @@ from hive.agents.agent import Agent
 from hive.supervisors import Context, Park
 from hive.wire import Notice
 
-CHECK_EVERY_S = 1.0
+CHECK_EVERY_S = 5.0
+"""Or often enough for the alarm's deadline; fifty idle agents must cost next to nothing."""
 REPORT_SILENCE_S = 30.0
 """The harness reports every few seconds; silence for so long on a live link means that it hangs."""
 
@@ -47,9 +48,10 @@ async def serve(ctx: Context, agent: Agent) -> None:
     ctx.ready()
     agent.changed()
     fine_at = trio.current_time()
+    every = min(CHECK_EVERY_S, agent.around.alarm_after / 4)
     while True:
         ctx.tick()
-        with trio.move_on_after(CHECK_EVERY_S):
+        with trio.move_on_after(every):
             await agent.park_request.wait()
             raise Park(agent.record.park_reason or "parked", trio.current_time() + agent.parked_for)
         now = trio.current_time()

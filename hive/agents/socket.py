@@ -48,6 +48,7 @@ from hive.wire import (
 DAEMON_RESTART_GRACE_S = 15.0
 """How long the holder of a lease may take to find a restarted daemon again."""
 
+TICK_S = 5.0
 LEASE_DEADLINE_S = 30.0
 LONGEST_WAIT_S = 60.0
 MOST_MESSAGES = 10
@@ -69,7 +70,7 @@ async def run(ctx: Context, agent: Agent) -> None:
         ctx.ready()
         while True:
             ctx.tick()
-            await trio.sleep(1)
+            await trio.sleep(TICK_S)
 
 
 @define(eq=False)

@@ -9,13 +9,13 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
-from harness.hide import harness_hides
 from hive.containers.advice import advice, read_sysctls
 from hive.containers.driver import Container, Inside, scrubbed
 from hive.containers.errors import DriverUnavailable
 from hive.containers.etc import copy_etc
 from hive.containers.folders import Folders, folders, prepare
 from hive.containers.handle import Handle, adopt
+from hive.containers.hide import hiding
 from hive.containers.keeper import LOCK_FD, launch
 
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -110,7 +110,7 @@ class Bubblewrap:
     def inside(self, root: Path, name: str) -> Inside:
         """Places of agent `name`, the same in every root."""
         folders(root, name)
-        return Inside(Path("/agents", name), Path("/run/hive/hive.sock"), hides=True)
+        return Inside(Path("/agents", name), Path("/run/hive/hive.sock"), hiding(name))
 
     async def start(self, container: Container) -> Handle:
         """Start the container; raises AlreadyRunning, OSError."""
@@ -149,10 +149,8 @@ def _write_users(where: Folders, name: str) -> None:
 def _probe(bwrap: str, folder: Path) -> str | None:
     """Run a container in which a second bubblewrap must hide the harness; return what failed."""
     root, etc, name = folder / "root", folder / "etc", "probe"
-    inner = harness_hides(
-        ("sh", "-c", "test ! -e /agents/probe/harness/secret && test -e /agents/probe/state"), name
-    )
-    container = Container(name, root, inner)
+    hidden = "test ! -e /agents/probe/harness/secret && test -e /agents/probe/state"
+    container = Container(name, root, (*hiding(name), "sh", "-c", hidden))
     where = prepare(root, name)
     _write_users(where, name)
     etc.mkdir()

@@ -44,11 +44,15 @@ class Container:
 
 @frozen
 class Inside:
-    """Where a container's first process finds its places; `hides` if `harness.hide` works there."""
+    """Where a container's first process finds its places.
+
+    It starts what it drives by the words of `wrap` and the command, so that its own places are
+    hidden from that; empty where nothing can be hidden.
+    """
 
     base: Path
     socket: Path
-    hides: bool
+    wrap: tuple[str, ...] = ()
 
 
 def scrubbed(container: Container, base: Path) -> dict[str, str]:

@@ -36,7 +36,7 @@ class UnsafeProcess:
     def inside(self, root: Path, name: str) -> Inside:
         """Places of agent `name`: those of the host."""
         where = folders(root, name)
-        return Inside(where.state.parent, where.run / "hive.sock", hides=False)
+        return Inside(where.state.parent, where.run / "hive.sock")
 
     async def start(self, container: Container) -> Handle:
         """Start the command; raises DriverUnavailable, AlreadyRunning, OSError."""

@@ -49,7 +49,8 @@ async def child_process(
             say(line)
         raise ChildEnded(f"{argv[2]} ended with status {await process.wait()}")
     finally:
-        await _end(process)
+        with trio.move_on_after(TERM_S + 2 * KILL_S, shield=True):
+            await _end(process)
 
 
 async def _lines(process: trio.Process) -> AsyncIterator[str]:
@@ -65,11 +66,10 @@ async def _lines(process: trio.Process) -> AsyncIterator[str]:
 async def _end(process: trio.Process) -> None:
     """SIGTERM, then SIGKILL, to the whole group; returns when the leader is gone."""
     for number, patience in ((signal.SIGTERM, TERM_S), (signal.SIGKILL, KILL_S)):
-        with trio.move_on_after(patience, shield=True):
+        with trio.move_on_after(patience):
             if process.returncode is None:
                 os.killpg(process.pid, number)
             await process.wait()
             break
     if process.stdin is not None:
-        with trio.move_on_after(KILL_S, shield=True):
-            await process.stdin.aclose()
+        await process.stdin.aclose()

@@ -94,9 +94,11 @@ async def _demo(hive: Hive, ctx: Context) -> None:
 
 
 async def _first_steps(hive: Hive, ctx: Context) -> None:
-    """A first start creates the manager, and in the demo something to see."""
-    if not hive.fleet.names():
-        for name in (MANAGER, DEMO_WORKER) if hive.options.demo else (MANAGER,):
+    """A first start creates the manager; the demo has its two agents and something to see."""
+    there = hive.fleet.names()
+    first = () if there else (MANAGER,)
+    for name in (MANAGER, DEMO_WORKER) if hive.options.demo else first:
+        if name not in there:
             await hive.spawn(name)
     if hive.options.demo:  # the key makes it once in the life of a root
         await hive.broker.send(Draft(OPERATOR, MANAGER, DEMO_WELCOME, key="demo-welcome"))

@@ -137,6 +137,68 @@ class AgentCommand:
 
 
 @frozen
+class TreeCommand:
+    """The operator's hand on one supervised child.
+
+    `action` is `park`, `unpark`, `kick`, `suspend` or `resume`; `path` as the status shows it, or
+    an agent's name for whether it takes work; `until` (epoch seconds) ends a park by itself.
+    """
+
+    path: str
+    action: str
+    reason: str | None = None
+    until: float | None = None
+
+
+@frozen
+class GetChild:
+    """One supervised child with all below it and its history."""
+
+    path: str
+
+
+@frozen
+class Happening:
+    """One line of a child's history; `at` in epoch seconds."""
+
+    at: float
+    event: str
+    incarnation: int
+    text: str
+
+
+@frozen
+class Child:
+    node: TreeNode
+    history: tuple[Happening, ...]
+
+
+@frozen
+class GetAudit:
+    """The newest `limit` acts of operators."""
+
+    limit: int = 100
+
+
+@frozen
+class AuditEntry:
+    """Who did what to whom; `at` in epoch seconds."""
+
+    at: float
+    who: str
+    action: str
+    target: str
+    detail: str
+
+
+@frozen
+class Audit:
+    """Oldest first."""
+
+    entries: tuple[AuditEntry, ...]
+
+
+@frozen
 class OperatorSend:
     """A message of the operator, or (control socket only) in the name of `sender`."""
 
@@ -237,6 +299,11 @@ Body = (
     | Spawn
     | AgentCommand
     | AgentStatus
+    | TreeCommand
+    | GetChild
+    | Child
+    | GetAudit
+    | Audit
     | OperatorSend
     | GetInbox
     | Inbox
@@ -256,6 +323,9 @@ ControlBody = (
     GetStatus
     | Spawn
     | AgentCommand
+    | TreeCommand
+    | GetChild
+    | GetAudit
     | OperatorSend
     | GetInbox
     | Ack

@@ -40,9 +40,7 @@ async def _sends(hive: RunningHive, operator: Seat, names: tuple[str, ...], book
     book.times(
         PART, "call to prompt, operator", [woken(s.id) - s.called for s, _ in sent], p50=5, p99=20
     )
-    book.times(
-        PART, "result to acknowledged", [done - times["answered", s.id] for s, done in sent]
-    )
+    book.times(PART, "result to acknowledged", [done - times["answered", s.id] for s, done in sent])
 
 
 async def _relays(hive: RunningHive, operator: Seat, names: tuple[str, ...], book: Book) -> None:

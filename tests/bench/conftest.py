@@ -1,6 +1,7 @@
 """Collects what the benchmarks measure; prints it, saves it, and fails if a target is missed."""
 
 import json
+import os
 import platform
 import subprocess
 import time
@@ -14,6 +15,7 @@ from support.running import RunningHive, scrubbed
 
 RESULTS = Path(__file__).resolve().parents[2] / "bench-results"
 BOOK = Book()
+LOAD = os.getloadavg()[0]
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +60,20 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(line)
     missed = len(BOOK.missed)
     with_target = sum(figure.met is not None for figure in BOOK.figures)
-    terminalreporter.write_line(f"\n{with_target - missed} of {with_target} targets met")
+    terminalreporter.write_line(
+        f"\n{with_target - missed} of {with_target} targets met; "
+        f"load average before: {LOAD:.1f} on {os.cpu_count()} processors"
+    )
 
 
 def _save() -> None:
     RESULTS.mkdir(exist_ok=True)
-    head = {"commit": _commit(), "python": platform.python_version(), "at": round(time.time())}
+    head = {
+        "at": round(time.time()),
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "load": LOAD,
+    }
     name = time.strftime("%Y%m%dT%H%M%SZ.jsonl", time.gmtime())
     with (RESULTS / name).open("w") as file:
         for figure in BOOK.figures:

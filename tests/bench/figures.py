@@ -87,8 +87,8 @@ def table(figures: Iterable[Figure]) -> list[str]:
             lines += ["", part]
         verdict = {None: "", True: "met", False: "MISSED"}[one.met]
         lines.append(
-            f"  {one.name:<58}{_number(one.value):>10} {one.unit:<6}{one.target:<9} {verdict}"
-            .rstrip()
+            f"  {one.name:<58}{_number(one.value):>10} {one.unit:<6}"
+            f"{one.target:<9} {verdict}".rstrip()
         )
     return lines
 

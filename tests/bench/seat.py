@@ -1,4 +1,4 @@
-"""The operator's seat: one link to a running hive that sends, spawns and sees what becomes of it."""
+"""The operator's seat: one link to a running hive that sends, spawns and watches."""
 
 import time
 import uuid

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import trio
 
-from harness.hide import harness_hides
 from hive.containers import Bubblewrap, Container, ExitStatus, runtime_folders
+from hive.containers.hide import hiding
 
 ORDINARY_UID = 70001
 USERS = ("root", "ordinary") if os.geteuid() == 0 else ("ordinary",)
@@ -115,7 +115,7 @@ def test_a_harness_hides_its_places_from_what_it_starts(shared_root: tuple[int, 
         f'({check}) 2>/dev/null || echo "FAILED: {name}"' for name, check in checks.items()
     )
     command = " ".join(
-        f"'{word}'" for word in harness_hides(("/bin/sh", "/agents/alpha/state/inner"), "alpha")
+        f"'{word}'" for word in (*hiding("alpha"), "/bin/sh", "/agents/alpha/state/inner")
     )
     script = f"""
     echo secret > /agents/alpha/harness/secret; echo > /run/hive/hive.sock
@@ -139,7 +139,7 @@ async def run(container: Container) -> tuple[ExitStatus, str]:
 
 
 async def test_our_python_runs_inside(root: Path) -> None:
-    script = "import os, sys, trio, hive.wire, harness.hide; print(os.getcwd(), *sys.path)"
+    script = "import os, sys, trio, hive.wire, harness; print(os.getcwd(), *sys.path)"
     command = (sys.executable, "-c", script)
     status, log = await run(Container("alpha", root, command, {}, runtime_folders()))
     assert status.code == 0, log

@@ -254,7 +254,7 @@ def start(tmp_path: Path):
                     **settings,
                 )
             )
-            options = Options(NAME, Folders(base), socket, hide=False, **timing)
+            options = Options(NAME, Folders(base), socket, **timing)
             hive = Hive(base, daemon, script, Harness(options), options, nursery, socket)
             await hive.start_daemon()
             hive.start_harness()

@@ -131,16 +131,18 @@ def test_the_command_begins_and_resumes_a_session():
 def test_the_environment_is_built_from_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET_OF_THE_HOST", "x")
     given = (("ANTHROPIC_API_KEY", "sk"), ("ANTHROPIC_BASE_URL", "http://127.0.0.1:1"))
-    found = dict(environment(Folders(tmp_path), given, root=False))
+    found = dict(environment(Folders(tmp_path), given, root=False, container=None))
     assert "SECRET_OF_THE_HOST" not in found and "IS_SANDBOX" not in found
     assert found["HOME"] == str(tmp_path / "claude") and found["ANTHROPIC_API_KEY"] == "sk"
-    assert dict(environment(Folders(tmp_path), given, root=True))["IS_SANDBOX"] == "1"
+    assert (
+        dict(environment(Folders(tmp_path), given, root=True, container=None))["IS_SANDBOX"] == "1"
+    )
 
 
 def test_two_kinds_of_credentials_are_refused(tmp_path):
     given = (("ANTHROPIC_API_KEY", "sk-secret"), ("CLAUDE_CODE_OAUTH_TOKEN", "token"))
     with pytest.raises(CredentialsError) as error:
-        environment(Folders(tmp_path), given, root=False)
+        environment(Folders(tmp_path), given, root=False, container=None)
     assert "ANTHROPIC_API_KEY, CLAUDE_CODE_OAUTH_TOKEN" in str(error.value)
     assert "secret" not in str(error.value)
 

@@ -24,7 +24,7 @@ def resident_mib(pid: int) -> float:
 async def program(hive, *, task_status=trio.TASK_STATUS_IGNORED) -> None:
     """`python -m harness` instead of the harness in this process."""
     await hive.stop_harness()
-    argv = [sys.executable, "-m", "harness", "--name", "worker-1", "--no-hide"]
+    argv = [sys.executable, "-m", "harness", "--name", "worker-1"]
     process = await trio.lowlevel.open_process(
         [*argv, "--base", str(hive.base), "--socket", str(hive.socket)],
         env={"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},

@@ -12,6 +12,7 @@ from attrs import evolve
 from hive.demo import Answer, Call, Fail, FailKind, Rule, Say, Stall
 from hive.wire import (
     ApiRetry,
+    Event,
     Interrupt,
     Outcome,
     StopHarness,
@@ -177,6 +178,18 @@ async def test_an_interrupt_ends_the_turn_and_not_the_process(start):
         assert hive.processes() == before
 
 
+async def test_an_interrupt_before_the_prompt_costs_no_request(start):
+    async with start() as hive:
+        hive.daemon.deliver("work")
+        await hive.daemon.until(lambda: hive.daemon.of(TurnStarted))
+        await hive.daemon.peer.push(Interrupt())
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.INTERRUPTED
+        assert len(hive.script.requests) == 0
+        hive.daemon.deliver("another")
+        assert (await hive.daemon.reports(2))[1].outcome is Outcome.COMPLETED
+
+
 async def test_a_silent_turn_is_ended(start):
     async with start(turn_silence_s=1.5) as hive:
         hive.script.add(Rule(Stall("stream"), count=1))
@@ -252,10 +265,12 @@ async def test_a_finish_waits_for_the_daemon(start):
         hive.daemon.deliver("work")
         await hive.script.wait_requests(1)
         hive.stop_daemon()
-        await trio.sleep(1.5)  # the turn ends while the daemon is away
+        await until(lambda: any(isinstance(one, TurnEnded) for one in waiting(hive)))
         await hive.start_daemon()
         (report,) = await hive.daemon.reports(1)
         assert report.outcome is Outcome.COMPLETED
+        await hive.daemon.until(lambda: hive.daemon.of(TurnEnded))
+        assert len(hive.daemon.of(TurnStarted)) == 1
 
 
 async def test_without_a_daemon_the_harness_ends_after_its_turn(start):
@@ -268,11 +283,7 @@ async def test_without_a_daemon_the_harness_ends_after_its_turn(start):
             await hive.done.wait()
         assert hive.code == 0
         assert hive.processes() == []
-        (ended,) = (
-            event
-            for _, event in hive.harness.shared.outbox.batch(5000)[1]
-            if isinstance(event, TurnEnded)
-        )
+        (ended,) = (one for one in waiting(hive) if isinstance(one, TurnEnded))
         assert ended.outcome is Outcome.COMPLETED
 
 
@@ -313,6 +324,11 @@ async def until(condition, timeout: float = 10.0) -> None:
     with trio.fail_after(timeout):
         while not condition():  # noqa: ASYNC110 - see above
             await trio.sleep(0.02)
+
+
+def waiting(hive) -> list[Event]:
+    """What the harness has not told the daemon yet."""
+    return [event for _, event in hive.harness.shared.outbox.batch(5000)[1]]
 
 
 def zombies() -> set[str]:

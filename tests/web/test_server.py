@@ -89,7 +89,7 @@ class Site:
 
     @asynccontextmanager
     async def stream(self, since: int) -> AsyncIterator[WebSocketConnection]:
-        async with open_websocket(f"ws://localhost:{self.port}/ws?since={since}") as socket:
+        async with open_websocket(f"ws://127.0.0.1:{self.port}/ws?since={since}") as socket:
             try:
                 yield socket
             finally:  # the library leaves it open when the server said goodbye first
@@ -354,7 +354,7 @@ async def test_a_long_history_is_there_before_the_first_snapshot(daemon: FakeDae
 
 
 async def test_a_page_that_does_not_read_harms_nobody(daemon: FakeDaemon, site: Site) -> None:
-    async with await trio.open_tcp_stream("localhost", site.port) as deaf:
+    async with await trio.open_tcp_stream("127.0.0.1", site.port) as deaf:
         await deaf.send_all(
             f"GET /ws?since=0 HTTP/1.1\r\nHost: localhost:{site.port}\r\nUpgrade: websocket\r\n"
             "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"

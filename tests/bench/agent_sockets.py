@@ -1,0 +1,68 @@
+"""Program: the sockets of N agents with broker and store, and nothing behind them.
+
+Arguments: root, number of agents, jobs in one commit. Prints the sockets' paths as JSON when they
+listen; ends with its standard input.
+"""
+
+import json
+import sys
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import trio
+
+from hive.agents import Agent, AgentRecord, Records, Surroundings
+from hive.agents import socket as agent_socket
+from hive.broker import Broker
+from hive.events import Hub
+from hive.paths import Paths
+from hive.store import MIGRATIONS, Store, writer
+from hive.supervisors import ChildSpec, Supervisor, run_root
+from hive.wire import HarnessSettings
+
+
+def main(root: Path, agents: int, batch: int) -> None:
+    writer.MAX_BATCH = batch
+    paths = Paths(root)
+    paths.prepare()
+    names = [f"agent-{number}" for number in range(agents)]
+    store = Store(paths.database, MIGRATIONS)
+    hub = Hub(store)
+    broker = Broker(store, publish=hub.publish, recipients=lambda: names)
+    around = Surroundings(
+        paths=paths,
+        broker=broker,
+        records=Records(store),
+        driver=lambda _: SimpleNamespace(),  # no container is started
+        settings=lambda record: HarnessSettings(record.name),
+        publish=hub.publish,
+        changed=lambda _: None,
+        readonly=(),
+        alarm_after=60.0,
+        stop_grace=1.0,
+        reconnect_grace=5.0,
+    )
+    children = [
+        ChildSpec("store", store.run),
+        ChildSpec("events", hub.run),
+        ChildSpec("broker", broker.run),
+    ]
+    for name in names:
+        agent = Agent(AgentRecord(name, "none"), around)
+        children.append(ChildSpec(name, partial(agent_socket.run, agent=agent)))
+    stop = trio.Event()
+    sockets = [str(paths.socket(name)) for name in names]
+    children.append(ChildSpec("input", partial(announce, sockets=sockets, stop=stop)))
+    trio.run(partial(run_root, Supervisor(children), name="bench", stop=stop, sink=lambda _: None))
+
+
+async def announce(ctx, sockets: list[str], stop: trio.Event) -> None:  # type: ignore[no-untyped-def]
+    ctx.ready()
+    print(json.dumps(sockets), flush=True)
+    await trio.to_thread.run_sync(sys.stdin.read, abandon_on_cancel=True)
+    stop.set()
+    await trio.sleep_forever()
+
+
+main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
