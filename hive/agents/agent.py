@@ -1,5 +1,6 @@
 """What the supervised parts of one agent share, and what can be told of it."""
 
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,14 +83,17 @@ class Agent:
         self.work_began(None)
         await self.around.broker.release(self.name, count=count, why=why)
 
-    async def park(self, reason: str, until: float, failures: int) -> None:
-        """Take no work until `until` (epoch seconds); survives a restart of the daemon."""
+    async def park(self, reason: str, until: float | None, failures: int) -> None:
+        """Take no work until `until` (epoch seconds, None: until somebody unparks the agent).
+
+        Survives a restart of the daemon.
+        """
         self.failures = failures
         await self.around.records.park(self.name, reason, until, failures)
         self.record = evolve(
             self.record, park_reason=reason, park_until=until, park_failures=failures
         )
-        self.open = trio.Event()
+        self.close()
         self.park_request.set()
 
     async def recovered(self) -> None:
@@ -98,15 +102,21 @@ class Agent:
             self.failures = 0
             await self.around.records.park(self.name, None, None, 0)
 
-    async def unparked(self) -> None:
-        """Take work again."""
+    async def release_park(self) -> None:
+        """Forget the park; whoever calls this sees to it that `serve` runs again."""
         if self.record.park_reason is not None:
             self.record = evolve(self.record, park_reason=None, park_until=None)
             await self.around.records.park(self.name, None, None, self.failures)
-        self.open.set()
+
+    def close(self) -> None:
+        """Take no work for now; who waits for `open` goes on waiting."""
+        if self.open.is_set():
+            self.open = trio.Event()
 
     @property
     def parked_for(self) -> float:
-        """Seconds until the park ends; 0 when it has ended or there is none."""
+        """Seconds until the park ends: 0 when it has ended or there is none, else up to inf."""
+        if self.record.park_reason is None:
+            return 0.0
         until = self.record.park_until
-        return 0.0 if until is None else max(0.0, until - time.time())
+        return math.inf if until is None else max(0.0, until - time.time())

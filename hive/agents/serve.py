@@ -4,6 +4,8 @@ A loop that is alive but does nothing is the worst failure, because every page s
 something queued, nobody parked, no turn begun. This child finds it and restarts the harness.
 """
 
+import math
+
 import trio
 from attrs import frozen
 
@@ -41,22 +43,38 @@ def alarm(view: View, *, after: float) -> str | None:
 async def serve(ctx: Context, agent: Agent) -> None:
     """One incarnation; raises Park when the agent has to wait."""
     agent.park_request = trio.Event()
-    if agent.record.park_reason is not None and agent.parked_for > 0:
+    if agent.parked_for > 0:
         ctx.ready()
-        raise Park(agent.record.park_reason, trio.current_time() + agent.parked_for)
-    await agent.unparked()
+        raise _park(agent)
+    await agent.release_park()
+    ctx.on_suspend(lambda halt: agent.close() if halt else agent.open.set())
+    if not ctx.suspended:
+        agent.open.set()
     ctx.ready()
     agent.changed()
+    try:
+        await _watch(ctx, agent)
+    finally:
+        agent.close()
+
+
+def _park(agent: Agent) -> Park:
+    left = agent.parked_for
+    until = None if math.isinf(left) else trio.current_time() + left
+    return Park(agent.record.park_reason or "parked", until)
+
+
+async def _watch(ctx: Context, agent: Agent) -> None:
     fine_at = trio.current_time()
     every = min(CHECK_EVERY_S, agent.around.alarm_after / 4)
     while True:
         ctx.tick()
         with trio.move_on_after(every):
             await agent.park_request.wait()
-            raise Park(agent.record.park_reason or "parked", trio.current_time() + agent.parked_for)
+            raise _park(agent)
         now = trio.current_time()
         queued = agent.counts.queued
-        if not queued or agent.lease is not None or agent.peer is None:
+        if not queued or agent.lease is not None or agent.peer is None or ctx.suspended:
             fine_at = now
         view = View(
             connected=agent.peer is not None,

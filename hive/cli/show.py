@@ -7,6 +7,8 @@ from datetime import datetime
 from hive.wire import (
     AgentStatus,
     ApiRetry,
+    AuditEntry,
+    Child,
     LiveEvent,
     Message,
     MessageMoved,
@@ -118,6 +120,33 @@ def _walk(node: TreeNode, depth: int) -> Iterable[tuple[int, TreeNode]]:
     yield depth, node
     for child in node.children:
         yield from _walk(child, depth + 1)
+
+
+def child(one: Child) -> str:
+    """One supervised child, all below it, and its history."""
+    lines = [tree(one.node), ""]
+    for past in one.history:
+        lines.append(f"{clock(past.at)}  #{past.incarnation}  {one_line(past.text, 200)}")
+    return "\n".join(lines if one.history else lines[:1])
+
+
+def audit(entries: Sequence[AuditEntry]) -> str:
+    """What operators did, oldest first."""
+    if not entries:
+        return "nobody has done anything yet"
+    return table(
+        ("WHEN", "WHO", "WHAT", "TARGET", "DETAIL"),
+        [
+            (
+                clock(e.at),
+                one_line(e.who),
+                one_line(e.action),
+                one_line(e.target),
+                one_line(e.detail),
+            )
+            for e in entries
+        ],
+    )
 
 
 def status(whole: Status) -> str:

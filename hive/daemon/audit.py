@@ -27,7 +27,7 @@ def myself() -> str:
 
 
 class AuditLog:
-    """Appends to the table and reads its end; each entry is committed before its act is answered."""
+    """Appends to the table and reads its end; an entry is committed before its act is done."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

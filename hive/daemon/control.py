@@ -10,6 +10,8 @@ import trio
 from hive.agents import AgentExists, NoSuchAgent
 from hive.broker import BrokerError, Draft
 from hive.containers import ContainerError
+from hive.daemon import hand
+from hive.daemon.audit import who
 from hive.daemon.hive import Hive
 from hive.events import Lagged
 from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, Session, serve
@@ -21,6 +23,7 @@ from hive.wire import (
     OPERATOR,
     Ack,
     AgentCommand,
+    Audit,
     Body,
     ControlBody,
     Count,
@@ -29,6 +32,8 @@ from hive.wire import (
     EventBatch,
     Events,
     Follow,
+    GetAudit,
+    GetChild,
     GetEvents,
     GetInbox,
     GetStatus,
@@ -38,6 +43,7 @@ from hive.wire import (
     Resync,
     Sent,
     Spawn,
+    TreeCommand,
     WaitReply,
     WebBody,
     encode,
@@ -58,10 +64,10 @@ async def run(ctx: Context, hive: Hive, *, role: str) -> None:
     path, allowed = (paths.control, ControlBody) if role == "operator" else (paths.web, WebBody)
     async with trio.open_nursery() as nursery:
 
-        async def accept(hello: Hello, _: Credentials) -> _Session:
+        async def accept(hello: Hello, credentials: Credentials) -> _Session:
             if hello.role != role:
                 raise Refuse("wrong_role", f"this socket is for the role {role!r}")
-            return _Session(hive, nursery, allowed)
+            return _Session(hive, nursery, allowed, who(credentials.uid))
 
         await nursery.start(serve, path, accept)
         ctx.ready()
@@ -73,8 +79,8 @@ async def run(ctx: Context, hive: Hive, *, role: str) -> None:
 class _Session(Session):
     """One connection; all answers come from the hive, none is kept here."""
 
-    def __init__(self, hive: Hive, nursery: trio.Nursery, allowed: Any) -> None:
-        self.hive, self.nursery, self.requests = hive, nursery, allowed
+    def __init__(self, hive: Hive, nursery: trio.Nursery, allowed: Any, who: str) -> None:
+        self.hive, self.nursery, self.requests, self.who = hive, nursery, allowed, who
         self.following = trio.CancelScope()
 
     def closed(self, peer: Peer) -> None:
@@ -113,16 +119,28 @@ class _Session(Session):
                 self.nursery.start_soon(self._follow, peer, body, self.following)
                 return Done()
             case Spawn(name, driver, model):
+                await hive.audit.record(self.who, "spawn", name)
                 await hive.spawn(name, driver=driver, model=model)
                 return Done()
             case AgentCommand():
+                await hive.audit.record(self.who, body.action, body.name)
                 await self._command(body)
                 return Done()
+            case TreeCommand(path, action, reason, until):
+                detail = f"{reason or ''} until {until}" if until else reason or ""
+                await hive.audit.record(self.who, action, path, detail)
+                await hand.act(hive, body)
+                return Done()
+            case GetChild(path):
+                return hand.look(hive, path)
+            case GetAudit(limit):
+                return Audit(_newest_that_fit(await hive.audit.newest(_rows(limit))))
             case Ack(ids):
                 return Count(len(await hive.broker.acknowledge(ids)))
             case WaitReply(sender, after, wait):
                 return await self._wait_reply(hive.fleet.record(sender).name, after, wait)
             case Down():
+                await hive.audit.record(self.who, "down", str(hive.paths.root))
                 hive.stop_all()
                 return Done()
         raise LinkError("not_allowed", f"{type(body).__name__} cannot be asked here")

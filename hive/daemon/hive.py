@@ -1,7 +1,6 @@
 """The hive: its parts, the tree that supervises them, and what can be asked of the whole."""
 
 import os
-import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -12,17 +11,15 @@ from attrs import define, field, frozen
 from hive.agents import AgentRecord, Fleet, Records, Surroundings
 from hive.broker import Broker, Counts
 from hive.containers import Driver, runtime_folders
+from hive.daemon.audit import AuditLog
 from hive.daemon.config import Config
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.drivers import driver_named
-from hive.daemon.status import Clock, agent_status, tree
+from hive.daemon.status import Clock, agent_status, now, tree
 from hive.events import Hub
 from hive.paths import Paths
 from hive.store import MIGRATIONS, Store
-from hive.supervisors import (
-    Context,
-    Snapshot,
-)
+from hive.supervisors import Context, Supervisor
 from hive.supervisors import Event as SupervisorEvent
 from hive.wire import (
     OPERATOR,
@@ -64,9 +61,10 @@ class Hive:
     stop: trio.Event = field(factory=trio.Event)
     store: Store = field(init=False)
     events: Hub = field(init=False)
+    audit: AuditLog = field(init=False)
     broker: Broker = field(init=False)
     fleet: Fleet = field(init=False)
-    snapshot: Callable[[], Snapshot] = field(init=False)
+    root: Supervisor = field(init=False)
     """Of the whole tree; set by who builds it."""
     api: ApiAccess = field(init=False)
     _look: trio.Event = field(init=False, factory=trio.Event)
@@ -79,6 +77,7 @@ class Hive:
         self.api = options.api
         self.store = Store(options.paths.database, MIGRATIONS)
         self.events = Hub(self.store)
+        self.audit = AuditLog(self.store)
         self.broker = Broker(
             self.store,
             body_cap=agents.body_cap,
@@ -120,13 +119,13 @@ class Hive:
 
     def status(self) -> Status:
         """The whole hive at this moment."""
-        clock = _clock()
+        clock = now()
         return Status(
             version=STATUS_VERSION,
             root=str(self.paths.root),
             seq=self.events.seq,
             agents=self._agents(self.fleet.records, clock),
-            tree=tree(self.snapshot(), clock, self._harness_tree),
+            tree=tree(self.root.snapshot(), clock, self.harness_tree),
             demo=self.options.demo,
         )
 
@@ -143,7 +142,8 @@ class Hive:
             for name in names
         )
 
-    def _harness_tree(self, name: str) -> TreeNode | None:
+    def harness_tree(self, name: str) -> TreeNode | None:
+        """What the agent's harness reported of its own tree, while it is connected."""
         agent = self.fleet.live.get(name)
         return agent.report.tree if agent and agent.report and agent.peer else None
 
@@ -164,7 +164,7 @@ class Hive:
             await trio.sleep(SETTLE_S)
             self._look = trio.Event()
             suspects, self._suspects = self._suspects & self.fleet.records.keys(), set()
-            for status in self._agents(sorted(suspects), _clock()):
+            for status in self._agents(sorted(suspects), now()):
                 shown = (status.state, status.reason, status.until and round(status.until))
                 if self._shown.get(status.name) != shown:
                     self._shown[status.name] = shown
@@ -192,10 +192,6 @@ class Hive:
             turn_silence_s=agents.turn_silence_s,
             body_cap=agents.body_cap,
         )
-
-
-def _clock() -> Clock:
-    return Clock(trio.current_time(), time.time())
 
 
 def _harness_environment() -> dict[str, str]:

@@ -3,8 +3,10 @@
 Pure functions of snapshots; times in a snapshot are Trio's, on the wire epoch seconds.
 """
 
+import time
 from collections.abc import Callable
 
+import trio
 from attrs import evolve, frozen
 
 from hive.agents import Agent, AgentRecord
@@ -23,6 +25,11 @@ class Clock:
     def wall(self, when: float | None) -> float | None:
         """A Trio time as epoch seconds."""
         return None if when is None else self.epoch + (when - self.trio)
+
+
+def now() -> Clock:
+    """Both clocks now."""
+    return Clock(trio.current_time(), time.time())
 
 
 def tree(snapshot: Snapshot, clock: Clock, harness: Callable[[str], TreeNode | None]) -> TreeNode:

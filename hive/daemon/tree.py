@@ -63,7 +63,7 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
     root = Supervisor(
         children, strategy=Strategy.REST_FOR_ONE, budget=Budget(intensity=5, period=60.0)
     )
-    hive.snapshot = root.snapshot
+    hive.root = root
     return root
 
 

@@ -12,7 +12,6 @@ from functools import partial
 
 import trio
 
-<<<<<<< HEAD
 from hive.actors.exits import Exit, Park, Stop, classify
 from hive.supervisors import events as ev
 from hive.supervisors.child import After, Child
@@ -23,41 +22,24 @@ from hive.supervisors.spec import OnSilence
 from hive.supervisors.tree import State
 
 LOOP_BLOCKED = 1.0  # a timer as late as this tells that the loop stood still, or the clock jumped
-=======
-from hive.actors.exits import Exit, Stop, classify
-from hive.supervisors import events as ev
-from hive.supervisors.child import Child
-from hive.supervisors.context import Context
-from hive.supervisors.sequence import Timers
-from hive.supervisors.tree import State
-
->>>>>>> main
 BRUTAL_GRACE = 0.1  # even a task that obeys at once needs some scheduler passes to end
 
 Spawn = Callable[[Child, Context, trio.CancelScope, Callable[[BaseException | None], None]], None]
 
 
 class Lives:
-<<<<<<< HEAD
     """The living children of one supervisor; `spawn` makes tasks.
 
     `on_end` is told each end, `on_unpark` that a child's host asks to end its park.
-=======
-    """The living children of one supervisor; `on_end` is told each end, `spawn` makes tasks.
->>>>>>> main
 
     `changed` is set by each transition, for the control loop.
     """
 
     def __init__(
-<<<<<<< HEAD
         self,
         sink: ev.Sink,
         on_end: Callable[[Child, Exit, BaseException | None], None],
         on_unpark: Callable[[Child], None],
-=======
-        self, sink: ev.Sink, on_end: Callable[[Child, Exit, BaseException | None], None]
->>>>>>> main
     ) -> None:
         self.changed = trio.Event()
         self.timers = Timers()
@@ -65,7 +47,6 @@ class Lives:
         self.spawn: Spawn
         self._sink = sink
         self._on_end = on_end
-<<<<<<< HEAD
         self._on_unpark = on_unpark
         self._outbox: deque[ev.Event] = deque()
         self._grace_cap = math.inf
@@ -75,14 +56,6 @@ class Lives:
         self._outbox.append(event)
         if child is not None:
             child.past = remember(child.past, event, child.incarnation)
-=======
-        self._outbox: deque[ev.Event] = deque()
-        self._grace_cap = math.inf
-
-    def emit(self, event: ev.Event) -> None:
-        """Keep an event until tell()."""
-        self._outbox.append(event)
->>>>>>> main
         self.changed.set()
 
     def tell(self) -> None:
@@ -107,14 +80,10 @@ class Lives:
             on_ready=partial(self._on_ready, child, child.incarnation),
             on_event=self._sink,
             on_stuck=partial(self._on_stuck, child),
-<<<<<<< HEAD
             on_unpark=partial(self._on_unpark, child),
         )
         if child.suspended:
             ctx.suspend()
-=======
-        )
->>>>>>> main
         child.scope = trio.CancelScope(shield=True)
         child.enter(State.STARTING, trio.current_time())
         self.timers.set(child, ctx.silent_until)
@@ -129,11 +98,7 @@ class Lives:
         now = trio.current_time()
         child.stop = stop
         child.enter(State.STOPPING, now, stop.detail)
-<<<<<<< HEAD
         child.ctx.request_stop()
-=======
-        child.ctx.stop_requested.set()
->>>>>>> main
         # A child that hangs will not drain either.
         if child.spec.drain > 0 and was_ready and not stop.failure and self._grace_cap == math.inf:
             self.timers.set(child, now + child.spec.drain)
@@ -164,34 +129,28 @@ class Lives:
         self.changed.set()
 
     def check_silence(self, child: Child, now: float) -> None:
-        """Stop a child that was silent for too long."""
-        if child.ctx is None:
+        """Act on a child that was silent for too long."""
+        ctx = child.ctx
+        if ctx is None:
             return
-<<<<<<< HEAD
-        late = now - child.ctx.silent_until
-        if late < 0 or (late > LOOP_BLOCKED and child.ctx.forgive()):
-            self.timers.set(child, child.ctx.silent_until)
+        late = now - ctx.silent_until
+        if late < 0 or (late > LOOP_BLOCKED and ctx.forgive()):
+            self.timers.set(child, ctx.silent_until)
         elif child.suspended:
-            self.timers.set(child, now + child.ctx.patience)
+            ctx.extend(ctx.patience)
+            self.timers.set(child, ctx.silent_until)
         elif child.state is State.STARTING:
             self.stop(child, Stop(f"not ready after {child.spec.init_timeout:g} s", failure=True))
         elif child.spec.on_silence is OnSilence.REPORT:
-            self.timers.set(child, now + child.ctx.patience)
-            since = max(child.since, child.ctx.last_tick or -math.inf)
-            self.emit(ev.Silent(child.path, now, now - since), child)
+            heard = child.since if ctx.last_tick is None else max(child.since, ctx.last_tick)
+            self.emit(ev.Silent(child.path, now, now - heard), child)
+            ctx.extend(ctx.patience)
+            self.timers.set(child, ctx.silent_until)
         else:
             why = f"watchdog: no tick for {child.spec.watchdog} s"
             if child.spec.on_silence is OnSilence.PARK:
                 child.park, child.after = Park(why), After.PARK
             self.stop(child, Stop(why, failure=True))
-=======
-        if child.ctx.silent_until > now:
-            self.timers.set(child, child.ctx.silent_until)
-        elif child.state is State.STARTING:
-            self.stop(child, Stop(f"not ready after {child.spec.init_timeout:g} s", failure=True))
-        else:
-            self.stop(child, Stop(f"watchdog: no tick for {child.spec.watchdog} s", failure=True))
->>>>>>> main
 
     def mark_overdue(self, child: Child, now: float) -> None:
         """Give up waiting for its end."""
@@ -199,11 +158,7 @@ class Lives:
         child.enter(State.OVERDUE, now, "does not end; no new start until it does")
         self.timers.set(child, math.inf)
         child.gone.set()
-<<<<<<< HEAD
         self.emit(ev.Overdue(child.path, now, waited), child)
-=======
-        self.emit(ev.Overdue(child.path, now, waited))
->>>>>>> main
 
     def _on_stuck(self, child: Child) -> None:
         if child.state is State.STOPPING:
@@ -218,16 +173,11 @@ class Lives:
         child.fresh = False
         if child.ctx is not None:
             self.timers.set(child, child.ctx.silent_until)
-<<<<<<< HEAD
         self.emit(ev.Started(child.path, now, incarnation), child)
-=======
-        self.emit(ev.Started(child.path, now, incarnation))
->>>>>>> main
         child.settle(value)
         self.changed.set()
 
     def _on_exit(self, child: Child, error: BaseException | None) -> None:
-<<<<<<< HEAD
         now = trio.current_time()
         ended = classify(error, child.stop)
         ctx = child.ctx
@@ -245,13 +195,4 @@ class Lives:
         if ctx is not None:
             parked = child.state is State.PARKED
             ctx.tell_end(ended, Park(child.reason or "", child.until) if parked else None)
-=======
-        ended = classify(error, child.stop)
-        child.scope = None
-        child.gone.set()
-        self.alive -= 1
-        self.timers.set(child, math.inf)
-        self.emit(ev.Exited(child.path, trio.current_time(), child.incarnation, ended))
-        self._on_end(child, ended, error)
->>>>>>> main
         self.changed.set()

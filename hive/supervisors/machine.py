@@ -7,19 +7,11 @@ Everything here is synchronous, so each transition is atomic under Trio, whoever
 from __future__ import annotations
 
 import math
-<<<<<<< HEAD
 from collections.abc import Iterable, Sequence
 
 import trio
 
 from hive.actors.exits import Exit, Park, Shutdown, Stop, fatal_part
-=======
-from collections.abc import Iterable
-
-import trio
-
-from hive.actors.exits import Exit, Shutdown, Stop, fatal_part
->>>>>>> main
 from hive.supervisors import events as ev
 from hive.supervisors.child import After, Child
 from hive.supervisors.context import Context
@@ -44,19 +36,11 @@ class Machine:
         self.path = ctx.path
         self.incarnation = ctx.incarnation
         self.children: dict[str, Child] = {}
-<<<<<<< HEAD
         self.lives = Lives(emit, self._on_end, self._on_unpark)
-=======
-        self.lives = Lives(emit, self._on_end)
->>>>>>> main
         self.since = trio.current_time()
         self.stopping = False
         self.failure: BaseException | None = None
         self._ctx = ctx
-<<<<<<< HEAD
-=======
-        self._grouped = flags.strategy is not Strategy.ONE_FOR_ONE
->>>>>>> main
         self._up = False
         self._order = 0
         self._window: tuple[float, ...] = ()
@@ -173,11 +157,7 @@ class Machine:
 
     def unpark(self, child: Child, by: str) -> None:
         """Start a parked child."""
-<<<<<<< HEAD
         self.lives.emit(ev.Unparked(child.path, trio.current_time(), by), child)
-=======
-        self.lives.emit(ev.Unparked(child.path, trio.current_time(), by))
->>>>>>> main
         self.start(child)
 
     def hurry(self, grace: float) -> None:
@@ -243,13 +223,10 @@ class Machine:
             self._follow_order(child, ev.exit_text(ended))
         else:
             self._judge(child, ended, now)
-<<<<<<< HEAD
 
     def _on_unpark(self, child: Child) -> None:
         if child.state is State.PARKED and not self.stopping:
             self.unpark(child, "message")
-=======
->>>>>>> main
 
     def _follow_order(self, child: Child, why: str) -> None:
         after, child.after, child.stop = child.after, None, None
@@ -315,26 +292,16 @@ class Machine:
 
     def _enter_park(self, child: Child, reason: str, until: float | None, now: float) -> None:
         child.enter(State.PARKED, now, reason, until)
-<<<<<<< HEAD
         if child.ctx is not None:
             child.ctx.tell_park(Park(reason, until))
         self.lives.timers.set(child, math.inf if until is None else until)
         child.settle(None)
         self.lives.emit(ev.Parked(child.path, now, reason, until), child)
-=======
-        self.lives.timers.set(child, math.inf if until is None else until)
-        child.settle(None)
-        self.lives.emit(ev.Parked(child.path, now, reason, until))
->>>>>>> main
 
     def _restart(self, child: Child, reason: str, due: float, now: float) -> None:
         child.restarts += 1
         child.retry_start = True
-<<<<<<< HEAD
         self.lives.emit(ev.Restarting(child.path, now, due, child.history.failures), child)
-=======
-        self.lives.emit(ev.Restarting(child.path, now, due, child.history.failures))
->>>>>>> main
         if self._grouped:
             self._restart_group(child, due)
         if due > now:

@@ -83,6 +83,9 @@ from hive.wire.requests import (
 )
 
 __all__ = [
+    "MAX_FRAME",
+    "OPERATOR",
+    "PROTOCOL",
     "Ack",
     "AgentBody",
     "AgentCommand",
@@ -117,16 +120,13 @@ __all__ = [
     "Interrupt",
     "Lease",
     "LiveEvent",
-    "MAX_FRAME",
     "Message",
     "MessageMoved",
     "MessageSent",
     "MessageState",
     "Notice",
-    "OPERATOR",
     "OperatorSend",
     "Outcome",
-    "PROTOCOL",
     "Push",
     "Recv",
     "Reply",

@@ -215,7 +215,8 @@ async def test_a_limit_returns_it_uncounted_and_parks(scout: Fixture) -> None:
         assert parked.until is not None and parked.until >= reset
         (record,) = await scout.agent.around.records.all()
         assert record.park_until == parked.until, "a restart of the daemon keeps it"
-        await scout.agent.unparked()
+        await scout.agent.release_park()
+        scout.agent.open.set()
         assert (await take(peer)).lease is not None
 
 

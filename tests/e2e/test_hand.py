@@ -1,0 +1,63 @@
+"""The operator's hand on the tree, recorded in the audit, through a restart of the daemon."""
+
+import time
+
+from support.running import RunningHive
+
+
+def test_an_agent_is_parked_and_unparked(hive: RunningHive) -> None:
+    hive.ok("park", "manager", "--reason", "lunch")
+    status = hive.agent("manager")
+    assert (status["state"], status["reason"], status["until"]) == ("parked", "lunch", None)
+    number = int(hive.ok("send", "manager", "are you back?"))
+    assert hive.agent("manager")["queued"] == 1
+
+    hive.kill_daemon()
+    hive.up()
+    status = hive.agent("manager")
+    assert (status["state"], status["reason"], status["queued"]) == ("parked", "lunch", 1)
+
+    with hive.follow() as events:
+        hive.ok("unpark", "manager")
+        events.wait_for(lambda e: e["kind"] == "message_moved" and e["state"] == "done")
+    (message,) = [one for one in hive.json("inbox", "manager") if one["id"] == number]
+    assert (message["state"], message["attempts"]) == ("done", 0)
+
+    done = [(entry["action"], entry["target"]) for entry in hive.json("audit")]
+    assert done == [("park", "manager"), ("unpark", "manager")]
+    assert all("uid" in entry["who"] and entry["at"] > 0 for entry in hive.json("audit"))
+
+
+def test_a_park_ends_by_itself(hive: RunningHive) -> None:
+    began = time.time()
+    hive.ok("park", "manager", "--for", "3s")
+    assert hive.agent("manager")["state"] == "parked"
+    assert "now?" in hive.ok("send", "manager", "now?", "--wait", "--timeout", "60")
+    assert time.time() - began >= 3
+
+
+def test_suspend_and_resume(hive: RunningHive) -> None:
+    hive.ok("suspend", "manager")
+    hive.ok("send", "manager", "hello")
+    assert hive.agent("manager")["queued"] == 1
+    with hive.follow() as events:
+        hive.ok("resume", "manager")
+        events.wait_for(lambda e: e["kind"] == "message_moved" and e["state"] == "done")
+
+
+def test_kick_restarts_one_child_and_its_history_tells(hive: RunningHive) -> None:
+    keeper = hive.keeper("manager")
+    hive.ok("kick", "hive/agents/manager/container")
+    child = hive.json("tree", "hive/agents/manager/container")
+    assert child["node"]["path"] == "hive/agents/manager/container"
+    assert [one["event"] for one in child["history"]].count("started") >= 2
+    assert hive.keeper("manager") == keeper, "the container was let go of and adopted again"
+    assert "container" in hive.ok("tree", "hive/agents/manager")
+
+
+def test_a_path_that_is_not_there_is_said(hive: RunningHive) -> None:
+    for path in ("nowhere", "hive/agents/nobody/serve", "hive/nothing", "", "hive"):
+        done = hive.run("kick", "--", path)
+        assert done.returncode == 1 and "hive status" in done.stderr, path
+    inside = hive.run("park", "hive/agents/manager/harness/serve")
+    assert inside.returncode == 1 and "restart its agent" in inside.stderr
