@@ -1,6 +1,7 @@
 """The real CLI driven directly: one persistent process, its stream-json, no hive around it."""
 
 import json
+import os
 import time
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -93,7 +94,8 @@ async def bare_claude(
     folders = Folders(folder)
     for path in (folders.state, folders.claude):
         path.mkdir(parents=True)
-    variables = environment(folders, tuple(credentials.items()), root=True)
+    given = tuple(credentials.items())
+    variables = environment(folders, given, root=os.geteuid() == 0, container=None)
     setup = Setup(str(binary), None, variables)
     prompt = system("bare", (), state=str(folders.state), body_cap=16384)
     async with trio.open_nursery() as nursery:

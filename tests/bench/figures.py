@@ -86,10 +86,8 @@ def table(figures: Iterable[Figure]) -> list[str]:
             part = one.part
             lines += ["", part]
         verdict = {None: "", True: "met", False: "MISSED"}[one.met]
-        lines.append(
-            f"  {one.name:<58}{_number(one.value):>10} {one.unit:<6}"
-            f"{one.target:<9} {verdict}".rstrip()
-        )
+        cells = f"{one.name:<58}{_number(one.value):>10} {one.unit:<6}{one.target:<9} {verdict}"
+        lines.append(f"  {cells}".rstrip())
     return lines
 
 
