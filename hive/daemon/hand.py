@@ -1,41 +1,42 @@
-"""The operator's hand: parks, unparks, kicks, suspends and resumes any child of the daemon's tree.
+"""The operator's hand: parks, unparks, kicks, suspends and resumes children of the daemon's tree.
 
-`hive/agents/NAME/serve` (or NAME alone) is whether an agent takes work: its park is kept in the
-store, so that it outlives the daemon. All other parks last as long as the daemon's tree.
+`hive/agents/NAME/serve` (or NAME alone) is whether an agent takes work. Parks are kept in the
+store and outlive the daemon. What the hive cannot work without can be kicked, but not halted.
 """
 
 from hive.agents import Agent
 from hive.daemon.hive import TREE, Hive
+from hive.daemon.parks import Kept
 from hive.daemon.status import now, tree
 from hive.supervisors import Supervisor
 from hive.wire import Child, Happening, TreeCommand
 
 ACTIONS = ("park", "unpark", "kick", "suspend", "resume")
 OPERATORS_PARK = "parked by the operator"
+ESSENTIAL = frozenset(
+    f"{TREE}/{part}"
+    for part in ("store", "events", "broker", "agents", "states", "first-steps", "control")
+)
 
 
 class BadPath(ValueError):
     """No supervised child of the daemon lies at that path; the text says what to do."""
 
 
-async def act(hive: Hive, command: TreeCommand) -> str:
-    """Do it and return the full path; raises BadPath, ValueError, SupervisorError, StoreError."""
+async def act(hive: Hive, command: TreeCommand) -> None:
+    """Do it; raises BadPath, ValueError, SupervisorError, StoreError."""
     path = full_path(hive, command.path)
     supervisor, child = find(hive, path)
-    agent = serving(hive, path)
+    if command.action in ("park", "suspend") and path in ESSENTIAL:
+        raise ValueError(f"the hive cannot work without {path}: only kick it, or use `hive down`")
     match command.action:
         case "park":
-            reason = command.reason or OPERATORS_PARK
-            if agent is not None:
-                await agent.park(reason, command.until, agent.failures)
-            supervisor.park(child, reason, _trio_time(command.until))
+            await _park(hive, path, command.reason or OPERATORS_PARK, command.until)
         case "unpark":
-            if agent is not None:
-                await agent.release_park()
+            await _forget(hive, path)
             supervisor.unpark(child)
         case "kick":
-            if agent is not None:
-                await agent.release_park()
+            await _forget(hive, path)
             supervisor.kick(child)
         case "suspend":
             supervisor.suspend(child)
@@ -43,7 +44,38 @@ async def act(hive: Hive, command: TreeCommand) -> str:
             supervisor.resume(child)
         case other:
             raise ValueError(f"action {other!r} is unknown: use one of {', '.join(ACTIONS)}")
-    return path
+
+
+async def restore_parks(hive: Hive) -> None:
+    """Park again what the operator had parked when the last daemon ended."""
+    for kept in await hive.parks.all():
+        try:
+            find(hive, kept.path)
+        except BadPath:
+            await hive.parks.forget(kept.path)
+            continue
+        if kept.until is not None and kept.until <= now().epoch:
+            await hive.parks.forget(kept.path)
+        else:
+            await _park(hive, kept.path, kept.reason, kept.until)
+
+
+async def _park(hive: Hive, path: str, reason: str, until: float | None) -> None:
+    supervisor, child = find(hive, path)
+    agent = serving(hive, path)
+    if agent is not None:
+        await agent.park(reason, until, agent.failures)
+    else:
+        await hive.parks.keep(Kept(path, reason, until))
+    supervisor.park(child, reason, _trio_time(until))
+
+
+async def _forget(hive: Hive, path: str) -> None:
+    agent = serving(hive, path)
+    if agent is not None:
+        await agent.release_park()
+    else:
+        await hive.parks.forget(path)
 
 
 def look(hive: Hive, path: str) -> Child:

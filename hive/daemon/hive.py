@@ -15,6 +15,7 @@ from hive.daemon.audit import AuditLog
 from hive.daemon.config import Config
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.drivers import driver_named
+from hive.daemon.parks import Parks
 from hive.daemon.status import Clock, agent_status, now, tree
 from hive.events import Hub
 from hive.paths import Paths
@@ -62,6 +63,7 @@ class Hive:
     store: Store = field(init=False)
     events: Hub = field(init=False)
     audit: AuditLog = field(init=False)
+    parks: Parks = field(init=False)
     broker: Broker = field(init=False)
     fleet: Fleet = field(init=False)
     root: Supervisor = field(init=False)
@@ -78,6 +80,7 @@ class Hive:
         self.store = Store(options.paths.database, MIGRATIONS)
         self.events = Hub(self.store)
         self.audit = AuditLog(self.store)
+        self.parks = Parks(self.store)
         self.broker = Broker(
             self.store,
             body_cap=agents.body_cap,

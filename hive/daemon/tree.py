@@ -8,7 +8,7 @@ import orjson
 import trio
 
 from hive.broker import Draft
-from hive.daemon import control, credentials
+from hive.daemon import control, credentials, hand
 from hive.daemon.children import child_process
 from hive.daemon.hive import Hive
 from hive.supervisors import (
@@ -58,6 +58,7 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
         children.append(_web(hive, *options.web))
     children += [
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
+        ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),
     ]
     root = Supervisor(
@@ -104,6 +105,11 @@ async def _first_steps(hive: Hive, ctx: Context) -> None:
         await hive.broker.send(Draft(OPERATOR, MANAGER, DEMO_WELCOME, key="demo-welcome"))
     ctx.ready()
     await trio.sleep_forever()
+
+
+async def _restore_parks(hive: Hive, ctx: Context) -> None:
+    await hand.restore_parks(hive)
+    ctx.ready()
 
 
 async def _announce(hive: Hive, ctx: Context) -> None:

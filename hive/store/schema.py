@@ -54,4 +54,12 @@ CREATE TABLE audit (
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_PARKS = """
+CREATE TABLE parks (
+    path   TEXT PRIMARY KEY,
+    reason TEXT NOT NULL,
+    until  REAL
+) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _PARKS)

@@ -61,3 +61,20 @@ def test_a_path_that_is_not_there_is_said(hive: RunningHive) -> None:
         assert done.returncode == 1 and "hive status" in done.stderr, path
     inside = hive.run("park", "hive/agents/manager/harness/serve")
     assert inside.returncode == 1 and "restart its agent" in inside.stderr
+
+
+def test_any_park_outlives_the_daemon_and_the_essential_cannot_be_parked(
+    hive: RunningHive,
+) -> None:
+    hive.ok("park", "hive/web", "--for", "1h", "--reason", "quiet")
+    hive.kill_daemon()
+    hive.up()
+    node = hive.json("tree", "hive/web")["node"]
+    assert (node["state"], node["reason"]) == ("parked", "quiet")
+    assert 3000 < node["until"] - time.time() < 3610
+    hive.ok("unpark", "hive/web")
+    hive.kill_daemon()
+    hive.up()
+    assert hive.json("tree", "hive/web")["node"]["state"] == "running"
+    refused = hive.run("park", "hive/store")
+    assert refused.returncode == 1 and "cannot work without" in refused.stderr
