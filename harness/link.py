@@ -24,6 +24,9 @@ from hive.wire import (
 _log = logging.getLogger(__name__)
 
 REPORT_EVERY_S = 5.0
+GATHER_S = 0.01
+"""Events come in bursts, and one request for each would delay the turn that they tell of."""
+
 SETTLE_S = 0.05
 """Changes of the tree come in bursts; one report is enough for each."""
 
@@ -155,6 +158,7 @@ class Link:
         outbox = self._shared.outbox
         while True:
             await outbox.wait()
+            await trio.sleep(GATHER_S)
             first, events = outbox.batch()
             if not await self._emit(peer, first, events):
                 return
@@ -181,9 +185,9 @@ class Link:
                 await peer.push(self._report())
             except LinkClosed:
                 return
-            await trio.sleep(SETTLE_S)
             with trio.move_on_after(REPORT_EVERY_S):
                 await self._changed.wait()
+                await trio.sleep(SETTLE_S)  # work first: a report can wait for the next change
 
 
 class _Pushes(Session):
