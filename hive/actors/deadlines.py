@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import trio
 
-WIDTH: Final = 0.0625  # seconds in one bucket
+PER_SECOND: Final = 16  # buckets; a power of two, so that their bounds are exact
 
 
 class Waiter(Protocol):
@@ -36,11 +36,13 @@ class Deadlines:
 
     def add(self, waiter: Waiter) -> set[Waiter]:
         """Let it expire at its deadline, unless it is discarded from the set before."""
-        number = int(waiter.deadline // WIDTH)
+        if waiter.deadline == math.inf:
+            return set()
+        number = int(waiter.deadline * PER_SECOND)
         bucket = self._buckets.get(number)
         if bucket is None:
             bucket = self._buckets[number] = set()
-            self._wake_at(number * WIDTH)
+            self._wake_at(number / PER_SECOND)
         elif number <= self._opened:
             self._wake_at(waiter.deadline)
         bucket.add(waiter)
@@ -56,10 +58,10 @@ class Deadlines:
     def _expire(self, now: float) -> float:
         """Let those expire that are due; when to look again."""
         due = math.inf
-        self._opened = int(now // WIDTH)
+        self._opened = int(now * PER_SECOND)
         for number in sorted(self._buckets):
             if number > self._opened:
-                return min(due, number * WIDTH)
+                return min(due, number / PER_SECOND)
             bucket = self._buckets[number]
             for waiter in tuple(bucket):
                 if waiter.deadline <= now:
@@ -82,7 +84,7 @@ _of_this_run: trio.lowlevel.RunVar[Deadlines] = trio.lowlevel.RunVar("hive.actor
 
 
 def deadlines() -> Deadlines:
-    """Those of this run; begins with the first call that has a deadline."""
+    """Those of this run; begins with its first actor."""
     try:
         return _of_this_run.get()
     except LookupError:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
-from typing import Any
 
-from hive.actors.deadlines import deadlines
+from hive.actors.deadlines import Waiter, deadlines
 from hive.actors.errors import ActorError
 from hive.actors.mailbox import Full, Mailbox
 from hive.actors.messages import Asked, Cast, Envelope
@@ -17,28 +15,20 @@ Refusal = Callable[[], ActorError]  # one exception for each who gets it
 class Inbox(Mailbox[Envelope]):
     """`pending` are those without an answer, wherever they are now."""
 
-    __slots__ = ("late_replies", "name", "pending", "postponed")
+    __slots__ = ("_deadlines", "late_replies", "name", "pending", "postponed")
 
     def __init__(self, name: str, capacity: int, full: Full) -> None:
         super().__init__(capacity, full)
         self.name = name
+        self._deadlines = deadlines()
         self.pending: set[Asked] = set()
         self.late_replies = 0
         self.postponed: list[Envelope] = []
 
-    async def answer(self, asked: Asked) -> Any:
-        """Wait for the answer of one that has been put here, until its deadline.
-
-        Raises trio.TooSlowError, and what it is failed or refused with.
-        """
+    def expect(self, asked: Asked) -> set[Waiter]:
+        """Somebody waits for that answer; to be discarded from `pending` and from the result."""
         self.pending.add(asked)
-        bucket = deadlines().add(asked) if asked.deadline != math.inf else None
-        try:
-            return await asked.wait()
-        finally:
-            self.pending.discard(asked)
-            if bucket is not None:
-                bucket.discard(asked)
+        return self._deadlines.add(asked)
 
     def retry(self) -> None:
         """Put what was postponed in front again."""

@@ -51,7 +51,11 @@ class Loop:
             envelope = box.take(system_only=self._suspended)
             if envelope is None:
                 streak = 0
-                await self._wait()
+                if timers.next == math.inf:
+                    await box.wait()
+                else:
+                    with trio.CancelScope(deadline=timers.next):
+                        await box.wait()
                 continue
             streak += 1
             if streak >= YIELD_EVERY:
@@ -67,18 +71,10 @@ class Loop:
                 life.current = envelope
                 await actor.handle_cast(envelope.message)
             elif isinstance(envelope, StopOrder):
-                return envelope.detail
+                return str(envelope.message)
             else:
                 life.current = None
                 await self._handle_system(envelope)
-
-    async def _wait(self) -> None:
-        due = self._life.timers.next
-        if due == math.inf:
-            await self._life.box.wait()
-        else:
-            with trio.CancelScope(deadline=due):
-                await self._life.box.wait()
 
     async def _handle_system(self, envelope: Info | Tick | Inspect | Suspend | Replace) -> None:
         match envelope:
@@ -90,7 +86,7 @@ class Loop:
                 status = status_of(self._actor, self._life, self._trace, self._suspended)
                 envelope.settle(status)
             case Suspend():
-                self._suspended = envelope.on
+                self._suspended = bool(envelope.message)
                 envelope.settle(None)
             case Replace():
                 change_state(self._actor, envelope)

@@ -7,7 +7,6 @@ quickly, because they are what an actor's speed consists of.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -16,7 +15,6 @@ from attrs import define, frozen
 from hive.actors.slot import Slot
 
 if TYPE_CHECKING:
-    from hive.actors.actor import Actor
     from hive.actors.inbox import Inbox
 
 
@@ -26,21 +24,31 @@ class Asked(Slot[Any]):
     Only the sender may wait, and only once.
     """
 
-    __slots__ = ("_inbox", "_task", "deadline")
+    __slots__ = ("_inbox", "_task", "deadline", "message")
 
-    def __init__(self, inbox: Inbox, deadline: float = math.inf) -> None:
+    def __init__(self, message: Any, inbox: Inbox, deadline: float = math.inf) -> None:
         self.late = 0
         self.settled = False
+        self.message = message
         self.deadline = deadline
         self._value = self._error = None
         self._inbox = inbox
         self._task: trio.lowlevel.Task | None = None
 
     async def wait(self) -> Any:
-        """The answer; raises what the slot was failed with. Being cancelled abandons it."""
+        """The answer, until the deadline; raises trio.TooSlowError, and what it failed with.
+
+        Being cancelled abandons it.
+        """
         if not self.settled:
+            inbox = self._inbox
+            bucket = inbox.expect(self)
             self._task = trio.lowlevel.current_task()
-            await trio.lowlevel.wait_task_rescheduled(self._abandon)
+            try:
+                await trio.lowlevel.wait_task_rescheduled(self._abandon)
+            finally:
+                inbox.pending.discard(self)
+                bucket.discard(self)
         if self._error is not None:
             raise self._error
         return self._value
@@ -75,11 +83,7 @@ class Asked(Slot[Any]):
 class Call(Asked):
     """A user's message that wants a reply."""
 
-    __slots__ = ("message",)
-
-    def __init__(self, message: object, inbox: Inbox, deadline: float) -> None:
-        super().__init__(inbox, deadline)
-        self.message = message
+    __slots__ = ()
 
 
 @define(eq=False)
@@ -100,15 +104,16 @@ class Info:
 class Tick:
     """System lane: tell the supervisor that messages are being handled."""
 
+    message: None = None
+
 
 class StopOrder(Asked):
-    """System lane: end after the message that is being handled. The end is the answer."""
+    """System lane: end after the message that is being handled. The end is the answer.
 
-    __slots__ = ("detail",)
+    `message` is the detail, a str.
+    """
 
-    def __init__(self, detail: str, inbox: Inbox, deadline: float = math.inf) -> None:
-        super().__init__(inbox, deadline)
-        self.detail = detail
+    __slots__ = ()
 
     def refuse(self, error: BaseException) -> None:
         """That nobody is there any more is what was asked for."""
@@ -117,29 +122,21 @@ class StopOrder(Asked):
 
 
 class Inspect(Asked):
-    """System lane: report the status."""
+    """System lane: report the status. `message` is None."""
 
     __slots__ = ()
 
 
 class Suspend(Asked):
-    """System lane: handle system messages only (`on`), or all again."""
+    """System lane: handle system messages only (`message` True), or all again (False)."""
 
-    __slots__ = ("on",)
-
-    def __init__(self, on: bool, inbox: Inbox, deadline: float = math.inf) -> None:
-        super().__init__(inbox, deadline)
-        self.on = on
+    __slots__ = ()
 
 
 class Replace(Asked):
-    """System lane: change the state from outside."""
+    """System lane: change the state from outside. `message` does it to the actor."""
 
-    __slots__ = ("change",)
-
-    def __init__(self, change: Callable[[Actor], None], inbox: Inbox, deadline: float) -> None:
-        super().__init__(inbox, deadline)
-        self.change = change
+    __slots__ = ()
 
 
 SystemMessage = Info | Tick | StopOrder | Inspect | Suspend | Replace

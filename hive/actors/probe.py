@@ -49,7 +49,7 @@ class Status:
 async def get_status(ref: ActorRef, *, timeout: float = 5.0) -> Status:
     """State, mailbox, and the last messages."""
     box = _box(ref)
-    status: Status = await _ask(box, Inspect(box, trio.current_time() + timeout))
+    status: Status = await _ask(box, Inspect(None, box, trio.current_time() + timeout))
     return status
 
 
@@ -66,7 +66,7 @@ async def replace_state(
     Raises what `change` raises; then all attributes are bound to their old values again.
     """
     box = _box(ref)
-    order = Replace(change, box, trio.current_time() + timeout)  # type: ignore[arg-type]  # of its actor
+    order = Replace(change, box, trio.current_time() + timeout)
     await _ask(box, order)
 
 
@@ -107,7 +107,7 @@ def change_state(actor: Actor, order: Replace) -> None:
     """For the message loop: a change that crashes must not end the actor."""
     before = dict(vars(actor))
     try:
-        order.change(actor)
+        order.message(actor)
     except Exception as error:
         vars(actor).clear()
         vars(actor).update(before)
@@ -126,4 +126,4 @@ def _box(ref: ActorRef) -> Inbox:
 async def _ask(box: Inbox, request: Inspect | Suspend | Replace) -> Any:
     await trio.lowlevel.checkpoint_if_cancelled()
     box.put_system(request)
-    return await box.answer(request)
+    return await request.wait()

@@ -64,7 +64,7 @@ class ActorRef:
                 await self._wait_in_turn(box, call)
         elif (dropped := box.put_nowait(call)) is not None:
             _refuse(dropped)
-        return await box.answer(call)
+        return await call.wait()
 
     async def cast(self, message: object) -> None:
         """Send without a reply; waits for room if that is the mailbox's policy.
@@ -99,7 +99,7 @@ class ActorRef:
             raise CallingSelf(f"{self.name} cannot wait for its own end; raise Shutdown instead")
         order = StopOrder(detail, live.box, trio.current_time() + timeout)
         live.box.put_system(order)
-        await live.box.answer(order)
+        await order.wait()
 
     def monitor(self, deliver: Callable[[Down], None]) -> Monitor:
         """Call `deliver` once when the incarnation ends; at once if none runs.

@@ -46,8 +46,7 @@ class Trace:
         if self._ring is None:
             self._ring = deque(maxlen=self._length)
         self.taken += 1
-        message = envelope.message if isinstance(envelope, (Call, Cast, Info)) else None
-        self._ring.append((now, type(envelope), message))
+        self._ring.append((now, type(envelope), envelope.message))
 
     def lines(self, describe: Callable[[object], str]) -> tuple[Handled, ...]:
         """The recent ones, oldest first."""

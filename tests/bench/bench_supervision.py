@@ -23,7 +23,7 @@ from hive.supervisors import (
     Supervisor,
 )
 
-ACTORS = "Actors, one at a time, best of 12 rounds in turns"
+ACTORS = "Actors, the best of 12 rounds in turns"
 TREES = "Supervisors"
 AT_ONCE = Backoff(initial=0, healthy_after=0)
 ENDLESS = Budget(intensity=10**9, period=1.0)
