@@ -129,20 +129,23 @@ class Lives:
         self.changed.set()
 
     def check_silence(self, child: Child, now: float) -> None:
-        """Stop a child that was silent for too long."""
-        if child.ctx is None:
+        """Act on a child that was silent for too long."""
+        ctx = child.ctx
+        if ctx is None:
             return
-        late = now - child.ctx.silent_until
-        if late < 0 or (late > LOOP_BLOCKED and child.ctx.forgive()):
-            self.timers.set(child, child.ctx.silent_until)
+        late = now - ctx.silent_until
+        if late < 0 or (late > LOOP_BLOCKED and ctx.forgive()):
+            self.timers.set(child, ctx.silent_until)
         elif child.suspended:
-            self.timers.set(child, now + child.ctx.patience)
+            ctx.extend(ctx.patience)
+            self.timers.set(child, ctx.silent_until)
         elif child.state is State.STARTING:
             self.stop(child, Stop(f"not ready after {child.spec.init_timeout:g} s", failure=True))
         elif child.spec.on_silence is OnSilence.REPORT:
-            self.timers.set(child, now + child.ctx.patience)
-            since = max(child.since, child.ctx.last_tick or -math.inf)
-            self.emit(ev.Silent(child.path, now, now - since), child)
+            heard = child.since if ctx.last_tick is None else max(child.since, ctx.last_tick)
+            self.emit(ev.Silent(child.path, now, now - heard), child)
+            ctx.extend(ctx.patience)
+            self.timers.set(child, ctx.silent_until)
         else:
             why = f"watchdog: no tick for {child.spec.watchdog} s"
             if child.spec.on_silence is OnSilence.PARK:
