@@ -49,4 +49,4 @@ class Inbox(Mailbox[Envelope]):
 
     def _refuse(self, refusal: Refusal) -> None:
         for slot in tuple(self.pending):
-            slot.refuse(refusal())
+            slot.refuse(refusal)

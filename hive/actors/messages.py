@@ -7,6 +7,7 @@ quickly, because they are what an actor's speed consists of.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -58,10 +59,10 @@ class Asked(Slot[Any]):
         if not self.settled:
             self._settle(None, trio.TooSlowError(f"no answer from {self._inbox.name} in time"))
 
-    def refuse(self, error: BaseException) -> None:
+    def refuse(self, why: Callable[[], BaseException]) -> None:
         """Nobody is there, or there any more, to answer."""
         if not self.settled:
-            self._settle(None, error)
+            self._settle(None, why())
 
     def _abandon(self, _: Any) -> trio.lowlevel.Abort:
         self.settled, self._task = True, None
@@ -115,7 +116,7 @@ class StopOrder(Asked):
 
     __slots__ = ()
 
-    def refuse(self, error: BaseException) -> None:
+    def refuse(self, why: Callable[[], BaseException]) -> None:
         """That nobody is there any more is what was asked for."""
         if not self.settled:
             self._settle(None, None)
