@@ -491,6 +491,7 @@ async def test_ractor_panic_in_terminate_is_reported_and_tells_all_who_wait() ->
     async with serving(top):
         host.ref.monitor(downs.append)
         await top.terminate_child("clumsy")
+        await trio.testing.wait_all_tasks_blocked()
         (exited,) = [event for event in events if isinstance(event, Exited)]
         assert not exited.exit.clean
         assert "clumsy" in str(root_cause(exited.exit.error))

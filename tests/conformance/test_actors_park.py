@@ -33,10 +33,8 @@ class Seat:
         self.lives: list[Obedient] = []
         self.events: list[object] = []
         self.registry = Registry()
-        host_options = {
-            key: how.pop(key) for key in ("capacity", "full", "unparked_by") & how.keys()
-        }
-        self.host = ActorHost(self._make, name="seat", **host_options)  # type: ignore[arg-type]
+        mine = {key: how.pop(key) for key in ("capacity", "full", "unparked_by") if key in how}
+        self.host = ActorHost(self._make, name="seat", **mine)  # type: ignore[arg-type]
         self.ref = self.host.ref
         spec = ChildSpec("seat", self.host.run, **{"backoff": AT_ONCE, "park_jitter": 0} | how)
         self.top = Supervisor(
@@ -347,9 +345,7 @@ async def test_simple_global_supervisor_names_are_unique_and_registered_anew() -
     other = ActorHost(Obedient, name="other")
     async with serving(seat.top):
         with pytest.raises(NoActor):
-            seat.registry.register("obedient", other.ref) or seat.registry.register(
-                "ghost", other.ref
-            )
+            seat.registry.register("ghost", other.ref)
         await seat.rest(until=5.0)
         with pytest.raises(NameTaken):
             seat.registry.register("obedient", other.ref)

@@ -52,7 +52,10 @@ class Obedient(Actor):
 
 
 def sleeps(seconds: float) -> Order:
-    return lambda actor: trio.sleep(seconds)
+    async def order(actor: Obedient) -> None:
+        await trio.sleep(seconds)
+
+    return order
 
 
 def raises(error: BaseException) -> Order:
@@ -64,7 +67,7 @@ def raises(error: BaseException) -> Order:
 
 @asynccontextmanager
 async def alone(actor: Actor, **how: object) -> AsyncIterator[ActorRef]:
-    """`async with alone(Obedient()) as ref`: an actor without a supervisor; its crash is ignored."""
+    """An actor without a supervisor, cancelled afterwards; its crash is of no interest here."""
 
     async def guarded(task_status: trio.TaskStatus[ActorRef]) -> None:
         try:
