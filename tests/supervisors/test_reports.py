@@ -45,6 +45,18 @@ def test_a_cause_that_is_its_own_cause_ends() -> None:
     assert report(event).count("round") < 5
 
 
+def test_a_large_group_is_cut() -> None:
+    group = ExceptionGroup("g", [ValueError(str(number)) for number in range(20)])
+    event = Exited("top/a", 1.0, 1, Exit(ExitKind.CRASHED, "", group))
+    lines = report(event, Form(depth=3)).splitlines()
+    assert [line for line in lines if line.startswith("cause 1: ")] == [
+        "cause 1: ValueError: 0",
+        "cause 1: ValueError: 1",
+        "cause 1: ValueError: 2",
+        "cause 1: … and 17 more in its group",
+    ]
+
+
 def test_an_event_whose_text_fails_has_a_report_and_a_line() -> None:
     class Broken(Event):
         def text(self) -> str:
