@@ -124,7 +124,8 @@ class Mailbox(Generic[T]):
             self._high_water = length + 1
         user.append(item)
         if self._receiver is not None:
-            self.wake()
+            trio.lowlevel.reschedule(self._receiver)
+            self._receiver = None
         return dropped
 
     def put_system(self, item: T) -> None:

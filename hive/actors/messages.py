@@ -42,13 +42,14 @@ class Asked(Slot[Any]):
         Being cancelled abandons it.
         """
         if not self.settled:
-            inbox = self._inbox
-            bucket = inbox.expect(self)
+            pending = self._inbox.pending
+            pending.add(self)
+            bucket = self._inbox.deadlines.add(self)
             self._task = trio.lowlevel.current_task()
             try:
                 await trio.lowlevel.wait_task_rescheduled(self._abandon)
             finally:
-                inbox.pending.discard(self)
+                pending.discard(self)
                 bucket.discard(self)
         if self._error is not None:
             raise self._error
