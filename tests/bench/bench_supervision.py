@@ -23,7 +23,7 @@ from hive.supervisors import (
     Supervisor,
 )
 
-ACTORS = "Actors, the best of 12 rounds in turns"
+ACTORS = "Actors, the best of many rounds in turns"
 TREES = "Supervisors"
 AT_ONCE = Backoff(initial=0, healthy_after=0)
 AT_ONCE_CALLS = 100
@@ -115,7 +115,9 @@ async def hive_calls_at_once(count: int, watch: Stopwatch) -> None:
 
 def test_calls(book: Book) -> None:
     speed = contest(
-        {"pykka": pykka_calls, "bare": in_trio(bare_calls), "hive": in_trio(hive_calls)}, 2_000
+        {"pykka": pykka_calls, "bare": in_trio(bare_calls), "hive": in_trio(hive_calls)},
+        500,
+        rounds=40,
     )
     for name, label in (("pykka", "pykka ask"), ("bare", "bare Trio"), ("hive", "our call")):
         book.add(ACTORS, f"{label} with deadline", speed[name], "/s")
@@ -206,7 +208,8 @@ def test_spawn_and_stop(book: Book) -> None:
             "hive": in_trio(hive_lives),
             "supervised": in_trio(supervised_lives),
         },
-        300,
+        100,
+        rounds=30,
     )
     book.add(ACTORS, "pykka start and stop", speed["pykka"], "/s")
     book.add(ACTORS, "our spawn and stop", speed["hive"], "/s")

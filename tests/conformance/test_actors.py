@@ -20,7 +20,6 @@ from hive.actors import (
     Shutdown,
     get_state,
     get_status,
-    leaves,
     replace_state,
     resume,
     root_cause,
@@ -161,7 +160,7 @@ async def test_gen_server_otp_7669_a_failed_init_leaves_no_name() -> None:
 
     async with trio.open_nursery() as nursery:
         host = ActorHost(lambda: Fails(registry), name="fails")
-        with pytest.raises(ExceptionGroup):
+        with pytest.raises(OSError, match="no disk"):
             await spawn(nursery, host)
     assert registry.names() == ()
     assert not host.ref.alive
@@ -375,9 +374,9 @@ async def test_proc_lib_a_starter_that_gave_up_before_the_first_step_starts_noth
 )
 async def test_proc_lib_init_dont_hang_and_the_nursery_is_left_alone(error: Exception) -> None:
     async with trio.open_nursery() as nursery:
-        with trio.fail_after(1), pytest.raises(ExceptionGroup) as caught:
+        with trio.fail_after(1), pytest.raises(type(error)) as caught:
             await spawn(nursery, ActorHost(lambda: Starts(raises(error)), name="fails"))
-        assert list(leaves(caught.value)) == [error]
+        assert caught.value is error
         await trio.sleep(10)  # told to the starter, and to nobody else
 
 
@@ -450,8 +449,11 @@ async def test_ractor_panic_in_a_handler_ends_that_incarnation_with_its_cause(ho
     actors = []
     boom = raises(ValueError("boom"))
 
+    class Helped(Obedient):
+        with_helpers = hook == "helper"
+
     def make() -> Actor:
-        actors.append(Obedient())
+        actors.append(Helped())
         return actors[-1]
 
     async def helper() -> None:
@@ -517,6 +519,8 @@ async def test_ractor_panic_in_the_monitors_own_handler_harms_nobody_else(caplog
 
 async def test_ractor_children_spawned_before_the_parent_is_up_end_with_it() -> None:
     class Parent(Obedient):
+        with_helpers = True
+
         async def init(self) -> None:
             self.child = await spawn(self.helpers, ActorHost(Obedient, name="child"))
 

@@ -299,8 +299,8 @@ async def test_a_crash_keeps_nothing_and_frees_the_name_at_once() -> None:
             downs.append((down, seat.registry.names(), seat.ref.alive))
 
         seat.ref.monitor(look)
-        await seat.ref.cast(raises(ValueError("boom")))
-        await seat.ref.cast("lost")
+        seat.ref.cast_nowait(raises(ValueError("boom")))
+        seat.ref.cast_nowait("lost")
         await trio.testing.wait_all_tasks_blocked()
         ((down, names, alive),) = downs
         assert (down.exit.kind, down.park, names, alive) == (ExitKind.CRASHED, None, (), False)
