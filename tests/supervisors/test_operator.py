@@ -1,5 +1,8 @@
 """Suspend, resume, history, what the watchdog does, live reconfiguration of what does not run."""
 
+import gc
+import weakref
+
 import pytest
 import trio
 import trio.testing
@@ -13,6 +16,7 @@ from hive.supervisors import (
     NotFound,
     NotRunning,
     OnSilence,
+    Park,
     Parked,
     Resumed,
     Silent,
@@ -136,6 +140,34 @@ async def test_history_holds_the_last_events_and_nothing_alive(script) -> None:
 
 def _values(past):
     return [value for one in past for value in (one.at, one.event, one.incarnation, one.text)]
+
+
+async def test_nothing_of_an_incarnation_that_ended_is_kept(script) -> None:
+    class Large:
+        pass
+
+    held: list[weakref.ref[Large]] = []
+
+    async def start(ctx: Context) -> None:
+        large = Large()
+        held.append(weakref.ref(large))
+        ctx.on_report(lambda: [large])
+        ctx.ready()
+        if len(held) == 1:
+            raise Park("rest")
+        raise ValueError
+
+    top = script.make([ChildSpec("a", start, park_on_exhausted=True)], budget=Budget(0, 1))
+    async with script.running(top):
+        script.events.clear()  # an event holds the exception, and that its frames
+        gc.collect()
+        assert held[0]() is None
+        top.unpark("a")
+        await trio.testing.wait_all_tasks_blocked()
+        script.events.clear()
+        gc.collect()
+        assert held[1]() is None
+        assert top.history("a")[-1].event == "parked"
 
 
 async def test_messages_of_a_child_that_ended_badly_are_in_the_event(script) -> None:
