@@ -22,6 +22,7 @@ from hive.supervisors import (
     Silent,
     State,
     Suspended,
+    supervisor_spec,
 )
 
 CRASH = ValueError("boom")
@@ -140,6 +141,22 @@ async def test_history_holds_the_last_events_and_nothing_alive(script) -> None:
 
 def _values(past):
     return [value for one in past for value in (one.at, one.event, one.incarnation, one.text)]
+
+
+async def test_a_path_leads_to_the_supervisor_and_the_id(script) -> None:
+    inner = script.make([script.child("a/b"), script.child("a")])
+    top = script.make([supervisor_spec("in", inner), script.child("in/z")])
+    assert top._path == ""
+    with pytest.raises(NotFound):
+        top.locate("top/in")
+    async with script.running(top):
+        for path in (node.path for node in top.snapshot().walk() if node.path != "top"):
+            above, child_id = top.locate(path)
+            assert f"{above.snapshot().path}/{child_id}" == path
+        assert top.locate("top/in/a/b") == (inner, "a/b")
+        for wrong in ("top", "in", "top/", "top/in/", "top/in/c", "top/in/a/b/c", "", "/top/in"):
+            with pytest.raises(NotFound):
+                top.locate(wrong)
 
 
 async def test_nothing_of_an_incarnation_that_ended_is_kept(script) -> None:
