@@ -5,7 +5,7 @@ After Erlang's gen_server: init, handle_call, handle_cast, handle_info, terminat
 
 from __future__ import annotations
 
-from typing import Any, Final, final
+from typing import Any, ClassVar, Final, final
 
 import trio
 
@@ -37,10 +37,11 @@ class Actor:
     ref: ActorRef
     """The reference to this actor; set before init()."""
 
-    helpers: trio.Nursery
-    """For tasks that end with the actor, and end it when they crash; set before init()."""
+    with_helpers: ClassVar[bool] = False
+    """Set True in a class that uses `helpers`: a nursery makes every incarnation dearer."""
 
     _life: Incarnation
+    _helpers: trio.Nursery | None
 
     async def init(self) -> None:
         """Acquire what is needed; messages wait meanwhile. An exception is a failed start."""
@@ -64,7 +65,7 @@ class Actor:
         return {
             name: value
             for name, value in vars(self).items()
-            if not name.startswith("_") and name not in ("ref", "helpers")
+            if not name.startswith("_") and name != "ref"
         }
 
     def describe(self, message: object) -> str:
@@ -72,6 +73,13 @@ class Actor:
         return type(message).__name__
 
     # -- what an actor can use -----------------------------------------------------------------
+
+    @property
+    def helpers(self) -> trio.Nursery:
+        """For tasks that end with the actor, and end it when they crash; from init() on."""
+        if self._helpers is None:
+            raise RuntimeError(f"{type(self).__name__} has no helpers: set with_helpers = True")
+        return self._helpers
 
     def send_after(self, delay: float, message: object) -> Timer:
         """Get `message` by handle_info in `delay` seconds."""
@@ -109,9 +117,9 @@ class Actor:
         """Handle all that was postponed again, before everything else in the mailbox."""
         self._life.box.retry()
 
-    def bind(self, ref: ActorRef, life: Incarnation, helpers: trio.Nursery) -> None:
+    def bind(self, ref: ActorRef, life: Incarnation, helpers: trio.Nursery | None) -> None:
         """For the host only."""
-        self.ref, self._life, self.helpers = ref, life, helpers
+        self.ref, self._life, self._helpers = ref, life, helpers
 
     def _start_timer(self, message: object, delay: float, *, repeat: bool) -> Timer:
         timer = self._life.timers.start(Info(message), delay, repeat=repeat)

@@ -34,6 +34,11 @@ class Deadlines:
         self._next = math.inf
         self._sleep: trio.CancelScope | None = None
 
+    @property
+    def buckets(self) -> int:
+        """How many are in use."""
+        return len(self._buckets)
+
     def add(self, waiter: Waiter) -> set[Waiter]:
         """Let it expire at its deadline, unless it is discarded from the set before."""
         if waiter.deadline == math.inf:

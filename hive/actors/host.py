@@ -107,24 +107,24 @@ class ActorHost:
         lease = Lease(place, life, parent)
         attached = parent.attach(lease)
         parent.on_suspend(lease.suspend)
-        detail = "its own scope was cancelled"
-        error: BaseException | None = None
         try:
+            if attached and not actor.with_helpers:
+                actor.bind(self.ref, life, None)
+                return await self._work(actor, life, parent)
             async with trio.open_nursery() as nursery:
-                life.scope = nursery.cancel_scope
                 actor.bind(self.ref, life, nursery)
                 if not attached:
                     nursery.start_soon(_watch, parent, lease)
                 detail = await self._work(actor, life, parent)
-                if nursery.child_tasks:
-                    nursery.cancel_scope.cancel("the actor was told to stop")
+                nursery.cancel_scope.cancel("the actor was told to stop")
+            how = Exit(ExitKind.SHUTDOWN, detail)
             return detail
         except BaseException as caught:
-            error = caught
+            how = judge(caught)
             raise
         finally:
             if not attached:
-                lease.end(judge(error or Shutdown(detail)), None)
+                lease.end(how, None)
 
     async def _work(self, actor: Actor, life: Incarnation, parent: Parent) -> str:
         await actor.init()

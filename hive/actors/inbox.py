@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hive.actors.deadlines import Waiter, deadlines
+import trio
+
+from hive.actors.deadlines import deadlines
 from hive.actors.errors import ActorError
 from hive.actors.mailbox import Full, Mailbox
 from hive.actors.messages import Asked, Cast, Envelope
@@ -13,22 +15,18 @@ Refusal = Callable[[], ActorError]  # one exception for each who gets it
 
 
 class Inbox(Mailbox[Envelope]):
-    """`pending` are those without an answer, wherever they are now."""
+    """`pending` are those without an answer, wherever they are now; `now()` is Trio's time."""
 
-    __slots__ = ("_deadlines", "late_replies", "name", "pending", "postponed")
+    __slots__ = ("deadlines", "late_replies", "name", "now", "pending", "postponed")
 
     def __init__(self, name: str, capacity: int, full: Full) -> None:
         super().__init__(capacity, full)
         self.name = name
-        self._deadlines = deadlines()
+        self.deadlines = deadlines()
+        self.now = trio.lowlevel.current_clock().current_time
         self.pending: set[Asked] = set()
         self.late_replies = 0
         self.postponed: list[Envelope] = []
-
-    def expect(self, asked: Asked) -> set[Waiter]:
-        """Somebody waits for that answer; to be discarded from `pending` and from the result."""
-        self.pending.add(asked)
-        return self._deadlines.add(asked)
 
     def retry(self) -> None:
         """Put what was postponed in front again."""
@@ -49,4 +47,4 @@ class Inbox(Mailbox[Envelope]):
 
     def _refuse(self, refusal: Refusal) -> None:
         for slot in tuple(self.pending):
-            slot.refuse(refusal())
+            slot.refuse(refusal)

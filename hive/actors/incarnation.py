@@ -15,13 +15,12 @@ from hive.actors.timers import Timers
 
 @define(eq=False)
 class Incarnation:
-    """Mailbox, timers and monitors of one life; `scope` is around all of its tasks."""
+    """Mailbox, timers and monitors of one life."""
 
     name: str
     number: int
     box: Inbox
     task: trio.lowlevel.Task
-    scope: trio.CancelScope | None = None
     current: Call | Cast | None = None
     timers: Timers = field(factory=Timers)
     monitors: list[Monitor] = field(factory=list)

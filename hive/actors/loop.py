@@ -42,11 +42,11 @@ class Loop:
         """Handle messages until told to stop."""
         actor, life, trace = self._actor, self._life, self._trace
         box, timers = life.box, life.timers
-        clock = trio.lowlevel.current_clock()
+        now = box.now
         streak = 0
         while True:
             if timers.next != math.inf:
-                for due in timers.pop_due(clock.current_time()):
+                for due in timers.pop_due(now()):
                     box.put_system(due)
             envelope = box.take(system_only=self._suspended)
             if envelope is None:
@@ -61,7 +61,7 @@ class Loop:
             if streak >= YIELD_EVERY:
                 streak = 0
                 await trio.lowlevel.checkpoint()
-            trace.add(clock.current_time(), envelope)
+            trace.add(now(), envelope)
             if isinstance(envelope, Call):
                 life.current = envelope
                 answer = await actor.handle_call(envelope.message, envelope)

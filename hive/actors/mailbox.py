@@ -7,9 +7,8 @@ from collections.abc import Awaitable, Callable, Iterable
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
-import outcome
 import trio
-from attrs import frozen
+from attrs import define, frozen
 
 from hive.actors.errors import MailboxClosed, MailboxFull
 
@@ -36,6 +35,12 @@ class MailboxStatistics:
     high_water: int
     dropped: int
     refused: int
+
+
+@define(eq=False)
+class _Waiting(Generic[T]):
+    item: T
+    refusal: BaseException | None = None
 
 
 class Mailbox(Generic[T]):
@@ -69,7 +74,7 @@ class Mailbox(Generic[T]):
         self._user: deque[T] = deque()
         self._system: list[T] = []  # short, and empty it is a tenth of a deque
         self._receiver: trio.lowlevel.Task | None = None
-        self._senders: dict[trio.lowlevel.Task, T] = {}
+        self._senders: dict[trio.lowlevel.Task, _Waiting[T]] = {}
         self._closed = False
         self._streak = 0
         self._high_water = self._dropped = self._refused = 0
@@ -93,13 +98,15 @@ class Mailbox(Generic[T]):
     async def put_in_turn(self, item: T) -> None:
         """Wait for room behind all others that do; only when `must_wait`. Raises MailboxClosed."""
         task = trio.lowlevel.current_task()
-        self._senders[task] = item
+        self._senders[task] = waiting = _Waiting(item)
 
         def give_up(_: Any) -> trio.lowlevel.Abort:
             del self._senders[task]
             return trio.lowlevel.Abort.SUCCEEDED
 
         await trio.lowlevel.wait_task_rescheduled(give_up)
+        if waiting.refusal is not None:
+            raise waiting.refusal
 
     def put_nowait(self, item: T) -> T | None:
         """As put(), but raises MailboxFull instead of waiting."""
@@ -117,7 +124,8 @@ class Mailbox(Generic[T]):
             self._high_water = length + 1
         user.append(item)
         if self._receiver is not None:
-            self.wake()
+            trio.lowlevel.reschedule(self._receiver)
+            self._receiver = None
         return dropped
 
     def put_system(self, item: T) -> None:
@@ -175,10 +183,11 @@ class Mailbox(Generic[T]):
         """
         self._system.clear()
         self._user = deque(item for item in self._user if wanted(item))
-        for task, item in tuple(self._senders.items()):
-            if not wanted(item):
+        for task, waiting in tuple(self._senders.items()):
+            if not wanted(waiting.item):
+                waiting.refusal = refusal()
                 del self._senders[task]
-                trio.lowlevel.reschedule(task, outcome.Error(refusal()))
+                trio.lowlevel.reschedule(task)
         while self._senders and len(self._user) < self.capacity:
             self._admit()
 
@@ -202,7 +211,7 @@ class Mailbox(Generic[T]):
         if len(self._user) >= self.capacity:
             return
         task = next(iter(self._senders))
-        self._user.append(self._senders.pop(task))
+        self._user.append(self._senders.pop(task).item)
         trio.lowlevel.reschedule(task)
 
     def _give_up_waiting(self, _: Any) -> trio.lowlevel.Abort:

@@ -7,6 +7,7 @@ quickly, because they are what an actor's speed consists of.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import trio
@@ -41,13 +42,14 @@ class Asked(Slot[Any]):
         Being cancelled abandons it.
         """
         if not self.settled:
-            inbox = self._inbox
-            bucket = inbox.expect(self)
+            pending = self._inbox.pending
+            pending.add(self)
+            bucket = self._inbox.deadlines.add(self)
             self._task = trio.lowlevel.current_task()
             try:
                 await trio.lowlevel.wait_task_rescheduled(self._abandon)
             finally:
-                inbox.pending.discard(self)
+                pending.discard(self)
                 bucket.discard(self)
         if self._error is not None:
             raise self._error
@@ -58,10 +60,10 @@ class Asked(Slot[Any]):
         if not self.settled:
             self._settle(None, trio.TooSlowError(f"no answer from {self._inbox.name} in time"))
 
-    def refuse(self, error: BaseException) -> None:
+    def refuse(self, why: Callable[[], BaseException]) -> None:
         """Nobody is there, or there any more, to answer."""
         if not self.settled:
-            self._settle(None, error)
+            self._settle(None, why())
 
     def _abandon(self, _: Any) -> trio.lowlevel.Abort:
         self.settled, self._task = True, None
@@ -115,7 +117,7 @@ class StopOrder(Asked):
 
     __slots__ = ()
 
-    def refuse(self, error: BaseException) -> None:
+    def refuse(self, why: Callable[[], BaseException]) -> None:
         """That nobody is there any more is what was asked for."""
         if not self.settled:
             self._settle(None, None)

@@ -58,7 +58,7 @@ class ActorRef:
             if trio.lowlevel.current_task() is live.task:
                 raise CallingSelf(f"{self.name} called itself; it would wait for its own reply")
         await trio.lowlevel.checkpoint_if_cancelled()
-        call = Call(message, box, trio.current_time() + timeout)
+        call = Call(message, box, box.now() + timeout)
         if box.must_wait:
             with trio.fail_at(call.deadline):
                 await self._wait_in_turn(box, call)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import trio
 
@@ -12,14 +12,14 @@ T = TypeVar("T")
 class Slot(Generic[T]):
     """Settled at most once; a late settlement is counted in `late` and harms nobody."""
 
-    __slots__ = ("_error", "_event", "_value", "late", "settled")
+    __slots__ = ("_error", "_value", "_waiting", "late", "settled")
 
     def __init__(self) -> None:
         self.late = 0
         self.settled = False
         self._value: T | None = None
         self._error: BaseException | None = None
-        self._event: trio.Event | None = None  # made by the first who waits
+        self._waiting: list[trio.lowlevel.Task] | None = None  # made by the first of them
 
     def settle(self, value: T) -> bool:
         """Store the value; False (and counted) if the slot was settled before."""
@@ -34,9 +34,7 @@ class Slot(Generic[T]):
         if self.settled:
             await trio.lowlevel.checkpoint()
         else:
-            if self._event is None:
-                self._event = trio.Event()
-            await self._event.wait()
+            await self._park()
         if self._error is not None:
             raise self._error
         return self._value  # type: ignore[return-value]  # settled with a T
@@ -47,6 +45,18 @@ class Slot(Generic[T]):
             return False
         self.settled = True
         self._value, self._error = value, error
-        if self._event is not None:
-            self._event.set()
+        for task in self._waiting or ():
+            trio.lowlevel.reschedule(task)
+        self._waiting = None
         return True
+
+    async def _park(self) -> None:
+        task = trio.lowlevel.current_task()
+        waiting = self._waiting = self._waiting or []
+        waiting.append(task)
+
+        def give_up(_: Any) -> trio.lowlevel.Abort:
+            waiting.remove(task)
+            return trio.lowlevel.Abort.SUCCEEDED
+
+        await trio.lowlevel.wait_task_rescheduled(give_up)

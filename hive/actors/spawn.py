@@ -16,7 +16,7 @@ from hive.actors.slot import Slot
 async def spawn(nursery: trio.Nursery, host: ActorHost) -> ActorRef:
     """Start the actor in the nursery; returns when its init() is done.
 
-    Raises what init() raised, in a group. Later a crash ends the nursery, a clean end does not;
+    Raises what init() raised. Later a crash ends the nursery, a clean end does not;
     nobody restarts it, and a park is an end. Cancelling spawn() undoes it.
     """
     alone = _Alone()
@@ -24,7 +24,7 @@ async def spawn(nursery: trio.Nursery, host: ActorHost) -> ActorRef:
     try:
         await alone.started.wait()
     except trio.Cancelled:
-        alone.give_up(host.ref)
+        alone.scope.cancel("its starter gave up")
         raise
     return host.ref
 
@@ -32,12 +32,12 @@ async def spawn(nursery: trio.Nursery, host: ActorHost) -> ActorRef:
 class _Alone:
     """The parent of an actor that has no supervisor."""
 
-    __slots__ = ("given_up", "incarnation", "started", "tenant")
+    __slots__ = ("incarnation", "scope", "started", "tenant")
 
     def __init__(self) -> None:
         self.incarnation = 1
         self.started: Slot[None] = Slot()
-        self.given_up = False
+        self.scope = trio.CancelScope()
         self.tenant: Tenant | None = None
 
     @property
@@ -63,18 +63,15 @@ class _Alone:
     def unpark(self) -> None:
         pass
 
-    def give_up(self, ref: ActorRef) -> None:
-        self.given_up = True
-        if ref.alive and (scope := ref.incarnation().scope) is not None:
-            scope.cancel("its starter gave up")
-
 
 async def _run(host: ActorHost, alone: _Alone) -> None:
-    if alone.given_up:
+    if alone.scope.cancel_called:
         return
     error: BaseException | None = None
+    how = Exit(ExitKind.SHUTDOWN, "its starter gave up")
     try:
-        how = Exit(ExitKind.SHUTDOWN, await host.live(alone))
+        with alone.scope:
+            how = Exit(ExitKind.SHUTDOWN, await host.live(alone))
     except BaseException as caught:
         error, how = caught, judge(caught)
     if alone.tenant is not None:

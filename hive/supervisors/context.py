@@ -11,6 +11,9 @@ from hive.actors.exits import Exit, Park
 from hive.actors.host import Tenant
 from hive.supervisors.events import Event, log, one_line
 
+LAST_MESSAGES = 16
+MESSAGE_LIMIT = 200  # characters
+
 
 class Context:
     """Belongs to one incarnation of one child. All methods but wait_resumed() are synchronous."""
@@ -175,12 +178,14 @@ class Context:
             self.extend(self.patience)
             self._tell_suspend(False)
 
-    def last_messages(self, count: int = 16, limit: int = 200) -> tuple[str, ...]:
-        """What on_report() offers, as bounded lines; whatever goes wrong, a line about it."""
-        if self._report is None:
+    def last_messages(self, *, wanted: bool) -> tuple[str, ...]:
+        """What on_report() offers, as bounded lines, once; if that fails, a line about it."""
+        report, self._report = self._report, None  # or it would keep what has ended in memory
+        if report is None or not wanted:
             return ()
         try:
-            return tuple(one_line(str(one), limit) for one in list(self._report())[-count:])
+            last = list(report())[-LAST_MESSAGES:]
+            return tuple(one_line(str(one), MESSAGE_LIMIT) for one in last)
         except Exception as error:
             return (f"<no messages: {type(error).__name__}>",)
 

@@ -187,7 +187,7 @@ class Lives:
         child.gone.set()
         self.alive -= 1
         self.timers.set(child, math.inf)
-        messages = () if ended.clean or ctx is None else ctx.last_messages()
+        messages = () if ctx is None else ctx.last_messages(wanted=not ended.clean)
         lived = 0.0 if ctx is None else now - ctx.began_at
         exited = ev.Exited(child.path, now, child.incarnation, ended, lived, messages)
         self.emit(exited, child)

@@ -218,6 +218,8 @@ class Machine:
             self.shut_down(f"{type(fatal).__name__} in {child.spec.id}", fatal)
         if self.stopping:
             child.enter(State.STOPPED, now, ev.exit_text(ended))
+            if self._batch is not None:  # the next in turn need not wait for the control loop
+                self._batch.advance(self._stop_in_turn)
             child.fail_start(StartFailed(child.path, ended.error, ended.detail))
         elif child.after is not None:
             self._follow_order(child, ev.exit_text(ended))

@@ -53,7 +53,7 @@ async def run_root(
     default = ThreadSink(log_sink)  # whoever reads our log may be slow
 
     def leave(code: int) -> object:
-        default.close()
+        default.close(timeout=0.2)
         return exit_now(code)
 
     host = _Root(name, supervisor, sink or default, hard_deadline, hurried_grace, leave)

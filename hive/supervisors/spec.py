@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Iterable
 from enum import StrEnum
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
@@ -14,6 +14,9 @@ from hive.supervisors.context import Context
 from hive.supervisors.errors import SpecError
 from hive.supervisors.retry import class_faults
 from hive.supervisors.tree import Snapshot
+
+if TYPE_CHECKING:
+    from hive.supervisors.supervisor import Supervisor
 
 Kind = Literal["worker", "supervisor"]
 
@@ -62,7 +65,7 @@ class ChildSpec:
     child has a budget of its own, and when it (or the supervisor that it is) exhausts it, it is
     parked for growing times by `park_backoff` instead of ending its supervisor. `park_jitter`
     spreads wake times by up to that much. `children` and `hurry` let a child that has a tree of its
-    own show it and stop it faster.
+    own show it and stop it faster; `supervisor` is what it runs, for Supervisor.locate().
     """
 
     id: str
@@ -82,6 +85,7 @@ class ChildSpec:
     park_jitter: float = 1.0
     children: Callable[[], tuple[Snapshot, ...]] | None = None
     hurry: Callable[[float], None] | None = None
+    supervisor: Supervisor | None = None
 
 
 def check_specs(

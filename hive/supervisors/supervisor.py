@@ -13,7 +13,7 @@ from hive.supervisors import requests
 from hive.supervisors.backoff import DEFAULT_BACKOFF, PARK_BACKOFF, Backoff
 from hive.supervisors.budget import DEFAULT_BUDGET, Budget
 from hive.supervisors.context import Context
-from hive.supervisors.errors import NotRunning, NotStopped
+from hive.supervisors.errors import NotFound, NotRunning, NotStopped
 from hive.supervisors.events import Sink, deliver
 from hive.supervisors.flags import Flags, check_flags
 from hive.supervisors.machine import Machine
@@ -178,6 +178,16 @@ class Supervisor:
             raise requests.not_found(self._path, child_id)
         return specs[child_id]
 
+    def locate(self, path: str) -> tuple[Supervisor, str]:
+        """The supervisor of the child at `path`, however deep, and its id. Raises NotFound."""
+        specs = {f"{self._path}/{info.id}": info.spec for info in self.which_children()}
+        if path in specs:
+            return self, specs[path].id
+        for here, spec in specs.items():
+            if spec.supervisor is not None and path.startswith(f"{here}/"):
+                return spec.supervisor.locate(path)
+        raise NotFound(f"{self._path or 'a supervisor that never ran'} has nobody at {path!r}")
+
     def history(self, child_id: str) -> tuple[Past, ...]:
         """The last events of a child, oldest first; also of the last run. Raises NotFound."""
         machine = self._machine
@@ -267,6 +277,7 @@ def supervisor_spec(
         park_jitter=park_jitter,
         children=supervisor.child_snapshots,
         hurry=supervisor.hurry,
+        supervisor=supervisor,
     )
 
 

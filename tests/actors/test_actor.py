@@ -223,6 +223,8 @@ async def test_a_helper_that_crashes_ends_the_actor(running) -> None:
         raise OSError("helper")
 
     class Helped(Echo):
+        with_helpers = True
+
         async def init(self):
             self.helpers.start_soon(helper)
 

@@ -56,6 +56,28 @@ async def test_senders_wait_for_room_in_their_order() -> None:
         assert got == [0, 1, 2, 3, 4]
 
 
+async def test_nobody_overtakes_a_sender_that_waits() -> None:
+    box = Mailbox(1)
+    box.put_nowait(0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.put, 1)
+        await trio.testing.wait_all_tasks_blocked()
+        assert await box.get() == 0
+        with pytest.raises(MailboxFull):
+            box.put_nowait(2)
+        assert await box.get() == 1
+
+
+async def test_a_sender_that_gave_up_leaves_nothing() -> None:
+    box = Mailbox(1)
+    box.put_nowait(0)
+    with trio.move_on_after(1):
+        await box.put(1)
+    assert box.statistics().waiting_senders == 0
+    assert await box.get() == 0
+    assert box.take() is None
+
+
 async def test_closing_releases_the_waiting_senders() -> None:
     box = Mailbox(1)
     box.put_nowait(0)

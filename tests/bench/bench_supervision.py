@@ -23,9 +23,10 @@ from hive.supervisors import (
     Supervisor,
 )
 
-ACTORS = "Actors, one at a time, best of 12 rounds in turns"
+ACTORS = "Actors, the best of many rounds in turns"
 TREES = "Supervisors"
 AT_ONCE = Backoff(initial=0, healthy_after=0)
+AT_ONCE_CALLS = 100
 ENDLESS = Budget(intensity=10**9, period=1.0)
 
 Work = Callable[[int, Stopwatch], None]
@@ -89,14 +90,47 @@ async def hive_calls(count: int, watch: Stopwatch) -> None:
         await ref.stop()
 
 
+def pykka_calls_at_once(count: int, watch: Stopwatch) -> None:
+    ref = PykkaAdder.start()
+    with watch.running():
+        for _ in range(count // AT_ONCE_CALLS):
+            futures = [ref.ask(number, block=False) for number in range(AT_ONCE_CALLS)]
+            assert pykka.get_all(futures, timeout=5) == list(range(1, AT_ONCE_CALLS + 1))
+    ref.stop()
+
+
+async def hive_calls_at_once(count: int, watch: Stopwatch) -> None:
+    async def ask(times: int) -> None:
+        for number in range(times):
+            assert await ref.call(number, timeout=5) == number + 1
+
+    async with trio.open_nursery() as nursery:
+        ref = await spawn(nursery, ActorHost(Adder, name="adder"))
+        with watch.running():
+            async with trio.open_nursery() as callers:
+                for _ in range(AT_ONCE_CALLS):
+                    callers.start_soon(ask, count // AT_ONCE_CALLS)
+        await ref.stop()
+
+
 def test_calls(book: Book) -> None:
     speed = contest(
-        {"pykka": pykka_calls, "bare": in_trio(bare_calls), "hive": in_trio(hive_calls)}, 2_000
+        {"pykka": pykka_calls, "bare": in_trio(bare_calls), "hive": in_trio(hive_calls)},
+        500,
+        rounds=40,
     )
     for name, label in (("pykka", "pykka ask"), ("bare", "bare Trio"), ("hive", "our call")):
         book.add(ACTORS, f"{label} with deadline", speed[name], "/s")
     book.add(ACTORS, "call against pykka", speed["hive"] / speed["pykka"], "x", at_least=2)
     book.add(ACTORS, "call against bare Trio", speed["hive"] / speed["bare"], "x", at_least=0.6)
+
+
+def test_calls_at_once(book: Book) -> None:
+    speed = contest(
+        {"pykka": pykka_calls_at_once, "hive": in_trio(hive_calls_at_once)}, 20 * AT_ONCE_CALLS
+    )
+    book.add(ACTORS, f"pykka ask, {AT_ONCE_CALLS} at once", speed["pykka"], "/s")
+    book.add(ACTORS, f"our call, {AT_ONCE_CALLS} callers", speed["hive"], "/s")
 
 
 def pykka_tells(count: int, watch: Stopwatch) -> None:
@@ -174,7 +208,8 @@ def test_spawn_and_stop(book: Book) -> None:
             "hive": in_trio(hive_lives),
             "supervised": in_trio(supervised_lives),
         },
-        300,
+        100,
+        rounds=30,
     )
     book.add(ACTORS, "pykka start and stop", speed["pykka"], "/s")
     book.add(ACTORS, "our spawn and stop", speed["hive"], "/s")

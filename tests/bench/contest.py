@@ -1,5 +1,7 @@
 """Contestants run in turns, so that what else the machine does hits them alike."""
 
+import gc
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,11 +27,13 @@ def contest(
 ) -> dict[str, float]:
     """Each does `count` things in each round; things per second in its best round.
 
-    The best, not the median: whatever else happens on the machine only ever adds time.
+    The best, not the median: what else happens on the machine only ever adds time, and not to all
+    alike.
     """
-    best = dict.fromkeys(contestants, float("inf"))
+    best = dict.fromkeys(contestants, math.inf)
     for _ in range(rounds):
         for name, run in contestants.items():
+            gc.collect()  # nobody pays for what another one left
             watch = Stopwatch()
             run(count, watch)
             best[name] = min(best[name], watch.seconds)

@@ -1,4 +1,4 @@
-"""A virtual clock, puppets, and, with STRESS=n, n random schedules of every test.
+"""A virtual clock, puppets, and n random schedules of every test: STRESS=n, else 20 under CI, or 1.
 
 Trio shuffles its tasks by a random generator of its own; Hypothesis seeds it in the same way.
 """
@@ -10,7 +10,7 @@ import trio.testing
 from support.puppets import Puppets
 from trio._core import _run as trio_run
 
-SCHEDULES = int(os.environ.get("STRESS", "1"))
+SCHEDULES = int(os.environ.get("STRESS", "20" if "CI" in os.environ else "1"))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

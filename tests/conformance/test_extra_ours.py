@@ -181,8 +181,11 @@ async def test_ours_a_jump_of_the_clock_is_no_silence_of_those_who_could_not_tic
         assert states(top) == dict.fromkeys(states(top), State.RUNNING)
         await trio.sleep(4)
         assert incarnations(top) == {"ticks": 1, "silent": 1, "parked": 2}
-        await trio.sleep(3)
+        clock.jump(7200)  # who has ticked since gets its time once more again
+        await settle()
         assert incarnations(top) == {"ticks": 1, "silent": 2, "parked": 2}
+        await trio.sleep(5.5)
+        assert incarnations(top) == {"ticks": 1, "silent": 3, "parked": 2}
 
 
 async def test_ours_a_crash_in_the_formatter_of_a_report(puppets) -> None:

@@ -26,7 +26,7 @@ from hive.supervisors import (
 )
 
 EACH_STRATEGY = pytest.mark.parametrize("strategy", Strategy)
-DEAF_FOR = 130.0
+DEAF_FOR = 160.0
 
 
 async def swallows(ctx: Context) -> None:

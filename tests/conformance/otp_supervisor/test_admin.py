@@ -61,6 +61,7 @@ async def test_child_adm(puppets) -> None:
 
 
 async def test_child_adm_simple(puppets) -> None:
+    """Adapted: children have ids; what was terminated is forgotten, so its id is unknown then."""
     top = puppets.dynamic()
     async with puppets.up(top):
         spec = puppets.child("a")

@@ -48,15 +48,52 @@ CASES = {
 }
 
 
-def test_all_88_cases_are_here_once() -> None:
+ADAPTED = """
+    sup_start_ignore_init sup_start_ignore_child sup_start_ignore_temporary_child
+    sup_start_ignore_temporary_child_start_child
+    sup_start_ignore_temporary_child_start_child_simple
+    sup_start_ignore_permanent_child_start_child_simple sup_start_error_return sup_start_fail
+    sup_start_map_simple sup_start_map_faulty_specs sup_stop_timeout sup_stop_timeout_dynamic
+    sup_stop_brutal_kill sup_stop_brutal_kill_dynamic child_adm_simple extra_return child_specs
+    faulty_application_shutdown simple_one_for_one_extra simple_one_for_one_corruption
+    significant_upgrade_never_any significant_upgrade_any_never significant_upgrade_never_all
+    significant_upgrade_all_never significant_upgrade_any_all significant_upgrade_all_any
+    significant_upgrade_child get_callback_module
+    do_not_save_start_parameters_for_temporary_children scale_start_stop_many_children
+    child_unlink simple_global_supervisor code_change code_change_map code_change_simple
+    code_change_simple_map format_log_1 format_log_2"""
+
+
+def cases() -> dict[str, list[ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """The tests of each file beside this one."""
     here = Path(__file__)
-    found: dict[str, list[str]] = {}
-    for path in sorted(here.parent.glob("test_*.py")):
-        if path != here:
-            tree = ast.parse(path.read_text("utf-8"))
-            names = [node.name for node in tree.body if hasattr(node, "name")]
-            tests = [name.removeprefix("test_") for name in names if name.startswith("test_")]
-            found[path.stem.removeprefix("test_")] = tests
+    return {
+        path.stem.removeprefix("test_"): [
+            node
+            for node in ast.parse(path.read_text("utf-8")).body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            and node.name.startswith("test_")
+        ]
+        for path in sorted(here.parent.glob("test_*.py"))
+        if path != here
+    }
+
+
+def test_what_is_adapted_says_how() -> None:
+    says = {
+        test.name.removeprefix("test_")
+        for tests in cases().values()
+        for test in tests
+        if (ast.get_docstring(test) or "").startswith("Adapted: ")
+    }
+    assert says == set(ADAPTED.split())
+
+
+def test_all_88_cases_are_here_once() -> None:
+    found = {
+        group: [test.name.removeprefix("test_") for test in tests]
+        for group, tests in cases().items()
+    }
     assert {group: Counter(tests) for group, tests in found.items()} == {
         group: Counter(cases.split()) for group, cases in CASES.items()
     }

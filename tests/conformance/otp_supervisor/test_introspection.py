@@ -1,13 +1,14 @@
 """H. Introspection."""
 
 import pytest
-from support.puppets import CRASH, settle
+from support.puppets import CRASH, Puppets, settle
 
 from hive.supervisors import Backoff, Restart, State, supervisor_spec
 
 
 @pytest.mark.parametrize("many", [1000, 2000])
-async def test_count_children(puppets, many) -> None:
+async def test_count_children(many) -> None:
+    puppets = Puppets()  # not the fixture: once is enough
     top = puppets.dynamic([puppets.child(str(n), restart=Restart.TEMPORARY) for n in range(many)])
     async with puppets.up(top):
         counts = top.count_children()

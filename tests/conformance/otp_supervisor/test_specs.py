@@ -42,6 +42,7 @@ async def test_sup_start_map(puppets) -> None:
 
 
 async def test_sup_start_map_simple(puppets) -> None:
+    """Adapted: a dynamic supervisor has no template; each child has a spec of its own."""
     top = puppets.dynamic()
     async with puppets.up(top):
         await top.start_child(ChildSpec("a", puppets.child("a").start))
@@ -60,5 +61,6 @@ async def test_sup_start_map_simple(puppets) -> None:
     ],
 )
 def test_sup_start_map_faulty_specs(make, error, text) -> None:
+    """Adapted: a spec is a class, so a missing or an unknown key is a TypeError."""
     with pytest.raises(error, match=text):
         make()

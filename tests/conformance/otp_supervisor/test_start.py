@@ -96,6 +96,8 @@ async def test_sup_start_ignore_permanent_child_start_child_simple(puppets) -> N
 
 @pytest.mark.parametrize("rubbish", [None, "rubbish", 42, [42], {"a": 1}])
 async def test_sup_start_error_return(puppets, rubbish) -> None:
+    """Adapted: what gives a supervisor its children at its start is load()."""
+
     async def load() -> object:
         return rubbish
 
@@ -109,6 +111,8 @@ async def test_sup_start_error_return(puppets, rubbish) -> None:
 
 
 async def test_sup_start_fail(puppets) -> None:
+    """Adapted: what gives a supervisor its children at its start is load()."""
+
     async def load() -> list[ChildSpec]:
         raise OSError("no disk")
 
