@@ -72,7 +72,7 @@ async def _run(host: ActorHost, alone: _Alone) -> None:
     try:
         with alone.scope:
             how = Exit(ExitKind.SHUTDOWN, await host.live(alone))
-    except BaseException as caught:
+    except BaseException as caught:  # noqa: ASYNC103 - a Cancelled in it is raised at the end
         error, how = caught, judge(caught)
     if alone.tenant is not None:
         alone.tenant.end(how, None)

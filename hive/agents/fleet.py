@@ -34,7 +34,6 @@ class Fleet:
     environment: Mapping[str, str]
     records: dict[str, AgentRecord] = field(factory=dict)
     live: dict[str, Agent] = field(factory=dict)
-    subtrees: dict[str, Supervisor] = field(factory=dict)
     supervisor: DynamicSupervisor = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -130,5 +129,4 @@ class Fleet:
             strategy=Strategy.REST_FOR_ONE,
             budget=Budget(intensity=5, period=60.0),
         )
-        self.subtrees[record.name] = subtree
         return supervisor_spec(record.name, subtree, park_on_exhausted=True)

@@ -8,7 +8,7 @@ from hive.agents import Agent
 from hive.daemon.hive import TREE, Hive
 from hive.daemon.parks import Kept
 from hive.daemon.status import now, tree
-from hive.supervisors import Supervisor
+from hive.supervisors import NotFound, Supervisor
 from hive.wire import Child, Happening, TreeCommand
 
 ACTIONS = ("park", "unpark", "kick", "suspend", "resume")
@@ -104,14 +104,11 @@ def full_path(hive: Hive, path: str) -> str:
 
 
 def find(hive: Hive, path: str) -> tuple[Supervisor, str]:
-    """The supervisor of the child at `path` and the child's id in it."""
-    parent, _, child = path.rpartition("/")
-    supervisors = {f"{TREE}/agents/{name}": one for name, one in hive.fleet.subtrees.items()}
-    supervisors |= {TREE: hive.root, f"{TREE}/agents": hive.fleet.supervisor}
-    supervisor = supervisors.get(parent)
-    if supervisor is None or child not in {one.id for one in supervisor.which_children()}:
-        raise _nothing_at(path)
-    return supervisor, child
+    """The supervisor of the child at `path` and the child's id in it; raises BadPath."""
+    try:
+        return hive.root.locate(path)
+    except NotFound:
+        raise _nothing_at(path) from None
 
 
 def serving(hive: Hive, path: str) -> Agent | None:
