@@ -23,7 +23,7 @@ from hive.supervisors import (
     Supervisor,
 )
 
-ACTORS = "Actors, the best of many rounds in turns"
+ACTORS = "Actors, the median of many rounds in turns"
 TREES = "Supervisors"
 AT_ONCE = Backoff(initial=0, healthy_after=0)
 AT_ONCE_CALLS = 100

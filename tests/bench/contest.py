@@ -1,7 +1,7 @@
 """Contestants run in turns, so that what else the machine does hits them alike."""
 
 import gc
-import math
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,16 +25,16 @@ class Stopwatch:
 def contest(
     contestants: Mapping[str, Callable[[int, Stopwatch], None]], count: int, rounds: int = ROUNDS
 ) -> dict[str, float]:
-    """Each does `count` things in each round; things per second in its best round.
+    """Each does `count` things in each round; things per second in its median round.
 
-    The best, not the median: what else happens on the machine only ever adds time, and not to all
-    alike.
+    Not the best: threads have rare lucky rounds, in which the system happens to leave them on one
+    processor.
     """
-    best = dict.fromkeys(contestants, math.inf)
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
             gc.collect()  # nobody pays for what another one left
             watch = Stopwatch()
             run(count, watch)
-            best[name] = min(best[name], watch.seconds)
-    return {name: count / seconds for name, seconds in best.items()}
+            seconds[name].append(watch.seconds)
+    return {name: count / statistics.median(times) for name, times in seconds.items()}
