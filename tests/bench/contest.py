@@ -22,9 +22,10 @@ class Stopwatch:
         self.seconds += time.perf_counter() - began
 
 
-def contest(
-    contestants: Mapping[str, Callable[[int, Stopwatch], None]], count: int, rounds: int = ROUNDS
-) -> dict[str, float]:
+Work = Callable[[int, Stopwatch], None]
+
+
+def contest(contestants: Mapping[str, Work], count: int, rounds: int = ROUNDS) -> dict[str, float]:
     """Each does `count` things in each round; things per second in its median round.
 
     Not the best: threads have rare lucky rounds, in which the system happens to leave them on one
@@ -33,8 +34,18 @@ def contest(
     seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
-            gc.collect()  # nobody pays for what another one left
-            watch = Stopwatch()
-            run(count, watch)
-            seconds[name].append(watch.seconds)
+            seconds[name].append(timed(run, count))
     return {name: count / statistics.median(times) for name, times in seconds.items()}
+
+
+def best(run: Work, count: int, rounds: int) -> float:
+    """Things per second of one that competes with nobody: what else happens only adds time."""
+    return count / min(timed(run, count) for _ in range(rounds))
+
+
+def timed(run: Work, count: int) -> float:
+    """Seconds on its stopwatch."""
+    gc.collect()  # nobody pays for what another one left
+    watch = Stopwatch()
+    run(count, watch)
+    return watch.seconds
