@@ -1,5 +1,7 @@
 """Calls, casts, stops, monitors, timers, probes of one actor."""
 
+import math
+
 import pytest
 import trio
 import trio.testing
@@ -186,6 +188,34 @@ async def test_timers_end_with_the_actor(running) -> None:
         actor.send_after(100, "never")
         await ref.stop()
     assert trio.current_time() < 100
+
+
+async def test_nothing_is_left_of_a_timer_that_was_cancelled(running) -> None:
+    actor = Echo()
+    async with running(lambda: actor) as ref:
+        actor.send_every(1, "tick").cancel()
+        await trio.sleep(2)
+        assert ref.incarnation().timers.next == math.inf
+
+
+async def test_a_busy_actor_lets_others_run(running) -> None:
+    turns = 0
+
+    async def other(task_status) -> None:
+        nonlocal turns
+        task_status.started()
+        while True:
+            turns += 1
+            await trio.lowlevel.checkpoint()
+
+    async with running(Echo, capacity=6400) as ref, trio.open_nursery() as nursery:
+        await nursery.start(other)
+        for number in range(6400):
+            ref.cast_nowait(number)
+        turns = 0
+        await ref.call("after them", timeout=60)
+        assert 90 <= turns <= 120
+        nursery.cancel_scope.cancel()
 
 
 async def test_cancel_runs_terminate_within_its_deadline(running) -> None:

@@ -63,6 +63,15 @@ async def test_nothing_is_kept_of_what_was_answered() -> None:
     assert kept.buckets == 0
 
 
+async def test_one_that_comes_later_and_is_due_earlier_in_a_bucket_that_is_open() -> None:
+    late, early = Waiter(10.06), Waiter(10.02)
+    deadlines().add(late)
+    await trio.sleep(10.01)
+    deadlines().add(early)
+    await trio.sleep(1)
+    assert (early.expired, late.expired) == ([10.02], [10.06])
+
+
 async def test_a_clock_that_jumped_far_expires_all_at_once() -> None:
     kept, waiters = deadlines(), [Waiter(number / 10) for number in range(1000)]
     for waiter in waiters:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pykka
 import trio
 import trio.testing
-from bench.contest import Stopwatch, contest
+from bench.contest import Stopwatch, Work, best, contest
 from bench.figures import Book
 
 from hive.actors import Actor, ActorHost, spawn
@@ -23,13 +23,11 @@ from hive.supervisors import (
     Supervisor,
 )
 
-ACTORS = "Actors, the best of many rounds in turns"
+ACTORS = "Actors, the median of many rounds in turns"
 TREES = "Supervisors"
 AT_ONCE = Backoff(initial=0, healthy_after=0)
 AT_ONCE_CALLS = 100
 ENDLESS = Budget(intensity=10**9, period=1.0)
-
-Work = Callable[[int, Stopwatch], None]
 
 
 def in_trio(work: Callable[[int, Stopwatch], Awaitable[None]]) -> Work:
@@ -325,8 +323,8 @@ async def ordered_stop(count: int, watch: Stopwatch) -> None:
 
 
 def test_ordered_stop(book: Book) -> None:
-    few = contest({"": in_trio(ordered_stop)}, 1_000, rounds=5)[""]
-    many = contest({"": in_trio(ordered_stop)}, 10_000, rounds=3)[""]
+    few = best(in_trio(ordered_stop), 1_000, rounds=5)
+    many = best(in_trio(ordered_stop), 10_000, rounds=3)
     book.add(TREES, "ordered stop of 10,000 children", 10_000 / many, "s", at_most=1)
     book.add(TREES, "ordered stop, one child of 10,000", 1e6 / many, "us")
     book.add(TREES, "and against one of 1,000", few / many, "x", at_most=1.5)
@@ -350,7 +348,7 @@ async def snapshots(count: int, watch: Stopwatch) -> None:
 
 
 def test_snapshot(book: Book) -> None:
-    speed = contest({"": in_trio(snapshots)}, 10)[""]
+    speed = best(in_trio(snapshots), 10, rounds=12)
     book.add(TREES, "snapshot of 1,000 children", 1e3 / speed, "ms", at_most=2)
 
 

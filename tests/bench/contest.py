@@ -1,7 +1,7 @@
 """Contestants run in turns, so that what else the machine does hits them alike."""
 
 import gc
-import math
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -22,19 +22,30 @@ class Stopwatch:
         self.seconds += time.perf_counter() - began
 
 
-def contest(
-    contestants: Mapping[str, Callable[[int, Stopwatch], None]], count: int, rounds: int = ROUNDS
-) -> dict[str, float]:
-    """Each does `count` things in each round; things per second in its best round.
+Work = Callable[[int, Stopwatch], None]
 
-    The best, not the median: what else happens on the machine only ever adds time, and not to all
-    alike.
+
+def contest(contestants: Mapping[str, Work], count: int, rounds: int = ROUNDS) -> dict[str, float]:
+    """Each does `count` things in each round; things per second in its median round.
+
+    Not the best: threads have rare lucky rounds, in which the system happens to leave them on one
+    processor.
     """
-    best = dict.fromkeys(contestants, math.inf)
+    seconds: dict[str, list[float]] = {name: [] for name in contestants}
     for _ in range(rounds):
         for name, run in contestants.items():
-            gc.collect()  # nobody pays for what another one left
-            watch = Stopwatch()
-            run(count, watch)
-            best[name] = min(best[name], watch.seconds)
-    return {name: count / seconds for name, seconds in best.items()}
+            seconds[name].append(timed(run, count))
+    return {name: count / statistics.median(times) for name, times in seconds.items()}
+
+
+def best(run: Work, count: int, rounds: int) -> float:
+    """Things per second of one that competes with nobody: what else happens only adds time."""
+    return count / min(timed(run, count) for _ in range(rounds))
+
+
+def timed(run: Work, count: int) -> float:
+    """Seconds on its stopwatch."""
+    gc.collect()  # nobody pays for what another one left
+    watch = Stopwatch()
+    run(count, watch)
+    return watch.seconds

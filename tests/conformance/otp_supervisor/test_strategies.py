@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import trio
 import trio.lowlevel
-from support.puppets import AT_ONCE, CRASH, incarnations, settle, states
+from support.puppets import AT_ONCE, CRASH, Puppets, incarnations, settle, states
 
 from hive.supervisors import (
     Backoff,
@@ -134,8 +134,9 @@ async def test_simple_one_for_one_escalation(puppets) -> None:
     assert [str(e.cause.__cause__) for e in puppets.of(Escalated)] == ["not again"]
 
 
-async def test_simple_one_for_one_corruption(puppets) -> None:
+async def test_simple_one_for_one_corruption() -> None:
     """Adapted: a supervisor keeps nothing of a temporary child that has ended."""
+    puppets = Puppets()  # not the fixture: once is enough
 
     class Argument:
         pass
