@@ -284,9 +284,11 @@ async def leaves_bare(puppets: Puppets, top: Supervisor, fatal: BaseException) -
 @FATAL
 @pytest.mark.parametrize("when", ["init", "running", "cleanup", "helper", "nested"])
 async def test_fatal_in_a_child(puppets, fatal, when) -> None:
-    async def raiser(error: BaseException) -> None:
-        await trio.sleep(1)
-        raise error
+    async def raiser(error: BaseException, seconds: float) -> None:
+        try:
+            await trio.sleep(seconds)
+        finally:
+            raise error  # also when it is cancelled: both are in the group
 
     async def bad(ctx: Context) -> None:
         if when == "init":
@@ -294,8 +296,8 @@ async def test_fatal_in_a_child(puppets, fatal, when) -> None:
         ctx.ready()
         if when == "helper":
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(raiser, fatal)
-                nursery.start_soon(raiser, CRASH)
+                nursery.start_soon(raiser, fatal, 1)
+                nursery.start_soon(raiser, CRASH, 2)
         try:
             await trio.sleep(1)
         finally:
