@@ -19,7 +19,7 @@ from hive.daemon.hive import TREE, Hive, Options
 from hive.daemon.lock import AlreadyRunning, root_lock
 from hive.daemon.tree import build
 from hive.paths import Paths
-from hive.supervisors import Event, log_sink, run_root
+from hive.supervisors import Event, ThreadSink, log_sink, run_root
 
 log = logging.getLogger("hive")
 
@@ -110,15 +110,19 @@ async def _main(options: Options, stop_containers: bool, stacks: TextIO) -> int:
             if stop_containers:
                 hive.fleet.stop_containers()
 
+    log_lines = ThreadSink(log_sink)  # a terminal that does not read must not stop the hive
+
     def sink(event: Event) -> None:
         hive.supervision(event)
         if event.severity >= logging.WARNING or os.environ.get("HIVE_VERBOSE"):
-            log_sink(event)
+            log_lines(event)
 
     introduce(options)
-    return await run_root(
-        build(hive, stacks), name=TREE, on_signal=on_signal, stop=hive.stop, sink=sink
-    )
+    root = build(hive, stacks)
+    try:
+        return await run_root(root, name=TREE, on_signal=on_signal, stop=hive.stop, sink=sink)
+    finally:
+        log_lines.close()
 
 
 def introduce(options: Options) -> None:
