@@ -63,6 +63,14 @@ async def run(ctx: Context, agent: Agent, environment: Mapping[str, str]) -> Non
             handle.detach()
 
 
+async def end_unwatched(agent: Agent, environment: Mapping[str, str]) -> None:
+    """End a container that no child watched when its agent was stopped (parked, in back-off)."""
+    driver = agent.around.driver(agent.record.driver)
+    handle = await driver.adopt(describe(agent, environment))
+    if handle is not None:
+        await _end(agent, handle)
+
+
 async def _watch(ctx: Context, agent: Agent, handle: Handle) -> None:
     async with trio.open_nursery() as nursery:
 

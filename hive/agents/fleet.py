@@ -102,6 +102,7 @@ class Fleet:
         if agent := self.live.get(name):
             agent.stopping = True
             await self.supervisor.terminate_child(name)
+            await container.end_unwatched(agent, self.environment)
             self.live.pop(name, None)
             self.records[name] = evolve(agent.record, wanted=self.records[name].wanted)
             self.around.changed(name)

@@ -2,7 +2,7 @@
 
 import time
 
-from support.running import RunningHive
+from support.running import RunningHive, processes_of
 
 
 def test_an_agent_is_parked_and_unparked(hive: RunningHive) -> None:
@@ -78,3 +78,10 @@ def test_any_park_outlives_the_daemon_and_the_essential_cannot_be_parked(
     assert hive.json("tree", "hive/web")["node"]["state"] == "running"
     refused = hive.run("park", "hive/store")
     assert refused.returncode == 1 and "cannot work without" in refused.stderr
+
+
+def test_stop_ends_a_container_that_nobody_watches(hive: RunningHive) -> None:
+    hive.ok("park", "hive/agents/manager/container")  # lets go of the container
+    assert [line for _, line in processes_of(str(hive.root)) if "bwrap" in line]
+    hive.ok("stop", "manager")
+    assert [line for _, line in processes_of(str(hive.root)) if "bwrap" in line] == []
