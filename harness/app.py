@@ -3,6 +3,8 @@
 Each lives through a restart of any other, so one failed child never costs the others' work.
 """
 
+import logging
+
 from harness.journal import Journal
 from harness.link import Link
 from harness.offspring import Offspring
@@ -11,12 +13,15 @@ from harness.shared import Options, Shared
 from harness.tools import Tools
 from harness.tree import tree_node
 from harness.turns import STOPPED_S, Turns
+from hive.redact import redactor
 from hive.supervisors import (
     Budget,
     ChildSpec,
     Event,
+    Form,
     Supervisor,
     log_sink,
+    report,
     run_root,
 )
 from hive.wire import Notice, Report, Supervision
@@ -60,7 +65,11 @@ class Harness:
         """A supervisor's event: to the log, the daemon and the disk, and into the next report."""
         log_sink(event)
         kind = type(event).__name__.lower()
-        self.shared.emit(Supervision(event.path, kind, event.line()))
+        settings = self.shared.settings
+        full = ""
+        if event.severity >= logging.ERROR:
+            full = report(event, Form(redact=redactor(settings.environment if settings else ())))
+        self.shared.emit(Supervision(event.path, kind, event.line(), full))
         self.link.changed()
 
     def _interrupt(self) -> None:

@@ -57,6 +57,7 @@ _FROM_HARNESS = (TurnStarted, TurnEnded, Text, ToolCall, ToolResult, ApiRetry, N
 """What a container may publish as it is: nothing that speaks for the broker or the hive's tree."""
 
 MOST_PATH = 200
+MOST_REPORT = 8_000
 
 
 async def run(ctx: Context, agent: Agent) -> None:
@@ -248,7 +249,8 @@ class _Session(Session):
             agent.emitted_by, agent.emitted = self.instance, emit.first
         for _, event in emit.events[max(0, agent.emitted - emit.first) :]:
             if isinstance(event, Supervision):
-                agent.publish(evolve(event, path=f"{self.door.path}/{event.path}"[:MOST_PATH]))
+                path = f"{self.door.path}/{event.path}"[:MOST_PATH]
+                agent.publish(evolve(event, path=path, report=event.report[:MOST_REPORT]))
             elif isinstance(event, _FROM_HARNESS):
                 agent.publish(event)
         agent.emitted = max(agent.emitted, emit.first + len(emit.events))

@@ -35,7 +35,7 @@ class Span(click.ParamType[float]):
 @root_option
 @json_option
 def tree(path: str, root: Path, as_json: bool) -> None:
-    """Show the supervised child at PATH, all below it, and its history."""
+    """Show the child at PATH, all below it, its history and its last failure in full."""
     child = cast(Child, ask(root, GetChild(path)))
     if as_json:
         print_json(jsonable(child))
@@ -85,6 +85,10 @@ COMMANDS = (
     park,
     _simple("unpark", "unparked", "Let the parked child at PATH go on now."),
     _simple("kick", "restarted", "Stop and start the child at PATH, also out of back-off or park."),
-    _simple("suspend", "suspended", "Halt the child at PATH where it cooperates; see resume."),
+    _simple(
+        "suspend",
+        "suspended",
+        "An agent (its NAME) ends its turn and takes no more work; see resume.",
+    ),
     _simple("resume", "resumed", "Let the suspended child at PATH go on."),
 )

@@ -9,6 +9,7 @@ from hive.wire import (
     ApiRetry,
     AuditEntry,
     Child,
+    Happening,
     LiveEvent,
     Message,
     MessageMoved,
@@ -124,10 +125,17 @@ def _walk(node: TreeNode, depth: int) -> Iterable[tuple[int, TreeNode]]:
 
 def child(one: Child) -> str:
     """One supervised child, all below it, and its history."""
-    lines = [tree(one.node), ""]
-    for past in one.history:
-        lines.append(f"{clock(past.at)}  #{past.incarnation}  {one_line(past.text, 200)}")
-    return "\n".join(lines if one.history else lines[:1])
+    parts = [tree(one.node)]
+    if one.history:
+        parts.append("\n".join(_happening(past) for past in one.history))
+    if one.report:
+        parts.append(f"Last failure:\n{safe(one.report)}")
+    return "\n\n".join(parts)
+
+
+def _happening(past: Happening) -> str:
+    which = f"  #{past.incarnation}" if past.incarnation else ""
+    return f"{clock(past.at)}{which}  {one_line(past.text, 200)}"
 
 
 def audit(entries: Sequence[AuditEntry]) -> str:

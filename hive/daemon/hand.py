@@ -39,6 +39,11 @@ async def act(hive: Hive, command: TreeCommand) -> None:
             await _forget(hive, path)
             supervisor.kick(child)
         case "suspend":
+            if serving(hive, path) is None:
+                raise ValueError(
+                    f"{path} has no point at which it could halt; suspend an agent (its NAME), "
+                    "or park this child"
+                )
             supervisor.suspend(child)
         case "resume":
             supervisor.resume(child)
@@ -84,16 +89,27 @@ def look(hive: Hive, path: str) -> Child:
     clock = now()
     node = hive.root.snapshot().find(path)
     if node is None:
-        raise _nothing_at(path)
+        return _look_inside(hive, path)
     seen = tree(node, clock, hive.harness_tree)
     if path == TREE:
-        return Child(seen, ())
+        return Child(seen, (), hive.incidents.report(path))
     supervisor, child = find(hive, path)
     past = tuple(
         Happening(clock.wall(one.at) or 0.0, one.event, one.incarnation, one.text)
         for one in supervisor.history(child)
     )
-    return Child(seen, past)
+    return Child(seen, past, hive.incidents.report(path))
+
+
+def _look_inside(hive: Hive, path: str) -> Child:
+    """A part of a harness, as it reported itself; raises BadPath."""
+    nodes = [tree(hive.root.snapshot(), now(), hive.harness_tree)]
+    while nodes:
+        node = nodes.pop()
+        if node.path == path:
+            return Child(node, hive.incidents.history(path), hive.incidents.report(path))
+        nodes += node.children
+    raise _nothing_at(path)
 
 
 def full_path(hive: Hive, path: str) -> str:

@@ -1,6 +1,8 @@
 """The hive: its parts, the tree that supervises them, and what can be asked of the whole."""
 
+import logging
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
@@ -15,16 +17,19 @@ from hive.daemon.audit import AuditLog
 from hive.daemon.config import Config
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.drivers import driver_named
+from hive.daemon.incidents import Incidents
 from hive.daemon.parks import Parks
 from hive.daemon.status import Clock, agent_status, now, tree
 from hive.events import Hub
 from hive.paths import Paths
+from hive.redact import redactor
 from hive.store import MIGRATIONS, Store
-from hive.supervisors import Context, Supervisor
+from hive.supervisors import Context, Form, Supervisor, report
 from hive.supervisors import Event as SupervisorEvent
 from hive.wire import (
     OPERATOR,
     AgentStatus,
+    Event,
     HarnessSettings,
     Status,
     StatusChanged,
@@ -62,6 +67,7 @@ class Hive:
     stop: trio.Event = field(factory=trio.Event)
     store: Store = field(init=False)
     events: Hub = field(init=False)
+    incidents: Incidents = field(init=False, factory=Incidents)
     audit: AuditLog = field(init=False)
     parks: Parks = field(init=False)
     broker: Broker = field(init=False)
@@ -84,7 +90,7 @@ class Hive:
         self.broker = Broker(
             self.store,
             body_cap=agents.body_cap,
-            publish=self.events.publish,
+            publish=self.publish,
             recipients=lambda: {OPERATOR, *self.fleet.names()},
         )
         around = Surroundings(
@@ -93,7 +99,7 @@ class Hive:
             records=Records(self.store),
             driver=partial(driver_named, known=options.drivers),
             settings=self._settings,
-            publish=self.events.publish,
+            publish=self.publish,
             changed=self._changed,
             readonly=runtime_folders(options.claude.parent),
             alarm_after=agents.alarm_after_s,
@@ -114,6 +120,11 @@ class Hive:
         await self.fleet.create(
             name, driver=driver or config.agents.driver, model=model or config.claude.model
         )
+
+    def publish(self, agent: str | None, event: Event) -> None:
+        """Show an event to all who watch; never blocks, never raises."""
+        live = self.events.publish(agent, event)
+        self.incidents.take(event, time.time() if live is None else live.at)
 
     def stop_all(self) -> None:
         """Stop the hive and every container of it."""
@@ -172,14 +183,17 @@ class Hive:
                 if self._shown.get(status.name) != shown:
                     self._shown[status.name] = shown
                     changed = StatusChanged(status.state, status.reason, status.until)
-                    self.events.publish(status.name, changed)
+                    self.publish(status.name, changed)
 
     def supervision(self, event: SupervisorEvent) -> None:
         """Sink of the tree's events."""
         parts = event.path.split("/")
         agent = parts[2] if len(parts) > 2 and parts[1] == "agents" else None
         kind = type(event).__name__.lower()
-        self.events.publish(agent, Supervision(event.path, kind, event.line()))
+        full = ""
+        if event.severity >= logging.ERROR:
+            full = report(event, Form(redact=redactor(self.api.variables)))
+        self.publish(agent, Supervision(event.path, kind, event.line(), full))
         if agent in self.fleet.records:
             self._changed(agent)
 

@@ -95,11 +95,16 @@ class ApiRetry:
 
 @frozen
 class Supervision:
-    """A supervisor's event about the child at `path`: its kind and one line of text."""
+    """A supervisor's event about the child at `path`: its kind and one line of text.
+
+    `report` is the full form of a failure, bounded and without credentials: causes, frames, last
+    messages; empty for everything else.
+    """
 
     path: str
     event: str
     text: str
+    report: str = ""
 
 
 @frozen

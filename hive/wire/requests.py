@@ -169,8 +169,11 @@ class Happening:
 
 @frozen
 class Child:
+    """`report` is its last failure in full, if it had one."""
+
     node: TreeNode
     history: tuple[Happening, ...]
+    report: str = ""
 
 
 @frozen

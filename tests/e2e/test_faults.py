@@ -180,6 +180,7 @@ def test_a_harness_that_is_left_alone_ends_its_container(
 ) -> None:
     hive = make_hive(model.environment, config="[agents]\norphan_after_s = 2\n")
     hive.up()
+    hive.wait_agent("manager", lambda agent: agent["connected"])  # and so told of its limit
     before = hive.keeper("manager")
     keeper = os.pidfd_open(before)
     hive.kill_daemon()

@@ -1,7 +1,10 @@
 """The operator's hand on the tree, recorded in the audit, through a restart of the daemon."""
 
+import os
+import signal
 import time
 
+from support.model_api import ModelApi
 from support.running import RunningHive, processes_of
 
 
@@ -85,3 +88,27 @@ def test_stop_ends_a_container_that_nobody_watches(hive: RunningHive) -> None:
     assert [line for _, line in processes_of(str(hive.root)) if "bwrap" in line]
     hive.ok("stop", "manager")
     assert [line for _, line in processes_of(str(hive.root)) if "bwrap" in line] == []
+
+
+def test_a_failure_is_told_in_full(hive: RunningHive, model: ModelApi) -> None:
+    os.kill(hive.keeper("manager"), signal.SIGKILL)
+    hive.wait_event(lambda e: e["kind"] == "supervision" and e["event"] == "exited" and e["report"])
+    child = hive.json("tree", "hive/agents/manager/container")
+    assert "ContainerEnded" in child["report"] and "ancestors: hive > agents" in child["report"]
+    assert "in _watch" in child["report"], "the frames of the cause"
+    shown = hive.ok("tree", "hive/agents/manager/container")
+    assert "Last failure:\n" in shown and "ancestors" in shown
+    assert "test-key-1234" not in shown
+
+
+def test_a_part_of_a_harness_is_shown_with_its_history(hive: RunningHive) -> None:
+    path = "hive/agents/manager/harness/serve"
+    hive.wait_event(lambda e: e["kind"] == "supervision" and e["path"] == path)
+    child = hive.json("tree", path)
+    assert child["node"]["state"] == "running"
+    assert [one["event"] for one in child["history"]] == ["started"]
+
+
+def test_only_an_agent_can_be_suspended(hive: RunningHive) -> None:
+    refused = hive.run("suspend", "hive/web")
+    assert refused.returncode == 1 and "park this child" in refused.stderr
