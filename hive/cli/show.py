@@ -8,7 +8,9 @@ from hive.wire import (
     AgentStatus,
     ApiRetry,
     AuditEntry,
+    BudgetReached,
     Child,
+    GateChanged,
     Happening,
     LiveEvent,
     Message,
@@ -184,6 +186,12 @@ def _event_text(live: LiveEvent) -> str:
         case StatusChanged(state, reason, until):
             why = _why(reason, until)
             return f"is {state.value}" + (f": {why}" if why else "")
+        case GateChanged(gate):
+            return f"gate {gate.credential}/{gate.bucket} is {gate.state.value}" + (
+                f": {why}" if (why := _why(gate.reason, gate.until)) else ""
+            )
+        case BudgetReached(budget, share):
+            return f"budget of {budget.scope} ({budget.period.value}) is used to {share:.0%}"
         case MessageSent(id_, sender, recipient, body):
             return f"message {id_} {sender} -> {recipient}: {body}"
         case MessageMoved(ids, state, why):

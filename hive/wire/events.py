@@ -2,16 +2,34 @@
 
 from attrs import frozen
 
-from hive.wire.model import AgentState, MessageState, Outcome, Usage
+from hive.wire.limits import DEFAULT_CREDENTIAL, BudgetStatus, Condition, GateStatus, Usage
+from hive.wire.model import AgentState, MessageState, Outcome
 
 
 @frozen
 class StatusChanged:
-    """An agent changed its state; `until` in epoch seconds."""
+    """An agent changed its state, or may work now, or may not; `until` in epoch seconds."""
 
     state: AgentState
     reason: str | None = None
     until: float | None = None
+    condition: Condition = Condition.ONLINE
+    credential: str = DEFAULT_CREDENTIAL
+
+
+@frozen
+class GateChanged:
+    """A bucket of a credential changed its state."""
+
+    gate: GateStatus
+
+
+@frozen
+class BudgetReached:
+    """A budget is used up to `share` (0.8: a warning; 1.0: work on it stops)."""
+
+    budget: BudgetStatus
+    share: float
 
 
 @frozen
@@ -116,6 +134,8 @@ class Notice:
 
 Event = (
     StatusChanged
+    | GateChanged
+    | BudgetReached
     | MessageSent
     | MessageMoved
     | TurnStarted

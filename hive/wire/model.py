@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from attrs import field, frozen
 
+from hive.wire.limits import DEFAULT_CREDENTIAL, Condition, GateStatus, Usage
+
 OPERATOR = "operator"
 """The name under which the human sends and receives; never an agent's."""
 
@@ -29,6 +31,8 @@ class MessageState(StrEnum):
 
     QUEUED = "queued"
     LEASED = "leased"
+    HELD = "held"
+    """Given back too often without a failure of its own: waits for the operator."""
     DONE = "done"
     DEAD = "dead"
 
@@ -47,6 +51,10 @@ class Message:
     broadcast_id: str | None = None
     attempts: int = 0
     redelivered: bool = False
+    urgent: bool = False
+    """May use the reserve of a budget."""
+    returns: int = 0
+    """How often it was given back by a limit since the operator last let it go on."""
 
 
 @frozen
@@ -64,22 +72,19 @@ class Outcome(StrEnum):
     COMPLETED = "completed"
     LIMITED = "limited"
     UNAUTHORISED = "unauthorised"
+    """The credential was refused, or there is none: somebody must log in."""
     BILLING = "billing"
+    """The account cannot be charged."""
+    DISABLED = "disabled"
+    """The organisation or the account is disabled, on hold, or must be verified."""
+    NO_MODEL = "no_model"
+    """The model does not exist for this account."""
+    OVER_BUDGET = "over_budget"
+    """The hive ended the turn because its budget was used up."""
     CONTEXT_FULL = "context_full"
     OVERLOADED = "overloaded"
     INTERRUPTED = "interrupted"
     FAILED = "failed"
-
-
-@frozen
-class Usage:
-    """Tokens and money of one turn, sub-agents included."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    cost_usd: float = 0.0
 
 
 @frozen
@@ -91,7 +96,11 @@ class TurnReport:
     until: float | None = None
     session: str | None = None
     duration_s: float = 0.0
-    usage: Usage = Usage()
+    usage: Usage = field(factory=Usage)
+    window: str | None = None
+    """Which limit it was, in the CLI's words: five_hour, seven_day, seven_day_opus, …"""
+    model: str | None = None
+    """The model that the turn ran with, as the CLI named it."""
 
 
 class AgentState(StrEnum):
@@ -140,6 +149,10 @@ class AgentStatus:
     restarts: int = 0
     connected: bool = False
     session: str | None = None
+    condition: Condition = Condition.ONLINE
+    credential: str = DEFAULT_CREDENTIAL
+    held: int = 0
+    """Messages that wait for the operator."""
 
 
 @frozen
@@ -153,3 +166,6 @@ class Status:
     tree: TreeNode
     demo: bool = False
     notices: tuple[str, ...] = field(default=())
+    """What the operator must see first, one line each: limits, logins, budgets."""
+    gates: tuple[GateStatus, ...] = field(default=())
+    """Those buckets that are not simply open."""

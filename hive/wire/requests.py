@@ -6,6 +6,19 @@
 from attrs import field, frozen
 
 from hive.wire.events import Event, LiveEvent
+from hive.wire.limits import (
+    DEFAULT_CREDENTIAL,
+    ApiSignal,
+    Budgets,
+    GateCommand,
+    Gates,
+    GetBudgets,
+    GetGates,
+    LoggedIn,
+    SetBudget,
+    SetCredential,
+    Spending,
+)
 from hive.wire.model import AgentStatus, Lease, Message, Status, TreeNode, TurnReport
 
 # --- harness asks daemon -----------------------------------------------------------------------
@@ -19,6 +32,7 @@ class Send:
     body: str
     in_reply_to: int | None = None
     key: str | None = None
+    urgent: bool = False
 
 
 @frozen
@@ -87,7 +101,7 @@ class Done:
 
 @frozen
 class HarnessSettings:
-    """What a harness needs for its turns; travels in `Welcome`, never through argv or a file."""
+    """What a harness needs for its turns; travels in `Welcome` and as a push when it changed."""
 
     agent: str
     model: str | None = None
@@ -97,6 +111,8 @@ class HarnessSettings:
     orphan_after_s: float = 900.0
     turn_silence_s: float = 600.0
     body_cap: int = 16384
+    fallback_models: tuple[str, ...] = ()
+    """Models that the CLI may use instead, when the agent's is overloaded or does not exist."""
 
 
 @frozen
@@ -108,7 +124,9 @@ class StopHarness:
 
 @frozen
 class Interrupt:
-    """Interrupt the running turn."""
+    """Interrupt the running turn; `over_budget` is then its outcome."""
+
+    over_budget: bool = False
 
 
 # --- operator and web ask daemon ---------------------------------------------------------------
@@ -126,6 +144,7 @@ class Spawn:
     name: str
     driver: str | None = None
     model: str | None = None
+    credential: str = DEFAULT_CREDENTIAL
 
 
 @frozen
@@ -210,6 +229,7 @@ class OperatorSend:
     sender: str = "operator"
     in_reply_to: int | None = None
     key: str | None = None
+    urgent: bool = False
 
 
 @frozen
@@ -230,6 +250,24 @@ class Ack:
     """The operator has read these messages of his."""
 
     ids: tuple[int, ...]
+
+
+@frozen
+class GetUndelivered:
+    """The newest `limit` dead and held messages of all recipients; answered with `Inbox`."""
+
+    limit: int = 100
+
+
+@frozen
+class Resolve:
+    """What becomes of dead or held messages: `action` is `retry` or `drop`; answered with `Count`.
+
+    Dropping a held message makes it dead, with a bounce; dropping a dead one, done.
+    """
+
+    ids: tuple[int, ...]
+    action: str
 
 
 @frozen
@@ -319,6 +357,18 @@ Body = (
     | EventBatch
     | Resync
     | Down
+    | ApiSignal
+    | Spending
+    | GetGates
+    | Gates
+    | GateCommand
+    | SetCredential
+    | LoggedIn
+    | GetBudgets
+    | Budgets
+    | SetBudget
+    | GetUndelivered
+    | Resolve
 )
 
 AgentBody = Send | Take | Recv | Finish | Emit | Report
@@ -336,5 +386,13 @@ ControlBody = (
     | GetEvents
     | Follow
     | Down
+    | GetGates
+    | GateCommand
+    | SetCredential
+    | LoggedIn
+    | GetBudgets
+    | SetBudget
+    | GetUndelivered
+    | Resolve
 )
 WebBody = GetStatus | OperatorSend | GetInbox | GetEvents | Follow
