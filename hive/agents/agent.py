@@ -1,9 +1,10 @@
 """What the supervised parts of one agent share, and what can be told of it."""
 
-import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from typing import Protocol
 
 import trio
 from attrs import define, evolve, field, frozen
@@ -11,9 +12,45 @@ from attrs import define, evolve, field, frozen
 from hive.agents.records import AgentRecord, Records
 from hive.broker import Broker, Counts
 from hive.containers import Driver
+from hive.gate import Hold
 from hive.link import Peer
 from hive.paths import Paths
-from hive.wire import Event, HarnessSettings, Report
+from hive.supervisors import Supervisor, SupervisorError
+from hive.wire import (
+    ApiSignal,
+    Condition,
+    Event,
+    HarnessSettings,
+    Outcome,
+    Report,
+    Spending,
+    TurnReport,
+)
+
+
+_LOST = TurnReport(Outcome.INTERRUPTED, "its holder is gone")
+
+
+class Limits(Protocol):
+    """What gates and budgets decide together about an agent; the hive's own."""
+
+    def hold(self, agent: "Agent") -> Hold | None:
+        """Why the agent must not take work now; never waits."""
+
+    async def admit(self, agent: "Agent") -> Hold | None:
+        """The same, right before a lease: it may be the one agent that tries a closed gate."""
+
+    def only_urgent(self, agent: "Agent") -> bool:
+        """Whether nothing but urgent messages may be worked on."""
+
+    def signal(self, agent: "Agent", signal: ApiSignal) -> None:
+        """The API said something in the middle of a turn; never waits."""
+
+    def spending(self, agent: "Agent", spending: Spending) -> None:
+        """A running turn has used so much; ends turns that are over a budget. Never waits."""
+
+    async def turn_ended(self, agent: "Agent", lease: str, report: TurnReport) -> None:
+        """Returns when whoever must wait because of this turn has been told so."""
 
 
 @frozen
@@ -25,6 +62,7 @@ class Surroundings:
     records: Records
     driver: Callable[[str], Driver]
     settings: Callable[[AgentRecord], HarnessSettings]
+    limits: Limits
     publish: Callable[[str | None, Event], object]
     changed: Callable[[str], None]
     readonly: tuple[Path, ...]
@@ -51,6 +89,9 @@ class Agent:
     emitted_by: str | None = None
     emitted: int = 0
     """How many events of the instance `emitted_by` have been published."""
+    hold: Hold | None = None
+    """Why a gate or a budget keeps the agent from taking work."""
+    subtree: Supervisor | None = None
     open: trio.Event = field(factory=trio.Event)
     """Set while the agent may take work; replaced at each park."""
     park_request: trio.Event = field(factory=trio.Event)
@@ -80,7 +121,10 @@ class Agent:
 
     async def holder_gone(self, why: str, *, count: bool) -> None:
         """Return everything that the agent holds: nobody works on it any more."""
+        lost = self.lease
         self.work_began(None)
+        if lost is not None:
+            await self.around.limits.turn_ended(self, lease=lost, report=_LOST)
         await self.around.broker.release(self.name, count=count, why=why)
 
     async def park(self, reason: str, until: float | None, failures: int) -> None:
@@ -108,15 +152,31 @@ class Agent:
             self.record = evolve(self.record, park_reason=None, park_until=None)
             await self.around.records.park(self.name, None, None, self.failures)
 
+    def look_again(self) -> None:
+        """Gates or budgets may have decided something new about this agent."""
+        hold = self.around.limits.hold(self)
+        if hold == self.hold:
+            return
+        self.hold = hold
+        if hold is not None:
+            self.close()
+        self.changed()
+        self.park_request.set()
+        if self.subtree is not None:
+            with suppress(SupervisorError):  # it is being stopped, or not yet started
+                self.subtree.unpark("serve")  # a parked one looks why it waits now
+
     def close(self) -> None:
         """Take no work for now; who waits for `open` goes on waiting."""
         if self.open.is_set():
             self.open = trio.Event()
 
     @property
-    def parked_for(self) -> float:
-        """Seconds until the park ends: 0 when it has ended or there is none, else up to inf."""
-        if self.record.park_reason is None:
-            return 0.0
-        until = self.record.park_until
-        return math.inf if until is None else max(0.0, until - time.time())
+    def waits(self) -> Hold | None:
+        """Why the agent takes no work now: its own park first, then a gate or a budget."""
+        record = self.record
+        if record.park_reason is not None and (
+            record.park_until is None or record.park_until > time.time()
+        ):
+            return Hold(Condition.PARKED, record.park_reason, record.park_until, record.credential)
+        return self.hold

@@ -125,9 +125,12 @@ class Fleet:
                     grace=grace,
                     backoff=backoff,
                 ),
-                ChildSpec("serve", partial(serve.serve, agent=agent), watchdog=15.0),
+                ChildSpec(
+                    "serve", partial(serve.serve, agent=agent), watchdog=15.0, park_jitter=0.0
+                ),
             ],
             strategy=Strategy.REST_FOR_ONE,
             budget=Budget(intensity=5, period=60.0),
         )
+        agent.subtree = subtree
         return supervisor_spec(record.name, subtree, park_on_exhausted=True)

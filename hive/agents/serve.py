@@ -4,12 +4,13 @@ A loop that is alive but does nothing is the worst failure, because every page s
 something queued, nobody parked, no turn begun. This child finds it and restarts the harness.
 """
 
-import math
+import time
 
 import trio
 from attrs import frozen
 
 from hive.agents.agent import Agent
+from hive.gate import Hold
 from hive.supervisors import Context, Park
 from hive.wire import Notice
 
@@ -43,9 +44,10 @@ def alarm(view: View, *, after: float) -> str | None:
 async def serve(ctx: Context, agent: Agent) -> None:
     """One incarnation; raises Park when the agent has to wait."""
     agent.park_request = trio.Event()
-    if agent.parked_for > 0:
+    agent.hold = agent.around.limits.hold(agent)
+    if (wait := agent.waits) is not None:
         ctx.ready()
-        raise _park(agent)
+        raise _park(wait)
     await agent.release_park()
     ctx.on_suspend(lambda halt: agent.close() if halt else agent.open.set())
     if not ctx.suspended:
@@ -58,10 +60,10 @@ async def serve(ctx: Context, agent: Agent) -> None:
         agent.close()
 
 
-def _park(agent: Agent) -> Park:
-    left = agent.parked_for
-    until = None if math.isinf(left) else trio.current_time() + left
-    return Park(agent.record.park_reason or "parked", until)
+def _park(wait: Hold) -> Park:
+    if wait.until is None:
+        return Park(wait.reason, None)
+    return Park(wait.reason, trio.current_time() + max(0.0, wait.until - time.time()))
 
 
 async def _watch(ctx: Context, agent: Agent) -> None:
@@ -71,7 +73,11 @@ async def _watch(ctx: Context, agent: Agent) -> None:
         ctx.tick()
         with trio.move_on_after(every):
             await agent.park_request.wait()
-            raise _park(agent)
+            agent.park_request = trio.Event()
+            if (wait := agent.waits) is not None:
+                raise _park(wait)
+            if not ctx.suspended:
+                agent.open.set()  # what closed it is over already
         now = trio.current_time()
         queued = agent.counts.queued
         if not queued or agent.lease is not None or agent.peer is None or ctx.suspended:

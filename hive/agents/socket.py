@@ -22,6 +22,7 @@ from hive.wire import (
     PROTOCOL,
     AgentBody,
     ApiRetry,
+    ApiSignal,
     Body,
     Done,
     Emit,
@@ -34,6 +35,7 @@ from hive.wire import (
     Report,
     Send,
     Sent,
+    Spending,
     Supervision,
     Take,
     Taken,
@@ -51,6 +53,7 @@ DAEMON_RESTART_GRACE_S = 15.0
 TICK_S = 5.0
 LEASE_DEADLINE_S = 30.0
 LONGEST_WAIT_S = 60.0
+REFUSED_PAUSE_S = 0.5
 MOST_MESSAGES = 10
 """In one answer: ten of the largest bodies fit into a frame."""
 _FROM_HARNESS = (TurnStarted, TurnEnded, Text, ToolCall, ToolResult, ApiRetry, Notice)
@@ -127,7 +130,7 @@ class _Session(Session):
     """One connection of one harness instance."""
 
     requests = AgentBody
-    pushes = Report
+    pushes = Report | ApiSignal | Spending
 
     def __init__(self, door: _Door, instance: str, epoch: int) -> None:
         agent = door.agent
@@ -144,8 +147,15 @@ class _Session(Session):
 
     def pushed(self, peer: Peer, body: Body) -> None:
         agent = self.door.agent
-        if isinstance(body, Report) and self.epoch == self.door.epoch:
-            agent.report, agent.reported_at = body, trio.current_time()
+        if self.epoch != self.door.epoch:
+            return
+        match body:
+            case Report():
+                agent.report, agent.reported_at = body, trio.current_time()
+            case ApiSignal() if body.lease == agent.lease:
+                agent.around.limits.signal(agent, body)
+            case Spending() if body.lease == agent.lease:
+                agent.around.limits.spending(agent, body)
 
     async def handle(self, peer: Peer, body: Body) -> Body:
         self.door.attach(peer, self.epoch)
@@ -184,14 +194,28 @@ class _Session(Session):
                     if agent.open.is_set() and (lease := await self._lease()):
                         return Taken(lease)
                     await agent.open.wait()
-                    await agent.around.broker.wait_queued(agent.name)
-        return Taken(None, agent.record.park_reason, agent.record.park_until)
+                    await agent.around.broker.wait_queued(agent.name, urgent_only=self._urgent)
+        wait = agent.waits
+        return Taken(None) if wait is None else Taken(None, wait.reason, wait.until)
+
+    @property
+    def _urgent(self) -> bool:
+        return self.door.agent.around.limits.only_urgent(self.door.agent)
 
     async def _lease(self) -> Lease | None:
         """Lease the oldest message. Shielded: a lease that is committed must be answered."""
         agent = self.door.agent
         with trio.move_on_after(LEASE_DEADLINE_S, shield=True):
-            lease = await agent.around.broker.lease(agent.name, self.instance, uuid.uuid4().hex)
+            if not agent.counts.queued:
+                return None
+            if await agent.around.limits.admit(agent) is not None:
+                agent.look_again()
+                if agent.open.is_set():  # refused, but not held: it must not ask in a busy loop
+                    await trio.sleep(REFUSED_PAUSE_S)
+                return None
+            lease = await agent.around.broker.lease(
+                agent.name, self.instance, uuid.uuid4().hex, urgent_only=self._urgent
+            )
             if lease is not None:
                 agent.work_began(lease.id)
             return lease
@@ -214,7 +238,9 @@ class _Session(Session):
         """Lease more messages. Shielded as `_lease` is: what is leased must be answered."""
         agent = self.door.agent
         with trio.move_on_after(LEASE_DEADLINE_S, shield=True):
-            return await agent.around.broker.join(lease, agent.name, self.instance, most)
+            return await agent.around.broker.join(
+                lease, agent.name, self.instance, most, urgent_only=self._urgent
+            )
         return ()
 
     async def _finish(self, finish: Finish) -> Done:
@@ -229,6 +255,7 @@ class _Session(Session):
 
     async def _settle(self, finish: Finish) -> None:
         agent, broker = self.door.agent, self.door.agent.around.broker
+        await agent.around.limits.turn_ended(agent, finish.lease, finish.report)
         verdict = after_turn(
             finish.report, failures=agent.failures, now=time.time(), jitter=random.random()
         )
@@ -239,7 +266,13 @@ class _Session(Session):
             await broker.ack(finish.lease, self.instance)
         else:
             why = finish.report.outcome.value
-            await broker.give_back(finish.lease, self.instance, count=verdict.count, why=why)
+            await broker.give_back(
+                finish.lease,
+                self.instance,
+                count=verdict.count,
+                limited=verdict.limited,
+                why=why,
+            )
         agent.work_began(None)
 
     def _emit(self, emit: Emit) -> Done:

@@ -25,6 +25,7 @@ from hive.wire import (
     AgentCommand,
     Audit,
     Body,
+    Budgets,
     ControlBody,
     Count,
     Done,
@@ -32,9 +33,13 @@ from hive.wire import (
     EventBatch,
     Events,
     Follow,
+    GateCommand,
+    Gates,
     GetAudit,
+    GetBudgets,
     GetChild,
     GetEvents,
+    GetGates,
     GetInbox,
     GetStatus,
     Hello,
@@ -42,6 +47,7 @@ from hive.wire import (
     OperatorSend,
     Resync,
     Sent,
+    SetBudget,
     Spawn,
     TreeCommand,
     WaitReply,
@@ -133,6 +139,20 @@ class _Session(Session):
                 return Done()
             case GetChild(path):
                 return hand.look(hive, path)
+            case GetGates():
+                return Gates(hive.gates.statuses())
+            case GateCommand(credential, action, bucket, reason):
+                detail = " ".join(filter(None, (bucket, reason)))
+                await hive.audit.record(self.who, f"gate {action}", credential, detail)
+                await hive.gates.command(body)
+                return Done()
+            case GetBudgets():
+                return Budgets(hive.budgets.statuses(), hive.budgets.spent_today())
+            case SetBudget(scope, period, unit, amount, reserve):
+                detail = f"{amount} {unit.value} for {period.value}, reserve {reserve}"
+                await hive.audit.record(self.who, "budget", scope, detail)
+                await hive.budgets.set(body)
+                return Done()
             case GetAudit(limit):
                 return Audit(_newest_that_fit(await hive.audit.newest(_rows(limit))))
             case Ack(ids):

@@ -75,6 +75,10 @@ class Hive:
     root: Supervisor = field(init=False)
     """Of the whole tree; set by who builds it."""
     api: ApiAccess = field(init=False)
+    budgets: Budgets = field(init=False)
+    gates: Gates = field(init=False)
+    limits: Limits = field(init=False)
+    _live: dict[str, Agent] = field(init=False, factory=dict)
     _look: trio.Event = field(init=False, factory=trio.Event)
     _suspects: set[str] = field(init=False, factory=set)
     """Agents whose state may have changed."""
@@ -93,12 +97,27 @@ class Hive:
             publish=self.publish,
             recipients=lambda: {OPERATOR, *self.fleet.names()},
         )
+        self.budgets = Budgets(
+            self.store,
+            agents=lambda: self.fleet.names(),
+            publish=self.publish,
+            changed=lambda: self.limits.look(),
+        )
+        self.gates = Gates(
+            self.store,
+            clients=lambda credential: self.limits.clients(credential),
+            apply=self._gate_decided,
+            publish=self.publish,
+            settings=gate_settings(options.config),
+        )
+        self.limits = Limits(self.gates, self.budgets, self._live)
         around = Surroundings(
             paths=options.paths,
             broker=self.broker,
             records=Records(self.store),
             driver=partial(driver_named, known=options.drivers),
             settings=self._settings,
+            limits=self.limits,
             publish=self.publish,
             changed=self._changed,
             readonly=runtime_folders(options.claude.parent),
@@ -106,7 +125,7 @@ class Hive:
             stop_grace=agents.stop_grace_s,
             reconnect_grace=agents.reconnect_grace_s,
         )
-        self.fleet = Fleet(around, _harness_environment())
+        self.fleet = Fleet(around, _harness_environment(), live=self._live)
 
     @property
     def paths(self) -> Paths:
@@ -125,6 +144,11 @@ class Hive:
         """Show an event to all who watch; never blocks, never raises."""
         live = self.events.publish(agent, event)
         self.incidents.take(event, time.time() if live is None else live.at)
+        match event:
+            case MessageSent(recipient=name):
+                self.limits.changed(name)
+            case MessageMoved() if agent is not None:
+                self.limits.changed(agent)
 
     def stop_all(self) -> None:
         """Stop the hive and every container of it."""
@@ -141,7 +165,13 @@ class Hive:
             agents=self._agents(self.fleet.records, clock),
             tree=tree(self.root.snapshot(), clock, self.harness_tree),
             demo=self.options.demo,
+            notices=self._notices(),
+            gates=tuple(gate for gate in self.gates.statuses() if gate.state != GateState.OPEN),
         )
+
+    def _notices(self) -> tuple[str, ...]:
+        held = sum(counts.held for counts in self.broker.counts().values())
+        return tuple(notices(held, self.budgets.statuses()))
 
     def _agents(self, names: Iterable[str], clock: Clock) -> tuple[AgentStatus, ...]:
         nodes = {node.id: node for node in self.fleet.supervisor.child_snapshots()}
@@ -161,6 +191,11 @@ class Hive:
         agent = self.fleet.live.get(name)
         return agent.report.tree if agent and agent.report and agent.peer else None
 
+    def _gate_decided(self, name: str, hold: Hold | None) -> None:
+        """A gate holds the agent, or lets it go on: it looks for itself, budgets count too."""
+        if agent := self._live.get(name):
+            agent.look_again()
+
     def _changed(self, name: str) -> None:
         self._suspects.add(name)
         self._look.set()
@@ -179,10 +214,17 @@ class Hive:
             self._look = trio.Event()
             suspects, self._suspects = self._suspects & self.fleet.records.keys(), set()
             for status in self._agents(sorted(suspects), now()):
-                shown = (status.state, status.reason, status.until and round(status.until))
+                until = status.until and round(status.until)
+                shown = (status.state, status.condition, status.reason, until, status.credential)
                 if self._shown.get(status.name) != shown:
                     self._shown[status.name] = shown
-                    changed = StatusChanged(status.state, status.reason, status.until)
+                    changed = StatusChanged(
+                        status.state,
+                        status.reason,
+                        status.until,
+                        status.condition,
+                        status.credential,
+                    )
                     self.publish(status.name, changed)
 
     def supervision(self, event: SupervisorEvent) -> None:

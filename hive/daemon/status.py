@@ -12,7 +12,7 @@ from attrs import evolve, frozen
 from hive.agents import Agent, AgentRecord
 from hive.broker import Counts
 from hive.supervisors import Snapshot, State
-from hive.wire import AgentState, AgentStatus, TreeNode
+from hive.wire import AgentState, AgentStatus, Condition, TreeNode
 
 
 @frozen
@@ -78,6 +78,8 @@ def agent_status(
         leased=counts.leased,
         model=record.model,
         driver=record.driver,
+        credential=record.credential,
+        held=counts.held,
     )
     if node is None or agent is None:
         return status
@@ -87,13 +89,17 @@ def agent_status(
         state, reason = AgentState.STARTING, None  # a part that waits for its turn to start
     elif culprit is node and state is AgentState.RUNNING and agent.peer is None:
         state, reason = AgentState.STARTING, "waits for its harness to connect"
+    wait = agent.waits
+    if wait is not None and state in (AgentState.RUNNING, AgentState.STARTING, AgentState.PARKED):
+        state, reason = AgentState.PARKED, wait.reason
     report = agent.report if agent.peer is not None else None
     return evolve(
         status,
         state=state,
         since=clock.wall(culprit.since) or clock.epoch,
         reason=reason,
-        until=clock.wall(culprit.until),
+        until=clock.wall(culprit.until) if wait is None else wait.until,
+        condition=Condition.ONLINE if wait is None else wait.condition,
         turn=agent.lease,
         model=(report.model if report else None) or record.model,
         session=report.session if report else None,

@@ -25,16 +25,16 @@ def book() -> Book:
 
 
 @pytest.fixture(scope="module")
-def stub_hive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], RunningHive]]:
+def stub_hive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., RunningHive]]:
     """Starts a hive whose agents run the stub in place of claude; one for each module."""
     made: list[RunningHive] = []
 
-    def start() -> RunningHive:
+    def start(config: str = "") -> RunningHive:
         claude = write_stub(tmp_path_factory.mktemp("cli"))
         hive = RunningHive(
             tmp_path_factory.mktemp("bench") / "hive",
             scrubbed(ANTHROPIC_API_KEY="of-nobody"),
-            config=f'[claude]\npath = "{claude}"\n',
+            config=f'[claude]\npath = "{claude}"\n{config}',
         )
         made.append(hive)
         hive.up()

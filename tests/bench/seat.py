@@ -15,6 +15,7 @@ from hive.paths import Paths
 from hive.wire import (
     PROTOCOL,
     Body,
+    Condition,
     Event,
     EventBatch,
     Follow,
@@ -27,6 +28,7 @@ from hive.wire import (
     Sent,
     Spawn,
     Status,
+    StatusChanged,
     TurnStarted,
 )
 
@@ -52,12 +54,16 @@ class Seat(Session):
     """When the event that the message is done was published."""
     begun: dict[int, float] = field(factory=dict)
     """When the event that the message's turn began was published by the daemon."""
+    seen: dict[tuple[str, Condition], float] = field(factory=dict)
+    """When an agent's condition was shown here last."""
     _news: trio.Event = field(factory=trio.Event)
 
     def pushed(self, peer: Peer, body: Body) -> None:
         if isinstance(body, EventBatch):
             for live in body.events:
                 self._take(live.event, _monotonic(live))
+                if isinstance(live.event, StatusChanged) and live.agent is not None:
+                    self.seen[live.agent, live.event.condition] = time.monotonic()
             self._news.set()
             self._news = trio.Event()
 
@@ -81,6 +87,12 @@ class Seat(Session):
             while number not in self.done:
                 await self._news.wait()
         return self.done[number]
+
+    async def wait_seen(self, condition: Condition, names: tuple[str, ...]) -> None:
+        """Wait until every one of these agents was shown in this condition."""
+        with trio.fail_after(TURN_S):
+            while not all((name, condition) in self.seen for name in names):
+                await self._news.wait()
 
     async def turn(self, to: str, body: str) -> tuple[Sending, float]:
         """Send and wait for the end of the turn."""

@@ -5,7 +5,9 @@ file `times`: one line for each moment, `KIND MESSAGE NANOSECONDS` of CLOCK_MONO
 `woken` (the wake prompt was read), `called` (it called the tool that sent MESSAGE) or `answered`
 (the result of that message's turn was written).
 
-A message whose body is `relay NAME` makes it send a message to NAME with the hive's tool.
+A message whose body is `relay NAME` makes it send a message to NAME with the hive's tool. One whose
+body is `limit SECONDS` is refused by a limit that resets so much later, if it is not over by then:
+`rejected` is the moment before the event.
 """
 
 import json
@@ -14,6 +16,7 @@ import sys
 import time
 
 HEAD = re.compile(r"^\[hive\] message (\d+) from ", re.MULTILINE)
+LIMIT = re.compile(r"^limit (\d+)$", re.MULTILINE)
 RELAY = re.compile(r"^relay (\S+)$", re.MULTILINE)
 
 
@@ -52,10 +55,37 @@ def call(to: str) -> None:
     note("called", json.loads(content[0]["text"])["sent"], called)
 
 
+refused: set[int] = set()
+
+
+def refuse(number: int, reset: float) -> None:
+    """What the CLI says when a subscription's limit is reached."""
+    info = {"status": "rejected", "rateLimitType": "five_hour", "resetsAt": reset}
+    rejected = say(type="rate_limit_event", rate_limit_info=info)
+    text = [{"type": "text", "text": "You've hit your 5-hour limit"}]
+    line = {"is_api_error_message": True, "error": "rate_limit", "api_error": "usage_limit_reached"}
+    say(type="assistant", message={"model": "<synthetic>", "content": text}, **line)
+    say(
+        type="result",
+        subtype="success",
+        is_error=True,
+        api_error="usage_limit_reached",
+        api_error_status=429,
+        terminal_reason="api_error",
+        num_turns=1,
+    )
+    say(type="system", subtype="session_state_changed", state="idle")
+    note("rejected", number, rejected)
+
+
 def turn(prompt: str, woken: int) -> None:
     number = int(HEAD.search(prompt)[1])
     servers = [{"name": "hive", "status": "connected"}]
     say(type="system", subtype="init", model="stub", mcp_servers=servers)
+    if (limit := LIMIT.search(prompt)) and number not in refused:
+        refused.add(number)
+        return refuse(number, time.time() + int(limit[1]))
+    say(type="assistant", message={"content": [{"type": "text", "text": "yes"}]})
     if relay := RELAY.search(prompt):
         call(relay[1])
     answered = say(

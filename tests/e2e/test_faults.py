@@ -9,14 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from support.model_api import ModelApi
-from support.running import RunningHive, processes_of
+from support.running import RunningHive, kinds, processes_of
 
 SLOW = {"type": "delay", "seconds": 4.0}
 HANGS = {"type": "stall", "at": "headers"}
-
-
-def kinds(kind: str, **fields: Any) -> Callable[[dict[str, Any]], bool]:
-    return lambda e: e["kind"] == kind and all(e.get(k) == v for k, v in fields.items())
 
 
 def begin_turn(

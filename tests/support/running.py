@@ -213,6 +213,10 @@ class Follower:
             pass  # nothing happened: the caller looks again
 
 
+def kinds(kind: str, **fields: Any) -> Callable[[dict[str, Any]], bool]:
+    return lambda e: e["kind"] == kind and all(e.get(k) == v for k, v in fields.items())
+
+
 def processes_of(marker: str) -> Iterator[tuple[int, str]]:
     """Every process whose command line or environment mentions `marker`, ourselves excepted."""
     for folder in Path("/proc").glob("[0-9]*"):

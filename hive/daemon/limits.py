@@ -1,0 +1,113 @@
+"""Gates and budgets together, as the agents meet them: who waits for what, and who must stop."""
+
+import time
+from collections.abc import Mapping, Sequence
+
+import trio
+
+from hive.agents import Agent, credential_key
+from hive.budget import Budgets
+from hive.gate import Client, Gates, Hold
+from hive.link import LinkClosed
+from hive.supervisors import Context
+from hive.wire import ApiSignal, Interrupt, Spending, TurnReport
+
+TICK_S = 5.0
+PUSH_S = 5.0
+
+
+class Limits:
+    """Answers for one agent at a time; `agents` are those that live, by name."""
+
+    def __init__(self, gates: Gates, budgets: Budgets, agents: Mapping[str, Agent]) -> None:
+        self.gates, self.budgets = gates, budgets
+        self._agents = agents
+        self._to_interrupt: set[str] = set()
+        self._some = trio.Event()
+
+    async def run(self, ctx: Context) -> None:
+        """The supervised child: ends turns that are over a budget."""
+        ctx.ready()
+        while True:
+            ctx.tick()
+            with trio.move_on_after(TICK_S):
+                await self._some.wait()
+            self._some = trio.Event()
+            while self._to_interrupt:
+                agent = self._agents.get(self._to_interrupt.pop())
+                if agent is None or agent.peer is None or agent.lease is None:
+                    continue
+                with trio.move_on_after(PUSH_S):
+                    try:
+                        await agent.peer.push(Interrupt(over_budget=True))
+                    except LinkClosed:
+                        pass  # what it uses after it comes back asks for this again
+
+    def hold(self, agent: Agent) -> Hold | None:
+        """Why the agent must not take work now; never waits."""
+        key, model = credential_key(agent.record), model_of(agent)
+        return self._budget(agent) or self.gates.hold(key, model, agent.name)
+
+    async def admit(self, agent: Agent) -> Hold | None:
+        """The same, right before a lease: it may be the one agent that tries a closed gate."""
+        if hold := self._budget(agent):
+            return hold
+        return await self.gates.admit(credential_key(agent.record), agent.name)
+
+    def only_urgent(self, agent: Agent) -> bool:
+        """Whether nothing but urgent messages may be worked on, out of a reserve."""
+        return self.budgets.hold(agent.name) is not None
+
+    def signal(self, agent: Agent, signal: ApiSignal) -> None:
+        """The API said something in the middle of a turn; never waits."""
+        self.gates.signal(credential_key(agent.record), agent.name, signal)
+
+    def spending(self, agent: Agent, spending: Spending) -> None:
+        """A running turn has used so much; ends turns that are over a budget. Never waits."""
+        self.budgets.spending(agent.name, spending.lease, spending.usage)
+        if over := self.budgets.over():
+            self._to_interrupt |= over
+            self._some.set()
+
+    async def turn_ended(self, agent: Agent, lease: str, report: TurnReport) -> None:
+        """Returns when whoever must wait because of this turn has been told so."""
+        await self.budgets.charge(agent.name, lease, report.usage)
+        await self.gates.turn_ended(credential_key(agent.record), agent.name, lease, report)
+        self.look()
+
+    def look(self) -> None:
+        """Something was decided: every agent looks whether it may work."""
+        for agent in tuple(self._agents.values()):
+            agent.look_again()
+
+    def changed(self, name: str) -> None:
+        """What waits for the agent has changed."""
+        if agent := self._agents.get(name):
+            self.gates.changed(credential_key(agent.record))
+            if agent.hold is not None:
+                agent.look_again()
+
+    def clients(self, credential: str) -> Sequence[Client]:
+        """The agents that use the credential; one that cannot work now has nothing queued."""
+        return [
+            Client(
+                agent.name,
+                model_of(agent),
+                agent.counts.queued if self._could_work(agent) else 0,
+                time.time() - (trio.current_time() - agent.lease_since),
+            )
+            for agent in self._agents.values()
+            if credential_key(agent.record) == credential
+        ]
+
+    def _could_work(self, agent: Agent) -> bool:
+        parked = agent.record.park_reason is not None
+        return agent.peer is not None and not parked and self._budget(agent) is None
+
+    def _budget(self, agent: Agent) -> Hold | None:
+        return self.budgets.hold(agent.name, urgent=agent.counts.urgent > 0)
+
+
+def model_of(agent: Agent) -> str | None:
+    """The model that it runs with, else the one that it is to run with."""
+    return (agent.report.model if agent.report else None) or agent.record.model

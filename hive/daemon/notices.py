@@ -1,0 +1,25 @@
+"""What the operator must see first, beside the gates: pure text of values."""
+
+from collections.abc import Iterator, Sequence
+
+from hive.wire import BudgetStatus, Unit
+
+WARN_SHARE = 0.8
+
+
+def notices(held: int, budgets: Sequence[BudgetStatus]) -> Iterator[str]:
+    """One line each: messages that wait for the operator, budgets that are nearly or quite used."""
+    if held:
+        wait = "1 message waits" if held == 1 else f"{held} messages wait"
+        yield f"{wait} for you: see `hive undelivered`"
+    for one in budgets:
+        if one.spent >= WARN_SHARE * one.amount:
+            whose = "the hive's" if one.scope == "hive" else f"{one.scope}'s"
+            period = "budget of today" if one.period == "day" else "budget in total"
+            used = f"{amount(one.spent, one.unit)} of {amount(one.amount, one.unit)}"
+            yield f"{whose} {period}: {used} used"
+
+
+def amount(number: float, unit: Unit) -> str:
+    """Dollars and cents, or tokens."""
+    return f"${number:,.2f}" if unit is Unit.USD else f"{number:,.0f} tokens"
