@@ -83,6 +83,7 @@ CREATE TABLE budgets (
     amount  REAL NOT NULL,
     reserve REAL NOT NULL DEFAULT 0,
     since   REAL NOT NULL,
+    earlier REAL NOT NULL DEFAULT 0,  -- what its scope had used when it was first set
     PRIMARY KEY (scope, period, unit)
 ) STRICT;
 

@@ -104,6 +104,14 @@ class Unit(StrEnum):
     TOKENS = "tokens"
     USD = "usd"
 
+    def text(self, amount: float) -> str:
+        """As people read it: `$5.02`, `$0.0004`, `2,000,000 tokens`."""
+        if self is Unit.TOKENS:
+            return f"{amount:,.0f} tokens"
+        if amount == 0 or amount >= 0.1:
+            return f"${amount:,.2f}"
+        return f"${amount:.6f}".rstrip("0").rstrip(".")
+
 
 @frozen
 class BudgetStatus:

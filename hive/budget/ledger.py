@@ -1,0 +1,231 @@
+"""What agents have used: finished turns, and those that run; pure.
+
+Reports of a turn are cumulative, so that a late, doubled or lost one does no harm: what counts is
+the most that was ever reported of it.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+
+from attrs import evolve, field, frozen
+
+from hive.wire import Unit, Usage
+
+DAY_S = 86_400
+
+ENDED_KEPT = 16
+"""How many of an agent's ended turns are remembered, in case their end is told again."""
+
+MOST_TOKENS = 10**12
+MOST_USD = 1e9
+"""Containers are not trusted: no turn is believed to have used more than this."""
+
+NOTHING = Usage()
+
+
+def day_of(epoch: float) -> int:
+    """The number of the UTC day; days of Unix time have no leap seconds."""
+    return int(epoch // DAY_S)
+
+
+def day_text(day: int) -> str:
+    """The day as the table has it: `2031-05-17`."""
+    return datetime.fromtimestamp(day * DAY_S, UTC).strftime("%Y-%m-%d")
+
+
+@frozen
+class Tally:
+    """Turns that ended, and what they used."""
+
+    turns: int = 0
+    usage: Usage = NOTHING
+
+
+@frozen
+class Entry:
+    """What a turn used on one day, to be added to the durable ledger; `turns` is 1 on its last."""
+
+    day: int
+    agent: str
+    turns: int
+    usage: Usage
+
+
+@frozen
+class Turn:
+    """One turn so far: `usage` in all, `before` the part of it that is not of today.
+
+    `past` holds that part by day, unless it is in the ledger already.
+    """
+
+    lease: str
+    urgent: bool = False
+    usage: Usage = NOTHING
+    before: Usage = NOTHING
+    past: tuple[Entry, ...] = ()
+
+    @property
+    def today(self) -> Usage:
+        return minus(self.usage, self.before)
+
+
+@frozen
+class Ledger:
+    """Everything used so far, by agent. An agent has one running turn at most."""
+
+    day: int
+    today: Mapping[str, Tally] = field(factory=dict)
+    ever: Mapping[str, Usage] = field(factory=dict)
+    running: Mapping[str, Turn] = field(factory=dict)
+    ended: Mapping[str, tuple[Turn, ...]] = field(factory=dict)
+
+    def used_today(self, agent: str) -> Usage:
+        """On this day, with the running turn's part of it."""
+        tally, turn = self.today.get(agent), self.running.get(agent)
+        used = NOTHING if tally is None else tally.usage
+        return used if turn is None else plus(used, turn.today)
+
+    def used_ever(self, agent: str) -> Usage:
+        """Since there is a ledger, with the running turn."""
+        used, turn = self.ever.get(agent, NOTHING), self.running.get(agent)
+        return used if turn is None else plus(used, turn.usage)
+
+    @property
+    def agents(self) -> frozenset[str]:
+        """All that have used anything, or have a turn."""
+        return frozenset(self.ever) | frozenset(self.running)
+
+
+def loaded(
+    ledger: Ledger,
+    today: Mapping[str, Tally],
+    ever: Mapping[str, Usage],
+    unsaved: Iterable[Entry],
+) -> Ledger:
+    """The ledger with finished turns as they are stored, and those that are not stored yet."""
+    ledger = evolve(ledger, today=today, ever=ever)
+    for entry in unsaved:
+        ledger = _book(ledger, entry)
+    return ledger
+
+
+def turned(ledger: Ledger, day: int) -> Ledger:
+    """The ledger on that day. What is stored of a day that was before is not known to it."""
+    if day == ledger.day:
+        return ledger
+    running = {}
+    for agent, turn in ledger.running.items():
+        past = turn.past
+        if turn.today != NOTHING:
+            past = (*past, Entry(ledger.day, agent, 0, turn.today))
+        running[agent] = evolve(turn, before=turn.usage, past=past)
+    return evolve(ledger, day=day, today={}, running=running)
+
+
+def reported(
+    ledger: Ledger, agent: str, lease: str, usage: Usage = NOTHING, *, urgent: bool = False
+) -> tuple[Ledger, tuple[Entry, ...]]:
+    """A turn began, or has used that much. Another one of this agent must have ended then.
+
+    What comes after the turn's end is too late; urgent once is urgent to the end.
+    """
+    if any(turn.lease == lease for turn in ledger.ended.get(agent, ())):
+        return ledger, ()
+    entries: tuple[Entry, ...] = ()
+    turn = ledger.running.get(agent)
+    if turn is not None and turn.lease != lease:
+        ledger, entries = ended(ledger, agent, turn.lease)
+        turn = None
+    turn = turn or Turn(lease)
+    turn = evolve(turn, usage=most(turn.usage, usage), urgent=turn.urgent or urgent)
+    return evolve(ledger, running={**ledger.running, agent: turn}), entries
+
+
+def ended(
+    ledger: Ledger, agent: str, lease: str, usage: Usage = NOTHING
+) -> tuple[Ledger, tuple[Entry, ...]]:
+    """The turn ended; `usage` is the last word on it, if it is more than was reported before.
+
+    Told again, only what is new is added.
+    """
+    turn, again = ledger.running.get(agent), False
+    others = ledger.ended.get(agent, ())
+    if turn is None or turn.lease != lease:
+        turn = next((old for old in others if old.lease == lease), None)
+        again = turn is not None
+        turn = turn or Turn(lease)
+        running = ledger.running
+    else:
+        running = {name: one for name, one in ledger.running.items() if name != agent}
+    turn = evolve(turn, usage=most(turn.usage, usage))
+    entries = (*turn.past, Entry(ledger.day, agent, 0 if again else 1, turn.today))
+    entries = tuple(one for one in entries if one.turns or one.usage != NOTHING)
+    turn = evolve(turn, before=turn.usage, past=())
+    kept = (*(old for old in others if old.lease != lease), turn)[-ENDED_KEPT:]
+    ledger = evolve(ledger, running=running, ended={**ledger.ended, agent: kept})
+    for entry in entries:
+        ledger = _book(ledger, entry)
+    return ledger, entries
+
+
+def _book(ledger: Ledger, entry: Entry) -> Ledger:
+    """Add to the totals, and to today's if it is of today."""
+    agent = entry.agent
+    ever = {**ledger.ever, agent: plus(ledger.ever.get(agent, NOTHING), entry.usage)}
+    today = ledger.today
+    if entry.day == ledger.day:
+        old = today.get(agent, Tally())
+        tally = Tally(old.turns + entry.turns, plus(old.usage, entry.usage))
+        today = {**today, agent: tally}
+    return evolve(ledger, today=today, ever=ever)
+
+
+def merged(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """One entry for each day and agent."""
+    sums: dict[tuple[int, str], Entry] = {}
+    for one in entries:
+        old = sums.get((one.day, one.agent))
+        if old is not None:
+            one = evolve(one, turns=old.turns + one.turns, usage=plus(old.usage, one.usage))
+        sums[one.day, one.agent] = one
+    return tuple(sums.values())
+
+
+def measure(usage: Usage, unit: Unit) -> float:
+    """The part of it that a budget of that unit counts."""
+    return usage.tokens if unit is Unit.TOKENS else usage.cost_usd
+
+
+def plus(a: Usage, b: Usage) -> Usage:
+    """The sum."""
+    return _each(a, b, lambda x, y: x + y, lambda x, y: x + y)
+
+
+def minus(a: Usage, b: Usage) -> Usage:
+    """The difference."""
+    return _each(a, b, lambda x, y: x - y, lambda x, y: x - y)
+
+
+def most(known: Usage, told: Usage) -> Usage:
+    """Field by field the larger, within what is believable."""
+    return _each(
+        known,
+        told,
+        lambda x, y: max(x, min(y, MOST_TOKENS)),
+        lambda x, y: max(x, min(y, MOST_USD)),
+    )
+
+
+def _each(
+    a: Usage,
+    b: Usage,
+    tokens: Callable[[int, int], int],
+    dollars: Callable[[float, float], float],
+) -> Usage:
+    return Usage(
+        input_tokens=tokens(a.input_tokens, b.input_tokens),
+        output_tokens=tokens(a.output_tokens, b.output_tokens),
+        cache_read_tokens=tokens(a.cache_read_tokens, b.cache_read_tokens),
+        cache_write_tokens=tokens(a.cache_write_tokens, b.cache_write_tokens),
+        cost_usd=dollars(a.cost_usd, b.cost_usd),
+    )
