@@ -43,6 +43,9 @@ class Limits(Protocol):
     def only_urgent(self, agent: "Agent") -> bool:
         """Whether nothing but urgent messages may be worked on."""
 
+    def turn_began(self, agent: "Agent", lease: str, *, urgent: bool) -> None:
+        """The agent works on this lease; `urgent` if one of its messages is."""
+
     def signal(self, agent: "Agent", signal: ApiSignal) -> None:
         """The API said something in the middle of a turn; never waits."""
 

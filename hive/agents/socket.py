@@ -179,7 +179,7 @@ class _Session(Session):
 
     async def _send(self, send: Send) -> Sent:
         broker, name = self.door.agent.around.broker, self.door.agent.name
-        draft = Draft(name, send.to, send.body, in_reply_to=send.in_reply_to, key=send.key)
+        draft = Draft(name, send.to, send.body, send.in_reply_to, send.key, send.urgent)
         return Sent(await broker.send(draft))
 
     async def _take(self, take: Take) -> Taken:
@@ -218,6 +218,7 @@ class _Session(Session):
             )
             if lease is not None:
                 agent.work_began(lease.id)
+                agent.around.limits.turn_began(agent, lease.id, urgent=_urgent(lease.messages))
             return lease
         return None
 
@@ -238,9 +239,12 @@ class _Session(Session):
         """Lease more messages. Shielded as `_lease` is: what is leased must be answered."""
         agent = self.door.agent
         with trio.move_on_after(LEASE_DEADLINE_S, shield=True):
-            return await agent.around.broker.join(
+            joined = await agent.around.broker.join(
                 lease, agent.name, self.instance, most, urgent_only=self._urgent
             )
+            if _urgent(joined):
+                agent.around.limits.turn_began(agent, lease, urgent=True)
+            return joined
         return ()
 
     async def _finish(self, finish: Finish) -> Done:
@@ -288,6 +292,10 @@ class _Session(Session):
                 agent.publish(event)
         agent.emitted = max(agent.emitted, emit.first + len(emit.events))
         return Done()
+
+
+def _urgent(messages: tuple[Message, ...]) -> bool:
+    return any(message.urgent for message in messages)
 
 
 def _seconds(asked: float) -> float:

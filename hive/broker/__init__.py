@@ -2,9 +2,9 @@
 
 from hive.broker.broker import Broker
 from hive.broker.draft import Draft
-from hive.broker.errors import BadMessage, BodyTooLarge, BrokerError, UnknownRecipient
+from hive.broker.errors import BadMessage, BodyTooLarge, BrokerError, NotUrgent, UnknownRecipient
 from hive.broker.lifecycle import HIVE, Counts, Returned
-from hive.broker.rows import Held
+from hive.broker.rows import Holding
 
 __all__ = [
     "HIVE",
@@ -14,7 +14,8 @@ __all__ = [
     "BrokerError",
     "Counts",
     "Draft",
-    "Held",
+    "Holding",
+    "NotUrgent",
     "Returned",
     "UnknownRecipient",
 ]

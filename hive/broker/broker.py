@@ -10,20 +10,26 @@ import trio
 from hive.broker import rows
 from hive.broker.announce import announce
 from hive.broker.draft import MAX_ID, Draft, check
+from hive.broker.errors import NotUrgent
 from hive.broker.fitting import fitting
 from hive.broker.lifecycle import (
+    DROPPED,
     NOTHING,
     Change,
     Counts,
     Move,
     Returned,
     acknowledged,
-    bounce,
+    dropped,
+    given_up,
     leased,
     recount,
+    retried,
     returned,
+    sent_back,
 )
-from hive.broker.rows import Held
+from hive.broker.rows import Holding
+from hive.broker.writing import with_bounces, write
 from hive.store import Store
 from hive.supervisors import Context
 from hive.wire import OPERATOR, Event, Lease, Message, MessageState
@@ -31,15 +37,23 @@ from hive.wire import OPERATOR, Event, Lease, Message, MessageState
 MAX_LISTED = 1_000
 """Most messages that one query returns, whatever its `limit` says."""
 
+RETRIED_BY, DROPPED_BY = "retried by the operator", "dropped by the operator"
+
 _WHY = 200
+
+
+def nobody_urgent(recipient: str) -> str | None:
+    """The rule when there is no reserve: no message is urgent."""
+    return f"nothing to {recipient} may be urgent: send it without `urgent`"
 
 
 class Broker:
     """Owner of the messages. After each commit it recounts, publishes and wakes, in that order.
 
-    `publish(agent, event)` and `recipients()` (the names of all agents) are called in Trio's
-    thread. Every method that writes raises StoreFull, StoreError or StoreClosed, with nothing
-    changed. A holder is one instance of a harness; a lease id names one turn.
+    `publish(agent, event)`, `recipients()` (the names of all agents) and `urgent(recipient)` (why
+    no message to it may be urgent now, None if one may) are called in Trio's thread. Every method
+    that writes raises StoreFull, StoreError or StoreClosed, with nothing changed. A holder is one
+    instance of a harness; a lease id names one turn.
     """
 
     def __init__(
@@ -50,12 +64,16 @@ class Broker:
         recipients: Callable[[], Collection[str]],
         body_cap: int = 16_384,
         max_attempts: int = 5,
+        max_returns: int = 5,
+        urgent: Callable[[str], str | None] = nobody_urgent,
     ) -> None:
         self._store = store
         self._publish = publish
         self._recipients = recipients
         self._body_cap = body_cap
         self._max_attempts = max_attempts
+        self._max_returns = max_returns
+        self._urgent = urgent
         self._counts: dict[str, Counts] = {}
         self._arrivals: dict[str, trio.Event] = {}
 
@@ -75,14 +93,17 @@ class Broker:
         """Queue a message and return its id after the commit.
 
         The same sender and key again give the first message's id and send nothing.
-        Raises UnknownRecipient, BodyTooLarge, BadMessage.
+        Raises UnknownRecipient, BodyTooLarge, BadMessage, NotUrgent.
         """
         check(draft, self._recipients(), self._body_cap)
+        refusal = self._urgent(draft.to) if draft.urgent else None
 
         def job(connection: apsw.Connection) -> tuple[int, Change]:
             message = rows.insert(connection, draft, time.time())
             if message is None:
                 return rows.id_of_key(connection, draft.sender, draft.key), Change()
+            if refusal is not None:  # only now: what was sent is not refused when it is repeated
+                raise NotUrgent(refusal)
             return message.id, Change((Move(message, None),))
 
         id_, _ = await self._store.write(job, lambda result: self._committed(result[1]))
@@ -90,39 +111,51 @@ class Broker:
 
     # --- leases --------------------------------------------------------------------------------
 
-    async def lease(self, agent: str, holder: str, lease_id: str, limit: int = 1) -> Lease | None:
+    async def lease(
+        self, agent: str, holder: str, lease_id: str, limit: int = 1, *, urgent_only: bool = False
+    ) -> Lease | None:
         """Give `holder` the `limit` oldest queued messages; None if there are none.
 
-        As many as fit into one frame, at least one.
+        As many as fit into one frame, at least one. `urgent_only`: the others do not count.
         """
-        taken = await self._take(agent, holder, lease_id, limit, joining=False)
+        taken = await self._take(agent, holder, lease_id, limit, urgent_only, joining=False)
         if not taken:
             return None
-        return Lease(lease_id, taken, self._counts.get(agent, NOTHING).queued)
+        return Lease(lease_id, taken, self._waiting(agent, urgent_only))
 
-    async def join(self, lease_id: str, agent: str, holder: str, limit: int) -> tuple[Message, ...]:
+    async def join(
+        self, lease_id: str, agent: str, holder: str, limit: int, *, urgent_only: bool = False
+    ) -> tuple[Message, ...]:
         """Take up to `limit` more messages into a lease; none if the holder no longer has it."""
-        return await self._take(agent, holder, lease_id, limit, joining=True)
+        return await self._take(agent, holder, lease_id, limit, urgent_only, joining=True)
 
     async def ack(self, lease_id: str, holder: str) -> tuple[int, ...]:
         """The turn ended well: everything in the lease is done. Again: finds nothing."""
 
         def job(connection: apsw.Connection) -> Change:
-            moves = [acknowledged(m) for m in rows.held(connection, lease_id, holder)]
-            return _write(connection, moves, lease_id, None)
+            moves = [acknowledged(m) for m in rows.leased_under(connection, lease_id, holder)]
+            return write(connection, moves, lease=lease_id)
 
         return _ids((await self._change(job)).moves, MessageState.DONE)
 
-    async def give_back(self, lease_id: str, holder: str, *, count: bool, why: str) -> Returned:
-        """The lease ended without an ack: its messages are queued again, or dead with a bounce.
+    async def give_back(
+        self, lease_id: str, holder: str, *, count: bool, why: str, limited: bool = False
+    ) -> Returned:
+        """The lease ended without an ack: its messages are queued again, held, or dead.
 
-        `count` says whether this was an attempt that failed. Again: finds nothing.
+        `count` says that this was an attempt that failed (the last one: dead, with a bounce),
+        `limited` that a limit, a login, an overload or a budget was in the way (the last time:
+        held, with a notice). Raises ValueError for both. Again: finds nothing.
         """
+        if count and limited:
+            raise ValueError("a limit is no failed attempt: give either count or limited")
 
         def job(connection: apsw.Connection) -> Change:
-            return self._return(
-                connection, rows.held(connection, lease_id, holder), count, _clean(why), known
-            )
+            messages = rows.leased_under(connection, lease_id, holder)
+            if not limited:
+                return self._return(connection, messages, count, _clean(why), known)
+            moves = [sent_back(m, max_returns=self._max_returns) for m in messages]
+            return write(connection, moves, why=_clean(why))
 
         known = frozenset(self._recipients())
         return _returned((await self._change(job)).moves)
@@ -142,14 +175,16 @@ class Broker:
         that lease of that holder.
         """
 
-        def kept(held: Held) -> bool:
+        def kept(one: Holding) -> bool:
             return (keep_holder is not None or keep_lease is not None) and (
-                keep_holder in (None, held.holder) and keep_lease in (None, held.lease)
+                keep_holder in (None, one.holder) and keep_lease in (None, one.lease)
             )
 
         def job(connection: apsw.Connection) -> Change:
-            lost = [held for held in rows.leases(connection, agent) if not kept(held)]
-            messages = [m for held in lost for m in rows.held(connection, held.lease, held.holder)]
+            lost = [one for one in rows.leases(connection, agent) if not kept(one)]
+            messages = [
+                m for one in lost for m in rows.leased_under(connection, one.lease, one.holder)
+            ]
             return self._return(connection, messages, count, _clean(why), known)
 
         known = frozenset(self._recipients())
@@ -162,9 +197,24 @@ class Broker:
 
         def job(connection: apsw.Connection) -> Change:
             moves = [acknowledged(m) for m in rows.queued_of(connection, OPERATOR, wanted)]
-            return _write(connection, moves, None, None)
+            return write(connection, moves)
 
         return _ids((await self._change(job)).moves, MessageState.DONE)
+
+    # --- what was not delivered ----------------------------------------------------------------
+
+    async def undelivered(self, limit: int = 100) -> tuple[Message, ...]:
+        """The newest `limit` dead and held messages of all recipients, newest last; as `inbox`."""
+        newest = await self._store.read(lambda c: rows.undelivered(c, _listed(limit)))
+        return fitting(newest)[::-1]
+
+    async def retry(self, ids: Iterable[int]) -> int:
+        """Queue those of `ids` that are dead or held anew; returns how many that were."""
+        return await self._resolve(ids, retried, RETRIED_BY)
+
+    async def drop(self, ids: Iterable[int]) -> int:
+        """Give up those of `ids` that are held (dead, with a bounce) or dead (done); how many."""
+        return await self._resolve(ids, dropped, DROPPED_BY)
 
     # --- looking -------------------------------------------------------------------------------
 
@@ -194,14 +244,14 @@ class Broker:
             )
         )
 
-    async def leases(self, agent: str) -> tuple[Held, ...]:
+    async def leases(self, agent: str) -> tuple[Holding, ...]:
         """The leases on the agent's messages as they stand, also those of an earlier daemon."""
         return await self._store.read(lambda c: rows.leases(c, agent))
 
-    async def wait_queued(self, agent: str) -> None:
+    async def wait_queued(self, agent: str, *, urgent_only: bool = False) -> None:
         """Return when something is queued for the agent; somebody else may take it first."""
         await trio.lowlevel.checkpoint()
-        while self._counts.get(agent, NOTHING).queued == 0:
+        while self._waiting(agent, urgent_only) == 0:
             await self._arrival(agent).wait()
 
     async def wait_sent(self, sender: str, to: str, after: int) -> Message:
@@ -215,15 +265,26 @@ class Broker:
 
     # --- inside --------------------------------------------------------------------------------
 
+    def _waiting(self, agent: str, urgent_only: bool) -> int:
+        counts = self._counts.get(agent, NOTHING)
+        return counts.urgent if urgent_only else counts.queued
+
     async def _take(
-        self, agent: str, holder: str, lease_id: str, limit: int, *, joining: bool
+        self,
+        agent: str,
+        holder: str,
+        lease_id: str,
+        limit: int,
+        urgent_only: bool,
+        *,
+        joining: bool,
     ) -> tuple[Message, ...]:
         def job(connection: apsw.Connection) -> Change:
-            if joining and not rows.held(connection, lease_id, holder):
+            if joining and not rows.leased_under(connection, lease_id, holder):
                 return Change()
-            waiting = rows.queued(connection, agent, _listed(limit))
+            waiting = rows.queued(connection, agent, _listed(limit), urgent_only)
             moves = [leased(message) for message in fitting(waiting)]
-            return _write(connection, moves, lease_id, holder)
+            return write(connection, moves, lease=lease_id, holder=holder)
 
         return tuple(move.message for move in (await self._change(job)).moves)
 
@@ -236,15 +297,21 @@ class Broker:
         known: Collection[str],
     ) -> Change:
         moves = [returned(m, count=count, max_attempts=self._max_attempts) for m in messages]
-        change = _write(connection, moves, None, None)
-        bounces = [
-            Move(message, None)
-            for move in moves
-            if move.message.state is MessageState.DEAD
-            and (draft := bounce(move.message, why, known)) is not None
-            and (message := rows.insert(connection, draft, time.time())) is not None
-        ]
-        return Change((*change.moves, *bounces), why)
+        change = write(connection, moves, why=why)
+        return with_bounces(connection, change, lambda dead: given_up(dead, why), known)
+
+    async def _resolve(
+        self, ids: Iterable[int], decide: Callable[[Message], Move | None], why: str
+    ) -> int:
+        wanted = [id_ for id_ in ids if 0 < id_ <= MAX_ID]
+
+        def job(connection: apsw.Connection) -> Change:
+            moves = [m for m in map(decide, rows.among(connection, wanted)) if m is not None]
+            change = write(connection, moves, why=why)
+            return with_bounces(connection, change, lambda _: DROPPED, known)
+
+        known = frozenset(self._recipients())
+        return sum(move.before is not None for move in (await self._change(job)).moves)
 
     async def _change(self, job: Callable[[apsw.Connection], Change]) -> Change:
         return await self._store.write(job, self._committed)
@@ -270,14 +337,6 @@ class Broker:
                 arrival.set()
 
 
-def _write(
-    connection: apsw.Connection, moves: Sequence[Move], lease: str | None, holder: str | None
-) -> Change:
-    for move in moves:
-        rows.update(connection, move.message, time.time(), lease, holder)
-    return Change(tuple(moves))
-
-
 def _clean(why: str) -> str:
     """A reason as text that can be stored: it may come from a file name or a broken process."""
     return why[:_WHY].encode(errors="replace").decode()
@@ -289,7 +348,8 @@ def _ids(moves: Iterable[Move], state: MessageState) -> tuple[int, ...]:
 
 
 def _returned(moves: Sequence[Move]) -> Returned:
-    return Returned(_ids(moves, MessageState.QUEUED), _ids(moves, MessageState.DEAD))
+    states = (MessageState.QUEUED, MessageState.DEAD, MessageState.HELD)
+    return Returned(*(_ids(moves, state) for state in states))
 
 
 def _bounded(id_: int) -> int:

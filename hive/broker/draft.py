@@ -14,13 +14,17 @@ _SHOWN = 50
 
 @frozen
 class Draft:
-    """One message to one recipient; with the same `key` a sender's retry is the same message."""
+    """One message to one recipient; with the same `key` a sender's retry is the same message.
+
+    `urgent`: it may use the reserve of a budget.
+    """
 
     sender: str
     to: str
     body: str
     in_reply_to: int | None = None
     key: str | None = None
+    urgent: bool = False
 
 
 def check(draft: Draft, recipients: Collection[str], body_cap: int) -> None:

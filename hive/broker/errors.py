@@ -23,3 +23,9 @@ class BadMessage(BrokerError):
     """A field of the message cannot be."""
 
     code = "bad_message"
+
+
+class NotUrgent(BrokerError):
+    """The message may be sent, but not as an urgent one."""
+
+    code = "not_urgent"

@@ -1,4 +1,7 @@
-"""A message's life as functions of values: queued → leased → done, back to queued, or dead.
+"""A message's life as functions of values: queued → leased → done, back to queued, held, or dead.
+
+What failed too often is dead. What a limit (or a login, an overload, a budget) has sent back too
+often is held: it did nothing wrong, so the operator decides. He may retry or drop both.
 
 `redelivered` has the meaning of AMQP 0-9-1's flag: set whenever a lease ended without an ack, for
 whatever reason (holder gone, failed turn, limit), because the agent may have seen the message.
@@ -13,6 +16,12 @@ from hive.wire import OPERATOR, Message, MessageState
 
 HIVE = "hive"
 """The sender of bounces; never an agent's name."""
+
+DROPPED = "was dropped by the operator and will not be delivered again."
+"""What a bounce says of a message that waited for the operator."""
+
+UNDELIVERED = frozenset({MessageState.HELD, MessageState.DEAD})
+"""States that only the operator ends."""
 
 _QUOTED = 500
 
@@ -35,11 +44,16 @@ class Change:
 
 @frozen
 class Counts:
-    """How many messages of one recipient are in each state that somebody must look at."""
+    """How many messages of one recipient are in each state that somebody must look at.
+
+    `urgent` of those that are queued may use the reserve of a budget.
+    """
 
     queued: int = 0
     leased: int = 0
     dead: int = 0
+    held: int = 0
+    urgent: int = 0
 
 
 NOTHING = Counts()
@@ -51,6 +65,7 @@ class Returned:
 
     queued: tuple[int, ...] = field(default=())
     dead: tuple[int, ...] = field(default=())
+    held: tuple[int, ...] = field(default=())
 
 
 def leased(message: Message) -> Move:
@@ -71,15 +86,48 @@ def returned(message: Message, *, count: bool, max_attempts: int) -> Move:
     return Move(after, message.state)
 
 
-def bounce(dead: Message, why: str, recipients: Collection[str]) -> Draft | None:
-    """What to tell the sender (the operator if it is gone); None if `dead` is a bounce itself."""
+def sent_back(message: Message, *, max_returns: int) -> Move:
+    """A limit ended its lease; the `max_returns`-th time it waits for the operator."""
+    returns = message.returns + 1
+    state = MessageState.HELD if returns >= max_returns else MessageState.QUEUED
+    after = evolve(message, state=state, returns=returns, redelivered=True)
+    return Move(after, message.state)
+
+
+def retried(message: Message) -> Move | None:
+    """The operator lets it go on from the start; None if it is neither dead nor held."""
+    if message.state not in UNDELIVERED:
+        return None
+    after = evolve(message, state=MessageState.QUEUED, attempts=0, returns=0)
+    return Move(after, message.state)
+
+
+def dropped(message: Message) -> Move | None:
+    """The operator gives it up: held is dead then, dead is done; None if it is neither."""
+    match message.state:
+        case MessageState.HELD:
+            return Move(evolve(message, state=MessageState.DEAD), message.state)
+        case MessageState.DEAD:
+            return acknowledged(message)
+    return None
+
+
+def given_up(dead: Message, why: str) -> str:
+    """What a bounce says of a message that failed too often."""
+    return (
+        f"was given up after {dead.attempts} failed attempts and will not be delivered again. "
+        f"Last failure: {why or 'unknown'}"
+    )
+
+
+def bounce(dead: Message, end: str, recipients: Collection[str]) -> Draft | None:
+    """What to tell the sender (the operator if it is gone); None if `dead` is a bounce itself.
+
+    `end` says how it ended.
+    """
     if dead.sender == HIVE:
         return None
-    text = (
-        f"Your message {dead.id} to {dead.recipient} was given up after {dead.attempts} failed "
-        f"attempts and will not be delivered again. Last failure: {why or 'unknown'}\n"
-        f"It began:\n{dead.body[:_QUOTED]}"
-    )
+    text = f"Your message {dead.id} to {dead.recipient} {end}\nIt began:\n{dead.body[:_QUOTED]}"
     known = dead.sender == OPERATOR or dead.sender in recipients
     return Draft(HIVE, dead.sender if known else OPERATOR, text, in_reply_to=dead.id)
 
@@ -90,18 +138,22 @@ def recount(counts: Mapping[str, Counts], moves: Iterable[Move]) -> dict[str, Co
     for move in moves:
         name = move.message.recipient
         now = touched.get(name) or counts.get(name, NOTHING)
-        now = _shift(_shift(now, move.before, -1), move.message.state, +1)
+        urgent = move.message.urgent
+        now = _shift(_shift(now, move.before, urgent, -1), move.message.state, urgent, +1)
         touched[name] = now
     return touched
 
 
-def _shift(counts: Counts, state: MessageState | None, by: int) -> Counts:
+def _shift(counts: Counts, state: MessageState | None, urgent: bool, by: int) -> Counts:
+    queued, leased, dead, held = counts.queued, counts.leased, counts.dead, counts.held
     match state:
         case MessageState.QUEUED:
-            return Counts(counts.queued + by, counts.leased, counts.dead)
+            return Counts(queued + by, leased, dead, held, counts.urgent + by * urgent)
         case MessageState.LEASED:
-            return Counts(counts.queued, counts.leased + by, counts.dead)
+            return Counts(queued, leased + by, dead, held, counts.urgent)
         case MessageState.DEAD:
-            return Counts(counts.queued, counts.leased, counts.dead + by)
+            return Counts(queued, leased, dead + by, held, counts.urgent)
+        case MessageState.HELD:
+            return Counts(queued, leased, dead, held + by, counts.urgent)
         case _:
             return counts

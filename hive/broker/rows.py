@@ -13,12 +13,24 @@ from hive.store import fetch
 from hive.wire import Message, MessageState
 
 _COLUMNS = (
-    "id, sender, recipient, body, sent_at, state, in_reply_to, broadcast_id, attempts, redelivered"
+    "id, sender, recipient, body, sent_at, state, in_reply_to, broadcast_id, attempts, redelivered,"
+    " urgent, returns"
 )
+
+_UNDELIVERED = "state IN ('held', 'dead')"
+
+_INDEXES = {
+    "messages_queued": "state = 'queued'",
+    "messages_leased": "state = 'leased'",
+    "messages_undelivered": _UNDELIVERED,
+}
+"""Each index with exactly its own condition: SQLite does not see what only implies it, and would
+rather read the whole table in the order of an index than sort the little that this one holds.
+"""
 
 
 @frozen
-class Held:
+class Holding:
     """A lease as it stands in the table."""
 
     lease: str
@@ -31,14 +43,22 @@ def insert(connection: apsw.Connection, draft: Draft, now: float) -> Message | N
     fetch(
         connection,
         "INSERT INTO messages (sender, recipient, body, sent_at, state, in_reply_to,"
-        " idempotency_key, changed_at) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?)"
+        " idempotency_key, urgent, changed_at) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?)"
         " ON CONFLICT (sender, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
-        (draft.sender, draft.to, draft.body, now, draft.in_reply_to, draft.key, now),
+        (draft.sender, draft.to, draft.body, now, draft.in_reply_to, draft.key, draft.urgent, now),
     )
     if draft.key is not None and connection.changes() == 0:
         return None
     id_ = connection.last_insert_rowid()
-    return Message(id_, draft.sender, draft.to, draft.body, now, in_reply_to=draft.in_reply_to)
+    return Message(
+        id_,
+        draft.sender,
+        draft.to,
+        draft.body,
+        now,
+        in_reply_to=draft.in_reply_to,
+        urgent=draft.urgent,
+    )
 
 
 def id_of_key(connection: apsw.Connection, sender: str, key: str | None) -> int:
@@ -54,15 +74,27 @@ def update(
     """Write what a transition may change."""
     fetch(
         connection,
-        "UPDATE messages SET state = ?, attempts = ?, redelivered = ?, lease = ?, holder = ?,"
-        " changed_at = ? WHERE id = ?",
-        (message.state, message.attempts, message.redelivered, lease, holder, now, message.id),
+        "UPDATE messages SET state = ?, attempts = ?, returns = ?, redelivered = ?, lease = ?,"
+        " holder = ?, changed_at = ? WHERE id = ?",
+        (
+            message.state,
+            message.attempts,
+            message.returns,
+            message.redelivered,
+            lease,
+            holder,
+            now,
+            message.id,
+        ),
     )
 
 
-def queued(connection: apsw.Connection, recipient: str, limit: int) -> tuple[Message, ...]:
+def queued(
+    connection: apsw.Connection, recipient: str, limit: int, urgent_only: bool
+) -> tuple[Message, ...]:
     """The oldest queued messages of one recipient."""
-    where = "recipient = ? AND state = 'queued' ORDER BY id LIMIT ?"
+    urgent = " AND urgent" if urgent_only else ""
+    where = f"recipient = ? AND state = 'queued'{urgent} ORDER BY id LIMIT ?"
     return _select(connection, where, (recipient, limit))
 
 
@@ -74,13 +106,19 @@ def queued_of(
     return _select(connection, f"{where} ORDER BY id", (json.dumps(list(ids)), recipient))
 
 
-def held(connection: apsw.Connection, lease: str, holder: str) -> tuple[Message, ...]:
+def among(connection: apsw.Connection, ids: Iterable[int]) -> tuple[Message, ...]:
+    """Those of `ids` that there are, in any state."""
+    where = "id IN (SELECT value FROM json_each(?)) ORDER BY id"
+    return _select(connection, where, (json.dumps(list(ids)),))
+
+
+def leased_under(connection: apsw.Connection, lease: str, holder: str) -> tuple[Message, ...]:
     """What `holder` holds under `lease`."""
     where = "lease = ? AND holder = ? AND state = 'leased' ORDER BY id"
     return _select(connection, where, (lease, holder))
 
 
-def leases(connection: apsw.Connection, recipient: str) -> tuple[Held, ...]:
+def leases(connection: apsw.Connection, recipient: str) -> tuple[Holding, ...]:
     """Every lease on messages of this recipient."""
     rows = fetch(
         connection,
@@ -91,7 +129,7 @@ def leases(connection: apsw.Connection, recipient: str) -> tuple[Held, ...]:
     found: dict[tuple[str, str], list[int]] = {}
     for lease, holder, id_ in rows:
         found.setdefault((lease, holder), []).append(id_)
-    return tuple(Held(lease, holder, tuple(ids)) for (lease, holder), ids in found.items())
+    return tuple(Holding(lease, holder, tuple(ids)) for (lease, holder), ids in found.items())
 
 
 def by_id(connection: apsw.Connection, id_: int) -> Message | None:
@@ -105,6 +143,11 @@ def newest(connection: apsw.Connection, recipient: str, limit: int) -> tuple[Mes
     return _select(connection, "recipient = ? ORDER BY id DESC LIMIT ?", (recipient, limit))
 
 
+def undelivered(connection: apsw.Connection, limit: int) -> tuple[Message, ...]:
+    """The newest dead and held messages of all recipients, newest first."""
+    return _select(connection, f"{_UNDELIVERED} ORDER BY id DESC LIMIT ?", (limit,))
+
+
 def sent(
     connection: apsw.Connection, sender: str, recipient: str, after: int, limit: int
 ) -> tuple[Message, ...]:
@@ -114,12 +157,18 @@ def sent(
 
 
 def count(connection: apsw.Connection) -> dict[str, Counts]:
-    """The counts of every recipient; each state has an index of its own."""
+    """The counts of every recipient; what is done is not read."""
     found: dict[str, dict[str, int]] = {}
-    for state in ("queued", "leased", "dead"):
-        sql = f"SELECT recipient, count(*) FROM messages WHERE state = '{state}' GROUP BY 1"
-        for recipient, number in fetch(connection, sql):
-            found.setdefault(recipient, {})[state] = number
+    for index, where in _INDEXES.items():
+        sql = (
+            f"SELECT recipient, state, count(*), sum(urgent) FROM messages INDEXED BY {index}"
+            f" WHERE {where} GROUP BY recipient, state"
+        )
+        for recipient, state, number, urgent in fetch(connection, sql):
+            numbers = found.setdefault(recipient, {})
+            numbers[state] = number
+            if state == MessageState.QUEUED:
+                numbers["urgent"] = urgent
     return {name: Counts(**numbers) for name, numbers in found.items()}
 
 
@@ -131,7 +180,8 @@ def _select(
 
 
 def _message(row: Sequence[Any]) -> Message:
-    id_, sender, recipient, body, sent_at, state, reply, broadcast, attempts, redelivered = row
+    id_, sender, recipient, body, sent_at, state, reply, broadcast, *rest = row
+    attempts, redelivered, urgent, returns = rest
     return Message(
         id_,
         sender,
@@ -143,4 +193,6 @@ def _message(row: Sequence[Any]) -> Message:
         broadcast,
         attempts,
         bool(redelivered),
+        bool(urgent),
+        returns,
     )

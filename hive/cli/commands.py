@@ -8,9 +8,16 @@ from typing import Any, NoReturn, cast
 
 import click
 
-from hive.cli import budget, hand, show, up
+from hive.cli import budget, hand, show, undelivered, up
 from hive.cli.ask import CommandFailed, Pushes, ask, with_daemon
-from hive.cli.options import AgentName, json_option, print_json, root_option, text_argument
+from hive.cli.options import (
+    AgentName,
+    json_option,
+    message_json,
+    print_json,
+    root_option,
+    text_argument,
+)
 from hive.link import Peer
 from hive.wire import (
     OPERATOR,
@@ -69,7 +76,7 @@ main.add_command(up.up)
 main.add_command(up.daemon)
 main.add_command(up.web)
 main.add_command(up.down)
-for command in (*hand.COMMANDS, *budget.COMMANDS):
+for command in (*hand.COMMANDS, *budget.COMMANDS, *undelivered.COMMANDS):
     main.add_command(command)
 
 
@@ -141,6 +148,7 @@ _agent_command("restart", "is restarted", "Stop and start NAME; nothing is lost.
 @click.argument("text", metavar="TEXT|-")
 @click.option("--from", "sender", default=OPERATOR, show_default=True, help="In whose name.")
 @click.option("--in-reply-to", type=int, help="The message that this answers.")
+@click.option("--urgent", is_flag=True, help="It may use the reserve of a budget.")
 @click.option("--wait", is_flag=True, help="Print what NAME then sends to the operator.")
 @click.option("--timeout", type=float, default=600.0, show_default=True, help="For --wait, in s.")
 @root_option
@@ -149,12 +157,13 @@ def send(
     text: str,
     sender: str,
     in_reply_to: int | None,
+    urgent: bool,
     wait: bool,
     timeout: float,
     root: Path,
 ) -> None:
     """Send TEXT (or standard input for -) to NAME; print the message's id."""
-    body = OperatorSend(name, text_argument(text), sender, in_reply_to)
+    body = OperatorSend(name, text_argument(text), sender, in_reply_to, urgent=urgent)
 
     async def use(peer: Peer) -> tuple[int, Inbox | None]:
         sent = cast(Sent, await peer.request(body, timeout=30))
@@ -189,14 +198,6 @@ def inbox(name: str | None, limit: int, ack: bool, root: Path, as_json: bool) ->
         click.echo("\n".join(map(show.message, messages)) or "no messages")
     if ack and messages:
         ask(root, Ack(tuple(one.id for one in messages)))
-
-
-def message_json(message: Any) -> dict[str, Any]:
-    """The documented shape: `from` and `to` for people, the rest as on the wire."""
-    fields: dict[str, Any] = jsonable(message)
-    return {"id": fields.pop("id"), "from": fields.pop("sender"), "to": fields.pop("recipient")} | (
-        fields
-    )
 
 
 @main.command()

@@ -10,7 +10,7 @@ import click
 import orjson
 
 from hive.paths import default_root
-from hive.wire import check_name
+from hive.wire import Message, check_name, jsonable
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,6 +71,14 @@ def print_json(value: Any) -> None:
     """One JSON document on one line."""
     sys.stdout.write(orjson.dumps(value).decode() + "\n")
     sys.stdout.flush()
+
+
+def message_json(message: Message) -> dict[str, Any]:
+    """The documented shape: `from` and `to` for people, the rest as on the wire."""
+    fields: dict[str, Any] = jsonable(message)
+    return {"id": fields.pop("id"), "from": fields.pop("sender"), "to": fields.pop("recipient")} | (
+        fields
+    )
 
 
 def text_argument(text: str) -> str:

@@ -42,9 +42,11 @@ from hive.wire import (
     GetGates,
     GetInbox,
     GetStatus,
+    GetUndelivered,
     Hello,
     Inbox,
     OperatorSend,
+    Resolve,
     Resync,
     Sent,
     SetBudget,
@@ -157,6 +159,10 @@ class _Session(Session):
                 return Audit(_newest_that_fit(await hive.audit.newest(_rows(limit))))
             case Ack(ids):
                 return Count(len(await hive.broker.acknowledge(ids)))
+            case GetUndelivered(limit):
+                return Inbox(await hive.broker.undelivered(_rows(limit)))
+            case Resolve():
+                return await self._resolve(body)
             case WaitReply(sender, after, wait):
                 return await self._wait_reply(hive.fleet.record(sender).name, after, wait)
             case Down():
@@ -170,8 +176,26 @@ class _Session(Session):
             if self.requests is not ControlBody:
                 raise LinkError("not_allowed", "the page sends as the operator only")
             self.hive.fleet.record(send.sender)
-        draft = Draft(send.sender, send.to, send.body, in_reply_to=send.in_reply_to, key=send.key)
+        draft = Draft(
+            send.sender,
+            send.to,
+            send.body,
+            in_reply_to=send.in_reply_to,
+            key=send.key,
+            urgent=send.urgent,
+        )
         return Sent(await self.hive.broker.send(draft))
+
+    async def _resolve(self, resolve: Resolve) -> Count:
+        broker = self.hive.broker
+        actions = {"retry": broker.retry, "drop": broker.drop}
+        if resolve.action not in actions:
+            raise LinkError("bad_request", f"action must be one of {sorted(actions)}")
+        if len(resolve.ids) > MOST_ROWS:
+            raise LinkError("bad_request", f"give at most {MOST_ROWS} ids at once")
+        ids = " ".join(map(str, resolve.ids))
+        await self.hive.audit.record(self.who, resolve.action, "messages", ids)
+        return Count(await actions[resolve.action](resolve.ids))
 
     async def _command(self, command: AgentCommand) -> None:
         fleet = self.hive.fleet

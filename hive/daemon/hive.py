@@ -96,10 +96,11 @@ class Hive:
             body_cap=agents.body_cap,
             publish=self.publish,
             recipients=lambda: {OPERATOR, *self.fleet.names()},
+            urgent=lambda name: self.budgets.urgent_allowed(name),
         )
         self.budgets = Budgets(
             self.store,
-            agents=lambda: self.fleet.names(),
+            names=lambda: self.fleet.names(),
             publish=self.publish,
             changed=lambda: self.limits.look(),
         )

@@ -58,6 +58,10 @@ class Limits:
         """Whether nothing but urgent messages may be worked on, out of a reserve."""
         return self.budgets.hold(agent.name) is not None
 
+    def turn_began(self, agent: Agent, lease: str, *, urgent: bool) -> None:
+        """The agent works on this lease; `urgent` if one of its messages is."""
+        self.budgets.began(agent.name, lease, urgent=urgent)
+
     def signal(self, agent: Agent, signal: ApiSignal) -> None:
         """The API said something in the middle of a turn; never waits."""
         self.gates.signal(credential_key(agent.record), agent.name, signal)

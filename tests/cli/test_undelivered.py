@@ -1,0 +1,158 @@
+"""`hive undelivered`, `retry`, `drop`, `send --urgent`: the commands against the real socket."""
+
+import json
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from attrs import define
+from click.testing import CliRunner, Result
+
+from hive.broker import Broker, Draft
+from hive.cli import main
+from hive.daemon import control
+from hive.daemon.audit import AuditLog
+from hive.link import Peer, RemoteError, connect
+from hive.paths import Paths
+from hive.store import MIGRATIONS, open_store
+from hive.supervisors import Context
+from hive.wire import PROTOCOL, Count, Hello, Resolve
+
+HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\u202emoc\x9b31m<b>"
+
+
+@define
+class Seat:
+    """As much of a hive as these requests need, and its operator."""
+
+    paths: Paths
+    broker: Broker
+    audit: AuditLog
+
+    async def command(self, *arguments: str) -> Result:
+        """`hive …` in a thread, so that the daemon's side can answer."""
+        invoke = partial(CliRunner().invoke, main, [*arguments, "--root", str(self.paths.root)])
+        with trio.fail_after(20):
+            return await trio.to_thread.run_sync(invoke)
+
+    async def held(self, body: str = "work") -> int:
+        id_ = await self.broker.send(Draft("ann", "bob", body))
+        for n in range(5):
+            lease = f"{id_}-{n}"
+            await self.broker.lease("bob", "h", lease)
+            await self.broker.give_back(lease, "h", count=False, limited=True, why="limited")
+        return id_
+
+    async def state(self, id_: int) -> str:
+        message = await self.broker.message(id_)
+        assert message is not None
+        return message.state.value
+
+    async def audited(self) -> list[tuple[str, str, str]]:
+        return [(e.action, e.target, e.detail) for e in await self.audit.newest(10)]
+
+
+@pytest.fixture
+async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
+    paths = Paths(tmp_path)
+    paths.prepare()
+    async with open_store(paths.database, MIGRATIONS) as store, trio.open_nursery() as nursery:
+        broker = Broker(
+            store,
+            publish=lambda *_: None,
+            recipients=lambda: ["ann", "bob"],
+            urgent=lambda name: None if name == "bob" else f"{name} has no reserve",
+        )
+        await broker.load()
+        seat = Seat(paths, broker, AuditLog(store))
+        hive: Any = seat
+        ctx = Context("hive/control")
+        nursery.start_soon(partial(control.operator, hive=hive), ctx)
+        with trio.fail_after(5):
+            while ctx.ready_at is None:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        yield seat
+        nursery.cancel_scope.cancel()
+
+
+async def test_nothing_undelivered_says_so(seat: Seat) -> None:
+    result = await seat.command("undelivered")
+    assert (result.exit_code, result.output) == (0, "nothing is dead or held\n")
+    assert (await seat.command("undelivered", "--json")).output == "[]\n"
+
+
+async def test_what_waits_is_listed_and_drives_no_terminal(seat: Seat) -> None:
+    id_ = await seat.held(HOSTILE)
+    head, line = (await seat.command("undelivered")).output.splitlines()
+    assert head.split() == ["ID", "STATE", "FROM", "TO", "SENT", "FAILED", "RETURNED", "BEGINS"]
+    assert line.split()[:4] == [str(id_), "held", "ann", "bob"]
+    assert line.split()[5:7] == ["0", "5"]
+    assert line.isprintable()
+    (shown,) = json.loads((await seat.command("undelivered", "--json")).output)
+    assert (shown["id"], shown["from"], shown["to"]) == (id_, "ann", "bob")
+    assert (shown["state"], shown["returns"], shown["body"]) == ("held", 5, HOSTILE)
+    assert shown["urgent"] is False
+
+
+async def test_retry_queues_and_is_audited(seat: Seat) -> None:
+    first, second = await seat.held(), await seat.held()
+    result = await seat.command("retry", str(first), str(first), str(second), "99")
+    assert (result.exit_code, result.output) == (0, "retried 2 of 3\n")
+    assert [await seat.state(first), await seat.state(second)] == ["queued", "queued"]
+    assert await seat.audited() == [("retry", "messages", f"{first} {second} 99")]
+
+
+async def test_drop_gives_up_then_forgets(seat: Seat) -> None:
+    id_ = await seat.held()
+    for state in ("dead", "done"):
+        result = await seat.command("drop", str(id_))
+        assert (result.exit_code, result.output) == (0, "dropped 1 of 1\n")
+        assert await seat.state(id_) == state
+    assert await seat.audited() == [("drop", "messages", str(id_))] * 2
+
+
+@pytest.mark.parametrize("action", ["retry", "drop"])
+async def test_nothing_matched_is_a_failure_that_says_what_to_do(seat: Seat, action: str) -> None:
+    queued = await seat.broker.send(Draft("ann", "bob", "work"))
+    result = await seat.command(action, str(queued))
+    assert result.exit_code == 1
+    assert "`hive undelivered` lists them" in result.output
+    assert await seat.state(queued) == "queued"
+
+
+@pytest.mark.parametrize("arguments", [["retry"], ["retry", "x"], ["drop", "0"], ["drop", "-3"]])
+async def test_wrong_ids_are_wrong_usage(seat: Seat, arguments: list[str]) -> None:
+    assert (await seat.command(*arguments)).exit_code == 2
+    assert await seat.audited() == []
+
+
+async def test_send_urgent_asks_for_the_reserve(seat: Seat) -> None:
+    result = await seat.command("send", "bob", "now", "--urgent")
+    assert result.exit_code == 0
+    message = await seat.broker.message(int(result.output))
+    assert message is not None and message.urgent
+    refused = await seat.command("send", "ann", "now", "--urgent")
+    assert (refused.exit_code, refused.output) == (1, "hive: ann has no reserve\n")
+    assert (await seat.command("send", "ann", "now")).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("resolve", "text"),
+    [
+        (Resolve((1,), "burn"), r"action must be one of \['drop', 'retry'\]"),
+        (Resolve(tuple(range(1001)), "retry"), "at most 1000 ids"),
+    ],
+)
+async def test_the_socket_refuses_what_no_command_asks(
+    seat: Seat, resolve: Resolve, text: str
+) -> None:
+    peer: Peer
+    async with connect(seat.paths.control, Hello(PROTOCOL, "operator", "x")) as (peer, _):
+        with pytest.raises(RemoteError, match=text):
+            await peer.request(resolve, timeout=5)
+        assert await peer.request(Resolve((2**62, -5), "drop"), timeout=5) == Count(0)
+    assert [entry[0] for entry in await seat.audited()] == ["drop"]
