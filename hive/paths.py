@@ -33,6 +33,11 @@ class Paths:
         return self.root / "hive.toml"
 
     @property
+    def credentials(self) -> Path:
+        """What `hive login` was given, a file for each credential."""
+        return self.root / "credentials"
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 

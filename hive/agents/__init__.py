@@ -2,7 +2,7 @@
 
 from hive.agents.agent import Agent, Surroundings
 from hive.agents.fleet import Fleet, NoSuchAgent
-from hive.agents.records import AgentExists, AgentRecord, Records
+from hive.agents.records import AgentExists, AgentRecord, Records, credential_key
 
 __all__ = [
     "Agent",
@@ -12,4 +12,5 @@ __all__ = [
     "NoSuchAgent",
     "Records",
     "Surroundings",
+    "credential_key",
 ]

@@ -1,6 +1,7 @@
 """All agents: one dynamic supervisor whose set of children comes from the store."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
 import trio
@@ -8,7 +9,8 @@ from attrs import define, evolve, field
 
 from hive.agents import container, serve, socket
 from hive.agents.agent import Agent, Surroundings
-from hive.agents.records import AgentRecord
+from hive.agents.records import AgentRecord, credential_key
+from hive.link import LinkClosed, Peer
 from hive.supervisors import (
     Backoff,
     Budget,
@@ -19,7 +21,9 @@ from hive.supervisors import (
     SupervisorError,
     supervisor_spec,
 )
-from hive.wire import check_name
+from hive.wire import DEFAULT_CREDENTIAL, check_name
+
+TELL_S = 5.0
 
 
 class NoSuchAgent(Exception):
@@ -43,13 +47,15 @@ class Fleet:
         """Everybody to whom a message can be sent, running or not."""
         return frozenset(self.records)
 
-    async def create(self, name: str, *, driver: str, model: str | None) -> None:
+    async def create(
+        self, name: str, *, driver: str, model: str | None, credential: str = DEFAULT_CREDENTIAL
+    ) -> None:
         """Add an agent and start it.
 
         Raises ValueError, AgentExists, DriverUnavailable, and SupervisorError when it does not
         start; it exists then all the same and can be started again.
         """
-        record = AgentRecord(check_name(name), driver, model)
+        record = AgentRecord(check_name(name), driver, model, credential=credential)
         await trio.to_thread.run_sync(self.around.driver(driver).check)
         await self.around.records.create(record)
         self.records[name] = record
@@ -72,6 +78,34 @@ class Fleet:
         await self._terminate(name)
         await self.start(name)
 
+    async def use_credential(self, name: str, credential: str) -> AgentRecord:
+        """From now on the agent uses this credential; raises NoSuchAgent, StoreError.
+
+        Its harness learns of it by `tell`.
+        """
+        self.record(name)
+        await self.around.records.use_credential(name, credential)
+        if agent := self.live.get(name):
+            agent.record = evolve(agent.record, credential=credential)
+        self.records[name] = evolve(self.records[name], credential=credential)
+        return self.records[name]
+
+    async def tell(self, key: str) -> None:
+        """Give the agents behind this credential key their settings anew, those connected.
+
+        Others get them when they connect. The CLI takes them at its next turn.
+        """
+        async with trio.open_nursery() as nursery:
+            for agent in self.live.values():
+                if credential_key(agent.record) == key and agent.peer is not None:
+                    nursery.start_soon(self._tell, agent, agent.peer)
+
+    async def _tell(self, agent: Agent, peer: Peer) -> None:
+        with trio.move_on_after(TELL_S) as deadline, suppress(LinkClosed):
+            await peer.push(self.around.settings(agent.record))
+        if deadline.cancelled_caught:
+            await peer.close("it takes no settings: it gets them when it connects anew")
+
     def stop_containers(self) -> None:
         """From now on the end of an agent's subtree ends its container too."""
         for agent in self.live.values():
@@ -85,11 +119,10 @@ class Fleet:
         return self.records[name]
 
     async def _want(self, name: str, *, wanted: bool) -> AgentRecord:
-        record = evolve(self.record(name), wanted=wanted)
-        if record != self.records[name]:
+        if self.record(name).wanted != wanted:
             await self.around.records.want(name, wanted)
-            self.records[name] = record
-        return record
+            self.records[name] = evolve(self.records[name], wanted=wanted)
+        return self.records[name]
 
     async def _start(self, record: AgentRecord) -> None:
         try:

@@ -7,11 +7,12 @@ import apsw
 from attrs import frozen
 
 from hive.store import Store
+from hive.wire import DEFAULT_CREDENTIAL, OWN_LOGIN
 
 
 @frozen
 class AgentRecord:
-    """One row; `park_until` in epoch seconds."""
+    """One row; `park_until` in epoch seconds, `credential` a name or OWN_LOGIN."""
 
     name: str
     driver: str
@@ -20,17 +21,27 @@ class AgentRecord:
     park_reason: str | None = None
     park_until: float | None = None
     park_failures: int = 0
+    credential: str = DEFAULT_CREDENTIAL
+
+
+def credential_key(record: AgentRecord) -> str:
+    """The account behind the agent: agents of one key share its limits.
+
+    `own:NAME` for a login of its own, which no other agent shares (refresh tokens work once).
+    """
+    own = record.credential == OWN_LOGIN
+    return f"{OWN_LOGIN}:{record.name}" if own else record.credential
 
 
 class AgentExists(Exception):
     """The name is taken."""
 
 
-_COLUMNS = "name, driver, model, desired, park_reason, park_until, park_failures"
+_COLUMNS = "name, driver, model, desired, park_reason, park_until, park_failures, credential"
 
 
 def _record(row: tuple[object, ...]) -> AgentRecord:
-    name, driver, model, desired, reason, until, failures = row
+    name, driver, model, desired, reason, until, failures, credential = row
     return AgentRecord(
         name=str(name),
         driver=str(driver),
@@ -39,6 +50,7 @@ def _record(row: tuple[object, ...]) -> AgentRecord:
         park_reason=None if reason is None else str(reason),
         park_until=None if until is None else float(str(until)),
         park_failures=int(str(failures)),
+        credential=str(credential),
     )
 
 
@@ -62,9 +74,9 @@ class Records:
 
         def write(db: apsw.Connection) -> bool:
             db.execute(
-                "INSERT INTO agents (name, created_at, driver, model, desired) "
-                "VALUES (?, ?, ?, ?, 'running') ON CONFLICT DO NOTHING",
-                (record.name, time.time(), record.driver, record.model),
+                "INSERT INTO agents (name, created_at, driver, model, credential, desired) "
+                "VALUES (?, ?, ?, ?, ?, 'running') ON CONFLICT DO NOTHING",
+                (record.name, time.time(), record.driver, record.model, record.credential),
             ).fetchall()
             return db.changes() == 1
 
@@ -75,6 +87,10 @@ class Records:
         """Remember whether the agent should run after a restart of the daemon."""
         desired = "running" if wanted else "stopped"
         await self._execute("UPDATE agents SET desired = ? WHERE name = ?", (desired, name))
+
+    async def use_credential(self, name: str, credential: str) -> None:
+        """Remember which credential the agent uses."""
+        await self._execute("UPDATE agents SET credential = ? WHERE name = ?", (credential, name))
 
     async def park(self, name: str, reason: str | None, until: float | None, failures: int) -> None:
         """Remember a park (or with `reason` None its end) and the run of failed turns."""

@@ -141,6 +141,10 @@ class _Session(Session):
 
     async def run(self, peer: Peer) -> None:
         self.door.attach(peer, self.epoch)
+        agent = self.door.agent
+        settings = agent.around.settings(agent.record)
+        if settings != self.welcome.settings:  # they changed while the welcome was on its way
+            await peer.push(settings)
 
     def closed(self, peer: Peer) -> None:
         self.door.lost(peer)

@@ -45,16 +45,28 @@ class System:
 
 
 def bubblewrap_argv(
-    bwrap: str, container: Container, where: Folders, etc: Path, system: System
+    bwrap: str,
+    container: Container,
+    where: Folders,
+    etc: Path,
+    system: System,
+    *,
+    visit: bool = False,
 ) -> tuple[str, ...]:
-    """Return the command that runs a container; a later mount lies over an earlier one."""
+    """Return the command that runs a container; a later mount lies over an earlier one.
+
+    A `visit` runs beside the agent's container: without its lock, its harness and its socket, and
+    in the session of a terminal, which must be the visit's own: it can type into that.
+    """
     name, root = container.name, str(container.root)
     agent = f"/agents/{name}"
     argv = [bwrap, "--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]
     argv += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", name]
-    # pid 1 of the container shares the keeper's lock: a second container cannot start before
-    # the last process of the first is gone, even when its keeper was killed.
-    argv += ["--die-with-parent", "--new-session", "--sync-fd", str(LOCK_FD)]
+    argv += ["--die-with-parent"]
+    if not visit:
+        # pid 1 of the container shares the keeper's lock: a second container cannot start before
+        # the last process of the first is gone, even when its keeper was killed.
+        argv += ["--new-session", "--sync-fd", str(LOCK_FD)]
     for folder in system.folders:
         argv += ["--ro-bind", folder, folder]
     for link, target in system.links:
@@ -74,9 +86,11 @@ def bubblewrap_argv(
         for path in shown:
             if Path(path).is_relative_to(root):
                 argv += ["--ro-bind", path, path]
-    for part in (where.state, where.harness, where.claude):
+    own = (where.state, where.claude) if visit else (where.state, where.harness, where.claude)
+    for part in own:
         argv += ["--bind", str(part), f"{agent}/{part.name}"]
-    argv += ["--bind", str(where.run), "/run/hive"]
+    if not visit:
+        argv += ["--bind", str(where.run), "/run/hive"]
     # Not in the agent's own folder, where it could leave a module for Python to import.
     argv += ["--remount-ro", "/", "--chdir", "/", "--", *container.argv]
     return tuple(argv)
@@ -114,14 +128,25 @@ class Bubblewrap:
 
     async def start(self, container: Container) -> Handle:
         """Start the container; raises AlreadyRunning, OSError."""
+        where, argv = await self._command(container, visit=False)
+        environment = scrubbed(container, self.inside(container.root, container.name).base)
+        return Handle(launch(where, container.name, argv, environment, self.name))
+
+    async def visit(self, container: Container) -> tuple[str, ...]:
+        """Command of a container that shares the agent's home and state; raises OSError."""
+        _, argv = await self._command(container, visit=True)
+        return argv
+
+    async def _command(
+        self, container: Container, *, visit: bool
+    ) -> tuple[Folders, tuple[str, ...]]:
         etc = container.root / "run" / "etc"
         await self._refresh(etc)
         where = prepare(container.root, container.name)
         _write_users(where, container.name)
         bwrap = shutil.which(self.bwrap) or self.bwrap
-        argv = bubblewrap_argv(bwrap, container, where, etc, System.of_host())
-        environment = scrubbed(container, self.inside(container.root, container.name).base)
-        return Handle(launch(where, container.name, argv, environment, self.name))
+        argv = bubblewrap_argv(bwrap, container, where, etc, System.of_host(), visit=visit)
+        return where, argv
 
     async def adopt(self, container: Container) -> Handle | None:
         """Take up the agent's running container; see `handle.adopt`."""

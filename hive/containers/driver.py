@@ -84,6 +84,11 @@ class Driver(Protocol):
     async def start(self, container: Container) -> Handle:
         """Start it under a keeper; raises AlreadyRunning, OSError."""
 
+    async def visit(self, container: Container) -> tuple[str, ...]:
+        """The command that runs `container.argv` at a terminal, beside the agent's container and
+        in the same home; whoever runs it chooses its environment. Raises DriverUnavailable,
+        OSError."""
+
     async def adopt(self, container: Container) -> Handle | None:
         """Take up the agent's running container; None when there is none. Raises AlreadyRunning
         when one is there that neither ends nor can be identified."""

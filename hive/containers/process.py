@@ -46,6 +46,12 @@ class UnsafeProcess:
         argv = (*_WITHOUT_LOCK, *container.argv)
         return Handle(launch(where, container.name, argv, environment, self.name))
 
+    async def visit(self, container: Container) -> tuple[str, ...]:
+        """The command as it is; raises DriverUnavailable, OSError."""
+        self.check()
+        prepare(container.root, container.name)
+        return container.argv
+
     async def adopt(self, container: Container) -> Handle | None:
         """Take up the agent's running container; see `handle.adopt`."""
         return await adopt(container.root, container.name)

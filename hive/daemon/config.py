@@ -1,5 +1,6 @@
 """`hive.toml`: read once at start, checked strictly, every value with a default."""
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ import attrs
 import orjson
 from attrs import field, frozen
 
-from hive.wire import WireError, decode
+from hive.wire import OWN_LOGIN, WireError, check_name, decode
 
 
 class ConfigError(ValueError):
@@ -21,19 +22,29 @@ class ClaudeConfig:
 
     path: str | None = None
     model: str | None = None
+    fallback_models: tuple[str, ...] = ()
+    """What the CLI may use instead when the model is overloaded or does not exist, in order."""
 
 
 @frozen
-class Credential:
+class NamedCredential:
     """`[credentials.NAME]`: exactly one of the two; never shown."""
 
+    name: str
     api_key: str | None = field(default=None, repr=False)
     oauth_token: str | None = field(default=None, repr=False)
 
-
-@frozen
-class Credentials:
-    default: Credential = Credential()
+    def check(self) -> None:
+        """Raise ConfigError, without the secret, unless agents can use it."""
+        check_credential_name(self.name)
+        where = f"credential {self.name!r}"
+        if (self.api_key is None) == (self.oauth_token is None):
+            raise ConfigError(f"{where} needs one of api_key and oauth_token, and not both")
+        if not _SECRET.fullmatch(self.api_key or self.oauth_token or ""):
+            raise ConfigError(
+                f"{where}: a key or token is one word of printable ASCII, at most {MOST_SECRET} "
+                "characters: copy it again, without spaces or line breaks"
+            )
 
 
 @frozen
@@ -56,13 +67,29 @@ class AgentsConfig:
 
 
 @frozen
+class GateConfig:
+    """`[gate]`: seconds; how agents go on after a limit."""
+
+    margin_s: float = 5.0
+    """Waited beyond the reset that the API told."""
+    spacing_s: float = 3.0
+    """Between one agent and the next, once a first one has found the API open."""
+
+
+@frozen
 class Config:
     """The whole file."""
 
     claude: ClaudeConfig = ClaudeConfig()
-    credentials: Credentials = Credentials()
+    credentials: tuple[NamedCredential, ...] = ()
     agents: AgentsConfig = AgentsConfig()
+    gate: GateConfig = GateConfig()
 
+
+MOST_SECRET = 4096
+_SECRET = re.compile(rf"[!-~]{{1,{MOST_SECRET}}}")
+_MODEL = re.compile(r"[^\s,-][^\s,]*")
+"""The CLI takes several as one word with commas; one that began with `-` would be an option."""
 
 MOST_BODY_CAP = 100_000
 """Even a body of characters that JSON must escape then fits into a frame."""
@@ -72,6 +99,7 @@ def parse(toml: str, *, source: str = "hive.toml") -> Config:
     """Read the TOML text; raises ConfigError with the path of what is wrong."""
     try:
         values = tomllib.loads(toml)
+        _name_credentials(values)
         _refuse_unknown(values, Config, "")
         text = orjson.dumps(values, option=orjson.OPT_PASSTHROUGH_DATETIME)
         config: Config = decode(text, Config)
@@ -83,15 +111,49 @@ def parse(toml: str, *, source: str = "hive.toml") -> Config:
     return config
 
 
+def check_credential_name(name: str) -> str:
+    """Return `name` if it may name a credential; raises ConfigError."""
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise ConfigError(f"credential {error}") from None
+    if name == OWN_LOGIN:
+        raise ConfigError(f"{name!r} stands for an agent's own login: choose another name")
+    return name
+
+
+def _name_credentials(values: dict[str, Any]) -> None:
+    """`[credentials.NAME]` sections become values with a name; raises ConfigError."""
+    sections = values.pop("credentials", {})
+    if not isinstance(sections, dict):
+        raise ConfigError("credentials must be sections: write [credentials.default]")
+    for name, one in sections.items():
+        check_credential_name(name)
+        if not isinstance(one, dict):
+            raise ConfigError(f"credentials.{name} must be a section: write [credentials.{name}]")
+        if unknown := one.keys() - {"api_key", "oauth_token"}:
+            raise ConfigError(
+                f"unknown setting credentials.{name}.{min(unknown)}, "
+                "known are ['api_key', 'oauth_token']"
+            )
+    values["credentials"] = [{"name": name, **one} for name, one in sections.items()]
+
+
 def _check(config: Config) -> None:
-    default, agents = config.credentials.default, config.agents
-    if default.api_key and default.oauth_token:
-        raise ConfigError("[credentials.default] has both api_key and oauth_token: keep one")
+    agents, gate = config.agents, config.gate
+    for credential in config.credentials:
+        credential.check()
+    for model in config.claude.fallback_models:
+        if not _MODEL.fullmatch(model):
+            raise ConfigError(f"claude.fallback_models: {model!r} cannot be the name of a model")
     if not 0 < agents.body_cap <= MOST_BODY_CAP:
         raise ConfigError(f"agents.body_cap must be 1 to {MOST_BODY_CAP} bytes")
     for name, value in attrs.asdict(agents).items():
         if name.endswith("_s") and not value > 0:
             raise ConfigError(f"agents.{name} must be above 0 seconds")
+    for name, value in attrs.asdict(gate).items():
+        if value < 0:
+            raise ConfigError(f"gate.{name} must be 0 seconds or more")
 
 
 def _refuse_unknown(values: dict[str, Any], cls: type[attrs.AttrsInstance], path: str) -> None:

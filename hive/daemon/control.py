@@ -10,7 +10,7 @@ import trio
 from hive.agents import AgentExists, NoSuchAgent
 from hive.broker import BrokerError, Draft
 from hive.containers import ContainerError
-from hive.daemon import hand
+from hive.daemon import hand, login
 from hive.daemon.audit import who
 from hive.daemon.hive import Hive
 from hive.events import Lagged
@@ -41,17 +41,21 @@ from hive.wire import (
     GetEvents,
     GetGates,
     GetInbox,
+    GetLogin,
     GetStatus,
     GetUndelivered,
     Hello,
     Inbox,
+    LoggedIn,
     OperatorSend,
     Resolve,
     Resync,
     Sent,
     SetBudget,
+    SetCredential,
     Spawn,
     TreeCommand,
+    UseCredential,
     WaitReply,
     WebBody,
     encode,
@@ -126,9 +130,14 @@ class _Session(Session):
                 self.following = trio.CancelScope()
                 self.nursery.start_soon(self._follow, peer, body, self.following)
                 return Done()
-            case Spawn(name, driver, model):
+            case Spawn(name, driver, model, credential):
                 await hive.audit.record(self.who, "spawn", name)
-                await hive.spawn(name, driver=driver, model=model)
+                await hive.spawn(name, driver=driver, model=model, credential=credential)
+                return Done()
+            case GetLogin(agent):
+                return await login.command(hive, agent)
+            case SetCredential() | LoggedIn() | UseCredential():
+                await login.act(hive, self.who, body)
                 return Done()
             case AgentCommand():
                 await hive.audit.record(self.who, body.action, body.name)

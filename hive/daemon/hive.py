@@ -27,6 +27,7 @@ from hive.store import MIGRATIONS, Store
 from hive.supervisors import Context, Form, Supervisor, report
 from hive.supervisors import Event as SupervisorEvent
 from hive.wire import (
+    DEFAULT_CREDENTIAL,
     OPERATOR,
     AgentStatus,
     Event,
@@ -79,6 +80,8 @@ class Hive:
     gates: Gates = field(init=False)
     limits: Limits = field(init=False)
     _live: dict[str, Agent] = field(init=False, factory=dict)
+    logging_in: trio.Lock = field(init=False, factory=trio.Lock)
+    """Held while a credential is replaced, on disk and in `api`."""
     _look: trio.Event = field(init=False, factory=trio.Event)
     _suspects: set[str] = field(init=False, factory=set)
     """Agents whose state may have changed."""
@@ -133,13 +136,24 @@ class Hive:
         return self.options.paths
 
     async def spawn(
-        self, name: str, *, driver: str | None = None, model: str | None = None
+        self,
+        name: str,
+        *,
+        driver: str | None = None,
+        model: str | None = None,
+        credential: str = DEFAULT_CREDENTIAL,
     ) -> None:
         """Create and start an agent with the configured driver and model unless given."""
         config = self.options.config
         await self.fleet.create(
-            name, driver=driver or config.agents.driver, model=model or config.claude.model
+            name,
+            driver=driver or config.agents.driver,
+            model=model or config.claude.model,
+            credential=self.api.check(credential),
         )
+
+    async def credential_changed(self, key: str) -> None:
+        """Somebody has logged in: the agents behind this credential key may try again."""
 
     def publish(self, agent: str | None, event: Event) -> None:
         """Show an event to all who watch; never blocks, never raises."""
@@ -245,12 +259,13 @@ class Hive:
         return HarnessSettings(
             agent=record.name,
             model=record.model,
-            environment=self.api.variables,
+            environment=self.api.environment(record.credential),
             claude=str(self.options.claude),
             peers=tuple(sorted(self.fleet.names() - {record.name})),
             orphan_after_s=agents.orphan_after_s,
             turn_silence_s=agents.turn_silence_s,
             body_cap=agents.body_cap,
+            fallback_models=self.options.config.claude.fallback_models,
         )
 
 

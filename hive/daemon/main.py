@@ -11,7 +11,7 @@ from typing import TextIO
 import trio
 
 from hive.containers import DriverUnavailable, kill_container, known_names
-from hive.daemon import config, credentials
+from hive.daemon import config, credentials, vault
 from hive.daemon.claude import ClaudeMissing, check_version, find_claude
 from hive.daemon.config import ConfigError
 from hive.daemon.drivers import UnknownDriver, driver_named, drivers
@@ -47,7 +47,7 @@ def options(
     paths = Paths(root.absolute())
     try:
         settings = config.load(config_file or paths.config, required=config_file is not None)
-        api = credentials.resolve(settings, environment)
+        api = credentials.resolve(settings, environment, vault.kept(paths.credentials))
         claude = find_claude(settings.claude.path, environment.get("PATH"))
         check_version(claude)
         known = drivers(unsafe_no_container=unsafe_no_container)

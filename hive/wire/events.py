@@ -157,3 +157,39 @@ class LiveEvent:
     at: float
     agent: str | None
     event: Event
+
+
+# --- asked for by operator and web, and pushed to them ------------------------------------------
+
+
+@frozen
+class GetEvents:
+    """The newest `limit` events above `since`, of one agent or of all; oldest first."""
+
+    agent: str | None = None
+    since: int = 0
+    limit: int = 500
+
+
+@frozen
+class Events:
+    events: tuple[LiveEvent, ...]
+    seq: int
+
+
+@frozen
+class Follow:
+    """Push `EventBatch`es of what comes after `since`; answered with `Done` first."""
+
+    agent: str | None = None
+    since: int = 0
+
+
+@frozen
+class EventBatch:
+    events: tuple[LiveEvent, ...]
+
+
+@frozen
+class Resync:
+    """Pushed instead of events that were lost to a slow reader: take a new snapshot."""

@@ -203,6 +203,29 @@ class SetCredential:
 
 
 @frozen
+class GetLogin:
+    """How to run the CLI in the own home of `agent`; answered with `LoginCommand`."""
+
+    agent: str
+
+
+@frozen
+class LoginCommand:
+    """`argv` wants the CLI's arguments after it; `environment` is all of it but TERM."""
+
+    argv: tuple[str, ...]
+    environment: tuple[tuple[str, str], ...]
+
+
+@frozen
+class UseCredential:
+    """From now on `agent` uses `credential`: a name, or OWN_LOGIN."""
+
+    agent: str
+    credential: str
+
+
+@frozen
 class LoggedIn:
     """Somebody has logged `agent` in within its own home: from now on it uses that login."""
 

@@ -5,7 +5,7 @@
 
 from attrs import field, frozen
 
-from hive.wire.events import Event, LiveEvent
+from hive.wire.events import Event, EventBatch, Events, Follow, GetEvents, Resync
 from hive.wire.limits import (
     DEFAULT_CREDENTIAL,
     ApiSignal,
@@ -14,10 +14,13 @@ from hive.wire.limits import (
     Gates,
     GetBudgets,
     GetGates,
+    GetLogin,
     LoggedIn,
+    LoginCommand,
     SetBudget,
     SetCredential,
     Spending,
+    UseCredential,
 )
 from hive.wire.model import AgentStatus, Lease, Message, Status, TreeNode, TurnReport
 
@@ -285,39 +288,6 @@ class WaitReply:
 
 
 @frozen
-class GetEvents:
-    """The newest `limit` events above `since`, of one agent or of all; oldest first."""
-
-    agent: str | None = None
-    since: int = 0
-    limit: int = 500
-
-
-@frozen
-class Events:
-    events: tuple[LiveEvent, ...]
-    seq: int
-
-
-@frozen
-class Follow:
-    """Push `EventBatch`es of what comes after `since`; answered with `Done` first."""
-
-    agent: str | None = None
-    since: int = 0
-
-
-@frozen
-class EventBatch:
-    events: tuple[LiveEvent, ...]
-
-
-@frozen
-class Resync:
-    """Pushed instead of events that were lost to a slow reader: take a new snapshot."""
-
-
-@frozen
 class Down:
     """Stop the hive and every container of it."""
 
@@ -363,7 +333,10 @@ Body = (
     | Gates
     | GateCommand
     | SetCredential
+    | GetLogin
+    | LoginCommand
     | LoggedIn
+    | UseCredential
     | GetBudgets
     | Budgets
     | SetBudget
@@ -389,7 +362,9 @@ ControlBody = (
     | GetGates
     | GateCommand
     | SetCredential
+    | GetLogin
     | LoggedIn
+    | UseCredential
     | GetBudgets
     | SetBudget
     | GetUndelivered
