@@ -27,12 +27,14 @@ from hive.wire import (
     TurnReport,
 )
 
-
 _LOST = TurnReport(Outcome.INTERRUPTED, "its holder is gone")
 
 
 class Limits(Protocol):
     """What gates and budgets decide together about an agent; the hive's own."""
+
+    async def join(self, agent: "Agent") -> None:
+        """The agent is there: returns when the gate of its credential works."""
 
     def hold(self, agent: "Agent") -> Hold | None:
         """Why the agent must not take work now; never waits."""

@@ -44,6 +44,7 @@ def alarm(view: View, *, after: float) -> str | None:
 async def serve(ctx: Context, agent: Agent) -> None:
     """One incarnation; raises Park when the agent has to wait."""
     agent.park_request = trio.Event()
+    await agent.around.limits.join(agent)
     agent.hold = agent.around.limits.hold(agent)
     if (wait := agent.waits) is not None:
         ctx.ready()

@@ -7,20 +7,25 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
+import attrs
 import trio
 from attrs import define, field, frozen
 
-from hive.agents import AgentRecord, Fleet, Records, Surroundings
+from hive.agents import Agent, AgentRecord, Fleet, Records, Surroundings
 from hive.broker import Broker, Counts
+from hive.budget import Budgets
 from hive.containers import Driver, runtime_folders
 from hive.daemon.audit import AuditLog
 from hive.daemon.config import Config
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.drivers import driver_named
 from hive.daemon.incidents import Incidents
+from hive.daemon.limits import Limits
+from hive.daemon.notices import notices
 from hive.daemon.parks import Parks
 from hive.daemon.status import Clock, agent_status, now, tree
 from hive.events import Hub
+from hive.gate import Gates, GateSettings, Hold
 from hive.paths import Paths
 from hive.redact import redactor
 from hive.store import MIGRATIONS, Store
@@ -31,7 +36,10 @@ from hive.wire import (
     OPERATOR,
     AgentStatus,
     Event,
+    GateState,
     HarnessSettings,
+    MessageMoved,
+    MessageSent,
     Status,
     StatusChanged,
     Supervision,
@@ -112,7 +120,7 @@ class Hive:
             clients=lambda credential: self.limits.clients(credential),
             apply=self._gate_decided,
             publish=self.publish,
-            settings=gate_settings(options.config),
+            settings=GateSettings(**attrs.asdict(options.config.gate)),
         )
         self.limits = Limits(self.gates, self.budgets, self._live)
         around = Surroundings(
@@ -154,6 +162,8 @@ class Hive:
 
     async def credential_changed(self, key: str) -> None:
         """Somebody has logged in: the agents behind this credential key may try again."""
+        await self.gates.new_login(key)
+        self.limits.look()
 
     def publish(self, agent: str | None, event: Event) -> None:
         """Show an event to all who watch; never blocks, never raises."""

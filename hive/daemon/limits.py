@@ -43,10 +43,14 @@ class Limits:
                     except LinkClosed:
                         pass  # what it uses after it comes back asks for this again
 
+    async def join(self, agent: Agent) -> None:
+        """The agent is there: returns when the gate of its credential works."""
+        await self.gates.ensure(credential_key(agent.record))
+
     def hold(self, agent: Agent) -> Hold | None:
         """Why the agent must not take work now; never waits."""
-        key, model = credential_key(agent.record), model_of(agent)
-        return self._budget(agent) or self.gates.hold(key, model, agent.name)
+        key = credential_key(agent.record)
+        return self._budget(agent) or self.gates.hold(key, agent.record.model, agent.name)
 
     async def admit(self, agent: Agent) -> Hold | None:
         """The same, right before a lease: it may be the one agent that tries a closed gate."""
@@ -96,9 +100,10 @@ class Limits:
         return [
             Client(
                 agent.name,
-                model_of(agent),
+                agent.record.model,
                 agent.counts.queued if self._could_work(agent) else 0,
                 time.time() - (trio.current_time() - agent.lease_since),
+                busy=agent.lease is not None,
             )
             for agent in self._agents.values()
             if credential_key(agent.record) == credential
@@ -110,8 +115,3 @@ class Limits:
 
     def _budget(self, agent: Agent) -> Hold | None:
         return self.budgets.hold(agent.name, urgent=agent.counts.urgent > 0)
-
-
-def model_of(agent: Agent) -> str | None:
-    """The model that it runs with, else the one that it is to run with."""
-    return (agent.report.model if agent.report else None) or agent.record.model

@@ -89,16 +89,16 @@ def agent_status(
         state, reason = AgentState.STARTING, None  # a part that waits for its turn to start
     elif culprit is node and state is AgentState.RUNNING and agent.peer is None:
         state, reason = AgentState.STARTING, "waits for its harness to connect"
-    wait = agent.waits
+    wait, until = agent.waits, clock.wall(culprit.until)
     if wait is not None and state in (AgentState.RUNNING, AgentState.STARTING, AgentState.PARKED):
-        state, reason = AgentState.PARKED, wait.reason
+        state, reason, until = AgentState.PARKED, wait.reason, wait.until
     report = agent.report if agent.peer is not None else None
     return evolve(
         status,
         state=state,
         since=clock.wall(culprit.since) or clock.epoch,
         reason=reason,
-        until=clock.wall(culprit.until) if wait is None else wait.until,
+        until=until,
         condition=Condition.ONLINE if wait is None else wait.condition,
         turn=agent.lease,
         model=(report.model if report else None) or record.model,

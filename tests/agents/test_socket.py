@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 import trio
+from attrs import evolve
+from support.no_limits import NoLimits
 
 from hive.agents import Agent, AgentRecord, Records, Surroundings
 from hive.agents import socket as agent_socket
 from hive.broker import Broker, Draft
+from hive.gate import Hold
 from hive.link import Limits, LinkRefused, Peer, RemoteError, connect
 from hive.paths import Paths
 from hive.store import MIGRATIONS, open_store
@@ -21,7 +24,9 @@ from hive.wire import (
     OPERATOR,
     PROTOCOL,
     AgentState,
+    ApiSignal,
     Body,
+    Condition,
     Emit,
     Event,
     Finish,
@@ -31,12 +36,15 @@ from hive.wire import (
     Outcome,
     Recv,
     Send,
+    SignalKind,
     Spawn,
+    Spending,
     StatusChanged,
     Supervision,
     Take,
     Taken,
     TurnReport,
+    Usage,
 )
 
 GRACE = 0.3
@@ -45,8 +53,14 @@ GRACE = 0.3
 class Fixture:
     """One agent `scout` whose socket listens; its harnesses are the test's own links."""
 
-    def __init__(self, agent: Agent, broker: Broker, published: list[tuple[str | None, Event]]):
-        self.agent, self.broker, self.published = agent, broker, published
+    def __init__(
+        self,
+        agent: Agent,
+        broker: Broker,
+        published: list[tuple[str | None, Event]],
+        limits: NoLimits,
+    ) -> None:
+        self.agent, self.broker, self.published, self.limits = agent, broker, published, limits
 
     def link(
         self, instance: str, *, lease: str | None = None, role: str = "harness"
@@ -85,11 +99,13 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
     published: list[tuple[str | None, Event]] = []
     paths = Paths(root)
     paths.prepare()
+    limits = NoLimits()
     async with open_store(paths.database, MIGRATIONS) as store:
         broker = Broker(
             store,
             publish=lambda agent, event: published.append((agent, event)),
             recipients=lambda: {"scout"},
+            urgent=lambda name: None,
         )
         await broker.load()
         around = Surroundings(
@@ -98,6 +114,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             records=Records(store),
             driver=lambda name: pytest.fail("no container here"),
             settings=lambda record: HarnessSettings(record.name),
+            limits=limits,
             publish=lambda agent, event: published.append((agent, event)),
             changed=lambda name: None,
             readonly=(),
@@ -114,7 +131,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             with trio.fail_after(5):
                 while ctx.ready_at is None:
                     await trio.testing.wait_all_tasks_blocked(0.01)
-            yield Fixture(agent, broker, published)
+            yield Fixture(agent, broker, published, limits)
             nursery.cancel_scope.cancel()
 
 
@@ -202,22 +219,76 @@ async def test_the_same_instance_without_its_lease_returns_it(scout: Fixture) ->
     assert (state, attempts, redelivered) == ("leased", 1, True)  # and was given it again
 
 
-async def test_a_limit_returns_it_uncounted_and_parks(scout: Fixture) -> None:
+async def test_a_limit_is_told_first_and_returns_it_uncounted(scout: Fixture) -> None:
     number = await scout.mail()
-    reset = time.time() + 100
+    wait = Hold(Condition.RATE_LIMITED, "usage limit", time.time() + 100)
     async with scout.link("one") as (peer, _):
         lease = (await take(peer)).lease
         assert lease is not None
-        await ask(peer, Finish(lease.id, TurnReport(Outcome.LIMITED, until=reset)))
+        scout.limits.refusal = wait
+        report = TurnReport(Outcome.LIMITED, until=wait.until)
+        await ask(peer, Finish(lease.id, report))
+        assert scout.limits.ended == [(lease.id, report)]
         assert await scout.state(number) == ("queued", 0, True)
+        message = await scout.broker.message(number)
+        assert message is not None and message.returns == 1
+        assert await take(peer, wait=0.3) == Taken(None, "usage limit", wait.until)
+        assert scout.limits.asked == 2, "refused once, then it waits instead of asking again"
+        scout.limits.refusal = None
+        scout.agent.look_again()
+        scout.agent.open.set()  # as `serve` does
+        assert (await take(peer)).lease is not None
+
+
+async def test_a_failure_of_its_own_parks_the_agent_and_counts(scout: Fixture) -> None:
+    number = await scout.mail()
+    async with scout.link("one") as (peer, _):
+        lease = (await take(peer)).lease
+        assert lease is not None
+        await ask(peer, Finish(lease.id, TurnReport(Outcome.FAILED, "boom")))
+        assert await scout.state(number) == ("queued", 1, True)
         parked = await take(peer, wait=0.05)
-        assert parked.lease is None and "limit" in (parked.reason or "")
-        assert parked.until is not None and parked.until >= reset
+        assert parked.lease is None and parked.reason == "turn failed: boom"
         (record,) = await scout.agent.around.records.all()
         assert record.park_until == parked.until, "a restart of the daemon keeps it"
-        await scout.agent.release_park()
-        scout.agent.open.set()
-        assert (await take(peer)).lease is not None
+
+
+async def test_signals_and_spending_count_for_the_running_turn_only(scout: Fixture) -> None:
+    await scout.mail()
+    async with scout.link("one") as (peer, _):
+        lease = (await take(peer)).lease
+        assert lease is not None and scout.limits.began == [(lease.id, False)]
+        mine = ApiSignal(lease.id, SignalKind.REJECTED, "five_hour", 1.0)
+        spent = Spending(lease.id, Usage(input_tokens=5))
+        for body in (mine, evolve(mine, lease="old"), spent, evolve(spent, lease="old")):
+            await peer.push(body)
+        await ask(peer, Finish(lease.id, TurnReport(Outcome.COMPLETED)))
+        await peer.push(mine)
+        await ask(peer, Emit(0, ()))
+        assert scout.limits.signals == [mine] and scout.limits.spent == [spent]
+
+
+async def test_over_budget_only_urgent_messages_are_taken(scout: Fixture) -> None:
+    scout.limits.only = True
+    await scout.mail("can wait")
+    async with scout.link("one") as (peer, _):
+        assert (await take(peer, wait=0.1)).lease is None
+        urgent = await scout.broker.send(Draft(OPERATOR, "scout", "now", urgent=True))
+        lease = (await take(peer)).lease
+        assert lease is not None and [m.id for m in lease.messages] == [urgent]
+        assert scout.limits.began == [(lease.id, True)]
+        assert (await ask(peer, Recv(lease.id))).lease.messages == ()
+
+
+async def test_a_lost_holder_ends_its_turn_for_the_limits_too(scout: Fixture) -> None:
+    await scout.mail()
+    async with scout.link("one") as (peer, _):
+        lease = (await take(peer)).lease
+        assert lease is not None
+    with trio.fail_after(5):
+        await scout.broker.wait_queued("scout")
+    ((ended, report),) = scout.limits.ended
+    assert (ended, report.outcome) == (lease.id, Outcome.INTERRUPTED)
 
 
 async def test_the_senders_name_is_the_sockets(scout: Fixture) -> None:

@@ -84,7 +84,8 @@ def turn(prompt: str, woken: int) -> None:
     say(type="system", subtype="init", model="stub", mcp_servers=servers)
     if (limit := LIMIT.search(prompt)) and number not in refused:
         refused.add(number)
-        return refuse(number, time.time() + int(limit[1]))
+        refuse(number, time.time() + int(limit[1]))
+        return
     say(type="assistant", message={"content": [{"type": "text", "text": "yes"}]})
     if relay := RELAY.search(prompt):
         call(relay[1])

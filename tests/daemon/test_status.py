@@ -6,8 +6,9 @@ from attrs import evolve
 from hive.agents import AgentRecord
 from hive.broker import Counts
 from hive.daemon.status import Clock, agent_status, tree
+from hive.gate import Hold
 from hive.supervisors import Snapshot, State
-from hive.wire import AgentState, TreeNode
+from hive.wire import AgentState, Condition, TreeNode
 
 CLOCK = Clock(trio=100.0, epoch=1_000_100.0)
 RECORD = AgentRecord("scout", "bubblewrap")
@@ -33,7 +34,7 @@ def agent_node(**states: State) -> Snapshot:
 class Connected:
     """As much of an agent as the status looks at."""
 
-    peer, report, lease = object(), None, "turn-1"
+    peer, report, lease, waits = object(), None, "turn-1", None
 
 
 class Alone(Connected):
@@ -56,6 +57,19 @@ def test_state(snapshot: Snapshot | None, agent: object, state: AgentState) -> N
     status = agent_status(RECORD, agent, snapshot, Counts(queued=2), CLOCK)  # type: ignore[arg-type]
     assert status.state is state
     assert status.queued == 2
+
+
+def test_an_agent_that_a_gate_holds_is_parked_with_its_reason() -> None:
+    class Held(Connected):
+        waits = Hold(Condition.RATE_LIMITED, "usage limit", 1_000_200.0)
+
+    limits = Counts(queued=2, held=1)
+    status = agent_status(RECORD, Held, agent_node(), limits, CLOCK)  # type: ignore[arg-type]
+    assert (status.state, status.condition) == (AgentState.PARKED, Condition.RATE_LIMITED)
+    assert (status.reason, status.until, status.held) == ("usage limit", 1_000_200.0, 1)
+    down = agent_node(container=State.BACKOFF)
+    status = agent_status(RECORD, Held, down, limits, CLOCK)  # type: ignore[arg-type]
+    assert (status.state, status.condition) == (AgentState.BACKOFF, Condition.RATE_LIMITED)
 
 
 def test_the_harness_reports_into_the_tree_and_times_become_wall_time() -> None:
