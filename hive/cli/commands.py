@@ -10,6 +10,7 @@ import click
 
 from hive.cli import hand, show, up
 from hive.cli.ask import CommandFailed, Pushes, ask, with_daemon
+from hive.cli.gate import gate
 from hive.cli.options import AgentName, json_option, print_json, root_option, text_argument
 from hive.link import Peer
 from hive.wire import (
@@ -69,6 +70,7 @@ main.add_command(up.up)
 main.add_command(up.daemon)
 main.add_command(up.web)
 main.add_command(up.down)
+main.add_command(gate)
 for command in hand.COMMANDS:
     main.add_command(command)
 
