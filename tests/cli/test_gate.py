@@ -11,7 +11,7 @@ from attrs import evolve
 from click.testing import CliRunner, Result
 from support.fake_control import control
 
-from hive.cli import main
+from hive.cli import main, show
 from hive.link import LinkError
 from hive.wire import (
     AgentState,
@@ -44,7 +44,7 @@ LIMITED = GateStatus(
 )
 OPUS = evolve(LIMITED, bucket="opus", state=GateState.OPEN, condition=Condition.ONLINE, until=None)
 OTHER = evolve(OPUS, credential="spare", bucket="all")
-AT = time.strftime("%H:%M", time.localtime(NOW + 7200))
+AT = show.moment(NOW + 7200)
 
 
 class Daemon:

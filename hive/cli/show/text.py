@@ -38,7 +38,7 @@ def _local(epoch: float, time_of_day: str) -> str:
         when = datetime.fromtimestamp(epoch)
     except (ValueError, OverflowError, OSError):
         return f"{epoch:g}"
-    same_day = when.date() == datetime.now().date()
+    same_day = when.date() == datetime.fromtimestamp(time.time()).date()
     return when.strftime(time_of_day if same_day else f"%Y-%m-%d {time_of_day}")
 
 
