@@ -163,6 +163,9 @@ def test_the_count_down_runs_and_nothing_else_is_touched(
     until = time.time() + 60
     daemon.daemon.status = evolve(daemon.daemon.status, gates=(evolve(LIMITED, until=until),))
     tab.goto(site)
+    live(tab)
+    daemon.stop()  # no news from there
+    expect(tab.get_by_role("status").first).to_have_text("daemon away")
     left = banners(tab).locator(".left")
     expect(left).to_have_attribute("aria-hidden", "true")
     before = left.inner_text()
@@ -239,6 +242,7 @@ def test_a_hostile_reason_does_no_harm(daemon: ThreadedDaemon, site: str, tab: P
         live(tab)
         expect(banners(tab)).to_have_count(2)
         expect(banners(tab).first).to_contain_text("<img src=x")
+        assert all(len(text) < 2000 for text in banners(tab).all_text_contents())
         assert tab.locator("#app img:not(.logo)").count() == 0
         assert tab.title() == "Hyperhive"
         assert tab.evaluate("document.documentElement.scrollWidth") == width
