@@ -10,6 +10,7 @@ import click
 
 from hive.cli import budget, hand, show, undelivered, up
 from hive.cli.ask import CommandFailed, Pushes, ask, with_daemon
+from hive.cli.gate import gate
 from hive.cli.options import (
     AgentName,
     json_option,
@@ -76,6 +77,7 @@ main.add_command(up.up)
 main.add_command(up.daemon)
 main.add_command(up.web)
 main.add_command(up.down)
+main.add_command(gate)
 for command in (*hand.COMMANDS, *budget.COMMANDS, *undelivered.COMMANDS):
     main.add_command(command)
 

@@ -8,14 +8,21 @@ from support.fake_daemon import FakeDaemon
 from hive.wire import (
     AgentState,
     AgentStatus,
+    BudgetReached,
+    BudgetStatus,
+    Condition,
+    GateState,
+    GateStatus,
     MessageState,
     Outcome,
+    Period,
     Text,
     ToolCall,
     ToolResult,
     TreeNode,
     TurnEnded,
     TurnStarted,
+    Unit,
     Usage,
 )
 
@@ -63,7 +70,7 @@ TREE = node(
             "hive/agents/worker-2",
             kind="supervisor",
             state=AgentState.PARKED,
-            reason="usage limit",
+            reason="five-hour limit",
             until=time.time() + 5000,
         ),
         kind="dynamic",
@@ -74,21 +81,62 @@ TREE = node(
 )
 
 
+def gates() -> tuple[GateStatus, ...]:
+    """One that time opens, one that needs the operator, one that only warns."""
+    now = time.time()
+    limited = GateStatus(
+        "default",
+        "all",
+        GateState.CLOSED,
+        Condition.RATE_LIMITED,
+        now - 60,
+        until=now + 5000,
+        reason="the five-hour limit is used up",
+        source="worker-2",
+        tries=1,
+        waiting=4,
+        queued=12,
+    )
+    return (
+        limited,
+        GateStatus(
+            "team",
+            "all",
+            GateState.CLOSED,
+            Condition.NEEDS_LOGIN,
+            now - 600,
+            reason="401: the token was refused",
+            source="reviewer",
+            waiting=1,
+            queued=1,
+        ),
+        GateStatus("default", "opus", GateState.WARNED, Condition.ONLINE, now, until=now + 90000),
+    )
+
+
 def play(daemon: FakeDaemon, demo: bool = True) -> None:
-    """Let a manager delegate to a worker and report."""
+    """Let a manager delegate to a worker and report, while two others wait for credentials."""
     from attrs import evolve
 
-    daemon.status = evolve(daemon.status, tree=TREE, demo=demo)
+    daemon.status = evolve(daemon.status, tree=TREE, demo=demo, gates=gates())
     daemon.agents = (
         agent("manager", restarts=1),
         agent("worker-1", turn="t-8", leased=1),
         agent(
             "worker-2",
             AgentState.PARKED,
-            reason="usage limit, resets",
+            reason="five-hour limit",
             until=time.time() + 5000,
+            condition=Condition.RATE_LIMITED,
             queued=2,
-            last_tick_age_s=41.0,
+            held=1,
+        ),
+        agent(
+            "reviewer",
+            reason="the token was refused",
+            condition=Condition.NEEDS_LOGIN,
+            credential="team",
+            queued=1,
         ),
         agent("scribe", AgentState.BACKOFF, reason="exit status 1", until=time.time() + 40),
     )
@@ -144,4 +192,6 @@ def play(daemon: FakeDaemon, demo: bool = True) -> None:
         "worker-1 share one connection and add a timing test. Shall I?",
         in_reply_to=said,
     )
+    budget = BudgetStatus("worker-1", Period.DAY, Unit.USD, 5.0, spent=4.02)
+    daemon.publish("worker-1", BudgetReached(budget, 0.8))
     daemon.message("manager", "worker-2", "Draft the timing test for `validate`, please.")

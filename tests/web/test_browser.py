@@ -1,12 +1,11 @@
 """The page in a real browser, on a fake daemon that runs in a thread."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from support.browser import chromium
+from support.browser import live
 from support.fake_daemon import ThreadedDaemon, threaded_daemon
 from support.scene import play
 from support.web_process import web_process
@@ -18,56 +17,17 @@ pytestmark = pytest.mark.usefixtures("page")
 XSS = "<img src=x onerror=\"document.title='pwned'\"><script>document.title='pwned'</script>"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture
-def daemon(folder: Path) -> Iterator[ThreadedDaemon]:
-    with threaded_daemon(folder / "web.sock") as daemon:
-        yield daemon
-
-
-@pytest.fixture
-def site(daemon: ThreadedDaemon) -> Iterator[str]:
-    with web_process(daemon.daemon.path) as web:
-        yield web.url
-
-
-@pytest.fixture
-def tab(browser: Browser) -> Iterator[Page]:
-    """A tab of 1280 x 800 in which no script may fail."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    tab = context.new_page()
-    tab.set_default_timeout(8000)
-    faults: list[str] = []
-    tab.on("pageerror", lambda error: faults.append(str(error)))
-    tab.on(
-        "console",
-        lambda said: faults.append(said.text) if "Content Security" in said.text else None,
-    )
-    yield tab
-    context.close()
-    assert faults == []
-
-
-def live(tab: Page) -> None:
-    expect(tab.get_by_role("status").first).to_have_text("live")
-
-
 def test_agents_and_their_states(daemon: ThreadedDaemon, site: str, tab: Page) -> None:
     daemon.call(play, daemon.daemon)
     tab.goto(site)
     live(tab)
-    expect(tab.locator(".agent")).to_have_count(4)
+    expect(tab.locator(".agent")).to_have_count(5)
     parked = tab.locator(".agent", has_text="worker-2")
-    expect(parked).to_contain_text("parked")
-    expect(parked).to_contain_text("usage limit")
+    expect(parked.locator(".badge")).to_have_text("rate limited")
+    expect(parked).to_contain_text("five-hour limit")
     local = time.strftime("%H:%M", time.localtime(daemon.daemon.agents[2].until))
     expect(parked).to_contain_text(f"until {local}")
-    expect(parked).to_contain_text("2 queued")
+    expect(parked).to_contain_text("2 queued, 1 held for you")
     expect(tab.locator(".demo")).to_have_text("Demo: a scripted model answers, no credentials")
     tab.locator(".tree > summary").click()
     expect(tab.locator(".tree")).to_contain_text("container")
@@ -245,7 +205,7 @@ def test_nothing_is_cut_off(daemon: ThreadedDaemon, site: str, tab: Page) -> Non
         live(tab)
         assert tab.evaluate("document.documentElement.scrollWidth") == width
         assert tab.evaluate("document.documentElement.scrollHeight") == 700
-        for part in (".agents", ".composer textarea", ".primary", ".connection", ".demo"):
+        for part in (".side", ".composer textarea", ".primary", ".connection", ".demo"):
             box = tab.locator(part).bounding_box()
             assert box is not None
             assert box["x"] >= 0

@@ -1,18 +1,20 @@
-import { age, until } from "./format.js";
+import { span, until } from "./format.js";
 import { Badge, Empty, Name } from "./parts.jsx";
-import { now, selected, status, statusAt } from "./store.js";
+import { agents, now, selected, status, statusAt } from "./store.js";
+
+const DEFAULT_CREDENTIAL = "default";
 
 export function Agents() {
-  const agents = status.value?.agents ?? [];
+  const list = agents.value;
   return (
     <section class="panel agents" aria-label="Agents">
       <h2>
-        Agents <span class="count">{agents.length || ""}</span>
+        Agents <span class="count">{list.length || ""}</span>
       </h2>
-      {agents.map((agent) => (
+      {list.map((agent) => (
         <Agent key={agent.name} agent={agent} />
       ))}
-      {status.value && agents.length === 0 && (
+      {status.value && list.length === 0 && (
         <Empty title="No agents yet">
           Create one in a terminal: <code>hive spawn manager --root {status.value.root}</code>
         </Empty>
@@ -32,7 +34,7 @@ function Agent({ agent }) {
       <span class="agent-line">
         <Name name={agent.name} />
         {agent.turn && <span class="working">working</span>}
-        <Badge state={agent.state} />
+        <Badge of={agent} />
       </span>
       {(agent.reason || agent.until) && (
         <span class="agent-reason">
@@ -42,6 +44,7 @@ function Agent({ agent }) {
       )}
       <span class="agent-facts">
         <Mail agent={agent} />
+        {agent.credential !== DEFAULT_CREDENTIAL && <span>credential {agent.credential}</span>}
         {agent.model && <span>{agent.model}</span>}
         {agent.restarts > 0 && <span>{agent.restarts}× restarted</span>}
         {agent.state === "running" && !agent.connected && (
@@ -54,18 +57,16 @@ function Agent({ agent }) {
 }
 
 function Mail({ agent }) {
-  if (!agent.queued && !agent.leased) return <span>no mail</span>;
-  return (
-    <span class="mail">
-      {agent.queued > 0 && `${agent.queued} queued`}
-      {agent.queued > 0 && agent.leased > 0 && ", "}
-      {agent.leased > 0 && `${agent.leased} in work`}
-    </span>
-  );
+  const facts = [];
+  if (agent.queued > 0) facts.push(`${agent.queued} queued`);
+  if (agent.leased > 0) facts.push(`${agent.leased} in work`);
+  if (agent.held > 0) facts.push(`${agent.held} held for you`);
+  if (facts.length === 0) return <span>no mail</span>;
+  return <span class="mail">{facts.join(", ")}</span>;
 }
 
 /** The age of the serve loop's last tick, counting on while no news comes. */
 export function Tick({ seconds }) {
   const total = seconds + now.value - statusAt.value;
-  return <span title="age of the last tick">tick {age(total)} ago</span>;
+  return <span title="age of the last tick">tick {span(total)} ago</span>;
 }

@@ -9,7 +9,9 @@ import { selected } from "./store.js";
 import { Stream } from "./stream.jsx";
 import { Tree } from "./tree.jsx";
 import "./style.css";
+import "./gates.css";
 import "./parts.css";
+import "./composer.css";
 import "./stream.css";
 
 function App() {

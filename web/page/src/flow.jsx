@@ -1,7 +1,7 @@
 import { memo } from "preact/compat";
 import { useState } from "preact/hooks";
 
-import { clock } from "./format.js";
+import { clock, count, dollars } from "./format.js";
 import { Empty, Name } from "./parts.jsx";
 import { useStickToEnd } from "./scroll.js";
 import { flow, replyTo, selected, status } from "./store.js";
@@ -15,12 +15,13 @@ export function Flow() {
     <section class="flow" aria-label="Messages">
       <div class="scroll" ref={ref}>
         {items.map((item) =>
-          item.kind === "notice" ? (
-            <p class="flow-notice" key={item.seq}>
-              <time>{clock(item.at)}</time> {item.text}
-            </p>
-          ) : (
+          item.kind === "message_sent" ? (
             <Message key={item.seq} message={item} />
+          ) : (
+            <p class="flow-notice" key={item.seq}>
+              <time>{clock(item.at)}</time>{" "}
+              {item.kind === "budget_reached" ? <Budget of={item} /> : item.text}
+            </p>
           ),
         )}
         {status.value && items.length === 0 && (
@@ -71,7 +72,7 @@ const Message = memo(function Message({ message }) {
         </span>
       </div>
       <div class="body">{long && !whole ? `${message.body.slice(0, LONG)}…` : message.body}</div>
-      {message.state === "dead" && <p class="why">{message.why}</p>}
+      {["dead", "held"].includes(message.state) && <p class="why">{message.why}</p>}
       {long && (
         <button class="more" onClick={() => setWhole(!whole)}>
           {whole ? "show less" : "show all"}
@@ -80,6 +81,16 @@ const Message = memo(function Message({ message }) {
     </article>
   );
 });
+
+function Budget({ of: { budget, share } }) {
+  const amount = budget.unit === "usd" ? dollars : (tokens) => `${count(tokens)} tokens`;
+  return (
+    <>
+      The budget of {budget.scope} {budget.period === "day" ? "for the day" : "in total"} is used to{" "}
+      {Math.round(share * 100)} %: {amount(budget.spent)} of {amount(budget.amount)}
+    </>
+  );
+}
 
 function Who({ name }) {
   if (name === "operator" || name === "hive") return <Name name={name} />;

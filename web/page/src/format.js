@@ -7,12 +7,13 @@ export function clock(epoch, seconds = true) {
   return seconds ? `${time}:${two(date.getSeconds())}` : time;
 }
 
-/** HH:MM, with the date unless it is today. */
+/** HH:MM, with seconds when it is near, with the date unless it is today. */
 export function until(epoch) {
   const date = new Date(epoch * 1000);
+  const near = Math.abs(date - Date.now()) < 600000;
   const today = date.toDateString() === new Date().toDateString();
   const day = date.toLocaleDateString(undefined, { day: "numeric", month: "short" });
-  return today ? clock(epoch, false) : `${day} ${clock(epoch, false)}`;
+  return today ? clock(epoch, near) : `${day} ${clock(epoch, near)}`;
 }
 
 export function duration(seconds) {
@@ -23,9 +24,12 @@ export function duration(seconds) {
   return `${Math.floor(seconds / 86400)} d`;
 }
 
-/** An age that counts up in whole seconds. */
-export const age = (seconds) =>
+/** A span that counts up or down in whole seconds. */
+export const span = (seconds) =>
   seconds < 90 ? `${Math.max(0, Math.floor(seconds))} s` : duration(seconds);
+
+/** Whether an agent may work, in words. */
+export const condition = (word) => word.replaceAll("_", " ");
 
 export const dollars = (amount) => `$${amount.toFixed(amount < 0.1 ? 4 : 2)}`;
 

@@ -1,3 +1,4 @@
+import { Gates } from "./gates.jsx";
 import { connection, status } from "./store.js";
 
 const WORDS = { connecting: "connecting", live: "live", away: "daemon away", offline: "offline" };
@@ -23,11 +24,14 @@ export function Header() {
         </span>
       </div>
       {why && state !== "live" && <p class="notice is-warning">{why}</p>}
-      {notices.map((notice) => (
-        <p class="notice" key={notice}>
-          {notice}
-        </p>
-      ))}
+      <Gates />
+      <div role="status" class="notices">
+        {notices.map((notice) => (
+          <p class="notice" key={notice}>
+            {notice}
+          </p>
+        ))}
+      </div>
     </header>
   );
 }

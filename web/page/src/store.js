@@ -4,6 +4,9 @@ import { batch, computed, signal } from "@preact/signals";
 const KEPT_EVENTS = 2000;
 const KEPT_MESSAGES = 300;
 
+/** Kinds of events that the flow shows between the messages. */
+const NEWS = ["notice", "budget_reached"];
+
 /** {state: "connecting" | "live" | "away" | "offline", why} */
 export const connection = signal({ state: "connecting", why: "" });
 export const status = signal(null);
@@ -19,6 +22,38 @@ export const now = signal(Date.now() / 1000);
 export const agentNames = computed(() =>
   (status.value?.agents ?? []).map((agent) => agent.name).join(" "),
 );
+
+/** The agents, with what was published about them since the status was taken. */
+export const agents = computed(() =>
+  since(status.value, "status_changed").reduce(
+    (list, { agent, at, state, reason, until, condition, credential }) =>
+      list.map((each) =>
+        each.name === agent
+          ? { ...each, since: at, state, reason, until, condition, credential }
+          : each,
+      ),
+    status.value?.agents ?? [],
+  ),
+);
+
+/** The gates that are not simply open, with what was published since the status was taken. */
+export const gates = computed(() =>
+  since(status.value, "gate_changed").reduce((list, { gate }) => {
+    const same = (each) => each.credential === gate.credential && each.bucket === gate.bucket;
+    if (gate.state === "open") return list.filter((each) => !same(each));
+    return list.some(same) ? list.map((each) => (same(each) ? gate : each)) : [...list, gate];
+  }, status.value?.gates ?? []),
+);
+
+/** Events of one kind that `snapshot`, a status, does not include yet. */
+function since(snapshot, kind) {
+  const found = [];
+  if (!snapshot) return found;
+  const list = events.value;
+  for (let i = list.length - 1; i >= 0 && list[i].seq > snapshot.seq; i--)
+    if (list[i].kind === kind) found.unshift(list[i]);
+  return found;
+}
 
 let seq = 0;
 export const lastSeq = () => seq;
@@ -37,7 +72,7 @@ export function setSnapshot(snapshot) {
   batch(() => {
     seq = snapshot.seq;
     events.value = snapshot.events;
-    const notices = snapshot.events.filter((event) => event.kind === "notice");
+    const notices = snapshot.events.filter((event) => NEWS.includes(event.kind));
     flow.value = [...snapshot.messages, ...notices].sort((a, b) => a.seq - b.seq);
     setStatus(snapshot.status);
   });
@@ -56,7 +91,7 @@ export function addEvents(list) {
 
 function foldFlow(items, event) {
   if (event.kind === "message_sent") return [...items, { ...event, state: "queued", why: "" }];
-  if (event.kind === "notice") return [...items, event];
+  if (NEWS.includes(event.kind)) return [...items, event];
   if (event.kind === "message_moved") {
     const moved = new Set(event.ids);
     return items.map((item) =>

@@ -6,7 +6,7 @@ import { brief, clock, count, dollars, duration, pretty } from "./format.js";
 import { ask } from "./link.js";
 import { Badge, Empty, Name } from "./parts.jsx";
 import { useStickToEnd } from "./scroll.js";
-import { events, selected, status } from "./store.js";
+import { agents, events, selected } from "./store.js";
 
 const SHOWN = 400;
 const KINDS = {
@@ -38,12 +38,12 @@ function useAgentEvents(agent) {
 export function Stream({ agent }) {
   const [list, error] = useAgentEvents(agent);
   const [ref, behind, toEnd] = useStickToEnd(list.at(-1)?.seq);
-  const about = status.value?.agents.find((each) => each.name === agent);
+  const about = agents.value.find((each) => each.name === agent);
   return (
     <aside class="stream" aria-label={`Live stream of ${agent}`}>
       <div class="stream-head">
         <Name name={agent} />
-        {about && <Badge state={about.state} />}
+        {about && <Badge of={about} />}
         <button class="close" aria-label="close" onClick={() => (selected.value = null)}>
           ×
         </button>
@@ -94,7 +94,7 @@ function TurnEnded({ event }) {
   const read = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens;
   return (
     <p class="turn is-end">
-      <span class={`outcome is-${event.outcome}`}>{event.outcome.replace("_", " ")}</span>
+      <span class={`outcome is-${event.outcome}`}>{event.outcome.replaceAll("_", " ")}</span>
       <span>{duration(event.duration_s)}</span>
       <span title="tokens read and written">
         {count(read)} in, {count(usage.output_tokens)} out
@@ -145,7 +145,7 @@ function ApiRetry({ event }) {
 function StatusChanged({ event }) {
   return (
     <p class="aside">
-      <Badge state={event.state} /> {event.reason} <time>{clock(event.at)}</time>
+      <Badge of={event} /> {event.reason} <time>{clock(event.at)}</time>
     </p>
   );
 }

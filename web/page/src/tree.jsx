@@ -1,4 +1,4 @@
-import { age, until } from "./format.js";
+import { span, until } from "./format.js";
 import { now, status, statusAt } from "./store.js";
 
 export function Tree() {
@@ -49,6 +49,6 @@ function facts(node) {
   if (node.until) found.push(`until ${until(node.until)}`);
   if (node.restarts) found.push(`${node.restarts}×`);
   if (node.last_tick_age_s !== null)
-    found.push(age(node.last_tick_age_s + now.value - statusAt.value));
+    found.push(span(node.last_tick_age_s + now.value - statusAt.value));
   return found;
 }

@@ -1,0 +1,70 @@
+"""Text for a terminal: nothing that an agent or the API said may drive it."""
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+WIDEST = 60
+
+_SOON_S = 600.0
+"""Seconds; a moment nearer than this is told with its seconds."""
+
+
+def safe(text: str) -> str:
+    """`text` with every control character but line break and tab made visible."""
+    return "".join(
+        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
+    )
+
+
+def one_line(text: str, width: int = WIDEST) -> str:
+    """The text on one line, cut at `width`."""
+    line = " ".join(safe(text).split())
+    return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def clock(epoch: float) -> str:
+    """Local time of day, with the date when it is not today."""
+    return _local(epoch, "%H:%M:%S")
+
+
+def moment(epoch: float) -> str:
+    """Local time of day in minutes, with seconds when it is near; else like `clock`."""
+    return _local(epoch, "%H:%M:%S" if abs(epoch - time.time()) < _SOON_S else "%H:%M")
+
+
+def _local(epoch: float, time_of_day: str) -> str:
+    try:
+        when = datetime.fromtimestamp(epoch)
+    except (ValueError, OverflowError, OSError):
+        return f"{epoch:g}"
+    same_day = when.date() == datetime.fromtimestamp(time.time()).date()
+    return when.strftime(time_of_day if same_day else f"%Y-%m-%d {time_of_day}")
+
+
+def ago(seconds: float | None) -> str:
+    """An age in its two largest useful digits."""
+    if seconds is None:
+        return "-"
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s" if seconds >= 1 else "now"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Columns as wide as their widest cell."""
+    lines = [list(header), *map(list, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
+
+
+def why(reason: str | None, until: float | None) -> str:
+    """Why something is as it is, and how long."""
+    parts = [one_line(reason)] if reason else []
+    if until is not None:
+        parts.append(f"until {clock(until)}")
+    return ", ".join(parts)
