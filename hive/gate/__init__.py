@@ -1,5 +1,7 @@
 """Limits and money: who must wait for what until when."""
 
+from hive.gate.client import Client
 from hive.gate.hold import Hold
+from hive.gate.settings import GateSettings
 
-__all__ = ["Hold"]
+__all__ = ["Client", "GateSettings", "Hold"]

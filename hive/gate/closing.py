@@ -1,0 +1,165 @@
+"""What closes a bucket, and for how long."""
+
+from attrs import evolve, frozen
+
+from hive.gate.client import Client
+from hive.gate.names import family, model_bucket, window_bucket
+from hive.gate.value import Bucket, Gate, World
+from hive.supervisors import Backoff, one_line
+from hive.wire import ALL_MODELS, Condition, GateState, Outcome, TurnReport
+
+MOST_REASON = 500
+
+BACKS_OFF = (Condition.RATE_LIMITED, Condition.OVERLOADED)
+"""The conditions that time heals; the others need somebody's act."""
+
+
+@frozen
+class Closure:
+    """Why agents must wait from now on.
+
+    `reset` (epoch seconds) if the API said until when, `model` if the CLI said which one it ran.
+    """
+
+    bucket: str
+    condition: Condition
+    reason: str
+    source: str
+    reset: float | None = None
+    model: str | None = None
+
+
+def of_turn(gate: Gate, client: Client, report: TurnReport) -> Closure | None:
+    """The closure that this end of a turn means; None for all that do not concern others.
+
+    A refused credential is not among them: the second refusal counts, see `refused`.
+    """
+    source = f"{client.name}: turn ended as {report.outcome}"
+    match report.outcome:
+        case Outcome.LIMITED:
+            return limited(report.window, report.until, report.model, source, report.detail)
+        case Outcome.OVERLOADED:
+            reason = _with("API overloaded or not reachable", report.detail)
+            return Closure(ALL_MODELS, Condition.OVERLOADED, reason, source)
+        case Outcome.BILLING:
+            todo = f"check its billing page, then {_release(gate, ALL_MODELS)}"
+            reason = _with(f"the account cannot be charged: {todo}", report.detail)
+            return Closure(ALL_MODELS, Condition.PARKED, reason, source)
+        case Outcome.DISABLED:
+            todo = f"ask its owner, then {_release(gate, ALL_MODELS)}; or {log_in(gate)}"
+            reason = _with(f"the account is disabled or on hold: {todo}", report.detail)
+            return Closure(ALL_MODELS, Condition.PARKED, reason, source)
+        case Outcome.NO_MODEL:
+            bucket = model_bucket(client.model, report.model)
+            todo = f"configure another one, or fallback_models, then {_release(gate, bucket)}"
+            reason = _with(f"the model {bucket} does not exist for it: {todo}", report.detail)
+            return Closure(bucket, Condition.PARKED, reason, source, model=report.model)
+    return None
+
+
+def limited(
+    window: str | None, reset: float | None, model: str | None, source: str, detail: str = ""
+) -> Closure:
+    """A usage limit, of one model family if the window is one of its own."""
+    kind = "usage limit" if window is None else f"usage limit {one_line(window, 40)}"
+    reason = _with(kind, detail)
+    return Closure(window_bucket(window), Condition.RATE_LIMITED, reason, source, reset, model)
+
+
+def refused(gate: Gate, source: str, detail: str = "") -> Closure:
+    """The credential was refused twice without an answer between."""
+    reason = _with(f"the credential was refused twice: {log_in(gate)}", detail)
+    return Closure(ALL_MODELS, Condition.NEEDS_LOGIN, reason, source)
+
+
+def close(bucket: Bucket, closure: Closure, client: Client, world: World, told: bool) -> Bucket:
+    """The bucket after this; `told`: a signal of the same turn has said it before.
+
+    What is closed already stays closed at least as long, and many reports of one limit are one
+    closure. The operator's hold stays, and remembers that there is something behind it.
+    """
+    if bucket.state is GateState.HELD:
+        return evolve(bucket, tries=max(1, bucket.tries))
+    bucket = _remember(bucket, client, closure.model)
+    if bucket.state is GateState.CLOSED:
+        return _lengthen(bucket, closure, world)
+    if told:
+        return bucket
+    tries = bucket.tries + 1
+    return Bucket(
+        name=bucket.name,
+        state=GateState.CLOSED,
+        condition=closure.condition,
+        since=world.now,
+        until=_until(closure, tries, world),
+        reason=closure.reason,
+        source=closure.source,
+        tries=tries,
+        also=bucket.also,
+        default_model=bucket.default_model,
+    )
+
+
+def log_in(gate: Gate) -> str:
+    """What the operator has to do for a new login."""
+    kind, _, agent = gate.credential.partition(":")
+    who = agent if kind == "own" and agent else f"--credential {gate.credential}"
+    return f"run `hive login {who}`"
+
+
+def _remember(bucket: Bucket, client: Client, model: str | None) -> Bucket:
+    """See to it that who ran into it waits for it, whatever its configuration says."""
+    if bucket.concerns(client):
+        return bucket
+    own = model is None or bucket.name in (model, family(model))
+    if client.model is None and own:  # not a helper of another model
+        return evolve(bucket, default_model=True)
+    return evolve(bucket, also=bucket.also | {client.name})
+
+
+def _lengthen(bucket: Bucket, closure: Closure, world: World) -> Bucket:
+    reset = _believed(closure, world)
+    if closure.condition in BACKS_OFF and reset is None:
+        return bucket  # a guess adds nothing to what is known
+    until = _until(closure, bucket.tries, world)
+    if bucket.until is None or (until is not None and until <= bucket.until):
+        return bucket
+    return evolve(
+        bucket,
+        condition=closure.condition,
+        reason=closure.reason,
+        source=closure.source,
+        until=until,
+    )
+
+
+def _until(closure: Closure, tries: int, world: World) -> float | None:
+    """When to look again; None: when somebody has acted."""
+    if closure.condition not in BACKS_OFF:
+        return None
+    reset = _believed(closure, world)
+    if reset is not None:
+        return reset + world.settings.margin_s
+    return world.now + _waits(closure, world).delay(tries, world.chance)
+
+
+def _waits(closure: Closure, world: World) -> Backoff:
+    settings = world.settings
+    overloaded = closure.condition is Condition.OVERLOADED
+    return settings.overloaded if overloaded else settings.unknown_reset
+
+
+def _believed(closure: Closure, world: World) -> float | None:
+    reset = closure.reset
+    if reset is not None and world.now < reset <= world.now + world.settings.longest_limit_s:
+        return reset
+    return None
+
+
+def _release(gate: Gate, bucket: str) -> str:
+    which = "" if bucket == ALL_MODELS else f" --bucket {bucket}"
+    return f"`hive gate release {gate.credential}{which}`"
+
+
+def _with(reason: str, detail: str) -> str:
+    return one_line(f"{reason} ({detail})" if detail else reason, MOST_REASON)

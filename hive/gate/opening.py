@@ -1,0 +1,127 @@
+"""How a bucket opens again: one agent tries, the others follow one after the other."""
+
+from attrs import evolve
+
+from hive.gate.client import Client
+from hive.gate.value import Bucket, Follower, Gate, Probe, World
+from hive.gate.view import hold_by, patience
+from hive.wire import GateState
+
+_GOLDEN = 0.6180339887
+
+
+def half_open(bucket: Bucket, world: World) -> Bucket:
+    """The wait is over; a probe is chosen when somebody has work, see `with_probe`."""
+    was_held = bucket.state is GateState.HELD
+    return evolve(
+        bucket,
+        state=GateState.PROBING,
+        since=world.now,
+        until=None,
+        reason=f"was {bucket.reason}" if was_held else bucket.reason,
+        probe=None,
+        passed=(),
+    )
+
+
+def opened(bucket: Bucket, world: World, first: str | None, tries: int = 0) -> Bucket:
+    """Open; those with work follow `first`, or the first of themselves, at intervals."""
+    line = [
+        one
+        for one in world.clients
+        if bucket.concerns(one) and one.queued and not one.busy and one.name != first
+    ]
+    line.sort(key=lambda one: one.turn_in_line)
+    if first is None:
+        line = line[1:]
+    condition = bucket.condition
+    followers = tuple(
+        Follower(one.name, world.now + _place(place, world), condition)
+        for place, one in enumerate(line)
+    )
+    return Bucket(
+        name=bucket.name,
+        since=world.now,
+        tries=tries,
+        followers=followers if world.settings.spacing_s > 0 else (),
+        also=bucket.also,
+        default_model=bucket.default_model,
+    )
+
+
+def with_probe(gate: Gate, bucket: Bucket, world: World) -> Bucket:
+    """See to it that one agent tries if any has work: replace one that found out nothing."""
+    probe = bucket.probe
+    if probe is not None and _is_on_it(gate, bucket, probe, world):
+        return evolve(bucket, probe=evolve(probe, since=min(probe.since, world.now)))
+    if probe is not None:
+        bucket = given_up(bucket)
+    ready = [one for one in world.clients if _may_try(gate, bucket, one, world) and not one.busy]
+    if not ready:
+        return bucket
+    places = {name: place for place, name in enumerate(bucket.passed)}
+    chosen = min(ready, key=lambda one: (places.get(one.name, -1), *one.turn_in_line))
+    return evolve(bucket, probe=Probe(chosen.name, world.now))
+
+
+def given_up(bucket: Bucket) -> Bucket:
+    """Its probe found out nothing; the next one is another, if there is another."""
+    if bucket.probe is None:
+        return bucket
+    name = bucket.probe.agent
+    passed = (*(one for one in bucket.passed if one != name), name)
+    return evolve(bucket, probe=None, passed=passed)
+
+
+def following(bucket: Bucket, world: World) -> Bucket:
+    """Without the followers whose time has come, or who are gone.
+
+    Nobody waits longer than its place in the line needs: the wall clock may have gone back.
+    """
+    if not bucket.followers:
+        return bucket
+    names = {one.name for one in world.clients}
+    left = [one for one in bucket.followers if one.at > world.now and one.agent in names]
+    latest = [world.now + _latest(place, world) for place in range(len(left))]
+    followers = tuple(
+        one if one.at <= most else evolve(one, at=most)
+        for one, most in zip(left, latest, strict=True)
+    )
+    return evolve(bucket, followers=followers)
+
+
+def after_hold(bucket: Bucket, world: World) -> Bucket:
+    """The operator's hold has ended by itself: tried first if it was closed before."""
+    if bucket.tries:
+        return half_open(bucket, world)
+    return opened(bucket, world, None)
+
+
+def _is_on_it(gate: Gate, bucket: Bucket, probe: Probe, world: World) -> bool:
+    client = next((one for one in world.clients if one.name == probe.agent), None)
+    if client is None or world.now - probe.since >= patience(bucket, world):
+        return False
+    return probe.took or _may_try(gate, bucket, client, world)
+
+
+def _may_try(gate: Gate, bucket: Bucket, client: Client, world: World) -> bool:
+    """Whether it has work, and no other bucket keeps it from it."""
+    return (
+        client.queued > 0
+        and bucket.concerns(client)
+        and all(
+            hold_by(gate, one, client, world.now) is None
+            for one in gate.buckets
+            if one.name != bucket.name
+        )
+    )
+
+
+def _place(place: int, world: World) -> float:
+    """Seconds from now for the n-th of the line: at intervals of 1/2 to 3/2 of the spacing."""
+    jitter = (world.chance + place * _GOLDEN) % 1.0
+    return world.settings.spacing_s * (place + 0.5 + jitter / 2)
+
+
+def _latest(place: int, world: World) -> float:
+    return world.settings.spacing_s * (place + 1.5)

@@ -1,0 +1,207 @@
+"""The limit gate's decisions: from a gate and an event to the next gate. Pure.
+
+What is to be done is read off the new value (`hive.gate.view`), so nothing can be forgotten
+between two of them, and a gate that comes from the store is as good as one that lived on.
+"""
+
+from attrs import evolve
+
+from hive.gate import closing, opening, operator
+from hive.gate.client import Client
+from hive.gate.events import Admit, Event, NewLogin, Signal, TurnEnd
+from hive.gate.names import family
+from hive.gate.value import Bucket, Gate, Probe, World
+from hive.gate.view import hold_of
+from hive.wire import (
+    ALL_MODELS,
+    ApiSignal,
+    GateCommand,
+    GateState,
+    Outcome,
+    SignalKind,
+)
+
+MOST_TOLD = 256
+
+
+def step(gate: Gate, event: Event, world: World) -> Gate:
+    """The gate after this event. Total for every event but GateCommand.
+
+    Raises ValueError for a command with a bucket, an action or a time that cannot be.
+    """
+    gate = _settle(gate, world)
+    match event:
+        case Signal():
+            gate = _signal(gate, event.signal, world.client(event.agent), world)
+        case TurnEnd():
+            gate = _turn_end(gate, event, world)
+        case Admit():
+            return _admit(gate, world.client(event.agent), world)
+        case GateCommand():
+            gate = operator.command(gate, event, world)
+        case NewLogin():
+            gate = operator.new_login(gate, world)
+    return _settle(gate, world)
+
+
+# -- time -------------------------------------------------------------------------------------
+
+
+def _settle(gate: Gate, world: World) -> Gate:
+    """Do what is due, and see to it that whoever has to try can."""
+    for bucket in gate.buckets:
+        gate = gate.put(_on_time(bucket, world))
+    for bucket in gate.buckets:
+        if bucket.state is GateState.PROBING:
+            gate = gate.put(opening.with_probe(gate, bucket, world))
+    kept = [one for one in gate.buckets if one.name == ALL_MODELS or not _is_over(one)]
+    return gate if len(kept) == len(gate.buckets) else evolve(gate, buckets=tuple(kept))
+
+
+def _is_over(bucket: Bucket) -> bool:
+    return bucket.state is GateState.OPEN and not bucket.followers
+
+
+def _on_time(bucket: Bucket, world: World) -> Bucket:
+    bucket = opening.following(_right_time(bucket, world), world)
+    if bucket.until is None or bucket.until > world.now:
+        return bucket
+    match bucket.state:
+        case GateState.CLOSED:
+            return opening.half_open(bucket, world)
+        case GateState.HELD:
+            return opening.after_hold(bucket, world)
+    return evolve(bucket, state=GateState.OPEN, since=world.now, until=None, reason=None)
+
+
+def _right_time(bucket: Bucket, world: World) -> Bucket:
+    """Let a closure last no longer because the wall clock went back: a probe will tell."""
+    back = bucket.since - world.now
+    if back <= 0:
+        return bucket
+    until = bucket.until
+    if until is not None and bucket.state is GateState.CLOSED:
+        until -= back
+    return evolve(bucket, since=world.now, until=until)
+
+
+# -- what agents meet ---------------------------------------------------------------------------
+
+
+def _signal(gate: Gate, signal: ApiSignal, client: Client, world: World) -> Gate:
+    source = f"{client.name}: {signal.kind} in its turn"
+    match signal.kind:
+        case SignalKind.ANSWERED:
+            return _answered(gate, signal, client, world)
+        case SignalKind.WARNED:
+            return _warned(gate, signal, source, world)
+        case SignalKind.REJECTED:
+            gate = _tell(gate, signal.lease, signal.kind)
+            closure = closing.limited(signal.window, signal.resets_at, signal.model, source)
+            return _close(gate, closure, client, world)
+        case SignalKind.UNAUTHORISED if (signal.lease, signal.kind) not in gate.told:
+            gate = _tell(gate, signal.lease, signal.kind)
+            return _unauthorised(gate, signal.lease, source, "", client, world)
+    return gate
+
+
+def _turn_end(gate: Gate, end: TurnEnd, world: World) -> Gate:
+    report, client = end.report, world.client(end.agent)
+    told = {kind for lease, kind in gate.told if lease == end.lease}
+    gate = _forget(gate, end.lease)
+    if report.outcome is Outcome.UNAUTHORISED:
+        if SignalKind.UNAUTHORISED not in told:
+            source = f"{client.name}: turn ended as {report.outcome}"
+            gate = _unauthorised(gate, end.lease, source, report.detail, client, world)
+    elif closure := closing.of_turn(gate, client, report):
+        again = report.outcome is Outcome.LIMITED and SignalKind.REJECTED in told
+        gate = _close(gate, closure, client, world, told=again)
+    for bucket in gate.buckets:
+        probe = bucket.probe
+        if probe is None or probe.agent != client.name or not probe.took:
+            continue
+        if report.outcome is Outcome.COMPLETED:
+            gate = gate.put(opening.opened(bucket, world, client.name))
+        else:
+            gate = gate.put(opening.given_up(bucket))
+    return gate
+
+
+def _admit(gate: Gate, client: Client, world: World) -> Gate:
+    if hold_of(gate, client, world.now) is not None:
+        return gate
+    for bucket in gate.buckets:
+        if bucket.state is GateState.PROBING and bucket.concerns(client):
+            probe = Probe(client.name, world.now, took=True)
+            gate = gate.put(evolve(bucket, probe=probe))
+    return gate
+
+
+def _answered(gate: Gate, signal: ApiSignal, client: Client, world: World) -> Gate:
+    """The API answers: the only thing, besides the operator, that opens what was closed.
+
+    Only while it is tried: an answer to a request of before must not open what has just closed.
+    """
+    gate = evolve(_forget(gate, signal.lease), suspect=None)
+    for bucket in gate.buckets:
+        if not _is_about(bucket, client, signal.model):
+            continue
+        if bucket.state is GateState.PROBING:
+            gate = gate.put(opening.opened(bucket, world, client.name))
+        elif bucket.lets_through:
+            gate = gate.put(evolve(bucket, tries=0))
+    return gate
+
+
+def _is_about(bucket: Bucket, client: Client, model: str | None) -> bool:
+    if bucket.name == ALL_MODELS or model is None:
+        return bucket.concerns(client)
+    return bucket.name in (model, family(model), client.model)
+
+
+def _warned(gate: Gate, signal: ApiSignal, source: str, world: World) -> Gate:
+    warning = closing.limited(signal.window, signal.resets_at, signal.model, source)
+    bucket = gate.bucket(warning.bucket)
+    if not bucket.lets_through:
+        return gate
+    lasts = signal.resets_at or 0.0
+    if not world.now < lasts <= world.now + world.settings.longest_limit_s:
+        lasts = world.now + world.settings.warning_s
+    share = signal.utilization
+    used = f" is used to {share:.0%}" if share is not None and 0 <= share <= 10 else " is near"
+    warned = evolve(
+        bucket,
+        state=GateState.WARNED,
+        since=bucket.since if bucket.state is GateState.WARNED else world.now,
+        until=lasts,
+        reason=warning.reason + used,
+        source=source,
+    )
+    return gate.put(warned)
+
+
+def _unauthorised(
+    gate: Gate, lease: str, source: str, detail: str, client: Client, world: World
+) -> Gate:
+    """The first refusal may be a race for a new token: the agent tries again at once."""
+    if gate.suspect is None:
+        return evolve(gate, suspect=lease)
+    if gate.suspect == lease:
+        return gate
+    return _close(gate, closing.refused(gate, source, detail), client, world)
+
+
+def _close(
+    gate: Gate, closure: closing.Closure, client: Client, world: World, *, told: bool = False
+) -> Gate:
+    return gate.put(closing.close(gate.bucket(closure.bucket), closure, client, world, told))
+
+
+def _tell(gate: Gate, lease: str, kind: SignalKind) -> Gate:
+    if (lease, kind) in gate.told:
+        return gate
+    return evolve(gate, told=(*gate.told, (lease, kind))[-MOST_TOLD:])
+
+
+def _forget(gate: Gate, lease: str) -> Gate:
+    return evolve(gate, told=tuple(one for one in gate.told if one[0] != lease))
