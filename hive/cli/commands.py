@@ -8,12 +8,14 @@ from typing import Any, NoReturn, cast
 
 import click
 
-from hive.cli import hand, show, up
+from hive.cli import hand, login, show, up
 from hive.cli.ask import CommandFailed, Pushes, ask, with_daemon
 from hive.cli.options import AgentName, json_option, print_json, root_option, text_argument
 from hive.link import Peer
 from hive.wire import (
+    DEFAULT_CREDENTIAL,
     OPERATOR,
+    OWN_LOGIN,
     Ack,
     AgentCommand,
     Done,
@@ -69,6 +71,7 @@ main.add_command(up.up)
 main.add_command(up.daemon)
 main.add_command(up.web)
 main.add_command(up.down)
+main.add_command(login.login)
 for command in hand.COMMANDS:
     main.add_command(command)
 
@@ -115,10 +118,16 @@ def agents(root: Path, as_json: bool) -> None:
 @click.argument("name", type=AGENT)
 @click.option("--driver", help="How its container is made: bubblewrap or process.")
 @click.option("--model", help="The model it uses; default: [claude] model in hive.toml.")
+@click.option(
+    "--credential",
+    default=DEFAULT_CREDENTIAL,
+    show_default=True,
+    help=f"The credential it uses; {OWN_LOGIN}: a login of its own, see hive login NAME.",
+)
 @root_option
-def spawn(name: str, driver: str | None, model: str | None, root: Path) -> None:
+def spawn(name: str, driver: str | None, model: str | None, credential: str, root: Path) -> None:
     """Create the agent NAME and start it."""
-    ask(root, Spawn(name, driver, model), timeout=STOP_S)
+    ask(root, Spawn(name, driver, model, credential), timeout=STOP_S)
     click.echo(f"{name} runs")
 
 
