@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 
 import click
 
-from hive.cli import budget, hand, show, undelivered, up
+from hive.cli import budget, hand, login, show, undelivered, up
 from hive.cli.ask import CommandFailed, Pushes, ask, with_daemon
 from hive.cli.gate import gate
 from hive.cli.options import (
@@ -21,7 +21,9 @@ from hive.cli.options import (
 )
 from hive.link import Peer
 from hive.wire import (
+    DEFAULT_CREDENTIAL,
     OPERATOR,
+    OWN_LOGIN,
     Ack,
     AgentCommand,
     Done,
@@ -78,6 +80,7 @@ main.add_command(up.daemon)
 main.add_command(up.web)
 main.add_command(up.down)
 main.add_command(gate)
+main.add_command(login.login)
 for command in (*hand.COMMANDS, *budget.COMMANDS, *undelivered.COMMANDS):
     main.add_command(command)
 
@@ -124,10 +127,16 @@ def agents(root: Path, as_json: bool) -> None:
 @click.argument("name", type=AGENT)
 @click.option("--driver", help="How its container is made: bubblewrap or process.")
 @click.option("--model", help="The model it uses; default: [claude] model in hive.toml.")
+@click.option(
+    "--credential",
+    default=DEFAULT_CREDENTIAL,
+    show_default=True,
+    help=f"The credential it uses; {OWN_LOGIN}: a login of its own, see hive login NAME.",
+)
 @root_option
-def spawn(name: str, driver: str | None, model: str | None, root: Path) -> None:
+def spawn(name: str, driver: str | None, model: str | None, credential: str, root: Path) -> None:
     """Create the agent NAME and start it."""
-    ask(root, Spawn(name, driver, model), timeout=STOP_S)
+    ask(root, Spawn(name, driver, model, credential), timeout=STOP_S)
     click.echo(f"{name} runs")
 
 
