@@ -100,7 +100,7 @@ def first_requests(model: ModelApi, since: float) -> dict[str, float]:
 @pytest.mark.parametrize("restart", [False, True], ids=["", "through a restart of the daemon"])
 def test_one_probes_and_the_others_follow(ten: RunningHive, model: ModelApi, restart: bool) -> None:
     keepers = {name: ten.keeper(name) for name in AGENTS}
-    reset = int(time.time()) + 25
+    reset = int(time.time()) + 15
     numbers = limit_one_and_queue_for_all(ten, model, reset)
     (gate,) = ten.json("gate")
     assert (gate["credential"], gate["state"], gate["condition"]) == (
@@ -119,7 +119,7 @@ def test_one_probes_and_the_others_follow(ten: RunningHive, model: ModelApi, res
     model.rule(slow, count=1)
     check_all_went_on(ten, model, numbers, keepers)
 
-    first = first_requests(model, reset - 20)
+    first = first_requests(model, reset - 5)
     names, times = list(first), list(first.values())
     assert len(names) == 10 and times[0] >= reset + MARGIN_S
     probe_answered = times[0] + 3.0

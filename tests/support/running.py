@@ -16,6 +16,8 @@ T = TypeVar("T")
 
 HIVE = Path(sys.executable).parent / "hive"
 START_S = 60.0
+GROUPS = ("gate", "budget")
+"""Commands that have commands of their own."""
 
 
 def scrubbed(**more: str) -> dict[str, str]:
@@ -113,9 +115,9 @@ class RunningHive:
 
     def run(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run one command of the CLI against this root."""
-        command, *rest = arguments
+        words = 2 if arguments[0] in GROUPS and arguments[1:2] and arguments[1][0] != "-" else 1
         return subprocess.run(
-            [HIVE, command, "--root", self.root, *rest],
+            [HIVE, *arguments[:words], "--root", self.root, *arguments[words:]],
             env=self.environment,
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
