@@ -21,8 +21,8 @@ def test_the_demo_from_start_to_end(make_hive: Callable[..., RunningHive]) -> No
     hive.wait_event(lambda e: e["kind"] == "message_sent" and e["recipient"] == "operator")
     flow = [
         (e["sender"], e["recipient"])
-        for line in hive.ok("events", "--json", "--limit", "1000").splitlines()
-        if (e := json.loads(line))["kind"] == "message_sent"
+        for e in hive.events()
+        if e["kind"] == "message_sent"
     ]
     assert flow == [
         ("operator", "manager"),

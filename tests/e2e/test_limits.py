@@ -160,5 +160,5 @@ def test_who_talks_about_limits_is_not_limited(
     (message,) = [one for one in hive.json("inbox", "manager") if one["id"] == number]
     assert message["attempts"] == 0
     assert [one["state"] for one in hive.json("gate")] in ([], ["open"])
-    seen = hive.json("events", "manager")
+    seen = hive.events("manager")
     assert not [e for e in seen if e.get("condition", "online") != "online"]

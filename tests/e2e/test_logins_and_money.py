@@ -25,7 +25,7 @@ def test_a_refused_key_needs_a_login_and_a_new_one_goes_on(
     assert waiting["until"] is None and "hive login" in hive.ok("status")
     hive.wait_agent("manager", lambda agent: agent["queued"] == 1 and agent["leased"] == 0)
     assert message(hive, number)["attempts"] == 0
-    turns = [e for e in hive.json("events", "manager") if e["kind"] == "turn_ended"]
+    turns = [e for e in hive.events("manager") if e["kind"] == "turn_ended"]
     assert [turn["outcome"] for turn in turns] == ["unauthorised"] * 2, "one immediate retry"
 
     model.clear()
@@ -100,7 +100,7 @@ def test_a_budget_ends_a_turn_and_a_higher_one_lets_it_go_on(
     hive.wait_agent("manager", lambda agent: agent["leased"] == 0 and agent["queued"] == 1)
     assert message(hive, number)["attempts"] == 0
     assert "manager's budget of today" in hive.ok("status")
-    shares = [e["share"] for e in hive.json("events") if e["kind"] == "budget_reached"]
+    shares = [e["share"] for e in hive.events() if e["kind"] == "budget_reached"]
     assert shares == [0.8, 1.0]
 
     refused = hive.run("send", "manager", "now!", "--urgent")

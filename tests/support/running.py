@@ -135,6 +135,11 @@ class RunningHive:
     def json(self, *arguments: str) -> Any:
         return json.loads(self.ok(*arguments, "--json"))
 
+    def events(self, *arguments: str) -> list[dict[str, Any]]:
+        """The newest events, oldest first."""
+        lines = self.ok("events", *arguments, "--json", "--limit", "1000").splitlines()
+        return [json.loads(line) for line in lines]
+
     def agent(self, name: str) -> dict[str, Any]:
         return next(one for one in self.json("status")["agents"] if one["name"] == name)
 
