@@ -150,7 +150,12 @@ async def test_an_urgent_turn_may_use_the_reserve(budgets: Budgets) -> None:
 async def test_a_budget_of_the_hive_stops_all_of_it(hive: Hive, budgets: Budgets) -> None:
     await budgets.set(SetBudget("hive", Period.DAY, Unit.TOKENS, 100.0))
     budgets.began("bob", "b")
+    assert not budgets.spending("ann", "a", Usage(99))
+    before = hive.changes
     assert budgets.spending("ann", "a", Usage(100))
+    assert hive.changes == before + 1  # the others' holds have begun too
+    budgets.spending("ann", "a", Usage(101))
+    assert hive.changes == before + 1
     assert budgets.over() == {"ann", "bob"}
     assert budgets.hold("anybody") is not None
     assert hive.announced == [(None, 0.8), (None, 1.0)]
@@ -203,6 +208,14 @@ async def test_a_new_day_begins_anew_in_memory_and_in_the_table(
     await budgets.charge("ann", "two", usd(5.0))
     assert budgets.statuses()[0].spent == 0.5
     assert await rows() == [("2024-10-04", "ann", 1, 5.5), ("2024-10-05", "ann", 1, 0.5)]
+
+
+async def test_a_turn_that_says_nothing_until_its_end_counts_on_that_day(
+    hive: Hive, budgets: Budgets, rows: Any
+) -> None:
+    hive.now = MIDNIGHT + 86_400
+    await budgets.charge("ann", "one", usd(1.0))
+    assert await rows() == [("2024-10-05", "ann", 1, 1.0)]
 
 
 async def test_nothing_is_charged_before_the_tables_are_read(hive: Hive, store: Store) -> None:

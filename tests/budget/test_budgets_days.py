@@ -146,6 +146,7 @@ async def test_a_store_that_fails_at_midnight_stops_nothing(
     with pytest.raises(StoreFull):
         await clocked.budgets.charge("ann", "two", Usage(cost_usd=1.0))
     await trio.sleep(90)
+    assert clocked.changes
     assert clocked.budgets.hold("ann") is None  # it is free, whatever the store says
     with pytest.raises(StoreFull):
         await clocked.budgets.charge("ann", "three", Usage(cost_usd=4.0))

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hive.budget import ledger as books
 from hive.budget.ledger import DAY_S, NOTHING, Entry, Ledger, day_of, day_text
-from hive.wire import Usage
+from hive.wire import Unit, Usage
 
 AGENTS = st.sampled_from(["ann", "bob"])
 LEASES = st.integers(0, 3)
@@ -87,6 +87,9 @@ class Books(RuleBasedStateMachine):
             today = [u for day, name, u in self.growth if (day, name) == (self.ledger.day, agent)]
             assert self.ledger.used_ever(agent) == total(everything)
             assert self.ledger.used_today(agent) == total(today)
+            for unit in Unit:
+                amounts = [self.ledger.amount(agent, unit, today=one) for one in (True, False)]
+                assert amounts == [books.measure(total(u), unit) for u in (today, everything)]
 
     @invariant()
     def what_is_stored_is_what_ended(self) -> None:
