@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import frozen
 
-from hive.budget.ledger import DAY_S, Ledger, measure
+from hive.budget.ledger import DAY_S, Ledger
 from hive.gate import Hold
 from hive.wire import BudgetStatus, Condition, Period, SetBudget, Unit
 
