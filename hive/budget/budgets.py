@@ -62,8 +62,8 @@ class Budgets:
             now = self._now()
             await trio.sleep(min(CHECK_S, books.DAY_S - now % books.DAY_S + 0.01))
             try:
-                await self._save()
                 await self._follow_day()
+                await self._save()
             except StoreError as error:
                 log.warning("budgets: %s; trying again in %.0f s", error, CHECK_S)
 
@@ -86,11 +86,7 @@ class Budgets:
         """
         self._report(agent, lease, usage, False)
         turn = self._ledger.running.get(agent)
-        return (
-            turn is not None
-            and turn.lease == lease
-            and policy.hold(self._budgets, self._ledger, agent, urgent=turn.urgent) is not None
-        )
+        return turn is not None and self.hold(agent, turn.urgent) is not None
 
     def over(self) -> frozenset[str]:
         """The agents whose running turn must be interrupted."""
@@ -157,17 +153,16 @@ class Budgets:
         """What each agent has used today (UTC), by name, running turns included."""
         self._turn_day()
         since = float(self._ledger.day * books.DAY_S)
-        tallies = {
-            agent: Tally(
-                self._ledger.today.get(agent, Tally()).turns, self._ledger.used_today(agent)
+        spent = [
+            Spent(
+                agent,
+                since,
+                self._ledger.today.get(agent, Tally()).turns,
+                self._ledger.used_today(agent),
             )
             for agent in sorted(self._ledger.agents)
-        }
-        return tuple(
-            Spent(agent, since, tally.turns, tally.usage)
-            for agent, tally in tallies.items()
-            if tally != Tally()
-        )
+        ]
+        return tuple(one for one in spent if one.turns or one.usage != Usage())
 
     # --- inside --------------------------------------------------------------------------------
 
@@ -176,12 +171,8 @@ class Budgets:
         self._ledger, entries = books.reported(self._ledger, agent, lease, usage, urgent=urgent)
         self._note(entries)
 
-    def _turn_day(self) -> bool:
-        day = books.day_of(self._now())
-        if day == self._ledger.day:
-            return False
-        self._ledger = books.turned(self._ledger, day)
-        return True
+    def _turn_day(self) -> None:
+        self._ledger = books.turned(self._ledger, books.day_of(self._now()))
 
     async def _follow_day(self) -> None:
         """After midnight, or a jump of the clock: day budgets begin anew, or go on."""

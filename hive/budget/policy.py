@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from attrs import frozen
 
-from hive.budget.ledger import DAY_S, Ledger, measure
+from hive.budget.ledger import DAY_S, Ledger
 from hive.gate import Hold
 from hive.wire import BudgetStatus, Condition, Period, SetBudget, Unit
 
@@ -57,10 +57,9 @@ def midnight(ledger: Ledger) -> float:
 
 def spent(budget: Budget, ledger: Ledger) -> float:
     """What counts against it so far, running turns included."""
-    agents = sorted(ledger.agents) if budget.scope == HIVE else [budget.scope]
-    if budget.period is Period.DAY:
-        return sum(measure(ledger.used_today(agent), budget.unit) for agent in agents)
-    used = sum(measure(ledger.used_ever(agent), budget.unit) for agent in agents)
+    today = budget.period is Period.DAY
+    agents = ledger.agents if budget.scope == HIVE else (budget.scope,)
+    used = sum(ledger.amount(agent, budget.unit, today=today) for agent in agents)
     return max(0.0, used - budget.earlier)
 
 

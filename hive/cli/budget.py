@@ -1,6 +1,5 @@
 """Budgets: what agents may use, what they have used; set and clear."""
 
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,7 +44,7 @@ per_option = click.option(
     "--per",
     type=click.Choice([period.value for period in Period]),
     required=True,
-    help="A day (UTC), or all the time from now on.",
+    help="A day (UTC), or all the time from when it is set.",
 )
 
 
@@ -122,13 +121,19 @@ def _budgets(budgets: Sequence[BudgetStatus]) -> str:
                 one.period.value,
                 one.unit.text(one.spent),
                 one.unit.text(one.amount),
-                f"{math.floor(100 * one.spent / one.amount)}%",
+                _share(one.spent / one.amount),
                 one.unit.text(one.reserve) if one.reserve else "-",
                 "-" if one.until is None else show.clock(one.until),
             )
             for one in budgets
         ],
     )
+
+
+def _share(share: float) -> str:
+    """In per cent; 100 only when it is used up."""
+    percent = round(100 * share)
+    return f"{min(percent, 99) if share < 1 else percent}%"
 
 
 def _spent(spent: Sequence[Spent]) -> str:
