@@ -156,6 +156,108 @@ def test_row(row):
     assert bool(verdict.detail) is (outcome is not Outcome.COMPLETED)
 
 
+# Each sign is enough where the others are missing; what they mean is from the CLI's own schema.
+SIGNS = {
+    Outcome.LIMITED: {
+        "api_error": ["usage_limit_reached"],
+        "error": ["rate_limit"],
+        "status": [429],
+        "text": [
+            "You've hit your weekly limit · resets 3pm",
+            "API Error: Request rejected (429) · x",
+        ],
+    },
+    Outcome.OVERLOADED: {
+        "api_error": ["connection_failed", "stream_idle_timeout", "no_response", "computer_slept"],
+        "error": ["overloaded", "server_error"],
+        "status": [500, 502, 503, 504, 522, 529, 599],
+        "text": [
+            "API Error: 529 Overloaded. This is a server-side issue",
+            "Repeated 529 Overloaded errors",
+            "API Error: 503 Service unavailable",
+            "API Error: Connection dropped (ECONNRESET)",
+            "Connection refused — a firewall or proxy may be blocking it",
+            "Request timed out",
+        ],
+    },
+    Outcome.UNAUTHORISED: {
+        "api_error": [
+            "invalid_credential_header",
+            "gateway_session_expired",
+            "stored_login_refused",
+            "provider_credentials",
+            "gateway_signin_required",
+            "named_profile_unusable",
+            "api_key_auth_disabled",
+        ],
+        "error": ["authentication_failed", "cloud_credential_error"],
+        "status": [401, 403],
+        "text": [
+            "Invalid API key · Fix external API key",
+            "Failed to authenticate: OAuth token revoked.",
+            "Not logged in · Please run /login",
+            "Login expired · Run /login to sign in again",
+            "Anthropic profile login expired · Re-authenticate your Anthropic profile",
+            "Authentication required · Sign in again to continue",
+        ],
+    },
+    Outcome.BILLING: {
+        "api_error": ["model_requires_usage_credits", "long_context_credits_required"],
+        "error": ["billing_error"],
+        "status": [402],
+        "text": ["Credit balance is too low"],
+    },
+    Outcome.DISABLED: {
+        "api_error": ["org_disabled_credential"],
+        "error": ["oauth_org_not_allowed", "account_on_hold", "verification_required"],
+        "text": [
+            "API Error: 400 This organization has been disabled.",
+            "Your ANTHROPIC_API_KEY belongs to a disabled organization · Unset it",
+        ],
+    },
+    Outcome.NO_MODEL: {
+        "error": ["model_not_found"],
+        "status": [404],
+        "text": ["There's an issue with the selected model (x). It may not exist"],
+    },
+    Outcome.CONTEXT_FULL: {
+        "api_error": ["message_over_context_limit", "autocompact_thrashing"],
+        "terminal_reason": [
+            "prompt_too_long",
+            "image_error",
+            "blocking_limit",
+            "rapid_refill_breaker",
+        ],
+        "status": [413],
+        "text": ["Prompt is too long", "Request too large (max 32MB)"],
+    },
+    Outcome.FAILED: {
+        "api_error": ["a cause of tomorrow", "tls_untrusted_ca"],
+        "error": ["unknown", "invalid_request", "an error of tomorrow"],
+        "status": [400, 418, 422],
+        "text": ["API Error: 400 x", "a text of tomorrow", "x You've hit your weekly limit"],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("outcome", "sign", "value"),
+    [
+        (outcome, sign, value)
+        for outcome, signs in SIGNS.items()
+        for sign, values in signs.items()
+        for value in values
+    ],
+)
+def test_one_sign_is_enough(outcome, sign, value):
+    places = []
+    if sign in ("api_error", "status", "terminal_reason"):
+        places.append(Seen(result(**{sign: value})))
+    if sign in ("api_error", "status", "error", "text"):
+        places.append(Seen(result(), failure(**{sign: value})))
+    assert {classify(seen).outcome for seen in places} == {outcome}
+
+
 def test_the_reset_comes_from_the_event_or_from_the_line():
     end = result(api_error="usage_limit_reached")
     event = RateLimit("rejected", "five_hour", RESET)
