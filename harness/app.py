@@ -24,7 +24,7 @@ from hive.supervisors import (
     report,
     run_root,
 )
-from hive.wire import Notice, Report, Supervision
+from hive.wire import Interrupt, Notice, Report, Supervision
 
 NAME = "harness"
 HARD_DEADLINE_S = 120.0
@@ -72,8 +72,8 @@ class Harness:
         self.shared.emit(Supervision(event.path, kind, event.line(), full))
         self.link.changed()
 
-    def _interrupt(self) -> None:
-        self.turns.interrupt_soon()
+    def _interrupt(self, asked: Interrupt) -> None:
+        self.turns.interrupt_soon(over_budget=asked.over_budget)
 
     def _report(self) -> Report:
         tree = tree_node(self.root.snapshot())

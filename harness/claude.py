@@ -20,7 +20,8 @@ from attrs import define, field
 from harness.lines import Lines, Tail
 from harness.offspring import Offspring
 from harness.outcome import Ended
-from harness.stream import Answered, Asked, Garbage, Init, StreamEvent, Withdrawn, parse_line
+from harness.parse import parse_line
+from harness.stream import Answered, Asked, Garbage, Init, StreamEvent, Withdrawn
 from harness.tools import SERVER, Tools
 
 _log = logging.getLogger(__name__)
@@ -139,6 +140,11 @@ class Claude:
     async def interrupt(self) -> None:
         """Ask the CLI to interrupt its turn, which then ends with a result. Raises Gone."""
         await self._control({"subtype": "interrupt"}, _WRITE_S)
+
+    async def ask_cost(self, request: str) -> None:
+        """Ask what the session has cost; the stream answers with a `Cost`. Raises Gone."""
+        cost = {"subtype": "get_session_cost"}
+        await self._write({"type": "control_request", "request_id": request, "request": cost})
 
     async def stop(self) -> None:
         """End it: close stdin, SIGINT, SIGTERM, SIGKILL, then all that is left of it."""

@@ -80,6 +80,7 @@ class Setup:
 
     binary: str
     model: str | None
+    fallback_models: tuple[str, ...]
     environment: tuple[tuple[str, str], ...] = field(repr=False)
 
 
@@ -94,6 +95,7 @@ def argv(setup: Setup, session: Session) -> tuple[str, ...]:
         *("--resume" if session.known else "--session-id", session.id),
         *("--system-prompt-snapshot", "off"),  # the prompt names the other agents, who change
         *(("--model", setup.model) if setup.model else ()),
+        *(("--fallback-model", ",".join(setup.fallback_models)) if setup.fallback_models else ()),
         "--strict-mcp-config",
         *("--setting-sources", ""),
         "--disable-slash-commands",

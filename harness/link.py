@@ -13,6 +13,7 @@ from hive.wire import (
     PROTOCOL,
     Body,
     Emit,
+    HarnessSettings,
     Hello,
     Interrupt,
     Report,
@@ -51,7 +52,7 @@ class Link:
         shared: Shared,
         *,
         report: Callable[[], Report],
-        interrupt: Callable[[], object],
+        interrupt: Callable[[Interrupt], object],
     ) -> None:
         self._shared = shared
         self._report = report
@@ -141,6 +142,7 @@ class Link:
         ctx.note(None)
         try:
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._hint, peer)
                 nursery.start_soon(self._upload, peer)
                 nursery.start_soon(self._report_changes, ctx, peer)
                 await peer.closed.wait()
@@ -153,6 +155,18 @@ class Link:
             self._peer = None
             self._here = trio.Event()
             self._gone_at = trio.current_time()
+
+    async def _hint(self, peer: Peer) -> None:
+        hints = self._shared.hints
+        hints.clear()  # of a time when nobody listened: the turn's report says it again
+        while True:
+            hint = await hints.take()
+            try:
+                await peer.push(hint)
+            except LinkClosed:
+                return
+            except WireError as error:
+                _log.warning("%s cannot be sent: %s", type(hint).__name__, error)
 
     async def _upload(self, peer: Peer) -> None:
         outbox = self._shared.outbox
@@ -193,9 +207,9 @@ class Link:
 class _Pushes(Session):
     """What the daemon may tell the harness without being asked."""
 
-    pushes = StopHarness | Interrupt
+    pushes = StopHarness | Interrupt | HarnessSettings
 
-    def __init__(self, shared: Shared, interrupt: Callable[[], object]) -> None:
+    def __init__(self, shared: Shared, interrupt: Callable[[Interrupt], object]) -> None:
         self._shared = shared
         self._interrupt = interrupt
 
@@ -205,4 +219,6 @@ class _Pushes(Session):
                 self._shared.stop_grace = max(0.0, body.grace)
                 self._shared.stop.set()
             case Interrupt():
-                self._interrupt()
+                self._interrupt(body)
+            case HarnessSettings():
+                self._shared.settings = body

@@ -1,12 +1,14 @@
 """How a turn ended, from the typed lines of the stream only.
 
-Text decides nothing unless the CLI itself wrote it: its synthetic error lines, `errors[]` of a
-result, and stderr. What a model or a tool wrote never gets here. Order of the tests: no result,
-`api_error`, `terminal_reason`, HTTP status, the synthetic line's `error`, subtype, text.
+Text decides nothing unless the CLI itself wrote it (its synthetic error lines, `errors[]` of a
+result), and even then only its beginning: a refused request may be quoted behind it. What a model
+or a tool wrote never gets here. Order of the tests: no result, `api_error`,
+`terminal_reason`, the synthetic line's `error` (a 403 alone has many reasons), HTTP status,
+subtype, stop reason, text.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Container, Sequence
 
 from attrs import frozen
 
@@ -36,67 +38,141 @@ class Seen:
 
 @frozen
 class Verdict:
-    """An outcome, why in one line, and when a limit resets (epoch seconds) if it was said."""
+    """An outcome and why in one line; which limit it was and when it resets (epoch seconds)."""
 
     outcome: Outcome
     detail: str
     until: float | None = None
+    window: str | None = None
 
 
-_BY_API_ERROR: Mapping[str, Outcome] = {
-    "usage_limit_reached": Outcome.LIMITED,
-    "connection_failed": Outcome.OVERLOADED,
-    "org_disabled_credential": Outcome.UNAUTHORISED,
-    "max_output_tokens": Outcome.FAILED,
-}
+@frozen
+class Row:
+    """A class of failures: the values that tell it, column by column, and its outcome.
 
-_BY_TERMINAL_REASON: Mapping[str, Outcome] = {
-    "prompt_too_long": Outcome.CONTEXT_FULL,
-    "image_error": Outcome.CONTEXT_FULL,
-    "blocking_limit": Outcome.CONTEXT_FULL,
-    "rapid_refill_breaker": Outcome.CONTEXT_FULL,
-    "aborted_streaming": Outcome.INTERRUPTED,
-    "aborted_tools": Outcome.INTERRUPTED,
-    "max_turns": Outcome.FAILED,
-    "budget_exhausted": Outcome.FAILED,
-}
+    `text` is how the CLI's own text begins, for when it says nothing typed.
+    """
 
-_BY_STATUS: Mapping[int, Outcome] = {
-    401: Outcome.UNAUTHORISED,
-    403: Outcome.UNAUTHORISED,
-    402: Outcome.BILLING,
-    404: Outcome.FAILED,
-    413: Outcome.CONTEXT_FULL,
-    429: Outcome.LIMITED,
-}
+    name: str
+    outcome: Outcome
+    api_error: tuple[str, ...] = ()
+    reason: tuple[str, ...] = ()
+    error: tuple[str, ...] = ()
+    status: Sequence[int] = ()
+    subtype: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    text: str | None = None
 
-_BY_ERROR: Mapping[str, Outcome] = {
-    "authentication_failed": Outcome.UNAUTHORISED,
-    "oauth_org_not_allowed": Outcome.UNAUTHORISED,
-    "account_on_hold": Outcome.UNAUTHORISED,
-    "verification_required": Outcome.UNAUTHORISED,
-    "cloud_credential_error": Outcome.UNAUTHORISED,
-    "billing_error": Outcome.BILLING,
-    "rate_limit": Outcome.LIMITED,
-    "overloaded": Outcome.OVERLOADED,
-    "server_error": Outcome.OVERLOADED,
-    "model_not_found": Outcome.FAILED,
-    "max_output_tokens": Outcome.FAILED,
-}
 
-_BY_TEXT: tuple[tuple[re.Pattern[str], Outcome], ...] = tuple(
-    (re.compile(pattern), outcome)
-    for pattern, outcome in (
-        (r"^You've hit your .{1,40} limit", Outcome.LIMITED),
-        (r"^API Error: Request rejected \(429\)", Outcome.LIMITED),
-        (r"529 Overloaded|^API Error: 5\d\d ", Outcome.OVERLOADED),
-        (r"Connection (dropped|refused)|ECONNRE|^Request timed out", Outcome.OVERLOADED),
-        (r"Invalid API key|Not logged in|Failed to authenticate", Outcome.UNAUTHORISED),
-        (r"disabled organization", Outcome.UNAUTHORISED),
-        (r"Credit balance is too low", Outcome.BILLING),
-        (r"^Prompt is too long|^Request too large", Outcome.CONTEXT_FULL),
-    )
+ROWS: tuple[Row, ...] = (
+    Row(
+        "subscription limit",
+        Outcome.LIMITED,
+        api_error=("usage_limit_reached",),
+        text=r"You've hit your .{1,40} limit",
+    ),
+    Row(
+        "API rate limit",
+        Outcome.LIMITED,
+        error=("rate_limit",),
+        status=(429,),
+        text=r"API Error: Request rejected \(429\)",
+    ),
+    Row(
+        "overloaded",
+        Outcome.OVERLOADED,
+        error=("overloaded",),
+        status=(529,),
+        text=r"(API Error: )?(Repeated )?529 Overloaded",
+    ),
+    Row(
+        "server error",
+        Outcome.OVERLOADED,
+        error=("server_error",),
+        status=range(500, 1000),
+        text=r"API Error: 5\d\d ",
+    ),
+    Row(
+        "no connection",
+        Outcome.OVERLOADED,
+        api_error=("connection_failed", "stream_idle_timeout", "no_response", "computer_slept"),
+        text=r"(API Error: )?Connection (dropped|refused)",
+    ),
+    Row("no answer in time", Outcome.OVERLOADED, text=r"Request timed out"),
+    Row(
+        "bad key",
+        Outcome.UNAUTHORISED,
+        api_error=("invalid_credential_header", "gateway_session_expired", "stored_login_refused"),
+        error=("authentication_failed", "cloud_credential_error"),
+        status=(401,),
+        text=r"Invalid API key|Failed to authenticate",
+    ),
+    Row(
+        "no credentials",  # more often authentication_failed, as above
+        Outcome.UNAUTHORISED,
+        api_error=("provider_credentials", "gateway_signin_required", "named_profile_unusable"),
+        text=r"Not logged in|(Anthropic profile l|L)ogin expired|Authentication required",
+    ),
+    Row("forbidden", Outcome.UNAUTHORISED, api_error=("api_key_auth_disabled",), status=(403,)),
+    Row(
+        "credit exhausted",
+        Outcome.BILLING,
+        api_error=("model_requires_usage_credits", "long_context_credits_required"),
+        error=("billing_error",),
+        status=(402,),
+        text=r"Credit balance is too low",
+    ),
+    Row(
+        "organization disabled",
+        Outcome.DISABLED,
+        api_error=("org_disabled_credential",),
+        error=("oauth_org_not_allowed",),
+        text=r"API Error: 400 This organization has been disabled|Your \w+ belongs to a disabled",
+    ),
+    Row("account disabled", Outcome.DISABLED, error=("account_on_hold", "verification_required")),
+    Row(
+        "model not found",
+        Outcome.NO_MODEL,
+        error=("model_not_found",),
+        status=(404,),
+        text=r"There's an issue with the selected model",
+    ),
+    Row(
+        "prompt too long",
+        Outcome.CONTEXT_FULL,
+        api_error=("message_over_context_limit", "autocompact_thrashing"),
+        reason=("prompt_too_long", "blocking_limit", "rapid_refill_breaker"),
+        text=r"Prompt is too long",
+    ),
+    Row(
+        "request too large",
+        Outcome.CONTEXT_FULL,
+        reason=("image_error",),
+        status=(413,),
+        text=r"Request too large",
+    ),
+    Row("other 400", Outcome.FAILED, text=r"API Error: 4\d\d "),
+    Row(
+        "output limit",
+        Outcome.FAILED,
+        api_error=("max_output_tokens",),
+        error=("max_output_tokens",),
+    ),
+    Row("refusal", Outcome.FAILED, stop=("refusal",)),
+    Row("max turns", Outcome.FAILED, reason=("max_turns",), subtype=("error_max_turns",)),
+    Row(
+        "budget of the CLI",
+        Outcome.FAILED,
+        reason=("budget_exhausted",),
+        subtype=("error_max_budget_usd",),
+    ),
+    Row("interrupted", Outcome.INTERRUPTED, reason=("aborted_streaming", "aborted_tools")),
 )
+"""What can go wrong; where two rows have a value in common, the first counts.
+
+What is no error for the CLI (fine, an empty answer, refused tools) is completed, and what ends
+without a result (killed, a bad flag, a session id in use) failed: neither needs a row.
+"""
 
 _ID_TAKEN = re.compile(r"Session ID \S+ is already in use")
 _ID_UNKNOWN = re.compile(r"No conversation found with session ID")
@@ -106,17 +182,14 @@ def classify(seen: Seen) -> Verdict:
     """The outcome of a turn: pure and total."""
     if seen.result is None:
         return _without_result(seen)
-    result = seen.result
-    outcome = _typed(result, seen.failure)
-    if outcome is Outcome.INTERRUPTED:
-        return Verdict(outcome, _names(result, None))
-    text = "; ".join(_own_texts(result, seen.failure))
-    if outcome is None and (not result.is_error and _ended_well(result)):
+    result, failure = seen.result, seen.failure
+    if not result.is_error and _ended_well(result):
         return Verdict(Outcome.COMPLETED, "")
-    if outcome is None:
-        outcome = _by_text(_own_texts(result, seen.failure))
-    until = _reset(seen) if outcome is Outcome.LIMITED else None
-    return Verdict(outcome, _line(text or _names(result, seen.failure)), until)
+    row = _row(result, failure) if result.is_error or _was_aborted(result) else None
+    outcome = row.outcome if row else Outcome.FAILED
+    detail = "; ".join(_own_texts(result, failure)) if outcome is not Outcome.INTERRUPTED else ""
+    until, window = _limit(seen) if outcome is Outcome.LIMITED else (None, None)
+    return Verdict(outcome, _line(detail or _names(result, failure)), until, window)
 
 
 def session_is_taken(stderr: str) -> bool:
@@ -131,26 +204,31 @@ def session_is_unknown(seen: Seen) -> bool:
     return any(_ID_UNKNOWN.search(text) for text in (*texts, *ended))
 
 
-def _typed(result: Result, failure: ApiFailure | None) -> Outcome | None:
-    """What the typed fields say, in the order in which they are reliable."""
-    reason = result.terminal_reason or ""
-    if not result.is_error:
-        return Outcome.INTERRUPTED if reason.startswith("aborted_") else None
+def _row(result: Result, failure: ApiFailure | None) -> Row | None:
+    """The row of an error, by the columns in the order in which they are reliable."""
     failure = failure or ApiFailure(None, None, None, None, "")
-    if found := _BY_API_ERROR.get(result.api_error or failure.api_error or ""):
-        return found
-    if found := _BY_TERMINAL_REASON.get(reason):
-        return found
-    status = result.status or failure.status or 0
-    if found := _BY_STATUS.get(status):
-        return found
-    if status >= 500:
-        return Outcome.OVERLOADED
-    if found := _BY_ERROR.get(failure.error or ""):
-        return found
-    if result.subtype in ("error_max_turns", "error_max_budget_usd"):
-        return Outcome.FAILED
-    return Outcome.FAILED if result.stop_reason == "refusal" else None
+    columns: tuple[tuple[Callable[[Row], Container[object]], object], ...] = (
+        (lambda row: row.api_error, result.api_error or failure.api_error),
+        (lambda row: row.reason, result.terminal_reason),
+        (lambda row: row.error, failure.error),
+        (lambda row: row.status, result.status or failure.status),
+        (lambda row: row.subtype, result.subtype),
+        (lambda row: row.stop, result.stop_reason),
+    )
+    for column, value in columns:
+        for row in ROWS:
+            if value in column(row):
+                return row
+    texts = _own_texts(result, failure)
+    return next((row for row in ROWS if _begins(row, texts)), None)
+
+
+def _begins(row: Row, texts: tuple[str, ...]) -> bool:
+    return row.text is not None and any(re.match(row.text, text) for text in texts)
+
+
+def _was_aborted(result: Result) -> bool:
+    return (result.terminal_reason or "").startswith("aborted_")
 
 
 def _ended_well(result: Result) -> bool:
@@ -158,14 +236,6 @@ def _ended_well(result: Result) -> bool:
     if result.terminal_reason is None:
         return result.subtype == "success" and result.turns > 0
     return result.terminal_reason == "completed"
-
-
-def _by_text(texts: tuple[str, ...]) -> Outcome:
-    for text in texts:
-        for pattern, outcome in _BY_TEXT:
-            if pattern.search(text):
-                return outcome
-    return Outcome.FAILED
 
 
 def _own_texts(result: Result, failure: ApiFailure | None) -> tuple[str, ...]:
@@ -194,15 +264,17 @@ def _without_result(seen: Seen) -> Verdict:
     if code is not None and (code < 0 or code > 128):
         number = -code if code < 0 else code - 128
         return Verdict(Outcome.FAILED, f"claude was killed by signal {number}")
-    outcome = _by_text((seen.ended.stderr,))
-    return Verdict(outcome, f"claude exited with {code} and no result: {stderr or 'no reason'}")
+    why = stderr or "no reason"
+    return Verdict(Outcome.FAILED, f"claude exited with {code} and no result: {why}")
 
 
-def _reset(seen: Seen) -> float | None:
-    limit = seen.limit
-    if limit is not None and limit.status == "rejected" and limit.resets_at is not None:
-        return limit.resets_at
-    return seen.failure.resets_at if seen.failure else None
+def _limit(seen: Seen) -> tuple[float | None, str | None]:
+    """When the limit resets, and which it is."""
+    said, line = seen.limit, seen.failure
+    rejected = said if said is not None and said.status == "rejected" else None
+    until = (rejected and rejected.resets_at) or (line and line.resets_at)
+    window = (rejected and rejected.window) or (line and line.window)
+    return until or None, window or None
 
 
 def _line(text: str) -> str:

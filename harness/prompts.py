@@ -86,6 +86,7 @@ Other agents cannot see it; send them what they need. /tmp does not stay.
 Limits
 Your turn may be interrupted, or paused for hours when the account reaches its usage limit; you
 need do nothing about it, messages are kept. Work in small steps that can be repeated safely.
+Send with `urgent` true only what cannot wait for a new budget: it may use the operator's reserve.
 """
 
 

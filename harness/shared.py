@@ -7,6 +7,7 @@ import trio
 from attrs import define, field, frozen
 
 from harness.command import Folders
+from harness.hints import Hints
 from harness.outbox import Outbox
 from hive.wire import Event, HarnessSettings, Lease, Message
 
@@ -49,8 +50,10 @@ class Shared:
     """For the daemon; the link reads it."""
     records: Outbox = field(factory=Outbox)
     """For the disk; the journal reads it."""
+    hints: Hints = field(factory=Hints)
+    """For the daemon, at once or not at all; the link reads it."""
     settings: HarnessSettings | None = None
-    """From the last welcome; written by the link."""
+    """What the daemon said last; written by the link, in force from the next turn on."""
     holding: Holding | None = None
     """Written by serve, added to by the tools."""
     stop: trio.Event = field(factory=trio.Event)

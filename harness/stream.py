@@ -1,27 +1,8 @@
-"""The CLI's output protocol as typed events: what one line of its stdout says.
-
-The parser is total: any bytes give events, never an exception, and whatever it does not know
-becomes `Other`. Shapes as observed with CLI 2.1.330 (`--output-format stream-json --verbose`).
-"""
-
-import json
-from collections.abc import Callable
+"""What one line of the CLI's stdout says, as typed events: a closed set; see `harness.parse`."""
 
 from attrs import frozen
 
-from harness.loose import (
-    Json,
-    as_blocks,
-    as_epoch,
-    as_int,
-    as_number,
-    as_object,
-    as_objects,
-    as_text,
-    clean,
-    dump,
-    flat_text,
-)
+from harness.loose import Json
 from hive.wire import Usage
 
 
@@ -40,6 +21,13 @@ class ModelText:
     """Text that the model wrote; `nested` when a sub-agent wrote it."""
 
     text: str
+    nested: bool
+
+
+@frozen
+class Thought:
+    """Something else that the model wrote, such as its thinking."""
+
     nested: bool
 
 
@@ -72,6 +60,7 @@ class ApiFailure:
     status: int | None
     resets_at: float | None
     text: str
+    window: str | None = None
 
 
 @frozen
@@ -86,11 +75,16 @@ class Retry:
 
 @frozen
 class RateLimit:
-    """A subscription's limit; `resets_at` in epoch seconds."""
+    """A subscription's limit; `resets_at` in epoch seconds, `utilization` 0 to 1.
+
+    `overage`: the limit is reached and the account pays for what goes beyond.
+    """
 
     status: str | None
-    kind: str | None
+    window: str | None
     resets_at: float | None
+    utilization: float | None = None
+    overage: bool = False
 
 
 @frozen
@@ -149,8 +143,16 @@ class Answered:
 
 
 @frozen
+class Cost:
+    """What the session has cost so far, in answer to our `request`; rounded."""
+
+    request: str
+    usage: Usage
+
+
+@frozen
 class Other:
-    """A line that is of no interest here, or not known."""
+    """A line of no interest here, or not known."""
 
     kind: str
 
@@ -165,6 +167,7 @@ class Garbage:
 StreamEvent = (
     Init
     | ModelText
+    | Thought
     | ToolUse
     | ToolAnswer
     | ApiFailure
@@ -176,188 +179,7 @@ StreamEvent = (
     | Asked
     | Withdrawn
     | Answered
+    | Cost
     | Other
     | Garbage
 )
-
-
-def parse_line(line: bytes) -> tuple[StreamEvent, ...]:
-    """Read one line of stdout; never raises."""
-    try:
-        # Not orjson: the CLI escapes lone surrogates (half an emoji), which orjson refuses.
-        value = json.loads(line.decode("utf-8", "replace"))
-    except (ValueError, RecursionError):
-        return (Garbage(clean(line[:200].decode("utf-8", "replace"))),)
-    if not isinstance(value, dict):
-        return (Garbage(clean(line[:200].decode("utf-8", "replace"))),)
-    kind = as_text(value.get("type")) or ""
-    reader = _READERS.get(kind)
-    return reader(value) if reader else (Other(kind),)
-
-
-def _system(line: Json) -> tuple[StreamEvent, ...]:
-    subtype = as_text(line.get("subtype")) or ""
-    match subtype:
-        case "init":
-            servers = tuple(
-                (as_text(one.get("name")) or "", as_text(one.get("status")) or "")
-                for one in as_objects(line.get("mcp_servers"))
-            )
-            return (
-                Init(
-                    as_text(line.get("session_id")),
-                    as_text(line.get("model")),
-                    as_text(line.get("claude_code_version")),
-                    servers,
-                ),
-            )
-        case "api_retry":
-            return (
-                Retry(
-                    attempt=as_int(line.get("attempt")) or 0,
-                    delay_s=(as_number(line.get("retry_delay_ms")) or 0.0) / 1000,
-                    error=as_text(line.get("error")) or "unknown",
-                    status=as_int(line.get("error_status")),
-                ),
-            )
-        case "session_state_changed" if line.get("state") == "idle":
-            return (Idle(),)
-    return (Other(f"system/{subtype}"),)
-
-
-def _assistant(line: Json) -> tuple[StreamEvent, ...]:
-    message = as_object(line.get("message"))
-    nested = line.get("parent_tool_use_id") is not None
-    if line.get("is_api_error_message") is True:
-        if nested:
-            return (Other("assistant/nested_error"),)
-        return (_api_failure(line, message),)
-    events: list[StreamEvent] = []
-    for block in as_blocks(message.get("content")):
-        match block.get("type"):
-            case "text":
-                events.append(ModelText(as_text(block.get("text")) or "", nested))
-            case "tool_use":
-                events.append(
-                    ToolUse(
-                        as_text(block.get("id")) or "",
-                        as_text(block.get("name")) or "",
-                        dump(block.get("input")),
-                        nested,
-                    )
-                )
-    return tuple(events) or (Other("assistant"),)
-
-
-def _api_failure(line: Json, message: Json) -> ApiFailure:
-    limit = as_object(as_object(line.get("api_error_params")).get("rate_limit_info"))
-    return ApiFailure(
-        error=as_text(line.get("error")),
-        api_error=as_text(line.get("api_error")),
-        status=as_int(line.get("api_error_status")),
-        resets_at=as_epoch(limit.get("resetsAt")),
-        text="\n".join(as_text(one.get("text")) or "" for one in as_blocks(message.get("content"))),
-    )
-
-
-def _user(line: Json) -> tuple[StreamEvent, ...]:
-    nested = line.get("parent_tool_use_id") is not None
-    events = tuple(
-        ToolAnswer(
-            as_text(block.get("tool_use_id")) or "",
-            block.get("is_error") is True,
-            flat_text(block.get("content")),
-            nested,
-        )
-        for block in as_blocks(as_object(line.get("message")).get("content"))
-        if block.get("type") == "tool_result"
-    )
-    return events or (Other("user"),)
-
-
-def _rate_limit(line: Json) -> tuple[StreamEvent, ...]:
-    info = as_object(line.get("rate_limit_info"))
-    return (
-        RateLimit(
-            as_text(info.get("status")),
-            as_text(info.get("rateLimitType")),
-            as_epoch(info.get("resetsAt")),
-        ),
-    )
-
-
-def _result(line: Json) -> tuple[StreamEvent, ...]:
-    errors = line.get("errors")
-    return (
-        Result(
-            subtype=as_text(line.get("subtype")),
-            is_error=line.get("is_error") is not False,
-            terminal_reason=as_text(line.get("terminal_reason")),
-            api_error=as_text(line.get("api_error")),
-            status=as_int(line.get("api_error_status")),
-            stop_reason=as_text(line.get("stop_reason")),
-            errors=tuple(as_text(one) or "" for one in errors) if isinstance(errors, list) else (),
-            turns=as_int(line.get("num_turns")) or 0,
-            asked=line.get("origin") is None and line.get("local_command") is None,
-            session=as_text(line.get("session_id")),
-            usage=_usage(line),
-        ),
-    )
-
-
-def _usage(line: Json) -> Usage:
-    """Sum over the models since the last result (the totals are cumulative over the session)."""
-    models = as_object(line.get("model_usage_since_last_result"))
-    each = [one for one in models.values() if isinstance(one, dict)]
-
-    def total(name: str) -> int:
-        return sum(max(0, as_int(one.get(name)) or 0) for one in each)
-
-    return Usage(
-        input_tokens=total("inputTokens"),
-        output_tokens=total("outputTokens"),
-        cache_read_tokens=total("cacheReadInputTokens"),
-        cache_write_tokens=total("cacheCreationInputTokens"),
-        cost_usd=sum(max(0.0, as_number(one.get("costUSD")) or 0.0) for one in each),
-    )
-
-
-def _lifecycle(line: Json) -> tuple[StreamEvent, ...]:
-    return (Prompted(as_text(line.get("command_uuid")) or "", as_text(line.get("state")) or ""),)
-
-
-def _control_request(line: Json) -> tuple[StreamEvent, ...]:
-    request = as_object(line.get("request"))
-    return (
-        Asked(
-            as_text(line.get("request_id")) or "",
-            as_text(request.get("subtype")) or "",
-            as_text(request.get("server_name")),
-            as_object(request.get("message")),
-        ),
-    )
-
-
-def _control_cancel(line: Json) -> tuple[StreamEvent, ...]:
-    return (Withdrawn(as_text(line.get("request_id")) or ""),)
-
-
-def _control_response(line: Json) -> tuple[StreamEvent, ...]:
-    response = as_object(line.get("response"))
-    error = None
-    if response.get("subtype") != "success":
-        error = as_text(response.get("error")) or "refused"
-    return (Answered(as_text(response.get("request_id")) or "", error),)
-
-
-_READERS: dict[str, Callable[[Json], tuple[StreamEvent, ...]]] = {
-    "system": _system,
-    "assistant": _assistant,
-    "user": _user,
-    "rate_limit_event": _rate_limit,
-    "result": _result,
-    "command_lifecycle": _lifecycle,
-    "control_request": _control_request,
-    "control_cancel_request": _control_cancel,
-    "control_response": _control_response,
-}

@@ -117,7 +117,8 @@ class Tools:
                 "send its path or a summary"
             )
         # The key makes a repetition after a broken connection the same message.
-        send = Send(call.to, call.body, call.in_reply_to, key=uuid.uuid4().hex)
+        key = uuid.uuid4().hex
+        send = Send(call.to, call.body, call.in_reply_to, key=key, urgent=call.urgent)
         try:
             sent = await self._link.request(send, timeout=RECONNECT_S, within=RECONNECT_S)
         except NotConnected:

@@ -20,6 +20,7 @@ class SendCall:
     to: str
     body: str
     in_reply_to: int | None = None
+    urgent: bool = False
 
 
 @frozen
@@ -68,6 +69,11 @@ _TOOLS = {
                 _Argument("to", "string", "an agent's name, or operator", True, 1, 64),
                 _Argument("body", "string", "the text", True, 1),
                 _Argument("in_reply_to", "integer", "number of the message you answer", least=1),
+                _Argument(
+                    "urgent",
+                    "boolean",
+                    "may use the operator's reserve when a budget is used up",
+                ),
             ),
         ),
         _Tool(
@@ -147,8 +153,10 @@ def _schema(argument: _Argument) -> dict[str, Any]:
 
 
 def _fault(argument: _Argument, value: object) -> str | None:
-    if argument.kind == "string":
-        measured: float | None = len(value) if isinstance(value, str) else None
+    if argument.kind == "boolean":
+        measured: float | None = 0 if type(value) is bool else None
+    elif argument.kind == "string":
+        measured = len(value) if isinstance(value, str) else None
     elif argument.kind == "integer":
         measured = value if type(value) is int else None
     else:
@@ -163,6 +171,8 @@ def _fault(argument: _Argument, value: object) -> str | None:
 
 
 def _rule(argument: _Argument) -> str:
+    if argument.kind == "boolean":
+        return "true or false"
     noun = "a string" if argument.kind == "string" else f"a {argument.kind}"
     noun = noun.replace("a i", "an i")
     unit = " characters" if argument.kind == "string" else ""

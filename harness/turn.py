@@ -5,8 +5,12 @@ from attrs import define, evolve, field
 
 from harness.outcome import Ended, Seen, Verdict, classify
 from harness.patience import Patience
+from harness.signals import Signals
+from harness.spending import Meter, add
 from harness.stream import (
+    Answered,
     ApiFailure,
+    Cost,
     Idle,
     Init,
     ModelText,
@@ -19,7 +23,17 @@ from harness.stream import (
     ToolUse,
 )
 from harness.tools import SERVER
-from hive.wire import ApiRetry, Event, Outcome, Text, ToolCall, ToolResult, Usage
+from hive.wire import (
+    ApiRetry,
+    ApiSignal,
+    Event,
+    Outcome,
+    Spending,
+    Text,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
 
 CUT = 2000
 """Characters of a text that are kept in an event."""
@@ -32,8 +46,11 @@ class Turn:
     id: str
     prompt: str
     patience: Patience
+    signals: Signals
+    meter: Meter
     seen: Seen = field(factory=Seen)
-    usage: Usage = field(factory=Usage)
+    reported: Usage = field(factory=Usage)
+    """What the results say."""
     over: bool = False
     """The CLI waits for input again; the process may take the next prompt."""
     cut: Verdict | None = None
@@ -42,6 +59,8 @@ class Turn:
     """The process is not fit for another turn."""
     interrupted: bool = False
     """Somebody asked for the end: a process that does not live to say so was interrupted, too."""
+    over_budget: bool = False
+    """That was because a budget is used up."""
     session: str | None = None
     result_at: float | None = None
     """When the prompt was answered, or dropped."""
@@ -52,7 +71,7 @@ class Turn:
         """Note one event of the stream; returns what the operator is to see of it."""
         if isinstance(event, Retry):
             self.patience.retry(now, event.delay_s)
-        else:
+        elif not isinstance(event, Answered | Cost):  # to answer us is no sign of work
             self.patience.line(now)
         match event:
             case Init():
@@ -61,9 +80,9 @@ class Turn:
                 self.seen = evolve(self.seen, result=event)
                 self.session = event.session
                 self.result_at = now
-                self.usage = add(self.usage, event.usage)
+                self.reported = add(self.reported, event.usage)
             case Result():
-                self.usage = add(self.usage, event.usage)
+                self.reported = add(self.reported, event.usage)
             case ApiFailure():
                 self.seen = evolve(self.seen, failure=event)
             case RateLimit():
@@ -84,14 +103,40 @@ class Turn:
                 return ToolResult(self.id, event.id, event.is_error, event.text[:CUT])
         return None
 
+    def hint(self, event: StreamEvent) -> ApiSignal | Spending | None:
+        """What the daemon should know at once of an event that `take` has seen."""
+        match event:
+            case Cost():
+                usage = self.meter.take(event.request, event.usage)
+                return None if usage is None else Spending(self.id, usage)
+            case Answered():
+                return None
+        self.meter.news = True
+        return self.signals.take(event)
+
+    @property
+    def usage(self) -> Usage:
+        """What the turn has used: a process that was killed did not report all of it."""
+        if self.seen.result is not None or self.meter.spent.tokens < self.reported.tokens:
+            return self.reported
+        return self.meter.spent
+
     def verdict(self, ended: Ended | None) -> Verdict:
         """How the turn ended; `ended` if its process did."""
         if self.cut is not None:
             return self.cut
         verdict = classify(evolve(self.seen, ended=ended))
-        if self.interrupted and self.seen.result is None:
-            return Verdict(Outcome.INTERRUPTED, verdict.detail)
+        if self.interrupted and (
+            self.seen.result is None or verdict.outcome is Outcome.INTERRUPTED
+        ):
+            return self.stopped(verdict.detail)
         return verdict
+
+    def stopped(self, detail: str) -> Verdict:
+        """The verdict on a turn that somebody ended."""
+        if self.over_budget:
+            return Verdict(Outcome.OVER_BUDGET, "a budget is used up")
+        return Verdict(Outcome.INTERRUPTED, detail)
 
     def _check_tools(self, init: Init) -> None:
         status = dict(init.servers).get(SERVER)
@@ -106,17 +151,7 @@ class Turn:
         return ApiRetry(self.id, retry.attempt, retry.error, retry.delay_s)
 
 
-def new_turn(turn: str, prompt: str, silence: float) -> Turn:
-    """A turn that begins now."""
-    return Turn(turn, prompt, Patience(silence, trio.current_time()))
-
-
-def add(one: Usage, other: Usage) -> Usage:
-    """Both together."""
-    return Usage(
-        one.input_tokens + other.input_tokens,
-        one.output_tokens + other.output_tokens,
-        one.cache_read_tokens + other.cache_read_tokens,
-        one.cache_write_tokens + other.cache_write_tokens,
-        one.cost_usd + other.cost_usd,
-    )
+def new_turn(lease: str, prompt: str, silence: float, before: Usage) -> Turn:
+    """A turn that begins now; `before` is what earlier attempts at the same lease have used."""
+    now = trio.current_time()
+    return Turn(lease, prompt, Patience(silence, now), Signals(lease), Meter(prompt, now, before))

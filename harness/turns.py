@@ -17,11 +17,12 @@ from harness.offspring import Offspring
 from harness.outcome import Seen, Verdict, classify, session_is_taken, session_is_unknown
 from harness.prompts import not_a_command, system, wake
 from harness.shared import Shared
+from harness.spending import add
 from harness.stream import StreamEvent
 from harness.tools import Tools
-from harness.turn import Turn, add, new_turn
+from harness.turn import Turn, new_turn
 from hive.supervisors import Context
-from hive.wire import HarnessSettings, Lease, Outcome, TurnReport, Usage
+from hive.wire import Event, HarnessSettings, Lease, Outcome, TurnReport, Usage
 
 IDLE_S = 1.0
 """After its result the CLI says within milliseconds that it is idle."""
@@ -84,7 +85,7 @@ class Turns:
         """
         began, usage, renewed = trio.current_time(), Usage(), False
         for _ in range(_ROUNDS):
-            turn = new_turn(lease.id, str(uuid.uuid4()), settings.turn_silence_s)
+            turn = new_turn(lease.id, str(uuid.uuid4()), settings.turn_silence_s, usage)
             verdict, again = await self._round(turn, lease, settings, ctx)
             usage = add(usage, turn.usage)
             if verdict.outcome is Outcome.CONTEXT_FULL and not renewed:
@@ -100,14 +101,17 @@ class Turns:
             self._session.id,
             trio.current_time() - began,
             usage,
+            verdict.window,
+            turn.signals.model or self.model,
         )
 
-    async def interrupt(self, patience: float = INTERRUPT_S) -> None:
+    async def interrupt(self, patience: float = INTERRUPT_S, *, over_budget: bool = False) -> None:
         """End the running turn: it has `patience` s to do so before the process is stopped."""
         turn = self._turn
         if turn is None:
             return
         turn.interrupted = True
+        turn.over_budget = turn.over_budget or over_budget
         with trio.move_on_after(patience):
             try:
                 if self._claude is not None:
@@ -118,10 +122,10 @@ class Turns:
                 pass
         await self.stop()
 
-    def interrupt_soon(self) -> None:
+    def interrupt_soon(self, *, over_budget: bool = False) -> None:
         """`interrupt`, without waiting for it."""
         if self._nursery is not None:
-            self._nursery.start_soon(self.interrupt)
+            self._nursery.start_soon(partial(self.interrupt, over_budget=over_budget))
 
     async def stop(self) -> None:
         """End the process, if there is one."""
@@ -156,7 +160,7 @@ class Turns:
     async def _not_started(self, turn: Turn, why: str) -> tuple[Verdict, bool]:
         ended = self._claude.how if self._claude else None
         if turn.interrupted:
-            return Verdict(Outcome.INTERRUPTED, why), False
+            return turn.stopped(why), False
         if ended is None:
             return Verdict(Outcome.FAILED, why), False
         if session_is_taken(ended.stderr):
@@ -172,9 +176,10 @@ class Turns:
         """From the prompt until the process is idle again, or gone."""
         with claude.events() as events:
             try:
+                await claude.ask_cost(turn.meter.first)
                 await claude.prompt(prompt, turn.prompt)
                 turn.patience.line(trio.current_time())
-                while await self._listen(turn, events, ctx):
+                while await self._listen(turn, claude, events, ctx):
                     pass
                 ctx.extend(_CUT_S + 2 * STOP_S)
                 if turn.cut is not None and not turn.broken:
@@ -187,7 +192,7 @@ class Turns:
                     with trio.move_on_after(STOP_S, shield=True):
                         await claude.stop()
 
-    async def _listen(self, turn: Turn, events: Events, ctx: Context) -> bool:
+    async def _listen(self, turn: Turn, claude: Claude, events: Events, ctx: Context) -> bool:
         """Take one event, or see that there was none for too long; false when that is all."""
         await faults.hang("turn.hang")
         ctx.tick()
@@ -198,14 +203,22 @@ class Turns:
         if now >= deadline:
             self._out_of_patience(turn)
             return False
+        if turn.result_at is None and (request := turn.meter.due(now)):
+            await claude.ask_cost(request)
         with trio.move_on_at(min(deadline, now + _LOOK_S)):
             try:
                 event = await events.receive()
             except trio.EndOfChannel:
                 return False
-            if shown := turn.take(event, trio.current_time()):
+            if shown := self._take(turn, event):
                 self._shared.emit(shown)
         return not turn.over and turn.cut is None
+
+    def _take(self, turn: Turn, event: StreamEvent) -> Event | None:
+        shown = turn.take(event, trio.current_time())
+        if hint := turn.hint(event):
+            self._shared.hints.put(hint)
+        return shown
 
     async def _cut_short(self, turn: Turn, claude: Claude, events: Events) -> None:
         """Let the CLI end the turn: so it says what it cost, and the process lives. Raises Gone."""
@@ -213,7 +226,7 @@ class Turns:
             await claude.interrupt()
             while not turn.over:
                 try:
-                    turn.take(await events.receive(), trio.current_time())
+                    self._take(turn, await events.receive())
                 except trio.EndOfChannel:
                     return
 
@@ -253,6 +266,7 @@ class Turns:
         return Setup(
             _binary(settings),
             settings.model,
+            settings.fallback_models,
             command.environment(
                 folders,
                 settings.environment,

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 
 class FailKind(StrEnum):
@@ -19,6 +19,8 @@ class FailKind(StrEnum):
     OAUTH_EXPIRED = "oauth_expired"
     OAUTH_REVOKED = "oauth_revoked"
     FORBIDDEN = "forbidden"
+    ORG_NOT_ALLOWED = "org_not_allowed"
+    VERIFICATION = "verification"
     ORG_DISABLED = "org_disabled"
     NO_CREDIT = "no_credit"
     PROMPT_TOO_LONG = "prompt_too_long"
@@ -30,11 +32,12 @@ class FailKind(StrEnum):
 
 @frozen
 class ApiError:
-    """Status, `error.type` and `error.message` of an error answer."""
+    """Status, `error.type`, `error.message` and `error.details.error_code` of an error answer."""
 
     status: int
     type: str
     message: str
+    code: str | None = None
 
 
 _ERRORS = {
@@ -65,6 +68,17 @@ _ERRORS = {
         "permission_error",
         "Your API key does not have permission to use the specified resource.",
     ),
+    FailKind.ORG_NOT_ALLOWED: ApiError(
+        403,
+        "permission_error",
+        "OAuth authentication is currently not allowed for this organization.",
+    ),
+    FailKind.VERIFICATION: ApiError(
+        403,
+        "permission_error",
+        "Verify your account to go on: https://claude.ai/verify",
+        "verification_required",
+    ),
     FailKind.ORG_DISABLED: ApiError(
         400, "invalid_request_error", "This organization has been disabled."
     ),
@@ -93,4 +107,4 @@ _ERRORS = {
 def api_error(kind: FailKind, *, model: str, message: str | None = None) -> ApiError:
     """The API's error for `kind`, with `message` instead of its usual text if given."""
     usual = _ERRORS[kind]
-    return ApiError(usual.status, usual.type, message or usual.message.format(model=model))
+    return evolve(usual, message=message or usual.message.format(model=model))

@@ -80,7 +80,8 @@ def error_of(fail: Fail, request: MessagesRequest) -> ApiError:
 
 def error_fields(error: ApiError) -> dict[str, Any]:
     """The object that an error's body and its SSE event hold."""
-    return {"error": {"type": error.type, "message": error.message}}
+    details = {"details": {"error_code": error.code}} if error.code else {}
+    return {"error": {"type": error.type, "message": error.message} | details}
 
 
 def error_body(error: ApiError) -> bytes:
@@ -95,9 +96,9 @@ def fail_headers(fail: Fail, now: float) -> Headers:
     if fail.kind in (FailKind.LIMIT_5H, FailKind.LIMIT_7D):
         reset = fail.reset if fail.reset is not None else int(now) + _HOUR
         limits = (
-            Limits("rejected", "five_hour", five_hour=1.0, reset=reset)
+            Limits("rejected", fail.claim or "five_hour", five_hour=1.0, reset=reset)
             if fail.kind is FailKind.LIMIT_5H
-            else Limits("rejected", "seven_day", seven_day=1.0, reset=reset)
+            else Limits("rejected", fail.claim or "seven_day", seven_day=1.0, reset=reset)
         )
         headers |= limit_headers(limits, now)
         retry_after = max(0, reset - int(now)) if retry_after is None else retry_after
@@ -118,6 +119,8 @@ def limit_headers(limits: Limits, now: float) -> Headers:
         f"{prefix}-reset": reset,
         f"{prefix}-representative-claim": limits.claim,
     }
+    if limits.overage:
+        headers[f"{prefix}-overage-status"] = "allowed"
     for window, claim, share in (
         ("5h", "five_hour", limits.five_hour),
         ("7d", "seven_day", limits.seven_day),

@@ -7,6 +7,9 @@ from attrs import field, frozen
 
 from hive.demo.failures import FailKind
 
+Claim: TypeAlias = Literal["five_hour", "seven_day", "seven_day_opus", "seven_day_sonnet"]
+"""A window of a subscription's limit, in the API's words."""
+
 Where: TypeAlias = Literal["headers", "stream"]
 """Before the response's headers, or after its first words."""
 
@@ -46,7 +49,8 @@ class Persona:
 @frozen
 class Fail:
     """An error: `reset` in epoch seconds (subscription limits; None = in an hour), `retry_after` in
-    seconds, `should_retry` the header x-should-retry; `in_stream` sends it as an SSE event.
+    seconds, `should_retry` the header x-should-retry, `claim` another window than the kind's;
+    `in_stream` sends it as an SSE event.
     """
 
     kind: FailKind
@@ -55,6 +59,7 @@ class Fail:
     should_retry: bool | None = None
     reset: int | None = None
     in_stream: bool = False
+    claim: Claim | None = None
 
 
 @frozen
@@ -84,14 +89,18 @@ class Delay:
 
 @frozen
 class Limits:
-    """Give `reply` with a subscription's limit headers; `reset` as for `Fail`, shares 0 to 1."""
+    """Give `reply` with a subscription's limit headers; `reset` as for `Fail`, shares 0 to 1.
+
+    `overage`: the account pays for what goes beyond the limit.
+    """
 
     status: Literal["allowed", "allowed_warning", "rejected"] = "allowed_warning"
-    claim: Literal["five_hour", "seven_day"] = "five_hour"
+    claim: Claim = "five_hour"
     five_hour: float = 0.9
     seven_day: float = 0.2
     reset: int | None = None
     reply: "Reply" = Persona()
+    overage: bool = False
 
 
 Reply: TypeAlias = Answer | Persona | Fail | Stall | Drop | Delay | Limits

@@ -72,6 +72,7 @@ API_KEY: list[tuple[Reply, dict[str, Any]]] = [
     (Fail(FailKind.SERVER_503), {"api_error_status": 503, "error": "server_error"}),
     (Fail(FailKind.BAD_KEY), {"api_error_status": 401, "error": "authentication_failed"}),
     (Fail(FailKind.FORBIDDEN), {"api_error_status": 403, "error": "authentication_failed"}),
+    (Fail(FailKind.VERIFICATION), {"api_error_status": 403, "error": "verification_required"}),
     (Fail(FailKind.ORG_DISABLED), {"api_error": "org_disabled_credential"}),
     (Fail(FailKind.NO_CREDIT), {"error": "billing_error", "api_error_status": 400}),
     (Fail(FailKind.BAD_REQUEST), {"api_error_status": 400, "error": "unknown"}),
@@ -140,11 +141,14 @@ async def test_an_oauth_token_that_is_no_good(api: Any, claude: Any) -> None:
     api.script.add(
         Rule(Fail(FailKind.OAUTH_EXPIRED), text="expired"),
         Rule(Fail(FailKind.OAUTH_REVOKED), text="revoked"),
+        Rule(Fail(FailKind.ORG_NOT_ALLOWED), text="not allowed"),
     )
     async with claude(oauth=True) as cli:
         assert (await cli.turn(prompt("expired")))["api_error_status"] == 401
         assert (await cli.turn(prompt("revoked")))["api_error_status"] == 403
         assert cli.failure["error"] == "authentication_failed"
+        assert (await cli.turn(prompt("not allowed")))["api_error_status"] == 403
+        assert cli.failure["error"] == "oauth_org_not_allowed"
 
 
 async def test_retry_after_and_should_retry_are_obeyed(api: Any, claude: Any) -> None:

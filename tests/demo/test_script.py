@@ -109,6 +109,7 @@ REPLIES: st.SearchStrategy[Reply] = st.deferred(
             st.none() | st.booleans(),
             st.none() | st.integers(0, 2**40),
             st.booleans(),
+            st.sampled_from([None, "five_hour", "seven_day_opus"]),
         ),
         st.builds(
             Stall,
@@ -118,7 +119,7 @@ REPLIES: st.SearchStrategy[Reply] = st.deferred(
         ),
         st.builds(Drop, st.sampled_from(["headers", "stream"])),
         st.builds(Delay, st.floats(0, 9), REPLIES),
-        st.builds(Limits, reply=REPLIES),
+        st.builds(Limits, reply=REPLIES, overage=st.booleans()),
     )
 )
 

@@ -260,17 +260,19 @@ async def test_headers_of_failures(api: Api) -> None:
     api.script.add(
         Rule(Fail(FailKind.RATE_LIMIT, retry_after=7, should_retry=False), count=1),
         Rule(Fail(FailKind.LIMIT_7D, reset=2_000_000_000), count=1),
-        Rule(Limits("allowed_warning", five_hour=0.8, reset=2_000_000_000)),
+        Rule(Limits("allowed_warning", five_hour=0.8, reset=2_000_000_000), count=1),
+        Rule(Fail(FailKind.LIMIT_7D, claim="seven_day_opus"), count=1),
+        Rule(Limits("rejected", overage=True)),
     )
     seen = []
     async with connected(api.port) as client:
-        for _ in range(3):
+        for _ in range(5):
             await client.ask("POST", "/v1/messages", BODY)
             response, _ = await client.answer()
             headers = {n.decode(): v.decode() for n, v in response.headers}
             seen.append((response.status_code, headers))
-    (limited, by_rate), (spent, by_week), (fine, warned) = seen
-    assert (limited, spent, fine) == (429, 429, 200)
+    (limited, by_rate), (spent, by_week), (fine, warned), (family, by_opus), (paid, over) = seen
+    assert (limited, spent, fine, family, paid) == (429, 429, 200, 429, 200)
     assert (by_rate["retry-after"], by_rate["x-should-retry"]) == ("7", "false")
     prefix = "anthropic-ratelimit-unified"
     assert by_week["x-should-retry"] == "false"
@@ -280,6 +282,9 @@ async def test_headers_of_failures(api: Api) -> None:
     assert by_week[f"{prefix}-5h-status"] == "allowed"
     assert warned[f"{prefix}-status"] == warned[f"{prefix}-5h-status"] == "allowed_warning"
     assert warned[f"{prefix}-5h-utilization"] == "0.8"
+    assert by_opus[f"{prefix}-representative-claim"] == "seven_day_opus"
+    assert by_opus[f"{prefix}-7d-status"] == "allowed"
+    assert (over[f"{prefix}-status"], over[f"{prefix}-overage-status"]) == ("rejected", "allowed")
 
 
 async def test_slow_text_comes_in_many_pieces_over_its_time(api: Api) -> None:

@@ -19,6 +19,7 @@ from hive.link import Credentials, LinkError, Peer, Session, serve
 from hive.supervisors import run_root
 from hive.wire import (
     PROTOCOL,
+    ApiSignal,
     Body,
     Done,
     Emit,
@@ -32,6 +33,8 @@ from hive.wire import (
     Report,
     Send,
     Sent,
+    SignalKind,
+    Spending,
     Take,
     Taken,
     TurnReport,
@@ -61,6 +64,8 @@ class Daemon:
     events: list[Event] = field(factory=list)
     emitted: dict[str | None, int] = field(factory=dict)
     report: Report | None = None
+    signals: list[ApiSignal] = field(factory=list)
+    spending: list[Spending] = field(factory=list)
     peer: Peer | None = None
     changed: trio.Event = field(factory=trio.Event)
     _number: int = 0
@@ -87,6 +92,10 @@ class Daemon:
         await self.until(lambda: len(self.finished) >= count, timeout)
         return [one.report for one in self.finished]
 
+    def signalled(self) -> list[SignalKind]:
+        """The kinds of all signals so far."""
+        return [signal.kind for signal in self.signals]
+
     def of(self, kind: type) -> list:
         return [event for event in self.events if isinstance(event, kind)]
 
@@ -105,15 +114,20 @@ class Daemon:
 
 class DaemonSession(Session):
     requests = AgentBody
-    pushes = Report
+    pushes = Report | ApiSignal | Spending
 
     def __init__(self, daemon: Daemon) -> None:
         self.daemon = daemon
         self.welcome = Welcome(PROTOCOL, daemon.settings)
 
     def pushed(self, peer: Peer, body: Body) -> None:
-        assert isinstance(body, Report)
-        self.daemon.report = body
+        match body:
+            case Report():
+                self.daemon.report = body
+            case ApiSignal():
+                self.daemon.signals.append(body)
+            case Spending():
+                self.daemon.spending.append(body)
         self.daemon._tell()
 
     async def run(self, peer: Peer) -> None:

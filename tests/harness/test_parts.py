@@ -117,13 +117,15 @@ async def test_events_lost_while_a_batch_was_on_its_way_are_told_later():
 
 
 def test_the_command_begins_and_resumes_a_session():
-    setup = Setup("claude", "opus", ())
+    setup = Setup("claude", "opus", ("sonnet", "haiku"), ())
     new = argv(setup, Session("id", known=False))
     assert new[new.index("--session-id") + 1] == "id" and "--resume" not in new
     known = argv(setup, Session("id", known=True))
     assert known[known.index("--resume") + 1] == "id" and "--session-id" not in known
     assert known[known.index("--model") + 1] == "opus"
-    assert "--model" not in argv(Setup("claude", None, ()), Session("id", known=True))
+    assert known[known.index("--fallback-model") + 1] == "sonnet,haiku"
+    bare = argv(Setup("claude", None, (), ()), Session("id", known=True))
+    assert "--model" not in bare and "--fallback-model" not in bare
     refused = new[new.index("--disallowedTools") + 1].split(",")
     assert {"ListAgents", "SendMessage"} <= set(refused)
 
@@ -148,7 +150,7 @@ def test_two_kinds_of_credentials_are_refused(tmp_path):
 
 
 def test_credentials_are_not_shown():
-    assert "sk-secret" not in repr(Setup("claude", None, (("ANTHROPIC_API_KEY", "sk-secret"),)))
+    assert "sk-secret" not in repr(Setup("claude", None, (), (("ANTHROPIC_API_KEY", "sk-secret"),)))
 
 
 # --- session file ------------------------------------------------------------------------------

@@ -8,11 +8,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness import stream
+from harness import parse
+from harness.parse import parse_line
 from harness.stream import (
     Answered,
     ApiFailure,
     Asked,
+    Cost,
     Garbage,
     Idle,
     Init,
@@ -22,10 +24,10 @@ from harness.stream import (
     RateLimit,
     Result,
     Retry,
+    Thought,
     ToolAnswer,
     ToolUse,
     Withdrawn,
-    parse_line,
 )
 from hive.wire import Text, Usage, decode, encode
 
@@ -41,10 +43,10 @@ JSON = st.recursive(
 )
 FIELDS = st.sampled_from(
     sorted(
-        set(re.findall(r'get\("(\w+)"\)', Path(stream.__file__).read_text())) | {"costUSD", "idle"}
+        set(re.findall(r'get\("(\w+)"\)', Path(parse.__file__).read_text())) | {"costUSD", "idle"}
     )
 )
-TYPES = st.sampled_from([*stream._READERS, "stream_event", "nonsense"])
+TYPES = st.sampled_from([*parse._READERS, "stream_event", "nonsense"])
 LINES = st.builds(
     lambda kind, rest: json.dumps({**rest, "type": kind}).encode(),
     TYPES,
@@ -98,6 +100,7 @@ def test_blocks_of_an_assistant():
     ]
     line = {"type": "assistant", "message": {"content": blocks}, "parent_tool_use_id": None}
     assert parse_line(json.dumps(line).encode()) == (
+        Thought(False),
         ModelText("hello", False),
         ToolUse("t1", "Bash", '{"command": "ls"}', False),
     )
@@ -120,10 +123,20 @@ def test_a_synthetic_error():
         error="rate_limit",
         api_error="usage_limit_reached",
         api_error_status=429,
-        api_error_params={"rate_limit_info": {"resetsAt": 1_800_000_000}},
+        api_error_params={
+            "rate_limit_info": {"resetsAt": 1_800_000_000, "rateLimitType": "seven_day"}
+        },
         message={"model": "<synthetic>", "content": [{"type": "text", "text": "limit"}]},
     )
-    assert event == ApiFailure("rate_limit", "usage_limit_reached", 429, 1.8e9, "limit")
+    assert event == ApiFailure(
+        "rate_limit", "usage_limit_reached", 429, 1.8e9, "limit", "seven_day"
+    )
+
+
+def test_what_the_cli_wrote_itself_is_no_answer_of_the_model():
+    content = [{"type": "text", "text": "No response requested."}]
+    message = {"model": "<synthetic>", "content": content}
+    assert one(type="assistant", message=message) == Other("assistant/synthetic")
 
 
 def test_a_synthetic_error_of_a_sub_agent_is_not_ours():
@@ -144,6 +157,9 @@ def test_retry_and_limit():
     info = {"status": "rejected", "resetsAt": 1_800_000_000, "rateLimitType": "five_hour"}
     limit = one(type="rate_limit_event", rate_limit_info=info)
     assert limit == RateLimit("rejected", "five_hour", 1.8e9)
+    info |= {"utilization": 0.9, "isUsingOverage": True}
+    limit = one(type="rate_limit_event", rate_limit_info=info)
+    assert limit == RateLimit("rejected", "five_hour", 1.8e9, 0.9, overage=True)
 
 
 def test_a_result():
@@ -195,7 +211,11 @@ def test_control_messages():
     assert one(type="control_cancel_request", request_id="r") == Withdrawn("r")
     fine = {"subtype": "success", "request_id": "i", "response": {}}
     assert one(type="control_response", response=fine) == Answered("i", None)
-    bad = {"subtype": "error", "request_id": "i", "error": "no"}
+    text = "Estimated cost:        $0.50\nUsage: 1 input, 2 output, 3 cache read, 4 cache write"
+    cost = {"subtype": "success", "request_id": "i", "response": {"text": text}}
+    answer = parse_line(json.dumps({"type": "control_response", "response": cost}).encode())
+    assert answer == (Answered("i", None), Cost("i", Usage(1, 2, 3, 4, 0.5)))
+    bad = {"subtype": "error", "request_id": "i", "error": "no", "response": {"text": text}}
     assert one(type="control_response", response=bad) == Answered("i", "no")
 
 

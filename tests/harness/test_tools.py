@@ -85,8 +85,9 @@ async def test_send(bench):
     bench.link.answers = [Sent(7), Sent(8)]
     text, bad = await bench.call("send", {"to": "manager", "body": "hello", "in_reply_to": 3})
     assert json.loads(text) == {"sent": 7, "to": "manager"} and not bad
-    await bench.call("send", {"to": "manager", "body": "hello"})
+    await bench.call("send", {"to": "manager", "body": "hello", "urgent": True})
     (first, _), (second, _) = bench.link.asked
+    assert (first.urgent, second.urgent) == (False, True)
     assert isinstance(first, Send) and first.in_reply_to == 3
     assert first.key and second.key and first.key != second.key
 

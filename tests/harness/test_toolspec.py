@@ -14,6 +14,8 @@ def test_right_calls():
     given = {"to": "a", "body": "b", "in_reply_to": 3}
     assert parse_call("send", given) == SendCall("a", "b", 3)
     assert parse_call("send", {**given, "in_reply_to": None}) == SendCall("a", "b")
+    assert parse_call("send", {**given, "urgent": True}) == SendCall("a", "b", 3, urgent=True)
+    assert parse_call("send", {**given, "urgent": False}) == SendCall("a", "b", 3)
     assert parse_call("recv", {}) == parse_call("recv", None) == RecvCall(0, 10)
     assert parse_call("recv", {"wait_seconds": 1.5, "max": 2}) == RecvCall(1.5, 2)
     assert parse_call("whoami", {}) == WhoAmICall()
@@ -34,6 +36,8 @@ def test_right_calls():
         ("send", {"to": "a", "body": "b", "in_reply_to": True}, "it must be an integer"),
         ("send", {"to": "a", "body": "b", "in_reply_to": 0}, "an integer of at least 1"),
         ("send", {"to": "a", "body": "b", "in_reply_to": 1 << 70}, "in_reply_to is 118"),
+        ("send", {"to": "a", "body": "b", "urgent": 1}, "urgent is 1, it must be true or false"),
+        ("send", {"to": "a", "body": "b", "urgent": "yes"}, "urgent?: true or false (may use"),
         ("recv", {"wait_seconds": -1}, "wait_seconds is -1, it must be a number from 0 to 120"),
         ("recv", {"wait_seconds": 1e9}, "from 0 to 120"),
         ("recv", {"wait_seconds": float("nan")}, "from 0 to 120"),
@@ -55,8 +59,8 @@ def test_all_faults_are_named_at_once():
 
 
 ARGUMENTS = st.dictionaries(
-    st.sampled_from(["to", "body", "in_reply_to", "wait_seconds", "max", "x"]),
-    st.none() | st.integers() | st.floats() | st.text() | st.lists(st.integers()),
+    st.sampled_from(["to", "body", "in_reply_to", "urgent", "wait_seconds", "max", "x"]),
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()),
 )
 
 

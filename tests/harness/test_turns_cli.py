@@ -2,16 +2,15 @@
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
 import trio
 from attrs import evolve
 
-from hive.demo import Answer, Call, Fail, FailKind, Rule, Say, Stall
+from harness import claude
+from hive.demo import Answer, Call, Delay, Fail, FailKind, Rule, Say, Stall
 from hive.wire import (
-    ApiRetry,
     Event,
     Interrupt,
     Outcome,
@@ -80,47 +79,6 @@ async def test_a_session_that_is_lost_is_begun_anew(start):
         assert second.outcome is Outcome.COMPLETED
         assert second.session not in (lost, first.session)
         assert (hive.base / "harness" / "session").read_text().strip() == second.session
-
-
-async def test_a_usage_limit_says_until_when(start):
-    reset = int(time.time()) + 3600
-    async with start(environment=OAUTH) as hive:
-        hive.script.add(Rule(Fail(FailKind.LIMIT_5H, reset=reset)))
-        hive.daemon.deliver("work")
-        (report,) = await hive.daemon.reports(1)
-        assert report.outcome is Outcome.LIMITED
-        assert report.until == reset
-        hive.script.clear()
-        hive.daemon.deliver("work again")
-        assert (await hive.daemon.reports(2))[1].outcome is Outcome.COMPLETED
-
-
-@pytest.mark.parametrize(
-    ("kind", "outcome"),
-    [
-        (FailKind.OVERLOADED, Outcome.OVERLOADED),
-        (FailKind.FORBIDDEN, Outcome.UNAUTHORISED),
-        (FailKind.ORG_DISABLED, Outcome.UNAUTHORISED),
-        (FailKind.NO_CREDIT, Outcome.BILLING),
-        (FailKind.NO_MODEL, Outcome.FAILED),
-    ],
-)
-async def test_failures_of_the_api(start, kind, outcome):
-    async with start() as hive:
-        hive.script.add(Rule(Fail(kind)))
-        hive.daemon.deliver("work")
-        (report,) = await hive.daemon.reports(1)
-        assert report.outcome is outcome
-        assert report.detail and report.until is None
-
-
-async def test_a_refused_key_ends_the_turn_at_the_first_retry(start):
-    async with start() as hive:
-        hive.script.add(Rule(Fail(FailKind.BAD_KEY)))
-        hive.daemon.deliver("work")
-        (report,) = await hive.daemon.reports(1)
-        assert report.outcome is Outcome.UNAUTHORISED
-        assert len(hive.daemon.of(ApiRetry)) == 1
 
 
 async def test_two_kinds_of_credentials_start_nothing(start):
@@ -346,3 +304,136 @@ def zombies() -> set[str]:
             if state == "Z":
                 found.add(pid)
     return found
+
+
+# --- spending, budgets, settings ---------------------------------------------------------------
+
+SUBAGENT = Call(
+    "Agent",
+    {"description": "help", "prompt": "SUBTASK", "subagent_type": "general-purpose"},
+)
+
+
+async def test_a_running_turn_tells_what_it_has_spent_sub_agents_included(start):
+    async with start() as hive:
+        hive.script.add(
+            Rule(Answer((SUBAGENT,)), text="work", count=1),
+            Rule(Answer((Say("a" * 4000),)), text="SUBTASK"),
+            Rule(Answer((Say("b" * 400), nap(1.2))), text="work", count=1),
+            Rule(Answer((Say("c" * 400), nap(1.2))), text="work", count=1),
+            Rule(Answer((Say("done"),))),
+        )
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.COMPLETED
+        requests = len(hive.script.requests)
+        assert requests == 5  # none of them to ask what was spent
+        told = hive.daemon.spending
+        assert {one.lease for one in told} == {hive.daemon.finished[0].lease}
+        assert 2 <= len(told) <= report.duration_s
+        usages = [one.usage for one in told]
+        assert usages == sorted(usages, key=lambda usage: usage.tokens)
+        assert usages[0].output_tokens > 1000  # what the sub-agent wrote
+        # The last request comes after the last telling.
+        assert 0.5 < usages[-1].cost_usd / report.usage.cost_usd < 1
+        assert usages[-1].tokens < report.usage.tokens
+
+
+async def test_spending_begins_anew_with_each_turn_and_after_a_restart(start):
+    """The CLI counts a session from its beginning, in other processes too."""
+    async with start() as hive:
+        hive.script.add(
+            Rule(Answer((Say("a" * 40_000),)), text="first"),
+            Rule(Answer((Say("b" * 400), nap(1.2))), text="second", count=1),
+            Rule(Answer((Say("b" * 400), nap(1.2))), text="third", count=1),
+            Rule(Answer((Say("done"),))),
+        )
+        hive.daemon.deliver("first")
+        hive.daemon.deliver("second")
+        await hive.daemon.reports(2)
+        await hive.stop_harness()
+        hive.start_harness()
+        hive.daemon.deliver("third")
+        first, second, third = await hive.daemon.reports(3)
+        assert first.usage.output_tokens >= 10_000 and first.session == third.session
+        leases = [one.lease for one in hive.daemon.finished[1:]]
+        assert [one.lease for one in hive.daemon.spending] == leases
+        for told, report in zip(hive.daemon.spending, (second, third), strict=True):
+            assert 90 <= told.usage.output_tokens <= report.usage.output_tokens
+
+
+async def test_a_turn_that_is_killed_reports_what_was_known(start):
+    async with start() as hive:
+        hive.script.add(Rule(Answer((Say("a" * 4000), nap(30))), count=1))
+        hive.daemon.deliver("work")
+        await hive.daemon.until(lambda: hive.daemon.spending)
+        os.kill(min(hive.processes()), signal.SIGKILL)
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.FAILED
+        assert report.usage == hive.daemon.spending[-1].usage
+        assert report.usage.output_tokens >= 1000 and report.usage.cost_usd > 0
+
+
+@pytest.mark.parametrize("deaf", [False, True])
+async def test_a_budget_that_is_used_up_ends_the_turn(start, monkeypatch, deaf):
+    monkeypatch.setattr(claude, "_STEPS", tuple((sent, 0.2) for sent, _ in claude._STEPS))
+    async with start() as hive:
+        hive.script.add(Rule(Answer((Say("a" * 4000), nap(30))), count=1))
+        hive.daemon.deliver("work")
+        (told,) = await hive.daemon.until(lambda: hive.daemon.spending)
+        pid = min(hive.processes())
+        if deaf:
+            os.kill(pid, signal.SIGSTOP)
+            await hive.harness.turns.interrupt(0.2, over_budget=True)
+        else:
+            await hive.daemon.peer.push(Interrupt(over_budget=True))
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.OVER_BUDGET and report.detail
+        assert report.usage.output_tokens >= told.usage.output_tokens
+        assert (pid in hive.processes()) is not deaf
+        hive.daemon.deliver("another")
+        assert (await hive.daemon.reports(2))[1].outcome is Outcome.COMPLETED
+
+
+async def test_an_interrupt_for_the_budget_before_the_prompt(start):
+    async with start() as hive:
+        hive.daemon.deliver("work")
+        await hive.daemon.until(lambda: hive.daemon.of(TurnStarted))
+        await hive.daemon.peer.push(Interrupt(over_budget=True))
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.OVER_BUDGET
+        assert len(hive.script.requests) == 0
+
+
+async def test_new_settings_hold_from_the_next_turn_on(start):
+    async with start(model="sonnet") as hive:
+        hive.script.add(Rule(Answer((Say("slowly", over=1.0),)), text="first"))
+        hive.daemon.deliver("first")
+        await hive.script.wait_requests(1)
+        new = evolve(hive.daemon.settings, model="haiku")
+        await hive.daemon.peer.push(new)
+        hive.daemon.deliver("second")
+        first, second = await hive.daemon.reports(2)
+        assert "sonnet" in first.model and "haiku" in second.model
+        assert (first.outcome, second.outcome) == (Outcome.COMPLETED, Outcome.COMPLETED)
+        assert first.session == second.session
+
+
+async def test_a_turn_ends_well_while_nobody_hears_its_signals(start):
+    async with start() as hive:
+        hive.script.add(
+            Rule(Delay(0.5, Answer((Say("x"), nap(1.2)))), count=1), Rule(Answer((Say("done"),)))
+        )
+        hive.daemon.deliver("work")
+        await hive.script.wait_requests(1)
+        hive.stop_daemon()
+        await until(lambda: any(isinstance(one, TurnEnded) for one in waiting(hive)))
+        await hive.start_daemon()
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.COMPLETED
+        assert hive.daemon.signals == [] and hive.daemon.spending == []
+
+
+def nap(seconds: float) -> Call:
+    """The model calls a tool that takes a while; the CLI refuses a plain sleep."""
+    return Call("Bash", {"command": f"true; sleep {seconds}; true"})

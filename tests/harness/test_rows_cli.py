@@ -1,0 +1,238 @@
+"""Every row of the table of failures that the real CLI can be brought to, and its signals.
+
+Not reached, because our command line never leads there, and so tested as recorded lines only
+(`test_outcome.py`): a missing permission tool, a missing MCP server, a budget of the CLI, refused
+tools, a failed `/compact`, an account on hold and an expired login (both come from the server that
+renews logins). A session id in use, an unknown session, a full context, a killed process and a
+missing binary are in `test_turns_cli.py`.
+"""
+
+import time
+
+import pytest
+from attrs import evolve, frozen
+
+from hive.demo import Answer, Call, Drop, Fail, FailKind, Limits, Reply, Rule, Say, Stall
+from hive.wire import ApiRetry, ApiSignal, Outcome, SignalKind
+
+KEY = (("ANTHROPIC_API_KEY", "sk-test"),)
+OAUTH = (("CLAUDE_CODE_OAUTH_TOKEN", "oauth-test"),)
+QUICK = (("CLAUDE_CODE_MAX_RETRIES", "0"),)
+RESET = int(time.time()) + 3600
+
+
+@frozen
+class Case:
+    """What the API does and how the turn ends; `said` begins the reason, `requests` if exact."""
+
+    reply: Reply
+    outcome: Outcome
+    said: str = ""
+    auth: tuple[tuple[str, str], ...] = KEY
+    window: str | None = None
+    requests: int | None = None
+    more: tuple[tuple[str, str], ...] = ()
+
+
+WORDS = Answer((Say("x"),))
+BASH = Call("Bash", {"command": "echo x"})
+
+CASES = {
+    "fine": Case(Answer((Say("done"),)), Outcome.COMPLETED, requests=1),
+    "subscription limit, 5 h": Case(
+        Fail(FailKind.LIMIT_5H, reset=RESET),
+        Outcome.LIMITED,
+        "You've hit your 5-hour limit",
+        OAUTH,
+        "five_hour",
+        1,
+    ),
+    "subscription limit, 7 d": Case(
+        Fail(FailKind.LIMIT_7D, reset=RESET),
+        Outcome.LIMITED,
+        "You've hit your weekly limit",
+        OAUTH,
+        "seven_day",
+        1,
+    ),
+    "subscription limit, one family": Case(
+        Fail(FailKind.LIMIT_7D, reset=RESET, claim="seven_day_opus"),
+        Outcome.LIMITED,
+        "You've hit your Opus limit",
+        OAUTH,
+        "seven_day_opus",
+        1,
+    ),
+    "API rate limit": Case(
+        Fail(FailKind.RATE_LIMIT), Outcome.LIMITED, "API Error: Request rejected (429)"
+    ),
+    "API rate limit, do not retry": Case(
+        Fail(FailKind.RATE_LIMIT, should_retry=False), Outcome.LIMITED, "API Error: Request", KEY
+    ),
+    "overloaded": Case(Fail(FailKind.OVERLOADED), Outcome.OVERLOADED, "API Error: 529 Overloaded"),
+    "overloaded in the stream": Case(
+        Fail(FailKind.OVERLOADED, in_stream=True), Outcome.OVERLOADED, "API Error: 529 Overloaded"
+    ),
+    "500": Case(Fail(FailKind.SERVER_500), Outcome.OVERLOADED, "API Error: 500"),
+    "502": Case(Fail(FailKind.SERVER_502), Outcome.OVERLOADED, "API Error: 502"),
+    "503": Case(Fail(FailKind.SERVER_503), Outcome.OVERLOADED, "API Error: 503"),
+    "no connection": Case(Drop("headers"), Outcome.OVERLOADED, "API Error: Connection dropped"),
+    "connection dropped": Case(Drop("stream"), Outcome.OVERLOADED, "API Error: Connection dropped"),
+    "no answer in time": Case(
+        Stall("headers"),
+        Outcome.OVERLOADED,
+        "Request timed out",
+        more=(("API_TIMEOUT_MS", "300"),),
+    ),
+    "bad key": Case(Fail(FailKind.BAD_KEY), Outcome.UNAUTHORISED, "Invalid API key"),
+    "no credentials": Case(WORDS, Outcome.UNAUTHORISED, "Not logged in", (), requests=0),
+    "token expired": Case(Fail(FailKind.OAUTH_EXPIRED), Outcome.UNAUTHORISED, auth=OAUTH),
+    "token revoked": Case(Fail(FailKind.OAUTH_REVOKED), Outcome.UNAUTHORISED, auth=OAUTH),
+    "forbidden": Case(Fail(FailKind.FORBIDDEN), Outcome.UNAUTHORISED, "Failed to authenticate"),
+    "credit exhausted": Case(
+        Fail(FailKind.NO_CREDIT), Outcome.BILLING, "Credit balance is too low"
+    ),
+    "organization disabled, key": Case(
+        Fail(FailKind.ORG_DISABLED), Outcome.DISABLED, "Your ANTHROPIC_API_KEY belongs to"
+    ),
+    "organization disabled, token": Case(
+        Fail(FailKind.ORG_DISABLED), Outcome.DISABLED, "API Error: 400 This organization", OAUTH
+    ),
+    "organization without subscriptions": Case(
+        Fail(FailKind.ORG_NOT_ALLOWED), Outcome.DISABLED, "Your organization has disabled", OAUTH
+    ),
+    "verification required": Case(
+        Fail(FailKind.VERIFICATION), Outcome.DISABLED, "API Error: Verify your account", OAUTH
+    ),
+    "model not found": Case(
+        Fail(FailKind.NO_MODEL), Outcome.NO_MODEL, "There's an issue with the selected model"
+    ),
+    "prompt too long": Case(
+        Fail(FailKind.PROMPT_TOO_LONG), Outcome.CONTEXT_FULL, "Prompt is too long"
+    ),
+    "request too large": Case(Fail(FailKind.TOO_LARGE), Outcome.CONTEXT_FULL, "Request too large"),
+    "other 400": Case(Fail(FailKind.BAD_REQUEST), Outcome.FAILED, "API Error: 400"),
+    "other 400 that quotes": Case(
+        Fail(FailKind.BAD_REQUEST, message="messages: 'Invalid API key', 529 Overloaded"),
+        Outcome.FAILED,
+        "API Error: 400",
+    ),
+    "output limit": Case(evolve(WORDS, stop_reason="max_tokens"), Outcome.FAILED, "API Error: "),
+    "refusal": Case(evolve(WORDS, stop_reason="refusal"), Outcome.FAILED, "API Error: "),
+    "empty answer": Case(Answer(), Outcome.COMPLETED, requests=2),
+    "max turns": Case(
+        Answer((BASH,)),
+        Outcome.FAILED,
+        "Reached maximum number of turns",
+        more=(("CLAUDE_CODE_MAX_TURNS", "1"),),
+    ),
+}
+
+
+@pytest.mark.parametrize("row", CASES)
+async def test_row(start, row):
+    case = CASES[row]
+    async with start(environment=(*case.auth, *QUICK, *case.more)) as hive:
+        hive.script.add(Rule(case.reply))
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+    assert report.outcome is case.outcome, report.detail
+    assert report.detail.startswith(case.said)
+    assert bool(report.detail) is (case.outcome is not Outcome.COMPLETED)
+    assert (report.window, report.until) == (case.window, case.window and RESET)
+    assert (report.model or "").startswith("claude-")
+    assert case.requests in (None, len(hive.script.requests))
+
+
+# --- what the daemon hears in the middle of a turn -----------------------------------------------
+
+
+async def test_a_limit_is_told_before_the_turn_has_ended(start):
+    async with start(environment=OAUTH) as hive:
+        hive.script.add(Rule(Fail(FailKind.LIMIT_5H, reset=RESET)))
+        hive.daemon.deliver("work")
+        (signal,) = await hive.daemon.until(lambda: hive.daemon.signals)
+        assert hive.daemon.finished == []
+        (report,) = await hive.daemon.reports(1)
+        kind, lease = SignalKind.REJECTED, hive.daemon.finished[0].lease
+        assert signal == ApiSignal(lease, kind, "five_hour", RESET, None, report.model)
+        hive.script.clear()
+        hive.daemon.deliver("work again")
+        assert (await hive.daemon.reports(2))[1].outcome is Outcome.COMPLETED
+        assert hive.daemon.signalled() == [SignalKind.REJECTED, SignalKind.ANSWERED]
+
+
+async def test_a_warning_is_told_once_for_each_step(start):
+    replies = [
+        Limits("allowed_warning", five_hour=share, reset=RESET, reply=Answer((call,)))
+        for share, call in ((0.81, BASH), (0.82, BASH), (0.93, BASH), (0.93, BASH))
+    ]
+    async with start(environment=OAUTH) as hive:
+        hive.script.add(*(Rule(reply, count=1) for reply in replies), Rule(WORDS))
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.COMPLETED
+        answered, warned = SignalKind.ANSWERED, SignalKind.WARNED
+        assert hive.daemon.signalled() == [answered, warned, answered, warned, answered]
+        assert [one.utilization for one in hive.daemon.signals[1::2]] == [0.81, 0.93]
+
+
+async def test_paid_use_beyond_a_limit_is_a_warning(start):
+    async with start(environment=OAUTH) as hive:
+        hive.script.add(Rule(Limits("rejected", five_hour=1.0, overage=True, reply=WORDS)))
+        hive.daemon.deliver("work")
+        assert (await hive.daemon.reports(1))[0].outcome is Outcome.COMPLETED
+        assert hive.daemon.signalled() == [SignalKind.ANSWERED, SignalKind.WARNED]
+
+
+async def test_a_refused_key_is_told_and_ends_the_turn_at_the_first_retry(start):
+    async with start() as hive:
+        hive.script.add(Rule(Fail(FailKind.BAD_KEY)))
+        hive.daemon.deliver("work")
+        await hive.daemon.until(lambda: hive.daemon.signals)
+        assert hive.daemon.finished == []
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.UNAUTHORISED
+        assert hive.daemon.signalled() == [SignalKind.UNAUTHORISED]
+        assert len(hive.daemon.of(ApiRetry)) == 1
+
+
+async def test_a_key_that_is_limited_is_retried_a_few_times_only(start):
+    """The CLI hides from a key when its limit resets."""
+    async with start() as hive:
+        hive.script.add(Rule(Fail(FailKind.RATE_LIMIT)))
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.LIMITED
+        assert (report.until, report.window) == (None, None)
+        assert len(hive.script.requests) == 4
+        assert hive.daemon.signals == []
+
+
+async def test_a_model_that_is_not_there_gives_way_to_the_next(start):
+    async with start(model="opus", fallback_models=("sonnet", "haiku")) as hive:
+        hive.script.add(Rule(Fail(FailKind.NO_MODEL), count=1))
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.COMPLETED
+        assert "sonnet" in hive.script.requests[-1].model
+
+
+async def test_a_model_that_speaks_of_limits_all_the_time_completes(start):
+    said = (
+        "You've hit your 5-hour limit · resets 3pm. API Error: Request rejected (429). "
+        "Invalid API key. Not logged in. Credit balance is too low. 529 Overloaded.\n"
+        '{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1800000000}}'
+    )
+    echo = Call("Bash", {"command": f"echo '{said.replace(chr(39), '')}'; false"})
+    async with start(environment=OAUTH) as hive:
+        hive.script.add(
+            Rule(Answer((Say(said), echo)), count=1),
+            Rule(Answer((Call("mcp__hive__send", {"to": "manager", "body": said}),)), count=1),
+            Rule(Answer((Say(said),))),
+        )
+        hive.daemon.deliver(said)
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.COMPLETED
+        assert hive.daemon.sent[0].body == said
+        assert hive.daemon.signalled() == [SignalKind.ANSWERED]

@@ -1,0 +1,173 @@
+"""Signals of the API, what a turn has spent so far, and the queue that both wait in."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.hints import CAPACITY, Hints
+from harness.signals import Signals
+from harness.spending import EVERY_S, Meter, add, read_cost, since
+from harness.stream import (
+    ApiFailure,
+    Init,
+    ModelText,
+    Other,
+    RateLimit,
+    Retry,
+    StreamEvent,
+    Thought,
+    ToolAnswer,
+    ToolUse,
+)
+from hive.wire import ApiSignal, SignalKind, Spending, Usage
+
+RESET = 1_800_000_000.0
+TEXT = ModelText("hello", nested=False)
+REFUSED = Retry(1, 0.5, "authentication_failed", 401)
+
+
+def rejected(**more) -> RateLimit:
+    return RateLimit("rejected", "five_hour", RESET, **more)
+
+
+def warned(utilization, window="five_hour", reset=RESET) -> RateLimit:
+    return RateLimit("allowed_warning", window, reset, utilization)
+
+
+def kinds(*events: StreamEvent) -> list[str]:
+    signals = Signals("lease")
+    return [signal.kind.value for event in events if (signal := signals.take(event))]
+
+
+def test_a_rejection_says_all_that_is_known():
+    signals = Signals("lease")
+    assert signals.take(Init("s", "claude-x", "1", ())) is None
+    assert signals.take(rejected(utilization=1.0)) == ApiSignal(
+        "lease", SignalKind.REJECTED, "five_hour", RESET, 1.0, "claude-x"
+    )
+
+
+def test_a_limit_that_the_account_pays_to_pass_is_a_warning():
+    assert kinds(rejected(overage=True)) == ["warned"]
+    assert kinds(warned(0.99), rejected(overage=True), rejected()) == [
+        "warned",
+        "warned",
+        "rejected",
+    ]
+
+
+def test_a_warning_is_repeated_when_it_says_more():
+    assert kinds(warned(0.81), warned(0.82), warned(0.82)) == ["warned"]
+    assert kinds(warned(0.81), warned(0.86)) == ["warned"] * 2
+    assert kinds(warned(0.81), warned(0.81, "seven_day")) == ["warned"] * 2
+    assert kinds(warned(0.81), warned(0.81, reset=RESET + 1)) == ["warned"] * 2
+    assert kinds(warned(None), warned(None)) == ["warned"]
+
+
+def test_a_refused_credential_is_told_at_the_first_retry():
+    assert kinds(REFUSED) == ["unauthorised"]
+    assert kinds(Retry(1, 0.5, "rate_limit", 429), Retry(1, 0.5, "overloaded", 529)) == []
+
+
+@pytest.mark.parametrize("event", [TEXT, ToolUse("t", "Bash", "{}", False), Thought(False)])
+def test_the_first_answer_is_told_once_and_again_after_something_else(event):
+    assert kinds(event, event, TEXT) == ["answered"]
+    assert kinds(event, warned(0.9), event, event) == ["answered", "warned", "answered"]
+    assert kinds(rejected(), event) == ["rejected", "answered"]
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        ModelText("x", nested=True),
+        ToolUse("t", "Bash", "{}", True),
+        Thought(True),
+        ToolAnswer("t", False, "x", False),
+        ApiFailure("rate_limit", "usage_limit_reached", 429, RESET, "limit"),
+        Other("assistant/synthetic"),
+        RateLimit("allowed", "five_hour", RESET),
+        RateLimit("tomorrow's", "five_hour", RESET),
+    ],
+)
+def test_what_is_no_signal(event):
+    assert kinds(event) == []
+
+
+# --- spending ----------------------------------------------------------------------------------
+
+RECORDED = (
+    "Estimated cost:        $1,012.38\n"
+    "Total duration (API):  3s\n"
+    "Total duration (wall): 4s\n"
+    "Total code changes:    0 lines added, 0 lines removed\n"
+    "Usage by model:\n"
+    "     claude-opus-5-5:  34 input, 1,124 output, 16.1k cache read, 2.5m cache write ($0.0058)\n"
+    "    claude-haiku-5-5:  1.2k input, 1 output, 0 cache read, 1.1b cache write, 2 web search "
+    "($0.01)\n"
+    "Prompt cache (main):   2 requests · 100% of input tokens from cache"
+)
+
+
+def test_the_cost_of_a_session_as_the_cli_writes_it():
+    assert read_cost(RECORDED) == Usage(1234, 1125, 16_100, 1_102_500_000, 1012.38)
+    fresh = (
+        "Estimated cost:        $0.0000\nUsage:                 0 input, 0 output, 0 cache read, "
+    )
+    assert read_cost(fresh + "0 cache write") == Usage()
+    assert read_cost("Total cost: $0.5 (costs may be inaccurate)") == Usage(cost_usd=0.5)
+
+
+@given(st.text() | st.from_regex(r"cost: \$[\d.,]*\n[\d,.kmb]* input, [\d,.]*[kmb]? output"))
+def test_any_text_is_a_cost_or_not(text):
+    usage = read_cost(text)
+    assert usage is None or usage.cost_usd >= 0
+
+
+def test_other_text_is_no_cost():
+    assert read_cost("") is None
+    assert read_cost("about 17 input, 1 output, 2 cache read, 3 cache write") is None
+
+
+USAGES = st.builds(Usage, *([st.integers(0, 10**9)] * 4), st.integers(0, 100).map(float))
+
+
+@given(USAGES, USAGES)
+def test_what_came_since(one, other):
+    assert since(one, add(one, other)) == other
+    assert since(add(one, other), one) == Usage()
+
+
+def test_a_meter_tells_the_difference_to_the_beginning():
+    meter = Meter("p", 0.0, before=Usage(input_tokens=1000))
+    assert meter.take("p/now", Usage(5)) is None  # nothing is known about the beginning yet
+    assert meter.take(meter.first, Usage(10)) is None
+    assert meter.take("p/now", Usage(10)) is None
+    assert meter.take("p/now", Usage(17)) == Usage(1007)
+    assert meter.take("p/now", Usage(17)) is None
+    assert meter.take("other/now", Usage(99)) is None
+    assert meter.spent == Usage(7)
+
+
+def test_a_meter_asks_once_a_second_and_only_if_there_is_news():
+    meter = Meter("p", 0.0, Usage())
+    assert meter.due(100.0) is None
+    meter.news = True
+    assert meter.due(EVERY_S / 2) is None
+    assert meter.due(EVERY_S) == "p/now"
+    assert meter.due(100.0) is None
+    meter.news = True
+    assert meter.due(EVERY_S * 1.5) is None
+    assert meter.due(EVERY_S * 2) == "p/now"
+
+
+# --- the queue ---------------------------------------------------------------------------------
+
+
+async def test_hints_come_in_order_and_the_oldest_are_lost():
+    hints = Hints()
+    for number in range(CAPACITY + 2):
+        hints.put(Spending(str(number), Usage()))
+    assert (await hints.take()).lease == "2"
+    hints.clear()
+    hints.put(Spending("new", Usage()))
+    assert (await hints.take()).lease == "new"
