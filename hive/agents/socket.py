@@ -102,7 +102,9 @@ class _Door:
             why="its harness came back without it",
         )
         agent.reported_at = None
-        agent.work_began(hello.lease)
+        # A lease that is over already, by an answer that was lost, must not end twice.
+        leases = {held.lease for held in await agent.around.broker.leases(agent.name)}
+        agent.work_began(hello.lease if hello.lease in leases else None)
         return _Session(self, hello.instance, self.epoch)
 
     def attach(self, peer: Peer, epoch: int) -> None:

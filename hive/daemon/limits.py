@@ -23,6 +23,8 @@ class Limits:
         self.gates, self.budgets = gates, budgets
         self._agents = agents
         self._to_interrupt: set[str] = set()
+        self._interrupted: dict[str, str] = {}
+        """The lease for which each agent was told last."""
         self._some = trio.Event()
 
     async def run(self, ctx: Context) -> None:
@@ -37,11 +39,12 @@ class Limits:
                 agent = self._agents.get(self._to_interrupt.pop())
                 if agent is None or agent.peer is None or agent.lease is None:
                     continue
+                self._interrupted[agent.name] = agent.lease
                 with trio.move_on_after(PUSH_S):
                     try:
                         await agent.peer.push(Interrupt(over_budget=True))
                     except LinkClosed:
-                        pass  # what it uses after it comes back asks for this again
+                        del self._interrupted[agent.name]  # it is told when it has used more
 
     async def join(self, agent: Agent) -> None:
         """The agent is there: returns when the gate of its credential works."""
@@ -73,9 +76,10 @@ class Limits:
     def spending(self, agent: Agent, spending: Spending) -> None:
         """A running turn has used so much; ends turns that are over a budget. Never waits."""
         self.budgets.spending(agent.name, spending.lease, spending.usage)
-        if over := self.budgets.over():
-            self._to_interrupt |= over
-            self._some.set()
+        for name in self.budgets.over():
+            if (other := self._agents.get(name)) and self._interrupted.get(name) != other.lease:
+                self._to_interrupt.add(name)
+                self._some.set()
 
     async def turn_ended(self, agent: Agent, lease: str, report: TurnReport) -> None:
         """Returns when whoever must wait because of this turn has been told so."""

@@ -19,11 +19,7 @@ def test_the_demo_from_start_to_end(make_hive: Callable[..., RunningHive]) -> No
     hive.up("--demo")
 
     hive.wait_event(lambda e: e["kind"] == "message_sent" and e["recipient"] == "operator")
-    flow = [
-        (e["sender"], e["recipient"])
-        for e in hive.events()
-        if e["kind"] == "message_sent"
-    ]
+    flow = [(e["sender"], e["recipient"]) for e in hive.events() if e["kind"] == "message_sent"]
     assert flow == [
         ("operator", "manager"),
         ("manager", "worker-1"),
