@@ -39,7 +39,7 @@ def ten(hive: Hive) -> Hive:
 async def test_a_limit_from_the_signal_to_the_last_follower(ten: Hive, running) -> None:
     async with running(ten.gates()) as gates:
         assert await gates.admit(C, "a7") is None
-        assert ten.free() == ALL
+        assert ten.free() == ALL and ten.events == []
         gates.signal(C, "a7", rejected("l1", T0 + 600))
         assert gates.hold(C, None, "a0") is None  # decided by the actor, in its turn
         await wait_all_tasks_blocked()
@@ -178,6 +178,18 @@ async def test_a_restart_of_the_daemon_keeps_it_closed(ten: Hive, running) -> No
     async with running(ten.gates()) as gates:
         await wait_all_tasks_blocked()
         assert ten.free() == {"a0"}
+
+
+async def test_a_restart_of_the_supervisor_alone_forgets_nothing(ten: Hive, running) -> None:
+    gates = ten.gates()
+    async with running(gates):
+        await gates.ensure(C)
+        await wait_all_tasks_blocked()
+        ten.store.fails = True
+        await gates.turn_ended(C, "a7", "l", TurnReport(Outcome.LIMITED, until=T0 + 600))
+    async with running(gates):
+        assert gates.hold(C, None, "a0").until == T0 + 605
+        assert (await gates.admit(C, "a0")).until == T0 + 605
 
 
 async def test_what_is_decided_last_is_kept_when_the_hive_stops(ten: Hive, running) -> None:
