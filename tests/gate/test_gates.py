@@ -234,6 +234,30 @@ async def test_without_an_actor_the_last_value_decides(ten: Hive, running) -> No
     assert gates.statuses()[0].state is GateState.CLOSED
 
 
+async def test_who_asks_while_it_starts_waits_for_it(ten: Hive, running) -> None:
+    async with running(ten.gates()) as gates:
+        await gates.turn_ended(C, "a7", "l", TurnReport(Outcome.OVERLOADED))
+    async with running(ten.gates()) as gates:  # ready before its children are
+        await gates.command(GateCommand(C, "probe"))
+        assert ten.free() == {"a0"}
+
+
+async def test_a_gate_that_cannot_live_is_parked_and_stays_closed(
+    ten: Hive, running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(ten.gates()) as gates:
+        await gates.turn_ended(C, "a7", "l", TurnReport(Outcome.LIMITED, until=T0 + 600))
+        with monkeypatch.context() as broken:
+            broken.delattr(gate_module, "step")
+            await gates.turn_ended(C, "a7", "m", TurnReport(Outcome.COMPLETED))
+            await trio.sleep(3)
+            assert gates.supervisor.snapshot().children[0].state == "parked"
+            assert (await gates.admit(C, "a0")).until == T0 + 605
+            gates.signal(C, "a1", rejected("n", T0 + 900))
+        await trio.sleep(200)
+        assert ten.holds["a0"].until == T0 + 905
+
+
 async def test_while_it_is_tried_and_its_actor_hangs_only_the_probe_goes_on(
     ten: Hive, running
 ) -> None:
