@@ -236,9 +236,10 @@ async def test_without_an_actor_the_last_value_decides(ten: Hive, running) -> No
 
 async def test_who_asks_while_it_starts_waits_for_it(ten: Hive, running) -> None:
     async with running(ten.gates()) as gates:
-        await gates.turn_ended(C, "a7", "l", TurnReport(Outcome.OVERLOADED))
-    async with running(ten.gates()) as gates:  # ready before its children are
-        await gates.command(GateCommand(C, "probe"))
+        gates.signal(C, "a7", rejected("l", T0 + 600))  # it is known, and not started
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(gates.command, GateCommand(C, "probe"))
+            nursery.start_soon(gates.command, GateCommand(C, "probe"))
         assert ten.free() == {"a0"}
 
 
