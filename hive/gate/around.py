@@ -22,8 +22,10 @@ class Keeper(Protocol):
 
 @frozen
 class Around:
-    """`clients` tells who uses a credential, read at each decision; it, `apply` and `publish` are
-    quick and do not raise. `now` is the wall clock, `chance` gives numbers in [0, 1).
+    """The hive's side of every gate; all of these are quick and do not raise.
+
+    `clients` tells who uses a credential and is read at each decision. `apply` tells an agent its
+    hold, None that it may work. `now` is the wall clock, `chance` gives numbers in [0, 1).
     """
 
     table: Keeper

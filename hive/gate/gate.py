@@ -49,6 +49,7 @@ class GateActor(Actor):
         self._seat.looking = False
         self.helpers.start_soon(self._keep, name=f"keeper of gate {self._credential}")
         self._do(Look(), always=True)
+        self._seat.up.set()
 
     async def handle_call(self, message: Admit | TurnEnd | GateCommand, reply: Slot[Any]) -> Any:
         """Decide, and answer with the agent's Hold."""
@@ -81,6 +82,7 @@ class GateActor(Actor):
 
     async def terminate(self, how: Exit) -> None:
         """What is not kept yet is kept now, if the store still works."""
+        self._seat.up = trio.Event()
         with trio.move_on_after(LAST_SAVE_S):
             try:
                 await self._save()

@@ -19,7 +19,7 @@ from hive.gate.table import GateTable, row_of
 from hive.gate.value import Gate
 from hive.gate.view import hold_of, statuses
 from hive.store import Store
-from hive.supervisors import ChildSpec, DynamicSupervisor, SupervisorError, one_line
+from hive.supervisors import AlreadyPresent, ChildSpec, DynamicSupervisor, SupervisorError, one_line
 from hive.wire import ApiSignal, GateCommand, GateState, GateStatus, TurnReport
 from hive.wire import Event as LiveEvent
 
@@ -56,14 +56,21 @@ class Gates:
         self.supervisor = DynamicSupervisor(load=self._load)
 
     async def ensure(self, credential: str) -> None:
-        """See to it that the gate of this credential works; returns when its agents are told."""
+        """See to it that the gate of this credential works and has told its agents.
+
+        Returns also when it does not come up in time: then its last value decides.
+        """
         host = self._host(credential)
         if host.ref.alive:
             return
         try:
             await self.supervisor.start_child(self._spec(credential))
+        except AlreadyPresent:
+            if host.ref.parked is None:  # it starts, or comes back from a crash
+                with trio.move_on_after(DECIDE_WITHIN_S):
+                    await self._seat(credential).up.wait()
         except SupervisorError:
-            pass  # it is there and comes back by itself, or it is loaded with its supervisor
+            pass  # it is loaded when its supervisor starts
 
     async def admit(self, credential: str, agent: str) -> Hold | None:
         """May this agent take work now? To be asked right before each lease."""

@@ -2,6 +2,7 @@
 
 from collections import deque
 
+import trio
 from attrs import define, field
 
 from hive.gate.events import Event
@@ -24,6 +25,8 @@ class Seat:
     saved: dict[str, Row] = field(factory=dict)
     missed: deque[Event] = field(factory=lambda: deque(maxlen=MOST_MISSED))
     denied: set[str] = field(factory=set)
+    up: trio.Event = field(factory=trio.Event)
+    """Set while its actor works; replaced when that ends."""
     looking: bool = False
     """Whether a look at the agents is under way already."""
 

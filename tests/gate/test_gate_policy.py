@@ -1,5 +1,7 @@
 """The gate's decisions, one rule at a time; all pure."""
 
+import itertools
+
 import pytest
 from attrs import evolve
 
@@ -169,10 +171,14 @@ def test_what_concerns_one_agent_closes_nothing(ten: Play, outcome: Outcome) -> 
 
 def test_a_window_of_one_family_parks_only_that() -> None:
     play = Play(
-        Client("o1", "opus"), Client("o2", "claude-opus-5-5"), Client("s", "sonnet"), Client("d")
+        Client("o1", "opus"),
+        Client("o2", "claude-opus-5-5"),
+        Client("s", "sonnet"),
+        Client("d"),
+        Client("d2"),
     )
     play.say("o1", SignalKind.REJECTED, window="seven_day_opus", resets_at=T0 + 600)
-    assert play.free() == {"s", "d"}
+    assert play.free() == {"s", "d", "d2"}
     # The default model turns out to be of that family: nobody runs into it twice.
     play.end("d", Outcome.LIMITED, window="seven_day_opus", until=T0 + 600, model="claude-opus-5-5")
     assert play.free() == {"s"}
@@ -266,6 +272,23 @@ def test_an_own_login_names_its_agent() -> None:
     assert "run `hive login mia`" in play.hold("mia").reason
 
 
+def test_one_turn_counts_once_even_if_somebody_acts_in_its_middle(ten: Play) -> None:
+    ten.end("a0", Outcome.UNAUTHORISED)
+    ten.say("a1", SignalKind.UNAUTHORISED)
+    ten.order("release")
+    ten.end("a1", Outcome.UNAUTHORISED)
+    ten.end("a2", Outcome.UNAUTHORISED)
+    assert ten.state() is GateState.OPEN
+    ten.end("a2", Outcome.UNAUTHORISED, lease="a2-2")
+    assert ten.state() is GateState.CLOSED
+
+
+def test_a_new_login_does_not_end_a_limit(ten: Play) -> None:
+    close_until(ten, T0 + 600)
+    ten.do(NewLogin())
+    assert ten.state() is GateState.CLOSED
+
+
 # -- probing ------------------------------------------------------------------------------------
 
 
@@ -289,7 +312,7 @@ def test_exactly_one_tries_and_the_others_follow_spaced_in_their_order(ten: Play
             order.append(name)
             times.append(ten.now)
     assert order == ["a0", "a1", "a2", "a3", "a4", "a6", "a7", "a9"]
-    gaps = [b - a for a, b in zip(times, times[1:], strict=False)]
+    gaps = [b - a for a, b in itertools.pairwise(times)]
     assert min(gaps) >= 1.25 and max(gaps) <= 4.75
 
 

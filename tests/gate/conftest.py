@@ -1,0 +1,40 @@
+"""A virtual clock, and gates whose hive is a test."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+import trio
+import trio.testing
+from support.gatehouse import Hive
+
+from hive.gate import Gates
+from hive.supervisors import Context
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, object]]:
+    return ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})
+
+
+@pytest.fixture
+def hive() -> Hive:
+    return Hive()
+
+
+@pytest.fixture
+def running() -> Callable[[Gates], AbstractAsyncContextManager[Gates]]:
+    """`async with running(gates):` the supervisor runs in the block, then stops in order."""
+
+    @asynccontextmanager
+    async def run(gates: Gates) -> AsyncIterator[Gates]:
+        ready = trio.Event()
+        ctx = Context("hive/gate", on_ready=lambda _: ready.set())
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(gates.supervisor.run, ctx)
+            with trio.fail_after(10):
+                await ready.wait()
+            yield gates
+            ctx.stop_requested.set()
+
+    return run
