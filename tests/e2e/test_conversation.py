@@ -11,7 +11,7 @@ AGENT_KEYS |= {"last_tick_age_s"}
 NODE_KEYS = {"path", "kind", "state", "reason", "until", "since", "restarts", "last_tick_age_s"}
 NODE_KEYS |= {"children"}
 INBOX_KEYS = {"id", "from", "to", "body", "in_reply_to", "broadcast_id", "sent_at", "state"}
-INBOX_KEYS |= {"attempts", "redelivered"}
+INBOX_KEYS |= {"attempts", "redelivered", "urgent", "returns"}
 
 
 def test_the_demo_from_start_to_end(make_hive: Callable[..., RunningHive]) -> None:
