@@ -229,7 +229,8 @@ async def test_a_dropped_held_message_is_dead_and_its_sender_is_told(bench: Benc
     assert bench.counts() == Counts(dead=1)
     (bounce,) = await bench.broker.inbox("ann")
     assert (bounce.sender, bounce.in_reply_to) == (HIVE, id_)
-    assert "dropped by the operator" in bounce.body
+    assert "was dropped by the operator and will not" in bounce.body
+    assert "attempts" not in bounce.body, "it did not fail"
     assert "please do it" in bounce.body
     sent, moved = bench.published[-2:]
     assert isinstance(sent[1], MessageSent)
