@@ -5,10 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.hints import CAPACITY, Hints
+from harness.patience import Patience
 from harness.signals import Signals
 from harness.spending import EVERY_S, Meter, add, read_cost, since
 from harness.stream import (
+    Answered,
     ApiFailure,
+    Cost,
     Init,
     ModelText,
     Other,
@@ -19,6 +22,7 @@ from harness.stream import (
     ToolAnswer,
     ToolUse,
 )
+from harness.turn import Turn
 from hive.wire import ApiSignal, SignalKind, Spending, Usage
 
 RESET = 1_800_000_000.0
@@ -158,6 +162,18 @@ def test_a_meter_asks_once_a_second_and_only_if_there_is_news():
     meter.news = True
     assert meter.due(EVERY_S * 1.5) is None
     assert meter.due(EVERY_S * 2) == "p/now"
+
+
+def test_the_answer_to_a_question_is_neither_life_nor_news():
+    """Else each answer would be the reason for the next question, and a silent turn never end."""
+    turn = Turn("t", "p", Patience(10, 0.0), Signals("t"), Meter("p", 0.0, Usage()))
+    for event in (Answered("p/now", None), Cost("p/now", Usage(1))):
+        turn.take(event, 5.0)
+        assert turn.hint(event) is None
+    assert turn.patience.deadline == 10.0 and not turn.meter.news
+    turn.take(TEXT, 5.0)
+    turn.hint(TEXT)
+    assert turn.patience.deadline == 15.0 and turn.meter.news
 
 
 # --- the queue ---------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from attrs import evolve
 
 from harness import claude
@@ -395,11 +396,15 @@ async def test_a_budget_that_is_used_up_ends_the_turn(start, monkeypatch, deaf):
         assert (await hive.daemon.reports(2))[1].outcome is Outcome.COMPLETED
 
 
-async def test_an_interrupt_for_the_budget_before_the_prompt(start):
+@pytest.mark.parametrize("killed", [False, True])
+async def test_an_interrupt_for_the_budget_before_the_prompt(start, killed):
     async with start() as hive:
         hive.daemon.deliver("work")
-        await hive.daemon.until(lambda: hive.daemon.of(TurnStarted))
-        await hive.daemon.peer.push(Interrupt(over_budget=True))
+        await until(hive.processes)
+        hive.harness.turns.interrupt_soon(over_budget=True)
+        await trio.testing.wait_all_tasks_blocked()
+        if killed:
+            os.kill(min(hive.processes()), signal.SIGKILL)
         (report,) = await hive.daemon.reports(1)
         assert report.outcome is Outcome.OVER_BUDGET
         assert len(hive.script.requests) == 0
