@@ -20,6 +20,7 @@ from hive.wire.limits import (
     Spending,
 )
 from hive.wire.model import AgentStatus, Lease, Message, Status, TreeNode, TurnReport
+from hive.wire.reminders import AgentReminderBody, ControlReminderBody, ReminderBody
 
 # --- harness asks daemon -----------------------------------------------------------------------
 
@@ -369,9 +370,10 @@ Body = (
     | SetBudget
     | GetUndelivered
     | Resolve
+    | ReminderBody
 )
 
-AgentBody = Send | Take | Recv | Finish | Emit | Report
+AgentBody = Send | Take | Recv | Finish | Emit | Report | AgentReminderBody
 ControlBody = (
     GetStatus
     | Spawn
@@ -394,5 +396,6 @@ ControlBody = (
     | SetBudget
     | GetUndelivered
     | Resolve
+    | ControlReminderBody
 )
 WebBody = GetStatus | OperatorSend | GetInbox | GetEvents | Follow
