@@ -13,6 +13,8 @@ from hive.broker import Broker, Counts
 from hive.containers import Driver
 from hive.link import Peer
 from hive.paths import Paths
+from hive.reminders import Reminders
+from hive.schedules import Schedules
 from hive.wire import Event, HarnessSettings, Report
 
 
@@ -23,6 +25,8 @@ class Surroundings:
     paths: Paths
     broker: Broker
     records: Records
+    reminders: Reminders
+    schedules: Schedules
     driver: Callable[[str], Driver]
     settings: Callable[[AgentRecord], HarnessSettings]
     publish: Callable[[str | None, Event], object]

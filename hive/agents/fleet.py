@@ -21,6 +21,9 @@ from hive.supervisors import (
 )
 from hive.wire import check_name
 
+REMINDERS = "reminders"
+"""The child that an agent can work without."""
+
 
 class NoSuchAgent(Exception):
     """No agent of this name exists; the text lists who does."""
@@ -126,6 +129,13 @@ class Fleet:
                     backoff=backoff,
                 ),
                 ChildSpec("serve", partial(serve.serve, agent=agent), watchdog=15.0),
+                ChildSpec(
+                    REMINDERS,
+                    partial(self.around.reminders.scheduler, agent=record.name),
+                    watchdog=180.0,
+                    grace=15.0,
+                    park_on_exhausted=True,
+                ),
             ],
             strategy=Strategy.REST_FOR_ONE,
             budget=Budget(intensity=5, period=60.0),

@@ -56,12 +56,25 @@ class AgentsConfig:
 
 
 @frozen
+class RemindersConfig:
+    """`[reminders]`: of each agent."""
+
+    pending: int = 50
+    """How many may wait."""
+    burst: int = 10
+    """How many may be set at once."""
+    per_hour: float = 30.0
+    """How many may be set in an hour, in the long run."""
+
+
+@frozen
 class Config:
     """The whole file."""
 
     claude: ClaudeConfig = ClaudeConfig()
     credentials: Credentials = Credentials()
     agents: AgentsConfig = AgentsConfig()
+    reminders: RemindersConfig = RemindersConfig()
 
 
 MOST_BODY_CAP = 100_000
@@ -92,6 +105,9 @@ def _check(config: Config) -> None:
     for name, value in attrs.asdict(agents).items():
         if name.endswith("_s") and not value > 0:
             raise ConfigError(f"agents.{name} must be above 0 seconds")
+    for name, value in attrs.asdict(config.reminders).items():
+        if not value > 0:
+            raise ConfigError(f"reminders.{name} must be above 0")
 
 
 def _refuse_unknown(values: dict[str, Any], cls: type[attrs.AttrsInstance], path: str) -> None:

@@ -10,7 +10,7 @@ import trio
 from hive.agents import AgentExists, NoSuchAgent
 from hive.broker import BrokerError, Draft
 from hive.containers import ContainerError
-from hive.daemon import hand
+from hive.daemon import hand, reminding
 from hive.daemon.audit import who
 from hive.daemon.hive import Hive
 from hive.events import Lagged
@@ -29,6 +29,7 @@ from hive.wire import (
     Count,
     Done,
     Down,
+    EditSchedule,
     EventBatch,
     Events,
     Follow,
@@ -36,10 +37,15 @@ from hive.wire import (
     GetChild,
     GetEvents,
     GetInbox,
+    GetReminders,
+    GetSchedules,
     GetStatus,
     Hello,
     Inbox,
     OperatorSend,
+    ReminderRollup,
+    ResolveReminder,
+    ResolveSchedule,
     Resync,
     Sent,
     Spawn,
@@ -139,6 +145,15 @@ class _Session(Session):
                 return Count(len(await hive.broker.acknowledge(ids)))
             case WaitReply(sender, after, wait):
                 return await self._wait_reply(hive.fleet.record(sender).name, after, wait)
+            case (
+                GetReminders()
+                | ResolveReminder()
+                | ReminderRollup()
+                | GetSchedules()
+                | ResolveSchedule()
+                | EditSchedule()
+            ):
+                return await reminding.answer(hive, self.who, body)
             case Down():
                 await hive.audit.record(self.who, "down", str(hive.paths.root))
                 hive.stop_all()

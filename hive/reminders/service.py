@@ -136,11 +136,9 @@ class Reminders:
         if wish.action not in jobs:
             raise BadReminder(f"action must be one of {sorted(jobs)}")
         await self._audit(who, wish.action, f"reminder {wish.id}", "")
-        if not await self._store.write(jobs[wish.action]):
+        if not await self._store.write(jobs[wish.action], lambda _: self._changed(None)):
             state = "that failed" if wish.action == "retry" else "that waits"
             raise NoSuchReminder(f"there is no reminder {wish.id} {state}: see `hive reminders`")
-        for alarm in (self._rest, *self._served.values()):
-            alarm.ring()
         return Done()
 
     # --- delivering ----------------------------------------------------------------------------
@@ -248,8 +246,11 @@ class Reminders:
                 ),
             )
 
-    def _changed(self, agent: str) -> None:
-        self._served.get(agent, self._rest).ring()
+    def _changed(self, agent: str | None) -> None:
+        """Look again: who delivers for this agent, or everybody."""
+        alarms = (self._rest, *self._served.values())
+        for alarm in alarms if agent is None else (self._served.get(agent, self._rest),):
+            alarm.ring()
 
 
 def _id(id_: int) -> int:
