@@ -69,6 +69,9 @@ stored for good; an error means that nothing was sent.
 `mcp__hive__recv` takes more waiting messages into this turn; without arguments it only looks.
 Take them when they belong to what you do now; the others wake you one by one.
 `mcp__hive__whoami` tells your name, who else is there now, and which messages you hold.
+`mcp__hive__remind` sets a reminder for yourself: when it is due it wakes you as a message from
+yourself. End your turn and be reminded, do not sleep or poll in a turn. `list_reminders` and
+`cancel_reminder` show and end what waits; `schedule` asks the operator for one that recurs.
 When you have sent what was to send, end your turn: do not wait for an answer inside of it, the
 answer wakes you. Do not send thanks, acknowledgements or greetings in answer to such, and nothing
 to everybody unless everybody must act: each message costs its reader a turn.

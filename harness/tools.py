@@ -10,11 +10,17 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import frozen
 
-from harness import mcp
+from harness import mcp, reminding
 from harness.link import Link, NoAnswer, NotConnected
 from harness.loose import Json
 from harness.mcp import Invoke
 from harness.prompts import wake
+from harness.reminding import (
+    CancelReminderCall,
+    ListRemindersCall,
+    RemindCall,
+    ScheduleCall,
+)
 from harness.shared import Shared
 from harness.stream import Asked
 from harness.toolspec import Call, RecvCall, SendCall, WhoAmICall
@@ -103,6 +109,13 @@ class Tools:
                     return await self._take_messages(call)
                 case WhoAmICall():
                     return self._who_am_i()
+                case RemindCall() | ListRemindersCall() | CancelReminderCall() | ScheduleCall():
+                    return await reminding.perform(self._link, call)
+        except NotConnected:
+            raise ToolFailed(
+                f"the hive did not answer within {RECONNECT_S:g} s: it may or may not have been "
+                "done. Look with list_reminders before you try again"
+            ) from None
         except RemoteError as error:
             raise ToolFailed(str(error)) from None
         except WireError as error:

@@ -7,6 +7,14 @@ from typing import Any
 
 from attrs import frozen
 
+from harness.reminding import (
+    CancelReminderCall,
+    ListRemindersCall,
+    RemindCall,
+    ReminderCall,
+    ScheduleCall,
+)
+
 LONGEST_WAIT_S = 120
 MOST_MESSAGES = 50
 
@@ -34,7 +42,7 @@ class WhoAmICall:
     pass
 
 
-Call = SendCall | RecvCall | WhoAmICall
+Call = SendCall | RecvCall | WhoAmICall | ReminderCall
 
 
 @frozen
@@ -47,13 +55,14 @@ class _Argument:
     required: bool = False
     least: int | None = None
     most: int | None = None
+    choices: tuple[str, ...] = ()
 
 
 @frozen
 class _Tool:
     name: str
     text: str
-    call: type[SendCall] | type[RecvCall] | type[WhoAmICall]
+    call: type[Call]
     arguments: tuple[_Argument, ...] = ()
 
 
@@ -96,6 +105,78 @@ _TOOLS = {
             "whoami",
             "Your name, the other agents, and the messages that you hold in this turn.",
             WhoAmICall,
+        ),
+        _Tool(
+            "remind",
+            "Set a reminder for yourself: it comes back as a message from you when it is due, "
+            "whatever happens until then. Give either delay_seconds or at. Returns its number.",
+            RemindCall,
+            (
+                _Argument("message", "string", "what you want to be reminded of", True, 1),
+                _Argument("delay_seconds", "number", "due in so many seconds", least=1),
+                _Argument(
+                    "at",
+                    "string",
+                    "due at this time, ISO 8601 with a zone, such as 2027-01-31T09:00:00Z",
+                    least=1,
+                    most=64,
+                ),
+                _Argument(
+                    "file",
+                    "string",
+                    "deliver the message in this file below state/reminders; one over 4 KiB is "
+                    "in a file in any case",
+                    least=1,
+                    most=100,
+                ),
+            ),
+        ),
+        _Tool(
+            "list_reminders",
+            "Your reminders that wait, and your schedules.",
+            ListRemindersCall,
+        ),
+        _Tool(
+            "cancel_reminder",
+            "Give up a reminder of yours, or a schedule.",
+            CancelReminderCall,
+            (
+                _Argument("id", "integer", "its number", True, 1),
+                _Argument(
+                    "kind",
+                    "string",
+                    "what it is; default: a reminder",
+                    choices=("reminder", "schedule"),
+                ),
+            ),
+        ),
+        _Tool(
+            "schedule",
+            "Ask the operator for a recurring message to you or others, by a cron expression or "
+            "an interval. It runs once the operator has approved it; after a time in which the "
+            "hive was down it comes once, not once for each missed time.",
+            ScheduleCall,
+            (
+                _Argument("message", "string", "the text, at most 4096 bytes", True, 1),
+                _Argument(
+                    "cron",
+                    "string",
+                    "minute hour day month weekday, such as 30 9 * * 1-5",
+                    least=1,
+                    most=100,
+                ),
+                _Argument("every_seconds", "number", "instead of cron", least=60),
+                _Argument(
+                    "zone",
+                    "string",
+                    "IANA time zone of cron, such as Europe/Berlin; default UTC",
+                    least=1,
+                    most=64,
+                ),
+                _Argument(
+                    "to", "string", "names, separated by commas; default: you", least=1, most=1000
+                ),
+            ),
         ),
     )
 }
@@ -149,6 +230,8 @@ def _schema(argument: _Argument) -> dict[str, Any]:
         schema[low] = argument.least
     if argument.most is not None:
         schema[high] = argument.most
+    if argument.choices:
+        schema["enum"] = list(argument.choices)
     return schema
 
 
@@ -165,7 +248,8 @@ def _fault(argument: _Argument, value: object) -> str | None:
         return f"{argument.name} is {_shown(value)}, it must be {_rule(argument)}"
     low = argument.least is not None and not measured >= argument.least
     high = argument.most is not None and not measured <= argument.most
-    if low or high or not abs(measured) < 1 << 63:
+    other = bool(argument.choices) and value not in argument.choices
+    if low or high or other or not abs(measured) < 1 << 63:
         return f"{argument.name} is {_shown(value)}, it must be {_rule(argument)}"
     return None
 
@@ -173,6 +257,8 @@ def _fault(argument: _Argument, value: object) -> str | None:
 def _rule(argument: _Argument) -> str:
     if argument.kind == "boolean":
         return "true or false"
+    if argument.choices:
+        return " or ".join(map(repr, argument.choices))
     noun = "a string" if argument.kind == "string" else f"a {argument.kind}"
     noun = noun.replace("a i", "an i")
     unit = " characters" if argument.kind == "string" else ""

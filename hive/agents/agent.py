@@ -15,6 +15,8 @@ from hive.containers import Driver
 from hive.gate import Hold
 from hive.link import Peer
 from hive.paths import Paths
+from hive.reminders import Reminders
+from hive.schedules import Schedules
 from hive.supervisors import Supervisor, SupervisorError
 from hive.wire import (
     ApiSignal,
@@ -65,6 +67,8 @@ class Surroundings:
     paths: Paths
     broker: Broker
     records: Records
+    reminders: Reminders
+    schedules: Schedules
     driver: Callable[[str], Driver]
     settings: Callable[[AgentRecord], HarnessSettings]
     limits: Limits

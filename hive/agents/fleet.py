@@ -25,6 +25,9 @@ from hive.wire import DEFAULT_CREDENTIAL, check_name
 
 TELL_S = 5.0
 
+REMINDERS = "reminders"
+"""The child that an agent can work without."""
+
 
 class NoSuchAgent(Exception):
     """No agent of this name exists; the text lists who does."""
@@ -160,6 +163,13 @@ class Fleet:
                 ),
                 ChildSpec(
                     "serve", partial(serve.serve, agent=agent), watchdog=15.0, park_jitter=0.0
+                ),
+                ChildSpec(
+                    REMINDERS,
+                    partial(self.around.reminders.scheduler, agent=record.name),
+                    watchdog=180.0,
+                    grace=15.0,
+                    park_on_exhausted=True,
                 ),
             ],
             strategy=Strategy.REST_FOR_ONE,

@@ -12,6 +12,7 @@ import uuid
 import trio
 from attrs import define, evolve
 
+from hive.agents import reminding
 from hive.agents.agent import Agent
 from hive.agents.policy import after_turn
 from hive.broker import BrokerError, Draft
@@ -24,15 +25,20 @@ from hive.wire import (
     ApiRetry,
     ApiSignal,
     Body,
+    CancelReminder,
     Done,
     Emit,
     Finish,
     Hello,
     Lease,
+    ListReminders,
     Message,
     Notice,
     Recv,
+    Remind,
+    ReminderRollup,
     Report,
+    RequestSchedule,
     Send,
     Sent,
     Spending,
@@ -179,6 +185,14 @@ class _Session(Session):
                     return await self._finish(body)
                 case Emit():
                     return self._emit(body)
+                case (
+                    Remind()
+                    | ListReminders()
+                    | CancelReminder()
+                    | RequestSchedule()
+                    | ReminderRollup()
+                ):
+                    return await reminding.answer(self.door.agent, body)
         except (BrokerError, StoreError) as error:
             raise LinkError(error.code, str(error)) from None
         raise LinkError("not_allowed", f"{type(body).__name__} cannot be asked here")

@@ -109,6 +109,31 @@ class Broker:
         id_, _ = await self._store.write(job, lambda result: self._committed(result[1]))
         return id_
 
+    async def send_within(
+        self, prepare: Callable[[apsw.Connection], Sequence[Draft]]
+    ) -> tuple[int, ...]:
+        """Run `prepare` in the writer's transaction and queue what it returns in the same one.
+
+        `prepare` keeps the rules of Store.write: it may be run twice, what it raises undoes all.
+        The ids, in order; for a key that was used before, the first message's. Raises as `send`.
+        """
+        known = frozenset(self._recipients())
+
+        def job(connection: apsw.Connection) -> tuple[tuple[int, ...], Change]:
+            ids, moves = [], []
+            for draft in prepare(connection):
+                check(draft, known, self._body_cap)
+                message = rows.insert(connection, draft, time.time())
+                if message is None:
+                    ids.append(rows.id_of_key(connection, draft.sender, draft.key))
+                else:
+                    ids.append(message.id)
+                    moves.append(Move(message, None))
+            return tuple(ids), Change(tuple(moves))
+
+        ids, _ = await self._store.write(job, lambda result: self._committed(result[1]))
+        return ids
+
     # --- leases --------------------------------------------------------------------------------
 
     async def lease(

@@ -77,6 +77,18 @@ class GateConfig:
 
 
 @frozen
+class RemindersConfig:
+    """`[reminders]`: of each agent."""
+
+    pending: int = 50
+    """How many may wait."""
+    burst: int = 10
+    """How many may be set at once."""
+    per_hour: float = 30.0
+    """How many may be set in an hour, in the long run."""
+
+
+@frozen
 class Config:
     """The whole file."""
 
@@ -84,6 +96,7 @@ class Config:
     credentials: tuple[NamedCredential, ...] = ()
     agents: AgentsConfig = AgentsConfig()
     gate: GateConfig = GateConfig()
+    reminders: RemindersConfig = RemindersConfig()
 
 
 MOST_SECRET = 4096
@@ -154,6 +167,9 @@ def _check(config: Config) -> None:
     for name, value in attrs.asdict(gate).items():
         if value < 0:
             raise ConfigError(f"gate.{name} must be 0 seconds or more")
+    for name, value in attrs.asdict(config.reminders).items():
+        if not value > 0:
+            raise ConfigError(f"reminders.{name} must be above 0")
 
 
 def _refuse_unknown(values: dict[str, Any], cls: type[attrs.AttrsInstance], path: str) -> None:

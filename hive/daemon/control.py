@@ -10,7 +10,7 @@ import trio
 from hive.agents import AgentExists, NoSuchAgent
 from hive.broker import BrokerError, Draft
 from hive.containers import ContainerError
-from hive.daemon import hand, login
+from hive.daemon import hand, login, reminding
 from hive.daemon.audit import who
 from hive.daemon.hive import Hive
 from hive.events import Lagged
@@ -30,6 +30,7 @@ from hive.wire import (
     Count,
     Done,
     Down,
+    EditSchedule,
     EventBatch,
     Events,
     Follow,
@@ -42,13 +43,18 @@ from hive.wire import (
     GetGates,
     GetInbox,
     GetLogin,
+    GetReminders,
+    GetSchedules,
     GetStatus,
     GetUndelivered,
     Hello,
     Inbox,
     LoggedIn,
     OperatorSend,
+    ReminderRollup,
     Resolve,
+    ResolveReminder,
+    ResolveSchedule,
     Resync,
     Sent,
     SetBudget,
@@ -174,6 +180,15 @@ class _Session(Session):
                 return await self._resolve(body)
             case WaitReply(sender, after, wait):
                 return await self._wait_reply(hive.fleet.record(sender).name, after, wait)
+            case (
+                GetReminders()
+                | ResolveReminder()
+                | ReminderRollup()
+                | GetSchedules()
+                | ResolveSchedule()
+                | EditSchedule()
+            ):
+                return await reminding.answer(hive, self.who, body)
             case Down():
                 await hive.audit.record(self.who, "down", str(hive.paths.root))
                 hive.stop_all()

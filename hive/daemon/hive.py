@@ -28,6 +28,9 @@ from hive.events import Hub
 from hive.gate import Gates, GateSettings, Hold
 from hive.paths import Paths
 from hive.redact import redactor
+from hive.reminders import Limits as ReminderLimits
+from hive.reminders import Place, Reminders
+from hive.schedules import Schedules
 from hive.store import MIGRATIONS, Store
 from hive.supervisors import Context, Form, Supervisor, report
 from hive.supervisors import Event as SupervisorEvent
@@ -80,6 +83,8 @@ class Hive:
     audit: AuditLog = field(init=False)
     parks: Parks = field(init=False)
     broker: Broker = field(init=False)
+    reminders: Reminders = field(init=False)
+    schedules: Schedules = field(init=False)
     fleet: Fleet = field(init=False)
     root: Supervisor = field(init=False)
     """Of the whole tree; set by who builds it."""
@@ -123,10 +128,28 @@ class Hive:
             settings=GateSettings(**attrs.asdict(options.config.gate)),
         )
         self.limits = Limits(self.gates, self.budgets, self._live)
+        reminders = options.config.reminders
+        self.reminders = Reminders(
+            self.store,
+            self.broker,
+            place=self._place,
+            publish=self.publish,
+            audit=self.audit.record,
+            limits=ReminderLimits(reminders.pending, reminders.burst, reminders.per_hour),
+        )
+        self.schedules = Schedules(
+            self.store,
+            self.broker,
+            names=lambda: self.fleet.names(),
+            publish=self.publish,
+            audit=self.audit.record,
+        )
         around = Surroundings(
             paths=options.paths,
             broker=self.broker,
             records=Records(self.store),
+            reminders=self.reminders,
+            schedules=self.schedules,
             driver=partial(driver_named, known=options.drivers),
             settings=self._settings,
             limits=self.limits,
@@ -263,6 +286,12 @@ class Hive:
         self.publish(agent, Supervision(event.path, kind, event.line(), full))
         if agent in self.fleet.records:
             self._changed(agent)
+
+    def _place(self, name: str) -> Place:
+        """An agent's state folder, on this machine and as its container sees it."""
+        driver = driver_named(self.fleet.record(name).driver, self.options.drivers)
+        inside = driver.inside(self.paths.root, name)
+        return Place(self.paths.agent(name) / "state", inside.base / "state")
 
     def _settings(self, record: AgentRecord) -> HarnessSettings:
         agents = self.options.config.agents

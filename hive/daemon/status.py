@@ -4,12 +4,12 @@ Pure functions of snapshots; times in a snapshot are Trio's, on the wire epoch s
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import trio
 from attrs import evolve, frozen
 
-from hive.agents import Agent, AgentRecord
+from hive.agents import REMINDERS, Agent, AgentRecord
 from hive.broker import Counts
 from hive.supervisors import Snapshot, State
 from hive.wire import AgentState, AgentStatus, Condition, TreeNode
@@ -113,9 +113,14 @@ def _culprit(node: Snapshot) -> Snapshot:
     """The agent's own node, or its first part that does not run."""
     if node.state is not State.RUNNING:
         return node
-    return next((child for child in node.children if child.state is not State.RUNNING), node)
+    return next((child for child in _needed(node) if child.state is not State.RUNNING), node)
 
 
 def _oldest_tick(node: Snapshot) -> float | None:
-    ticks = [child.last_tick for child in node.children if child.last_tick is not None]
+    ticks = [child.last_tick for child in _needed(node) if child.last_tick is not None]
     return min(ticks, default=None)
+
+
+def _needed(node: Snapshot) -> Iterator[Snapshot]:
+    """The parts that an agent cannot work without."""
+    return (child for child in node.children if child.id != REMINDERS)

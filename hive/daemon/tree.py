@@ -60,6 +60,8 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
     if options.web is not None:
         children.append(_web(hive, *options.web))
     children += [
+        ChildSpec("reminders", hive.reminders.run, grace=15.0, park_on_exhausted=True),
+        ChildSpec("schedules", hive.schedules.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
         ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),

@@ -138,4 +138,56 @@ CREATE UNIQUE INDEX messages_idempotency ON messages(sender, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _PARKS, _LIMITS)
+_REMINDERS = """
+CREATE TABLE reminders (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    agent           TEXT NOT NULL,
+    text            TEXT NOT NULL,     -- emptied when it is sent: the message has it then
+    file            TEXT,
+    created_at      REAL NOT NULL,
+    due_at          REAL NOT NULL,
+    retry_at        REAL NOT NULL,     -- due_at, and later after a failed attempt
+    state           TEXT NOT NULL CHECK (state IN ('pending', 'failed', 'sent', 'cancelled')),
+    attempts        INTEGER NOT NULL DEFAULT 0,
+    tried_at        REAL,
+    error           TEXT,
+    ended_at        REAL,
+    idempotency_key TEXT
+) STRICT;
+CREATE INDEX reminders_pending ON reminders(agent, retry_at) WHERE state = 'pending';
+CREATE INDEX reminders_failed ON reminders(agent) WHERE state = 'failed';
+CREATE INDEX reminders_tried ON reminders(tried_at) WHERE tried_at IS NOT NULL;
+CREATE INDEX reminders_ended ON reminders(ended_at) WHERE ended_at IS NOT NULL;
+CREATE UNIQUE INDEX reminders_idempotency ON reminders(agent, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+
+CREATE TABLE reminder_buckets (
+    agent  TEXT PRIMARY KEY,
+    tokens REAL NOT NULL,
+    at     REAL NOT NULL
+) STRICT;
+
+CREATE TABLE schedules (
+    id              INTEGER PRIMARY KEY AUTOINCREMENT,
+    agent           TEXT NOT NULL,
+    recipients      TEXT NOT NULL,     -- a JSON list of names
+    text            TEXT NOT NULL,
+    cron            TEXT,
+    every_s         REAL,
+    zone            TEXT NOT NULL,
+    created_at      REAL NOT NULL,
+    state           TEXT NOT NULL CHECK (state IN ('requested', 'active', 'denied', 'cancelled')),
+    next_at         REAL,
+    last_at         REAL,
+    fired           INTEGER NOT NULL DEFAULT 0,
+    skipped         INTEGER NOT NULL DEFAULT 0,
+    error           TEXT,
+    idempotency_key TEXT,
+    CHECK ((cron IS NULL) <> (every_s IS NULL))
+) STRICT;
+CREATE INDEX schedules_open ON schedules(agent) WHERE state IN ('requested', 'active');
+CREATE UNIQUE INDEX schedules_idempotency ON schedules(agent, idempotency_key)
+    WHERE idempotency_key IS NOT NULL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _PARKS, _LIMITS, _REMINDERS)

@@ -23,6 +23,7 @@ from hive.wire.limits import (
     UseCredential,
 )
 from hive.wire.model import AgentStatus, Lease, Message, Status, TreeNode, TurnReport
+from hive.wire.reminders import AgentReminderBody, ControlReminderBody, ReminderBody
 
 # --- harness asks daemon -----------------------------------------------------------------------
 
@@ -342,9 +343,10 @@ Body = (
     | SetBudget
     | GetUndelivered
     | Resolve
+    | ReminderBody
 )
 
-AgentBody = Send | Take | Recv | Finish | Emit | Report
+AgentBody = Send | Take | Recv | Finish | Emit | Report | AgentReminderBody
 ControlBody = (
     GetStatus
     | Spawn
@@ -369,5 +371,6 @@ ControlBody = (
     | SetBudget
     | GetUndelivered
     | Resolve
+    | ControlReminderBody
 )
 WebBody = GetStatus | OperatorSend | GetInbox | GetEvents | Follow

@@ -18,6 +18,8 @@ from hive.broker import Broker, Draft
 from hive.gate import Hold
 from hive.link import Limits, LinkRefused, Peer, RemoteError, connect
 from hive.paths import Paths
+from hive.reminders import Place, Reminders
+from hive.schedules import Schedules
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
 from hive.wire import (
@@ -108,10 +110,14 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             urgent=lambda name: None,
         )
         await broker.load()
+        quiet: Any = lambda *_: None  # noqa: E731
+        place = Place(root / "state", Path("/agents/scout/state"))
         around = Surroundings(
             paths=paths,
             broker=broker,
             records=Records(store),
+            reminders=Reminders(store, broker, place=lambda _: place, publish=quiet, audit=quiet),
+            schedules=Schedules(store, broker, names=lambda: {"scout"}, publish=quiet, audit=quiet),
             driver=lambda name: pytest.fail("no container here"),
             settings=lambda record: HarnessSettings(record.name),
             limits=limits,

@@ -24,7 +24,7 @@ def test_right_calls():
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),
     [
-        ("sned", {}, "there is no tool 'sned'; the tools are send, recv, whoami"),
+        ("sned", {}, "there is no tool 'sned'; the tools are send, recv, whoami, remind"),
         (None, {}, "there is no tool None"),
         ("send", [], "takes an object"),
         ("send", {"body": "b"}, "to is missing"),
@@ -75,7 +75,15 @@ def test_any_arguments_are_read_or_explained(name, arguments):
 
 
 def test_the_schemas_refuse_unknown_arguments():
-    assert [one["name"] for one in schemas()] == ["send", "recv", "whoami"]
+    assert [one["name"] for one in schemas()] == [
+        "send",
+        "recv",
+        "whoami",
+        "remind",
+        "list_reminders",
+        "cancel_reminder",
+        "schedule",
+    ]
     assert all(one["inputSchema"]["additionalProperties"] is False for one in schemas())
 
 
@@ -89,7 +97,7 @@ def test_the_handshake():
     assert "tools" in answer["result"]["capabilities"]
     assert mcp.read({"method": "notifications/initialized"})["result"] == {}
     assert mcp.read({"id": 1, "method": "ping"}) == {"jsonrpc": "2.0", "id": 1, "result": {}}
-    assert len(mcp.read({"id": 1, "method": "tools/list"})["result"]["tools"]) == 3
+    assert len(mcp.read({"id": 1, "method": "tools/list"})["result"]["tools"]) == 7
 
 
 def test_a_call_and_a_wrong_call():

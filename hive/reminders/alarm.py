@@ -1,0 +1,44 @@
+"""Sleeping until a time of the wall clock, and less long when something changed."""
+
+import math
+import time
+from collections.abc import Callable
+
+import trio
+
+RECHECK_S = 60.0
+"""Longest sleep between two looks at the wall clock, which may have been set."""
+
+_LEAST_S = 0.001
+"""A clock that stands still, or is slowed down, must not make this a busy loop."""
+
+
+class Alarm:
+    """One waiter; `ring` wakes it, also when it was rung since `reset`."""
+
+    def __init__(self, now: Callable[[], float] = time.time) -> None:
+        self._now = now
+        self._rung = trio.Event()
+
+    def ring(self) -> None:
+        """Something changed: look again."""
+        self._rung.set()
+
+    def reset(self) -> None:
+        """To be called before the look whose result is waited for."""
+        self._rung = trio.Event()
+
+    async def wait(self, until: float | None, tick: Callable[[], None] = lambda: None) -> None:
+        """Return at `until` (epoch seconds; None: never) or when rung; `tick` tells of each look.
+
+        Never early, however the wall clock is set; late by at most RECHECK_S when it is.
+        """
+        while True:
+            tick()
+            left = math.inf if until is None else until - self._now()
+            if left <= 0:
+                await trio.lowlevel.checkpoint()
+                return
+            with trio.move_on_after(min(max(left, _LEAST_S), RECHECK_S)):
+                await self._rung.wait()
+                return

@@ -1,0 +1,187 @@
+"""What may be set, when it is due and what it says: decisions on values; times in epoch seconds."""
+
+import math
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from attrs import evolve, frozen
+
+from hive.reminders.errors import BadReminder, TooManyReminders
+from hive.wire import Reminder, ReminderState
+
+MOST_AHEAD_S = 366 * 86400.0
+MOST_TEXT = 100_000
+"""Bytes of a reminder's text."""
+
+SPILL_OVER = 4096
+"""Bytes of a text above which it is delivered in a file."""
+
+BATCH = 100
+"""Most reminders of one agent that one transaction delivers."""
+
+RETRY_AFTER_S = (10.0, 60.0, 300.0, 1800.0)
+"""Between attempts; the one after the last of these is the last."""
+
+LATE_S = 60.0
+"""A delivery later than this is told so."""
+
+_SHOWN = 500
+_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_EXAMPLE = "2027-01-31T09:00:00Z or 2027-01-31T09:00:00+01:00"
+
+
+@frozen
+class Limits:
+    """Of each agent: how many may wait, how many may be set at once and in an hour."""
+
+    pending: int = 50
+    burst: int = 10
+    per_hour: float = 30.0
+
+
+@frozen
+class Bucket:
+    """A token bucket: how many may be set at once as of `at`."""
+
+    tokens: float
+    at: float
+
+
+def take(bucket: Bucket | None, limits: Limits, now: float) -> Bucket:
+    """The bucket after one more; raises TooManyReminders with the time of the next.
+
+    A clock that was set back costs nothing and gives nothing.
+    """
+    bucket = bucket or Bucket(limits.burst, now)
+    gained = max(0.0, now - bucket.at) * limits.per_hour / 3600
+    tokens = min(float(limits.burst), bucket.tokens + gained)
+    if tokens < 1:
+        wait = max(1, math.ceil((1 - tokens) * 3600 / limits.per_hour))
+        raise TooManyReminders(
+            f"you have set too many reminders lately: {limits.burst} at once and "
+            f"{limits.per_hour:g} an hour are allowed. The next one is allowed in {wait} s, at "
+            f"{iso(now + wait)}; one that recurs is better requested with `schedule`"
+        )
+    return Bucket(tokens - 1, now)
+
+
+def check_pending(pending: int, limits: Limits) -> None:
+    """Raise TooManyReminders if no more may wait."""
+    if pending >= limits.pending:
+        raise TooManyReminders(
+            f"{pending} reminders of yours wait, at most {limits.pending} may: see "
+            "list_reminders, and cancel_reminder what you no longer need"
+        )
+
+
+def due_time(delay_s: float | None, at: str | None, now: float) -> float:
+    """When it is due; raises BadReminder."""
+    if (delay_s is None) == (at is None):
+        raise BadReminder("give exactly one of delay_seconds and at")
+    due = parse_at(at) if at is not None else now + (delay_s or 0.0)
+    if at is not None and due <= now:
+        raise BadReminder(f"at is {at[:40]!r}, which is past: it is {iso(now)} now")
+    if not now < due <= now + MOST_AHEAD_S:
+        raise BadReminder(
+            f"a reminder is due in more than 0 seconds and at most {MOST_AHEAD_S:.0f} (366 days)"
+        )
+    return due
+
+
+def parse_at(text: str) -> float:
+    """ISO 8601 with a zone as epoch seconds; raises BadReminder with what to write instead."""
+    try:
+        when = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise BadReminder(f"at is {text[:40]!r}, no time in ISO 8601: write {_EXAMPLE}") from None
+    if when.tzinfo is None:
+        local = when.isoformat(timespec="seconds")
+        raise BadReminder(
+            f"at is {text[:40]!r}, without a time zone: write {local}Z for UTC, or with the "
+            f"distance to UTC, {local}+01:00"
+        )
+    return when.timestamp()
+
+
+def check_text(text: str) -> str:
+    """Return the text if it can be kept and delivered; raises BadReminder."""
+    if not text.strip():
+        raise BadReminder("the message is empty: say what you want to be reminded of")
+    if "\0" in text:
+        raise BadReminder("the message contains a NUL character: give text only")
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        raise BadReminder(f"the message is not valid Unicode at character {error.start}") from None
+    if size > MOST_TEXT:
+        raise BadReminder(
+            f"the message has {size} bytes, at most {MOST_TEXT} are allowed: write it to a file "
+            "in your state folder and be reminded of its path"
+        )
+    return text
+
+
+def check_file(name: str | None) -> str | None:
+    """Return the name if it may name a file below state/reminders; raises BadReminder."""
+    if name is not None and not _FILE.fullmatch(name):
+        raise BadReminder(
+            f"file is {name[:40]!r}: give the name of a file without a folder, of up to 100 "
+            "letters, digits, '.', '_' and '-'; it is written into your state/reminders"
+        )
+    return name
+
+
+def file_for(reminder: Reminder) -> str | None:
+    """The file in which its text is to be delivered, None if the message itself carries it."""
+    if reminder.file is not None:
+        return reminder.file
+    return f"{reminder.id}.txt" if len(reminder.text.encode()) > SPILL_OVER else None
+
+
+def body(reminder: Reminder, now: float, path: str | None) -> str:
+    """The message; `path` is where its text was written, if it was."""
+    late = now - reminder.due_at
+    head = f"Your own reminder {reminder.id}, which you set at {iso(reminder.created_at)}"
+    head += f" for {iso(reminder.due_at)}"
+    head += f" (delivered {span(late)} late)" if late > LATE_S else ""
+    if path is None:
+        return f"{head}:\n{reminder.text}"
+    start = reminder.text[:_SHOWN].rstrip()
+    more = "" if start == reminder.text.rstrip() else "…"
+    return f"{head}. Its text is in {path} and begins:\n{start}{more}"
+
+
+def failed(reminder: Reminder, error: str, now: float) -> Reminder:
+    """After an attempt that failed: it is tried again later, or waits for the operator."""
+    attempts = reminder.attempts + 1
+    after = evolve(reminder, attempts=attempts, error=error)
+    if attempts > len(RETRY_AFTER_S):
+        return evolve(after, state=ReminderState.FAILED)
+    return evolve(after, retry_at=now + RETRY_AFTER_S[attempts - 1])
+
+
+def next_due(times: Iterable[float]) -> float | None:
+    """The earliest, None if there is none."""
+    return min(times, default=None)
+
+
+def rank(count: int, percent: float) -> int:
+    """The index of a percentile in `count` sorted values, by the nearest rank."""
+    return max(0, math.ceil(count * percent / 100) - 1)
+
+
+def iso(epoch: float) -> str:
+    """A time as agents write it, to the second, in UTC; of one that no calendar has, the number."""
+    try:
+        return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    except (ValueError, OverflowError, OSError):
+        return f"{epoch:.0f}"
+
+
+def span(seconds: float) -> str:
+    """A time span in its largest useful unit."""
+    for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,195 @@
+"""The tables `reminders` and `reminder_buckets`: rows to values and back, nothing decided here."""
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apsw
+
+from hive.reminders.policy import Bucket, rank
+from hive.store import fetch
+from hive.wire import Reminder, ReminderState, Rollup
+
+_COLUMNS = "id, agent, text, created_at, due_at, retry_at, state, file, attempts, error"
+_OPEN = "state IN ('pending', 'failed')"
+_OF_AGENT = "(:agent IS NULL OR agent = :agent)"
+
+
+def bucket(connection: apsw.Connection, agent: str) -> Bucket | None:
+    """The agent's token bucket, None if it has set nothing yet."""
+    sql = "SELECT tokens, at FROM reminder_buckets WHERE agent = ?"
+    found = fetch(connection, sql, (agent,))
+    return Bucket(*found[0]) if found else None
+
+
+def keep_bucket(connection: apsw.Connection, agent: str, bucket: Bucket) -> None:
+    """Remember it."""
+    sql = "INSERT OR REPLACE INTO reminder_buckets (agent, tokens, at) VALUES (?, ?, ?)"
+    fetch(connection, sql, (agent, bucket.tokens, bucket.at))
+
+
+def count_open(connection: apsw.Connection, agent: str) -> int:
+    """How many of the agent's are not at an end."""
+    sql = (
+        "SELECT (SELECT count(*) FROM reminders WHERE agent = ?1 AND state = 'pending')"
+        " + (SELECT count(*) FROM reminders WHERE agent = ?1 AND state = 'failed')"
+    )
+    found: int = fetch(connection, sql, (agent,))[0][0]
+    return found
+
+
+def insert(
+    connection: apsw.Connection,
+    agent: str,
+    text: str,
+    file: str | None,
+    now: float,
+    due: float,
+    key: str | None,
+) -> int:
+    """A new pending reminder; returns its id."""
+    fetch(
+        connection,
+        "INSERT INTO reminders (agent, text, file, created_at, due_at, retry_at, state,"
+        " idempotency_key) VALUES (?1, ?2, ?3, ?4, ?5, ?5, 'pending', ?6)",
+        (agent, text, file, now, due, key),
+    )
+    return connection.last_insert_rowid()
+
+
+def of_key(connection: apsw.Connection, agent: str, key: str | None) -> Reminder | None:
+    """What the agent has set with this key."""
+    found = _select(connection, "agent = ? AND idempotency_key = ?", (agent, key))
+    return found[0] if found and key is not None else None
+
+
+def by_id(connection: apsw.Connection, id_: int) -> Reminder | None:
+    """One reminder."""
+    found = _select(connection, "id = ?", (id_,))
+    return found[0] if found else None
+
+
+def due(connection: apsw.Connection, agent: str, now: float, limit: int) -> tuple[Reminder, ...]:
+    """The agent's first `limit` reminders that are to be tried."""
+    where = "agent = ? AND state = 'pending' AND retry_at <= ? ORDER BY retry_at, id LIMIT ?"
+    return _select(connection, where, (agent, now, limit))
+
+
+def next_due(connection: apsw.Connection, agent: str | None) -> dict[str, float]:
+    """When the next reminder of each agent (or of one) is to be tried."""
+    only = "" if agent is None else "AND agent = ?"
+    sql = f"SELECT agent, min(retry_at) FROM reminders WHERE state = 'pending' {only} GROUP BY 1"
+    return dict(fetch(connection, sql, () if agent is None else (agent,)))
+
+
+def mark_sent(connection: apsw.Connection, ids: Iterable[int], now: float) -> set[int]:
+    """Mark those of `ids` as sent that are pending still; returns which."""
+    found = fetch(
+        connection,
+        "UPDATE reminders SET state = 'sent', text = '', error = NULL, tried_at = ?1,"
+        " ended_at = ?1 WHERE id IN (SELECT value FROM json_each(?2)) AND state = 'pending'"
+        " RETURNING id",
+        (now, json.dumps(list(ids))),
+    )
+    return {id_ for (id_,) in found}
+
+
+def mark_failed(connection: apsw.Connection, after: Reminder, now: float) -> bool:
+    """Write what a failed attempt changed, if it is pending still."""
+    fetch(
+        connection,
+        "UPDATE reminders SET state = ?, attempts = ?, error = ?, retry_at = ?, tried_at = ?"
+        " WHERE id = ? AND state = 'pending'",
+        (after.state, after.attempts, after.error, after.retry_at, now, after.id),
+    )
+    return connection.changes() == 1
+
+
+def cancel(connection: apsw.Connection, id_: int, now: float, agent: str | None) -> bool:
+    """End an open reminder (of this agent, unless None); whether there was one."""
+    fetch(
+        connection,
+        f"UPDATE reminders SET state = 'cancelled', text = '', ended_at = ?1 WHERE id = ?2"
+        f" AND {_OPEN} AND agent = coalesce(?3, agent)",
+        (now, id_, agent),
+    )
+    return connection.changes() == 1
+
+
+def retry(connection: apsw.Connection, id_: int, now: float) -> bool:
+    """Try a failed reminder from the start; whether there was one."""
+    fetch(
+        connection,
+        "UPDATE reminders SET state = 'pending', attempts = 0, retry_at = ?"
+        " WHERE id = ? AND state = 'failed'",
+        (now, id_),
+    )
+    return connection.changes() == 1
+
+
+def listed(connection: apsw.Connection, agent: str | None, limit: int) -> tuple[Reminder, ...]:
+    """What is not at an end, soonest first; each state has an index of its own."""
+    found = [
+        one
+        for state in ("pending", "failed")
+        for one in _select(
+            connection,
+            f"state = '{state}' AND (?1 IS NULL OR agent = ?1) ORDER BY due_at, id LIMIT ?2",
+            (agent, limit),
+        )
+    ]
+    return tuple(sorted(found, key=lambda one: (one.due_at, one.id))[:limit])
+
+
+def rollup(connection: apsw.Connection, since: float, agent: str | None) -> Rollup:
+    """What became of reminders; see the wire class."""
+    bindings = {"since": since, "agent": agent}
+
+    def count(where: str) -> int:
+        sql = f"SELECT count(*) FROM reminders WHERE {where} AND {_OF_AGENT}"
+        found: int = fetch(connection, sql, bindings)[0][0]
+        return found
+
+    delivered = count("ended_at >= :since AND state = 'sent'")
+
+    def lateness(percent: float) -> float | None:
+        sql = (
+            "SELECT ended_at - due_at FROM reminders WHERE ended_at >= :since AND state = 'sent'"
+            f" AND {_OF_AGENT} ORDER BY 1 LIMIT 1 OFFSET :rank"
+        )
+        found = fetch(connection, sql, {**bindings, "rank": rank(delivered, percent)})
+        return found[0][0] if found else None
+
+    return Rollup(
+        since,
+        pending=count("state = 'pending'"),
+        attempted=count("tried_at >= :since"),
+        delivered=delivered,
+        failed=count("state = 'failed'"),
+        cancelled=count("ended_at >= :since AND state = 'cancelled'"),
+        lateness_p50_s=lateness(50),
+        lateness_p95_s=lateness(95),
+    )
+
+
+def _select(
+    connection: apsw.Connection, where: str, bindings: Sequence[Any]
+) -> tuple[Reminder, ...]:
+    found = fetch(connection, f"SELECT {_COLUMNS} FROM reminders WHERE {where}", bindings)
+    return tuple(_reminder(row) for row in found)
+
+
+def _reminder(row: Sequence[Any]) -> Reminder:
+    id_, agent, text, created, due_at, retry_at, state, file, attempts, error = row
+    return Reminder(
+        id_,
+        agent,
+        text,
+        created,
+        due_at,
+        retry_at,
+        ReminderState(state),
+        file,
+        attempts,
+        error,
+    )

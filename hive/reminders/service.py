@@ -1,0 +1,258 @@
+"""Reminders: set, listed, cancelled, and delivered when they are due."""
+
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import apsw
+import trio
+from attrs import evolve, frozen
+
+from hive.broker import Broker, BrokerError, Draft
+from hive.reminders import policy, rows
+from hive.reminders.alarm import Alarm
+from hive.reminders.errors import BadReminder, NoSuchReminder
+from hive.reminders.policy import Limits
+from hive.reminders.spill import FOLDER, spill
+from hive.store import Store, StoreError
+from hive.supervisors import Context
+from hive.wire import (
+    Done,
+    Event,
+    Notice,
+    Remind,
+    Reminded,
+    Reminder,
+    ReminderRollup,
+    ReminderState,
+    ResolveReminder,
+    Rollup,
+)
+
+BATCH_DEADLINE_S = 10.0
+"""How long a stop waits for the batch that is under way; the store finishes it in any case."""
+
+STORE_RETRY_S = 5.0
+MOST_LISTED = 500
+SHOWN = 200
+"""Characters of a text in a list."""
+
+Audit = Callable[[str, str, str, str], Awaitable[None]]
+
+
+@frozen
+class Place:
+    """An agent's state folder: where it lies, and the path by which the agent knows it."""
+
+    state: Path
+    shown: Path
+
+
+class Reminders:
+    """Owner of the reminders; times in epoch seconds.
+
+    `scheduler(agent)` runs in the agent's subtree. `run`, the hive's own child, delivers for those
+    agents whose scheduler does not run: stopped, or in back-off. Two that deliver for the same
+    agent harm nothing: what is sent is decided in the writer's transaction.
+    Methods that write raise StoreError with nothing changed.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        broker: Broker,
+        *,
+        place: Callable[[str], Place],
+        publish: Callable[[str | None, Event], object],
+        audit: Audit,
+        limits: Limits = policy.Limits(),  # noqa: B008 - frozen
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._broker = broker
+        self._place = place
+        self._publish = publish
+        self._audit = audit
+        self._limits = limits
+        self._now = now
+        self._served: dict[str, Alarm] = {}
+        self._rest = Alarm(now)
+        self._one = trio.Lock()
+        """One batch at a time in the whole hive: who sends waits for at most one."""
+
+    # --- asked by agents -----------------------------------------------------------------------
+
+    async def remind(self, agent: str, wish: Remind) -> Reminded:
+        """Set a reminder; raises BadReminder, TooManyReminders.
+
+        The same key again gives what was set first.
+        """
+        now = self._now()
+        due = policy.due_time(wish.delay_s, wish.at, now)
+        text, file = policy.check_text(wish.text), policy.check_file(wish.file)
+
+        def job(connection: apsw.Connection) -> Reminded:
+            if (known := rows.of_key(connection, agent, wish.key)) is not None:
+                return Reminded(known.id, known.due_at)
+            policy.check_pending(rows.count_open(connection, agent), self._limits)
+            bucket = policy.take(rows.bucket(connection, agent), self._limits, now)
+            rows.keep_bucket(connection, agent, bucket)
+            id_ = rows.insert(connection, agent, text, file, now, due, wish.key)
+            return Reminded(id_, due)
+
+        return await self._store.write(job, lambda _: self._changed(agent))
+
+    async def cancel(self, agent: str, id_: int) -> Done:
+        """Give up an own reminder; raises NoSuchReminder."""
+        now = self._now()
+        if not await self._store.write(lambda c: rows.cancel(c, _id(id_), now, agent)):
+            raise NoSuchReminder(
+                f"you have no reminder {id_} that waits: see list_reminders; one that was "
+                "delivered cannot be cancelled"
+            )
+        return Done()
+
+    async def listed(self, agent: str | None, limit: int = MOST_LISTED) -> tuple[Reminder, ...]:
+        """Pending and failed reminders of an agent or of all, soonest first, texts cut short."""
+        most = min(max(limit, 1), MOST_LISTED)
+        found = await self._store.read(lambda c: rows.listed(c, agent, most))
+        return tuple(evolve(one, text=one.text[:SHOWN]) for one in found)
+
+    async def rollup(self, asked: ReminderRollup, agent: str | None) -> Rollup:
+        """What became of an agent's reminders, or of all."""
+        return await self._store.read(lambda c: rows.rollup(c, asked.since, agent))
+
+    # --- asked by the operator -----------------------------------------------------------------
+
+    async def resolve(self, who: str, wish: ResolveReminder) -> Done:
+        """Retry a failed reminder or cancel an open one; raises NoSuchReminder, BadReminder."""
+        now = self._now()
+        jobs: dict[str, Callable[[apsw.Connection], bool]] = {
+            "retry": lambda c: rows.retry(c, _id(wish.id), now),
+            "cancel": lambda c: rows.cancel(c, _id(wish.id), now, None),
+        }
+        if wish.action not in jobs:
+            raise BadReminder(f"action must be one of {sorted(jobs)}")
+        await self._audit(who, wish.action, f"reminder {wish.id}", "")
+        if not await self._store.write(jobs[wish.action], lambda _: self._changed(None)):
+            state = "that failed" if wish.action == "retry" else "that waits"
+            raise NoSuchReminder(f"there is no reminder {wish.id} {state}: see `hive reminders`")
+        return Done()
+
+    # --- delivering ----------------------------------------------------------------------------
+
+    async def scheduler(self, ctx: Context, agent: str) -> None:
+        """The supervised child of one agent: sleeps until its next reminder is due."""
+        with self._serving(agent) as alarm:
+            ctx.ready()
+            await self._serve(ctx, alarm, agent)
+
+    async def run(self, ctx: Context) -> None:
+        """The hive's own child, for agents whose scheduler does not run."""
+        ctx.ready(self)
+        await self._serve(ctx, self._rest, None)
+
+    async def deliver(self, agent: str) -> int:
+        """Deliver one batch of what is due to the agent; returns how many were tried.
+
+        A cancellation takes effect before or after the batch.
+        """
+        async with self._one:
+            with trio.move_on_after(BATCH_DEADLINE_S, shield=True):
+                now = self._now()
+                read = partial(rows.due, agent=agent, now=now, limit=policy.BATCH)
+                due = await self._store.read(read)
+                drafts = {}
+                for reminder in due:
+                    try:
+                        drafts[reminder.id] = await self._draft(reminder, now)
+                    except OSError as error:
+                        await self._failed(reminder, f"its text could not be written: {error}")
+                await self._send([one for one in due if one.id in drafts], drafts, now)
+                return len(due)
+        return 0
+
+    async def _serve(self, ctx: Context, alarm: Alarm, agent: str | None) -> None:
+        while True:
+            ctx.tick()
+            alarm.reset()
+            try:
+                times = await self._store.read(lambda c: rows.next_due(c, agent))
+                mine = {n: t for n, t in times.items() if n == agent or n not in self._served}
+                due = [name for name, at in mine.items() if at <= self._now()]
+                for name in due:
+                    await self.deliver(name)
+                    ctx.tick()
+            except StoreError as error:
+                ctx.note(f"waits for the store: {error}"[:200])
+                await trio.sleep(STORE_RETRY_S)
+                continue
+            ctx.note(None)
+            if not due:
+                await alarm.wait(policy.next_due(mine.values()), ctx.tick)
+
+    @contextmanager
+    def _serving(self, agent: str) -> Iterator[Alarm]:
+        alarm = self._served[agent] = Alarm(self._now)
+        try:
+            yield alarm
+        finally:
+            if self._served.get(agent) is alarm:
+                del self._served[agent]
+                self._rest.ring()
+
+    async def _draft(self, reminder: Reminder, now: float) -> Draft:
+        """The message; a long text is written to its file first. Raises OSError."""
+        path = None
+        if (file := policy.file_for(reminder)) is not None:
+            place = self._place(reminder.agent)
+            await trio.to_thread.run_sync(spill, place.state, file, reminder.text)
+            path = str(place.shown / FOLDER / file)
+        body = policy.body(reminder, now, path)
+        return Draft(reminder.agent, reminder.agent, body, key=f"reminder-{reminder.id}")
+
+    async def _send(self, due: Sequence[Reminder], drafts: dict[int, Draft], now: float) -> None:
+        """Messages and their marks in one transaction; one by one if one of them is refused."""
+
+        def prepare(connection: apsw.Connection) -> list[Draft]:
+            sent = rows.mark_sent(connection, drafts, now)
+            return [drafts[one.id] for one in due if one.id in sent]
+
+        if not due:
+            return
+        try:
+            await self._broker.send_within(prepare)
+        except BrokerError as error:
+            if len(due) == 1:
+                await self._failed(due[0], str(error))
+                return
+            for one in due:
+                await self._send([one], {one.id: drafts[one.id]}, now)
+
+    async def _failed(self, reminder: Reminder, error: str) -> None:
+        now = self._now()
+        after = policy.failed(reminder, error[:SHOWN], now)
+        if not await self._store.write(lambda c: rows.mark_failed(c, after, now)):
+            return
+        if after.state is ReminderState.FAILED:
+            self._publish(
+                reminder.agent,
+                Notice(
+                    f"reminder {after.id} of {after.agent} could not be delivered "
+                    f"{after.attempts} times ({error[:SHOWN]}): "
+                    f"hive reminders retry {after.id}, or cancel {after.id}"
+                ),
+            )
+
+    def _changed(self, agent: str | None) -> None:
+        """Look again: who delivers for this agent, or everybody."""
+        alarms = (self._rest, *self._served.values())
+        for alarm in alarms if agent is None else (self._served.get(agent, self._rest),):
+            alarm.ring()
+
+
+def _id(id_: int) -> int:
+    """SQLite's integers have 64 bits; no row has an id outside of them."""
+    return min(max(id_, 0), 2**63 - 1)

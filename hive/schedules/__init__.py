@@ -1,0 +1,7 @@
+"""Recurring messages: cron expressions and intervals, approved by the operator."""
+
+from hive.schedules.errors import BadSchedule, NoSuchSchedule, TooManySchedules
+from hive.schedules.policy import Rule
+from hive.schedules.service import Schedules
+
+__all__ = ["BadSchedule", "NoSuchSchedule", "Rule", "Schedules", "TooManySchedules"]

@@ -1,0 +1,127 @@
+"""When a schedule runs: functions of its rule and of times in epoch seconds; no clock, no disk.
+
+Cron expressions mean what they mean to Debian's cron, daylight saving included: a run at a fixed
+time that falls into the lost hour comes right after it, one in the doubled hour comes once.
+"""
+
+import math
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import islice
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from attrs import frozen
+from cronsim import CronSim, CronSimError
+
+from hive.schedules.errors import BadSchedule
+
+SHORTEST_S = 60.0
+LONGEST_S = 366 * 86400.0
+MOST_CRON = 100
+MOST_COUNTED = 1000
+"""Skipped runs are counted up to here; after that it is enough to know that they were many."""
+
+PREVIEW = 3
+
+
+@frozen
+class Rule:
+    """Exactly one of `cron` (in the IANA zone `zone`) and `every_s`."""
+
+    cron: str | None = None
+    every_s: float | None = None
+    zone: str = "UTC"
+
+    def __str__(self) -> str:
+        return f"every {self.every_s:g} s" if self.cron is None else f"{self.cron} ({self.zone})"
+
+
+@frozen
+class Run:
+    """A run that is due: how many before it are skipped, and when the next one is."""
+
+    skipped: int
+    following: float | None
+
+
+def check(rule: Rule, now: float) -> None:
+    """Raise BadSchedule unless it can run."""
+    if (rule.cron is None) == (rule.every_s is None):
+        raise BadSchedule("give exactly one of cron and every_seconds")
+    _zone(rule.zone)
+    if rule.every_s is not None and not SHORTEST_S <= rule.every_s <= LONGEST_S:
+        raise BadSchedule(
+            f"every_seconds is {rule.every_s:g}: from {SHORTEST_S:.0f} to {LONGEST_S:.0f} (366 "
+            "days) is allowed"
+        )
+    if rule.cron is not None and len(rule.cron.split()) != 5:
+        raise BadSchedule(
+            f"cron is {rule.cron[:40]!r}: write five fields, minute hour day month weekday, "
+            "such as '30 9 * * 1-5'"
+        )
+    if first(rule, now) is None:
+        raise BadSchedule(f"cron is {rule.cron!r}, which never comes: correct its day or month")
+
+
+def first(rule: Rule, after: float) -> float | None:
+    """The first run after that moment; raises BadSchedule for a rule that `check` refuses."""
+    return next(runs(rule, after), None)
+
+
+def preview(rule: Rule, after: float) -> tuple[float, ...]:
+    """The first few runs after that moment."""
+    return tuple(islice(runs(rule, after), PREVIEW))
+
+
+def due(rule: Rule, next_at: float, now: float) -> Run | None:
+    """What to do about the run that is planned for `next_at`; None: it is not due yet.
+
+    However many were missed, one run makes up for them.
+    """
+    if now < next_at:
+        return None
+    if rule.every_s is not None:
+        skipped = math.floor((now - next_at) / rule.every_s)
+        following = next_at + (skipped + 1) * rule.every_s
+        return Run(skipped, following if following > now else following + rule.every_s)
+    skipped = 0
+    for at in islice(runs(rule, next_at), MOST_COUNTED):
+        if at > now:
+            return Run(skipped, at)
+        skipped += 1
+    return Run(skipped, first(rule, now))
+
+
+def runs(rule: Rule, after: float) -> Iterator[float]:
+    """All runs after that moment, each later than the one before it."""
+    if rule.every_s is not None:
+        while True:
+            after += rule.every_s
+            yield after
+    for when in _occurrences(rule, after):
+        at = when.timestamp()
+        if at > after:  # a doubled hour comes to its fixed times only once
+            after = at
+            yield at
+
+
+def _occurrences(rule: Rule, after: float) -> Iterator[datetime]:
+    cron = rule.cron or ""
+    if len(cron) > MOST_CRON:
+        raise BadSchedule(f"cron has {len(cron)} characters, at most {MOST_CRON} are allowed")
+    start = datetime.fromtimestamp(after, _zone(rule.zone))
+    try:
+        yield from CronSim(cron, start)
+    except CronSimError as error:
+        raise BadSchedule(f"cron is {cron[:40]!r}: {error}") from None
+    except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError):
+        raise BadSchedule(f"cron is {cron[:40]!r}, which cannot be understood") from None
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise BadSchedule(
+            f"zone is {name[:40]!r}: give an IANA time zone such as Europe/Berlin, or UTC"
+        ) from None
