@@ -41,7 +41,7 @@ class Seat:
 
     async def held(self, body: str = "work") -> int:
         id_ = await self.broker.send(Draft("ann", "bob", body))
-        for n in range(5):
+        for n in range(6):
             lease = f"{id_}-{n}"
             await self.broker.lease("bob", "h", lease)
             await self.broker.give_back(lease, "h", count=False, limited=True, why="limited")
