@@ -334,7 +334,7 @@ async def test_a_running_turn_tells_what_it_has_spent_sub_agents_included(start)
         assert 2 <= len(told) <= report.duration_s
         usages = [one.usage for one in told]
         assert usages == sorted(usages, key=lambda usage: usage.tokens)
-        assert usages[0].output_tokens > 1000  # what the sub-agent wrote
+        assert usages[-1].output_tokens >= 1200  # 1000 of them the sub-agent wrote
         # The last request comes after the last telling.
         assert 0.5 < usages[-1].cost_usd / report.usage.cost_usd < 1
         assert usages[-1].tokens < report.usage.tokens
