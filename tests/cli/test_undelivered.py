@@ -90,7 +90,7 @@ async def test_what_waits_is_listed_and_drives_no_terminal(seat: Seat) -> None:
     head, line = (await seat.command("undelivered")).output.splitlines()
     assert head.split() == ["ID", "STATE", "FROM", "TO", "SENT", "FAILED", "RETURNED", "BEGINS"]
     assert line.split()[:4] == [str(id_), "held", "ann", "bob"]
-    assert line.split()[5:7] == ["0", "5"]
+    assert line.split()[5:7] == ["0", "6"]
     assert line.isprintable()
     (shown,) = json.loads((await seat.command("undelivered", "--json")).output)
     assert (shown["id"], shown["from"], shown["to"]) == (id_, "ann", "bob")
