@@ -94,7 +94,7 @@ async def test_what_waits_is_listed_and_drives_no_terminal(seat: Seat) -> None:
     assert line.isprintable()
     (shown,) = json.loads((await seat.command("undelivered", "--json")).output)
     assert (shown["id"], shown["from"], shown["to"]) == (id_, "ann", "bob")
-    assert (shown["state"], shown["returns"], shown["body"]) == ("held", 5, HOSTILE)
+    assert (shown["state"], shown["returns"], shown["body"]) == ("held", 6, HOSTILE)
     assert shown["urgent"] is False
 
 
