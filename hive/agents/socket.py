@@ -251,9 +251,10 @@ class _Session(Session):
         joined = await self._join(recv.lease, most)
         with trio.move_on_after(_seconds(recv.wait)):
             while not joined:
-                await agent.around.broker.wait_queued(agent.name)
+                await agent.around.broker.wait_queued(agent.name, urgent_only=self._urgent)
                 joined = await self._join(recv.lease, most)
-        return Taken(Lease(recv.lease, joined, agent.counts.queued))
+        counts = agent.counts
+        return Taken(Lease(recv.lease, joined, counts.urgent if self._urgent else counts.queued))
 
     async def _join(self, lease: str, most: int) -> tuple[Message, ...]:
         """Lease more messages. Shielded as `_lease` is: what is leased must be answered."""

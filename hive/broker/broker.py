@@ -64,7 +64,7 @@ class Broker:
         recipients: Callable[[], Collection[str]],
         body_cap: int = 16_384,
         max_attempts: int = 5,
-        max_returns: int = 5,
+        max_redeliveries: int = 5,
         urgent: Callable[[str], str | None] = nobody_urgent,
     ) -> None:
         self._store = store
@@ -72,7 +72,7 @@ class Broker:
         self._recipients = recipients
         self._body_cap = body_cap
         self._max_attempts = max_attempts
-        self._max_returns = max_returns
+        self._max_redeliveries = max_redeliveries
         self._urgent = urgent
         self._counts: dict[str, Counts] = {}
         self._arrivals: dict[str, trio.Event] = {}
@@ -179,7 +179,7 @@ class Broker:
             messages = rows.leased_under(connection, lease_id, holder)
             if not limited:
                 return self._return(connection, messages, count, _clean(why), known)
-            moves = [sent_back(m, max_returns=self._max_returns) for m in messages]
+            moves = [sent_back(m, max_redeliveries=self._max_redeliveries) for m in messages]
             return write(connection, moves, why=_clean(why))
 
         known = frozenset(self._recipients())

@@ -86,10 +86,10 @@ def returned(message: Message, *, count: bool, max_attempts: int) -> Move:
     return Move(after, message.state)
 
 
-def sent_back(message: Message, *, max_returns: int) -> Move:
-    """A limit ended its lease; the `max_returns`-th time it waits for the operator."""
+def sent_back(message: Message, *, max_redeliveries: int) -> Move:
+    """A limit ended its lease; after `max_redeliveries` it waits for the operator."""
     returns = message.returns + 1
-    state = MessageState.HELD if returns >= max_returns else MessageState.QUEUED
+    state = MessageState.HELD if returns > max_redeliveries else MessageState.QUEUED
     after = evolve(message, state=state, returns=returns, redelivered=True)
     return Move(after, message.state)
 

@@ -20,7 +20,7 @@ from hive.wire import OPERATOR
 AGENTS = ("ann", "bob")
 HOLDERS = ("h1", "h2")
 MAX_ATTEMPTS = 5
-MAX_RETURNS = 3  # so that random histories reach it
+MAX_REDELIVERIES = 2  # so that random histories reach it
 RESERVE = "bob"  # the only one to whom messages may be urgent
 
 
@@ -180,7 +180,7 @@ class Model:
         for row in rows:
             row.redelivered, row.lease, row.holder = True, None, None
             row.returns += 1
-            row.state = "held" if row.returns == MAX_RETURNS else "queued"
+            row.state = "held" if row.returns > MAX_REDELIVERIES else "queued"
         return [row for row in rows if row.state == "held"]
 
     def undelivered(self, ids: tuple[int, ...]) -> list[Row]:
@@ -209,7 +209,7 @@ async def opened(path: Path) -> AsyncIterator[Broker]:
             store,
             publish=lambda *_: None,
             recipients=lambda: AGENTS,
-            max_returns=MAX_RETURNS,
+            max_redeliveries=MAX_REDELIVERIES,
             urgent=lambda name: None if name == RESERVE else "no reserve",
         )
         await broker.load()
@@ -370,7 +370,7 @@ async def test_held_dropped_and_retried_messages_keep_their_place(reopen: bool) 
     again: list[object] = [Reopen()] * reopen
     history: list[object] = [Send("ann", "bob", None, True), Send("ann", "bob", None)]
     for resolve in (Retry((1, 2)), Drop((1,)), Retry((1,)), Drop((1, 2))):
-        for _ in range(MAX_RETURNS):
+        for _ in range(MAX_REDELIVERIES + 1):
             history += [Take("bob", "h1", 2), GiveBack(0, "h1", "limited"), *again]
         history += [resolve, *again]
     await run([*history, Drop((1, 2)), Take("bob", "h1", 2), Ack(0, "h1")])

@@ -145,9 +145,9 @@ async def test_a_repeated_urgent_message_is_the_first_one_even_without_a_reserve
 
 async def test_the_fifth_return_by_a_limit_holds_and_tells_the_operator(bench: Bench) -> None:
     id_ = await bench.send()
-    assert await bench.limited(4) == Returned(queued=(id_,))
+    assert await bench.limited(5) == Returned(queued=(id_,))
     message = await bench.message(id_)
-    assert (message.returns, message.attempts, message.redelivered) == (4, 0, True)
+    assert (message.returns, message.attempts, message.redelivered) == (5, 0, True)
     assert not [event for _, event in bench.published if isinstance(event, Notice)]
     assert await bench.limited(1, "rate limited until 14:30") == Returned(held=(id_,))
     assert bench.counts() == Counts(held=1)
@@ -157,7 +157,7 @@ async def test_the_fifth_return_by_a_limit_holds_and_tells_the_operator(bench: B
         (
             "bob",
             Notice(
-                f"message {id_} to bob waits for you: it was returned 5 times "
+                f"message {id_} to bob waits for you: it was returned 6 times "
                 f"(last: rate limited until 14:30); hive retry {id_} or hive drop {id_}"
             ),
         ),
@@ -167,7 +167,7 @@ async def test_the_fifth_return_by_a_limit_holds_and_tells_the_operator(bench: B
 
 async def test_several_held_messages_are_one_notice(bench: Bench) -> None:
     ids = [await bench.send() for _ in range(2)]
-    await bench.limited(5)
+    await bench.limited(6)
     (notice,) = [event for _, event in bench.published if isinstance(event, Notice)]
     assert notice.text.startswith(f"messages {ids[0]}, {ids[1]} to bob wait for you: each was")
     assert notice.text.endswith(f"hive retry {ids[0]} {ids[1]} or hive drop {ids[0]} {ids[1]}")
@@ -198,7 +198,7 @@ async def test_a_limit_is_no_attempt(bench: Bench) -> None:
 
 async def test_a_retried_held_message_starts_anew_and_wakes(bench: Bench) -> None:
     id_ = await bench.send()
-    await bench.limited(5)
+    await bench.limited(6)
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             nursery.start_soon(bench.broker.wait_queued, "bob")
@@ -208,7 +208,7 @@ async def test_a_retried_held_message_starts_anew_and_wakes(bench: Bench) -> Non
     message = await bench.message(id_)
     assert (message.returns, message.attempts, message.redelivered) == (0, 0, True)
     assert bench.counts() == Counts(queued=1)
-    assert await bench.limited(4) == Returned(queued=(id_,)), "it has all its returns again"
+    assert await bench.limited(5) == Returned(queued=(id_,)), "it has all its returns again"
 
 
 async def test_a_retried_dead_message_has_all_its_attempts_again(bench: Bench) -> None:
@@ -223,7 +223,7 @@ async def test_a_retried_dead_message_has_all_its_attempts_again(bench: Bench) -
 
 async def test_a_dropped_held_message_is_dead_and_its_sender_is_told(bench: Bench) -> None:
     id_ = await bench.send("please do it")
-    await bench.limited(5)
+    await bench.limited(6)
     assert await bench.broker.drop([id_]) == 1
     assert (await bench.message(id_)).state is DEAD
     assert bench.counts() == Counts(dead=1)
@@ -250,7 +250,7 @@ async def test_a_dropped_dead_message_is_done_and_silent(bench: Bench) -> None:
 
 async def test_others_are_left_alone(bench: Bench) -> None:
     held = await bench.send()
-    await bench.limited(5)
+    await bench.limited(6)
     done = await bench.send()
     await bench.broker.lease("bob", "h1", "t1")
     await bench.broker.ack("t1", "h1")
@@ -269,17 +269,17 @@ async def test_undelivered_are_the_newest_of_all(bench: Bench) -> None:
     dead = await bench.send()
     await bench.kill()
     held = [await bench.send() for _ in range(2)]
-    await bench.limited(5)
+    await bench.limited(6)
     await bench.send()
     shown = await bench.broker.undelivered()
     assert [(m.id, m.state) for m in shown] == [(dead, DEAD), (held[0], HELD), (held[1], HELD)]
     assert [m.id for m in await bench.broker.undelivered(2)] == held
-    assert shown[-1].returns == 5
+    assert shown[-1].returns == 6
 
 
 async def test_a_start_counts_what_the_last_life_counted(bench: Bench) -> None:
     await bench.send(urgent=True)
-    await bench.limited(5)
+    await bench.limited(6)
     await bench.send(urgent=True)
     await bench.send()
     now = dict(bench.broker.counts())

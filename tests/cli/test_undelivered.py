@@ -41,7 +41,7 @@ class Seat:
 
     async def held(self, body: str = "work") -> int:
         id_ = await self.broker.send(Draft("ann", "bob", body))
-        for n in range(5):
+        for n in range(6):
             lease = f"{id_}-{n}"
             await self.broker.lease("bob", "h", lease)
             await self.broker.give_back(lease, "h", count=False, limited=True, why="limited")
@@ -90,11 +90,11 @@ async def test_what_waits_is_listed_and_drives_no_terminal(seat: Seat) -> None:
     head, line = (await seat.command("undelivered")).output.splitlines()
     assert head.split() == ["ID", "STATE", "FROM", "TO", "SENT", "FAILED", "RETURNED", "BEGINS"]
     assert line.split()[:4] == [str(id_), "held", "ann", "bob"]
-    assert line.split()[5:7] == ["0", "5"]
+    assert line.split()[5:7] == ["0", "6"]
     assert line.isprintable()
     (shown,) = json.loads((await seat.command("undelivered", "--json")).output)
     assert (shown["id"], shown["from"], shown["to"]) == (id_, "ann", "bob")
-    assert (shown["state"], shown["returns"], shown["body"]) == ("held", 5, HOSTILE)
+    assert (shown["state"], shown["returns"], shown["body"]) == ("held", 6, HOSTILE)
     assert shown["urgent"] is False
 
 

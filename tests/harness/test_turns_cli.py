@@ -334,7 +334,7 @@ async def test_a_running_turn_tells_what_it_has_spent_sub_agents_included(start)
         assert 2 <= len(told) <= report.duration_s
         usages = [one.usage for one in told]
         assert usages == sorted(usages, key=lambda usage: usage.tokens)
-        assert usages[0].output_tokens > 1000  # what the sub-agent wrote
+        assert usages[-1].output_tokens >= 1200  # 1000 of them the sub-agent wrote
         # The last request comes after the last telling.
         assert 0.5 < usages[-1].cost_usd / report.usage.cost_usd < 1
         assert usages[-1].tokens < report.usage.tokens
@@ -357,10 +357,9 @@ async def test_spending_begins_anew_with_each_turn_and_after_a_restart(start):
         hive.daemon.deliver("third")
         first, second, third = await hive.daemon.reports(3)
         assert first.usage.output_tokens >= 10_000 and first.session == third.session
-        leases = [one.lease for one in hive.daemon.finished[1:]]
-        assert [one.lease for one in hive.daemon.spending] == leases
-        for told, report in zip(hive.daemon.spending, (second, third), strict=True):
-            assert 90 <= told.usage.output_tokens <= report.usage.output_tokens
+        told = {one.lease: one.usage for one in hive.daemon.spending}
+        for end, report in zip(hive.daemon.finished[1:], (second, third), strict=True):
+            assert 90 <= told[end.lease].output_tokens <= report.usage.output_tokens
 
 
 async def test_a_turn_that_is_killed_reports_what_was_known(start):
