@@ -17,8 +17,8 @@ MOST_TEXT = 100_000
 SPILL_OVER = 4096
 """Bytes of a text above which it is delivered in a file."""
 
-BATCH = 100
-"""Most reminders of one agent that one transaction delivers."""
+BATCH = 50
+"""Most reminders of one agent that one transaction delivers; a send waits for one such batch."""
 
 RETRY_AFTER_S = (10.0, 60.0, 300.0, 1800.0)
 """Between attempts; the one after the last of these is the last."""

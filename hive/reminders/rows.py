@@ -12,6 +12,13 @@ from hive.wire import Reminder, ReminderState, Rollup
 
 _COLUMNS = "id, agent, text, created_at, due_at, retry_at, state, file, attempts, error"
 _OPEN = "state IN ('pending', 'failed')"
+_TRIED_IN_VAIN = (
+    "state = 'pending'",
+    "state = 'failed'",
+    "ended_at >= :since AND state = 'cancelled'",
+)
+"""Each with an index; what is sent was tried when it was sent."""
+
 _OF_AGENT = "(:agent IS NULL OR agent = :agent)"
 
 
@@ -163,7 +170,8 @@ def rollup(connection: apsw.Connection, since: float, agent: str | None) -> Roll
     return Rollup(
         since,
         pending=count("state = 'pending'"),
-        attempted=count("tried_at >= :since"),
+        attempted=delivered
+        + sum(count(f"{where} AND tried_at >= :since") for where in _TRIED_IN_VAIN),
         delivered=delivered,
         failed=count("state = 'failed'"),
         cancelled=count("ended_at >= :since AND state = 'cancelled'"),

@@ -156,7 +156,6 @@ CREATE TABLE reminders (
 ) STRICT;
 CREATE INDEX reminders_pending ON reminders(agent, retry_at) WHERE state = 'pending';
 CREATE INDEX reminders_failed ON reminders(agent) WHERE state = 'failed';
-CREATE INDEX reminders_tried ON reminders(tried_at) WHERE tried_at IS NOT NULL;
 CREATE INDEX reminders_ended ON reminders(ended_at) WHERE ended_at IS NOT NULL;
 CREATE UNIQUE INDEX reminders_idempotency ON reminders(agent, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
