@@ -13,6 +13,7 @@ from hive.broker import Broker, Counts
 from hive.containers import Driver
 from hive.link import Peer
 from hive.paths import Paths
+from hive.questions import Desk
 from hive.wire import Event, HarnessSettings, Report
 
 
@@ -22,6 +23,7 @@ class Surroundings:
 
     paths: Paths
     broker: Broker
+    desk: Desk
     records: Records
     driver: Callable[[str], Driver]
     settings: Callable[[AgentRecord], HarnessSettings]

@@ -5,6 +5,7 @@ from hive.broker.draft import Draft
 from hive.broker.errors import BadMessage, BodyTooLarge, BrokerError, UnknownRecipient
 from hive.broker.lifecycle import HIVE, Counts, Returned
 from hive.broker.rows import Held
+from hive.broker.within import key_is_used, next_id, unreplied
 
 __all__ = [
     "HIVE",
@@ -17,4 +18,7 @@ __all__ = [
     "Held",
     "Returned",
     "UnknownRecipient",
+    "key_is_used",
+    "next_id",
+    "unreplied",
 ]

@@ -77,7 +77,7 @@ class Broker:
         The same sender and key again give the first message's id and send nothing.
         Raises UnknownRecipient, BodyTooLarge, BadMessage.
         """
-        check(draft, self._recipients(), self._body_cap)
+        self.check(draft)
 
         def job(connection: apsw.Connection) -> tuple[int, Change]:
             message = rows.insert(connection, draft, time.time())
@@ -87,6 +87,34 @@ class Broker:
 
         id_, _ = await self._store.write(job, lambda result: self._committed(result[1]))
         return id_
+
+    def check(self, draft: Draft) -> None:
+        """Raise what `send` would: UnknownRecipient, BodyTooLarge, BadMessage."""
+        check(draft, self._recipients(), self._body_cap)
+
+    async def send_within(
+        self, prepare: Callable[[apsw.Connection], Sequence[Draft]]
+    ) -> tuple[int, ...]:
+        """Run `prepare` in the writer's transaction and queue the drafts that it returns.
+
+        Returns their ids. All of it is committed, or nothing. `prepare` may be run twice, as any
+        job of the store; what it raises is raised here. The first draft gets `next_id(connection)`,
+        the others follow, if no key was used before. Drafts are not checked: see `check`.
+        """
+
+        def job(connection: apsw.Connection) -> tuple[tuple[int, ...], Change]:
+            ids, moves, now = list[int](), list[Move](), time.time()
+            for draft in prepare(connection):
+                message = rows.insert(connection, draft, now)
+                if message is None:
+                    ids.append(rows.id_of_key(connection, draft.sender, draft.key))
+                else:
+                    ids.append(message.id)
+                    moves.append(Move(message, None))
+            return tuple(ids), Change(tuple(moves))
+
+        ids, _ = await self._store.write(job, lambda result: self._committed(result[1]))
+        return ids
 
     # --- leases --------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 
 import click
 
-from hive.cli import hand, show, up
+from hive.cli import hand, questions, show, up
 from hive.cli.ask import CommandFailed, Pushes, ask, with_daemon
 from hive.cli.options import AgentName, json_option, print_json, root_option, text_argument
 from hive.link import Peer
@@ -69,7 +69,7 @@ main.add_command(up.up)
 main.add_command(up.daemon)
 main.add_command(up.web)
 main.add_command(up.down)
-for command in hand.COMMANDS:
+for command in (*hand.COMMANDS, *questions.COMMANDS):
     main.add_command(command)
 
 

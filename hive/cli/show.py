@@ -17,6 +17,7 @@ from hive.wire import (
     MessageMoved,
     MessageSent,
     Notice,
+    Said,
     Status,
     StatusChanged,
     Supervision,
@@ -84,7 +85,7 @@ def agents(statuses: Sequence[AgentStatus]) -> str:
         return "no agents yet: create one with `hive spawn NAME`"
     now = time.time()
     return table(
-        ("NAME", "STATE", "SINCE", "QUEUED", "LEASED", "RESTARTS", "TICK", "MODEL", "WHY"),
+        ("NAME", "STATE", "SINCE", "QUEUED", "LEASED", "RESTARTS", "TICK", "MODEL", "WHY", "SAYS"),
         [
             (
                 one.name,
@@ -96,6 +97,7 @@ def agents(statuses: Sequence[AgentStatus]) -> str:
                 ago(one.last_tick_age_s),
                 safe(one.model or "-"),
                 _why(one.reason, one.until) or ("in a turn" if one.turn else ""),
+                one_line(one.says, 120),
             )
             for one in statuses
         ],
@@ -212,3 +214,5 @@ def _event_text(live: LiveEvent) -> str:
             return f"API retry {attempt} in {delay:.1f} s: {error}"
         case Supervision(_, _, text) | Notice(text):
             return text
+        case Said(text):
+            return f"says of itself: {text}" if text else "says nothing of itself any more"

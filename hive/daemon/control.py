@@ -23,6 +23,7 @@ from hive.wire import (
     OPERATOR,
     Ack,
     AgentCommand,
+    Answer,
     Audit,
     Body,
     ControlBody,
@@ -36,10 +37,12 @@ from hive.wire import (
     GetChild,
     GetEvents,
     GetInbox,
+    GetQuestions,
     GetStatus,
     Hello,
     Inbox,
     OperatorSend,
+    Questions,
     Resync,
     Sent,
     Spawn,
@@ -139,6 +142,11 @@ class _Session(Session):
                 return Count(len(await hive.broker.acknowledge(ids)))
             case WaitReply(sender, after, wait):
                 return await self._wait_reply(hive.fleet.record(sender).name, after, wait)
+            case GetQuestions(ended, limit):
+                found = await hive.desk.questions.listed(_rows(limit), ended=ended)
+                return Questions(_newest_that_fit(found))
+            case Answer():
+                return Sent(await self._answer_question(body))
             case Down():
                 await hive.audit.record(self.who, "down", str(hive.paths.root))
                 hive.stop_all()
@@ -152,6 +160,17 @@ class _Session(Session):
             self.hive.fleet.record(send.sender)
         draft = Draft(send.sender, send.to, send.body, in_reply_to=send.in_reply_to, key=send.key)
         return Sent(await self.hive.broker.send(draft))
+
+    async def _answer_question(self, answer: Answer) -> int:
+        """As the operator, also in an agent's place; a question to himself is then read."""
+        desk, id_ = self.hive.desk, answer.question
+        asked = await desk.questions.get(id_)
+        said = answer.text or "option " + ", ".join(map(str, answer.options))
+        detail = f"of {asked.asker}, for {asked.to}: {said}"
+        await self.hive.audit.record(self.who, "answer", f"question {id_}", detail)
+        sent = await desk.answer_as_operator(answer)
+        await self.hive.broker.acknowledge([id_])
+        return sent
 
     async def _command(self, command: AgentCommand) -> None:
         fleet = self.hive.fleet

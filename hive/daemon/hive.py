@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import trio
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from hive.agents import AgentRecord, Fleet, Records, Surroundings
 from hive.broker import Broker, Counts
@@ -22,6 +22,7 @@ from hive.daemon.parks import Parks
 from hive.daemon.status import Clock, agent_status, now, tree
 from hive.events import Hub
 from hive.paths import Paths
+from hive.questions import Desk
 from hive.redact import redactor
 from hive.store import MIGRATIONS, Store
 from hive.supervisors import Context, Form, Supervisor, report
@@ -71,6 +72,7 @@ class Hive:
     audit: AuditLog = field(init=False)
     parks: Parks = field(init=False)
     broker: Broker = field(init=False)
+    desk: Desk = field(init=False)
     fleet: Fleet = field(init=False)
     root: Supervisor = field(init=False)
     """Of the whole tree; set by who builds it."""
@@ -93,9 +95,16 @@ class Hive:
             publish=self.publish,
             recipients=lambda: {OPERATOR, *self.fleet.names()},
         )
+        self.desk = Desk(
+            self.store,
+            self.broker,
+            recipients=lambda: self.fleet.names(),
+            publish=self.publish,
+        )
         around = Surroundings(
             paths=options.paths,
             broker=self.broker,
+            desk=self.desk,
             records=Records(self.store),
             driver=partial(driver_named, known=options.drivers),
             settings=self._settings,
@@ -145,7 +154,7 @@ class Hive:
 
     def _agents(self, names: Iterable[str], clock: Clock) -> tuple[AgentStatus, ...]:
         nodes = {node.id: node for node in self.fleet.supervisor.child_snapshots()}
-        return tuple(
+        statuses = (
             agent_status(
                 self.fleet.records[name],
                 self.fleet.live.get(name),
@@ -155,6 +164,7 @@ class Hive:
             )
             for name in names
         )
+        return tuple(evolve(one, says=self.desk.says.get(one.name, "")) for one in statuses)
 
     def harness_tree(self, name: str) -> TreeNode | None:
         """What the agent's harness reported of its own tree, while it is connected."""

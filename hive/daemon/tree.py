@@ -44,6 +44,7 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
         ChildSpec("store", hive.store.run, grace=30.0),
         ChildSpec("events", hive.events.run),
         ChildSpec("broker", hive.broker.run),
+        ChildSpec("questions", hive.desk.run),
     ]
     if options.demo:
         children.append(ChildSpec("demo", partial(_demo, hive), backoff=Backoff(min=0.2)))

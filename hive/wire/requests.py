@@ -20,6 +20,7 @@ from hive.wire.limits import (
     Spending,
 )
 from hive.wire.model import AgentStatus, Lease, Message, Status, TreeNode, TurnReport
+from hive.wire.questions import AgentDesk, ControlDesk, DeskBody
 
 # --- harness asks daemon -----------------------------------------------------------------------
 
@@ -369,9 +370,9 @@ Body = (
     | SetBudget
     | GetUndelivered
     | Resolve
+    | DeskBody
 )
-
-AgentBody = Send | Take | Recv | Finish | Emit | Report
+AgentBody = Send | Take | Recv | Finish | Emit | Report | AgentDesk
 ControlBody = (
     GetStatus
     | Spawn
@@ -394,5 +395,6 @@ ControlBody = (
     | SetBudget
     | GetUndelivered
     | Resolve
+    | ControlDesk
 )
 WebBody = GetStatus | OperatorSend | GetInbox | GetEvents | Follow

@@ -15,6 +15,7 @@ from hive.agents import socket as agent_socket
 from hive.broker import Broker, Draft
 from hive.link import Limits, LinkRefused, Peer, RemoteError, connect
 from hive.paths import Paths
+from hive.questions import Desk
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
 from hive.wire import (
@@ -92,9 +93,17 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             recipients=lambda: {"scout"},
         )
         await broker.load()
+        desk = Desk(
+            store,
+            broker,
+            recipients=lambda: {"scout"},
+            publish=lambda agent, event: published.append((agent, event)),
+        )
+        await desk.load()
         around = Surroundings(
             paths=paths,
             broker=broker,
+            desk=desk,
             records=Records(store),
             driver=lambda name: pytest.fail("no container here"),
             settings=lambda record: HarnessSettings(record.name),
