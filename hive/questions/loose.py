@@ -1,5 +1,7 @@
 """Loose ends: what an agent still owes, and what it waits for."""
 
+from collections.abc import Iterable
+
 import apsw
 from attrs import define, evolve, field
 
@@ -8,11 +10,11 @@ from hive.questions import rows
 from hive.questions.errors import NoSuchQuestion
 from hive.questions.questions import Questions
 from hive.store import Store
-from hive.wire import LooseEnds
+from hive.wire import LooseEnds, Question
 
-MOST_OWED = 50
+MOST_LISTED = 20
 SHOWN = 300
-"""Characters of a message's body; the agent has seen it whole."""
+"""Characters of a text: the agent has written it, or got it as a message. So all fits a frame."""
 
 
 @define(eq=False)
@@ -29,15 +31,15 @@ class LooseThreads:
         waived = self._waived.get(agent, set())
 
         def read(connection: apsw.Connection) -> LooseEnds:
-            unanswered = (
+            unanswered = [
                 evolve(one, body=one.body[:SHOWN])
                 for one in unreplied(connection, agent)
                 if one.id not in waived and rows.by_id(connection, one.id) is None
-            )
+            ]
             return LooseEnds(
-                rows.asked_by(connection, agent),
-                rows.owed_by(connection, agent, MOST_OWED),
-                tuple(unanswered),
+                _cut(rows.asked_by(connection, agent)),
+                _cut(rows.owed_by(connection, agent, MOST_LISTED)),
+                tuple(unanswered[:MOST_LISTED]),
             )
 
         return await self.store.read(read)
@@ -55,3 +57,7 @@ class LooseThreads:
             if id_ not in {one.id for one in loose.unanswered}:
                 raise NoSuchQuestion(f"{error}. Take a number from loose_ends") from None
             self._waived[agent] = (self._waived.get(agent, set()) & held) | {id_}
+
+
+def _cut(questions: Iterable[Question]) -> tuple[Question, ...]:
+    return tuple(evolve(one, text=one.text[:SHOWN]) for one in questions)

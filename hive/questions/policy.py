@@ -170,7 +170,7 @@ def check_rate(times: Sequence[float], most: int, now: float, what: str, span: f
     """Raise TooMany when `most` of `times` (epoch seconds, ascending) are not yet `span` s old."""
     recent = [at for at in times if now - span < at <= now]
     if len(recent) >= most:
-        wait = math.ceil(recent[-most] + span - now)
+        wait = math.floor(recent[-most] + span - now) + 1
         raise TooMany(
             f"{most} {what} an hour are allowed and made: the next one is in {wait} s. "
             "Do now what can be done now, or be woken by the answer to a message"

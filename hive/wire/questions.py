@@ -81,8 +81,9 @@ class GetLooseEnds:
 
 @frozen
 class LooseEnds:
-    """`asked` waits for others, `owed` waits for this agent, both open; of `unanswered` messages
-    (held in this turn) the bodies are cut.
+    """Open questions that the agent asked or must answer, and messages held in this turn.
+
+    All texts are cut to 300 characters; of each kind the oldest 20.
     """
 
     asked: tuple[Question, ...]

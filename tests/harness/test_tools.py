@@ -217,7 +217,8 @@ async def test_loose_ends_cannot_forge_a_frame(bench):
 
 async def test_a_desk_that_does_not_answer_is_told_to_the_model(bench):
     bench.link.answers = [RemoteError("too_many", "20 questions are open"), NoAnswer("?")]
-    assert await bench.call("ask", {"question": "q"}) == ("20 questions are open", True)
+    text, bad = await bench.call("ask", {"question": "q"})
+    assert bad and "20 questions are open" in text
     text, bad = await bench.call("ask", {"question": "q"})
     assert bad and "may or may not have been done" in text
 

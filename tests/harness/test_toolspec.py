@@ -95,8 +95,22 @@ NAMES = [
 ]
 ARGUMENTS = st.dictionaries(
     st.sampled_from(
-        ["to", "body", "in_reply_to", "wait_seconds", "max", "x"]
-        + ["question", "options", "multi", "ttl_seconds", "text", "id", "reason", "label"]
+        [
+            "to",
+            "body",
+            "in_reply_to",
+            "wait_seconds",
+            "max",
+            "x",
+            "question",
+            "options",
+            "multi",
+            "ttl_seconds",
+            "text",
+            "id",
+            "reason",
+            "label",
+        ]
     ),
     st.none()
     | st.booleans()
