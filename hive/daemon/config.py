@@ -8,6 +8,7 @@ import attrs
 import orjson
 from attrs import field, frozen
 
+from hive.janitor import Retention
 from hive.wire import WireError, decode
 
 
@@ -62,6 +63,7 @@ class Config:
     claude: ClaudeConfig = ClaudeConfig()
     credentials: Credentials = Credentials()
     agents: AgentsConfig = AgentsConfig()
+    retention: Retention = field(factory=Retention)
 
 
 MOST_BODY_CAP = 100_000
@@ -92,6 +94,8 @@ def _check(config: Config) -> None:
     for name, value in attrs.asdict(agents).items():
         if name.endswith("_s") and not value > 0:
             raise ConfigError(f"agents.{name} must be above 0 seconds")
+    for fault in config.retention.faults():
+        raise ConfigError(fault)
 
 
 def _refuse_unknown(values: dict[str, Any], cls: type[attrs.AttrsInstance], path: str) -> None:

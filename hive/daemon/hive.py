@@ -21,6 +21,7 @@ from hive.daemon.incidents import Incidents
 from hive.daemon.parks import Parks
 from hive.daemon.status import Clock, agent_status, now, tree
 from hive.events import Hub
+from hive.janitor import Janitor
 from hive.paths import Paths
 from hive.questions import Desk
 from hive.redact import redactor
@@ -73,6 +74,7 @@ class Hive:
     parks: Parks = field(init=False)
     broker: Broker = field(init=False)
     desk: Desk = field(init=False)
+    janitor: Janitor = field(init=False)
     fleet: Fleet = field(init=False)
     root: Supervisor = field(init=False)
     """Of the whole tree; set by who builds it."""
@@ -101,6 +103,7 @@ class Hive:
             recipients=lambda: self.fleet.names(),
             publish=self.publish,
         )
+        self.janitor = Janitor(self.store, options.config.retention, self.events.forget)
         around = Surroundings(
             paths=options.paths,
             broker=self.broker,

@@ -58,6 +58,7 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
     if options.web is not None:
         children.append(_web(hive, *options.web))
     children += [
+        ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
         ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),
