@@ -9,7 +9,7 @@ DAY_S = 86400.0
 FIRST_BATCH = 20
 SMALLEST_BATCH = 5
 LARGEST_BATCH = 500
-BUSY_S = 0.004
+BUSY_S = 0.003
 """What one batch may keep the writer busy for; whoever sends meanwhile waits for it."""
 
 
