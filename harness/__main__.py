@@ -1,4 +1,7 @@
-"""The program `hive-harness`: one agent's harness, a small supervisor tree of its own."""
+"""The program `hive-harness`: one agent's harness, a small supervisor tree of its own.
+
+`hive-harness wake …` is for the agent's own programs: see `harness.wake`.
+"""
 
 import argparse
 import json
@@ -7,15 +10,24 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import trio
-
-from harness.app import run_harness
-from harness.command import Folders
-from harness.shared import Options
+from harness import wake
 
 
 def main() -> None:
+    """Wake the agent, or run its harness."""
+    if sys.argv[1:2] == ["wake"]:
+        sys.exit(wake.main(sys.argv[2:]))
+    run()
+
+
+def run() -> None:
     """Run one harness until it is told to stop (SIGTERM, or by the daemon); exit code 0 or 1."""
+    import trio  # none of this is needed to wake somebody, and it takes most of the time
+
+    from harness.app import run_harness
+    from harness.command import Folders
+    from harness.shared import Options
+
     parser = argparse.ArgumentParser(prog="hive-harness", description=__doc__)
     parser.add_argument("--name", required=True, help="the agent's name")
     parser.add_argument("--base", required=True, type=Path, help="its folder, e.g. /agents/NAME")

@@ -5,6 +5,7 @@ Each lives through a restart of any other, so one failed child never costs the o
 
 import logging
 
+from harness.door import Door
 from harness.journal import Journal
 from harness.link import Link
 from harness.offspring import Offspring
@@ -37,6 +38,7 @@ class Harness:
         self.shared = Shared(options)
         self.link = Link(self.shared, report=self._report, interrupt=self._interrupt)
         self.tools = Tools(self.shared, self.link)
+        self.door = Door(options.folders.claude, self.link)
         self.turns = Turns(self.shared, self.tools, Offspring())
         self.serve = Serve(self.shared, self.link, self.turns)
         self.journal = Journal(
@@ -51,6 +53,7 @@ class Harness:
             ChildSpec("journal", self.journal.run, grace=10.0),
             ChildSpec("link", self.link.run, grace=5.0),
             ChildSpec("tools", self.tools.run, grace=2.0),
+            ChildSpec("door", self.door.run, grace=2.0, park_on_exhausted=True),
             ChildSpec("turns", self.turns.run, grace=STOPPED_S),
             ChildSpec(
                 "serve",

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from attrs import field, frozen
 
+from harness.wake import NAME, SOCKET
+
 CONTAINER = "HIVE_CONTAINER"
 """By this variable a driver without walls finds all that belongs to a container."""
 
@@ -105,11 +107,16 @@ def argv(setup: Setup, session: Session) -> tuple[str, ...]:
 
 
 def environment(
-    folders: Folders, given: tuple[tuple[str, str], ...], *, root: bool, container: str | None
+    folders: Folders,
+    given: tuple[tuple[str, str], ...],
+    *,
+    root: bool,
+    container: str | None,
+    commands: str = "",
 ) -> tuple[tuple[str, str], ...]:
     """The whole environment; `given` holds credentials, `container` marks what we start.
 
-    Raises CredentialsError.
+    `commands` is the folder of `hive-harness`, last on the PATH. Raises CredentialsError.
     """
     kinds = [name for name, value in given if name in _CREDENTIALS and value]
     if len(kinds) > 1:
@@ -118,10 +125,11 @@ def environment(
             "keep one of them"
         )
     variables = {
-        "PATH": _PATH,
+        "PATH": f"{_PATH}:{commands}" if commands else _PATH,
         "HOME": str(folders.claude),
         "LANG": "C.UTF-8",
         "CLAUDE_CODE_TMPDIR": str(folders.claude / "tmp"),
+        SOCKET: str(folders.claude / NAME),
         **_FLAGS,
         **({"IS_SANDBOX": "1"} if root else {}),
         **({CONTAINER: container} if container else {}),

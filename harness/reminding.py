@@ -1,12 +1,16 @@
-"""The tools for reminders and schedules: what the model calls, asks of the daemon, and is told."""
+"""The tools for reminders and schedules: what is asked of the daemon, and told the model. Pure."""
 
 import json
 import uuid
 from datetime import UTC, datetime
 
-from attrs import frozen
-
-from harness.link import Link
+from harness.calls import (
+    CancelReminderCall,
+    ListRemindersCall,
+    RemindCall,
+    ReminderCall,
+    ScheduleCall,
+)
 from hive.wire import (
     Body,
     CancelReminder,
@@ -18,53 +22,13 @@ from hive.wire import (
     Scheduled,
 )
 
-ANSWER_S = 30.0
 
-
-@frozen
-class RemindCall:
-    message: str
-    delay_seconds: float | None = None
-    at: str | None = None
-    file: str | None = None
-
-
-@frozen
-class ListRemindersCall:
-    pass
-
-
-@frozen
-class CancelReminderCall:
-    id: int
-    kind: str = "reminder"
-
-
-@frozen
-class ScheduleCall:
-    message: str
-    cron: str | None = None
-    every_seconds: float | None = None
-    zone: str = "UTC"
-    to: str = ""
-
-
-ReminderCall = RemindCall | ListRemindersCall | CancelReminderCall | ScheduleCall
-
-
-async def perform(link: Link, call: ReminderCall) -> str:
-    """Ask the daemon; the text for the model. Raises what Link.request raises."""
-    # The key makes a repetition after a broken connection the same reminder.
-    request = _request(call, uuid.uuid4().hex)
-    return _told(await link.request(request, timeout=ANSWER_S, within=ANSWER_S))
-
-
-def _request(
-    call: ReminderCall, key: str
-) -> Remind | ListReminders | CancelReminder | RequestSchedule:
+def asked(call: ReminderCall) -> Remind | ListReminders | CancelReminder | RequestSchedule:
+    """The request for a call; its key makes a repetition after a broken connection the same."""
     match call:
         case RemindCall(message, delay, at, file):
-            return Remind(message, None if delay is None else float(delay), at, file, key)
+            seconds = None if delay is None else float(delay)
+            return Remind(message, seconds, at, file, uuid.uuid4().hex)
         case ListRemindersCall():
             return ListReminders()
         case CancelReminderCall(id_, kind):
@@ -72,10 +36,11 @@ def _request(
         case ScheduleCall(message, cron, every, zone, to):
             names = tuple(name for name in to.replace(",", " ").split() if name)
             seconds = None if every is None else float(every)
-            return RequestSchedule(message, names, cron, seconds, zone, key)
+            return RequestSchedule(message, names, cron, seconds, zone, uuid.uuid4().hex)
 
 
-def _told(answer: Body) -> str:
+def told(answer: Body) -> str:
+    """The answer for the model, as JSON."""
     match answer:
         case Reminded(id_, due_at):
             return json.dumps({"reminder": id_, "due": _iso(due_at)})

@@ -10,23 +10,17 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import frozen
 
-from harness import mcp, reminding
+from harness import desk, mcp, reminding
+from harness.calls import Call, DeskCall, RecvCall, ReminderCall, SendCall, WhoAmICall
 from harness.link import Link, NoAnswer, NotConnected
 from harness.loose import Json
 from harness.mcp import Invoke
 from harness.prompts import wake
-from harness.reminding import (
-    CancelReminderCall,
-    ListRemindersCall,
-    RemindCall,
-    ScheduleCall,
-)
 from harness.shared import Shared
 from harness.stream import Asked
-from harness.toolspec import Call, RecvCall, SendCall, WhoAmICall
 from hive.link import RemoteError
 from hive.supervisors import Context
-from hive.wire import Lease, Message, Recv, Send, Sent, Taken, WireError
+from hive.wire import Body, Lease, Message, Recv, Send, Sent, Taken, WireError
 
 SERVER = "hive"
 
@@ -109,13 +103,10 @@ class Tools:
                     return await self._take_messages(call)
                 case WhoAmICall():
                     return self._who_am_i()
-                case RemindCall() | ListRemindersCall() | CancelReminderCall() | ScheduleCall():
-                    return await reminding.perform(self._link, call)
-        except NotConnected:
-            raise ToolFailed(
-                f"the hive did not answer within {RECONNECT_S:g} s: it may or may not have been "
-                "done. Look with list_reminders before you try again"
-            ) from None
+                case _ if isinstance(call, ReminderCall):
+                    return reminding.told(await self._ask_hive(reminding.asked(call)))
+                case _ if isinstance(call, DeskCall):
+                    return desk.told(call, await self._ask_hive(desk.asked(call)))
         except RemoteError as error:
             raise ToolFailed(str(error)) from None
         except WireError as error:
@@ -142,6 +133,15 @@ class Tools:
         if not isinstance(sent, Sent):
             raise ToolFailed("the hive gave an answer that makes no sense")
         return json.dumps({"sent": sent.id, "to": call.to})
+
+    async def _ask_hive(self, body: Body) -> Body:
+        try:
+            return await self._link.request(body, timeout=RECONNECT_S, within=RECONNECT_S)
+        except NotConnected:
+            raise ToolFailed(
+                f"the hive did not answer within {RECONNECT_S:g} s: it may or may not have been "
+                "done. Look (loose_ends, list_reminders) before you do it again"
+            ) from None
 
     async def _take_messages(self, call: RecvCall) -> str:
         holding = self._shared.holding

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import shutil
+import sys
 import uuid
 from functools import partial
 from pathlib import Path
@@ -272,6 +273,7 @@ class Turns:
                 settings.environment,
                 root=root,
                 container=os.environ.get(command.CONTAINER),
+                commands=str(Path(sys.executable).parent),
             ),
         )
 

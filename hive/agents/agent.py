@@ -15,6 +15,7 @@ from hive.containers import Driver
 from hive.gate import Hold
 from hive.link import Peer
 from hive.paths import Paths
+from hive.questions import Desk
 from hive.reminders import Reminders
 from hive.schedules import Schedules
 from hive.supervisors import Supervisor, SupervisorError
@@ -66,6 +67,7 @@ class Surroundings:
 
     paths: Paths
     broker: Broker
+    desk: Desk
     records: Records
     reminders: Reminders
     schedules: Schedules

@@ -52,6 +52,7 @@ from hive.wire import (
     TurnStarted,
     Welcome,
 )
+from hive.wire.questions import AgentDesk
 
 DAEMON_RESTART_GRACE_S = 15.0
 """How long the holder of a lease may take to find a restarted daemon again."""
@@ -193,6 +194,8 @@ class _Session(Session):
                     | ReminderRollup()
                 ):
                     return await reminding.answer(self.door.agent, body)
+            if isinstance(body, AgentDesk):
+                return await self.door.agent.around.desk.handle(self.door.agent.name, body)
         except (BrokerError, StoreError) as error:
             raise LinkError(error.code, str(error)) from None
         raise LinkError("not_allowed", f"{type(body).__name__} cannot be asked here")
@@ -209,6 +212,7 @@ class _Session(Session):
         async with self.one_take:
             if agent.counts.leased:
                 await agent.holder_gone("its harness took new work without ending it", count=True)
+            await agent.around.desk.turn_over(agent.name)
             with trio.move_on_after(_seconds(take.wait)) as self.taking:
                 while True:
                     if agent.open.is_set() and (lease := await self._lease()):

@@ -5,6 +5,7 @@ from hive.broker.draft import Draft
 from hive.broker.errors import BadMessage, BodyTooLarge, BrokerError, NotUrgent, UnknownRecipient
 from hive.broker.lifecycle import HIVE, Counts, Returned
 from hive.broker.rows import Holding
+from hive.broker.within import key_is_used, next_id, unreplied
 
 __all__ = [
     "HIVE",
@@ -18,4 +19,7 @@ __all__ = [
     "NotUrgent",
     "Returned",
     "UnknownRecipient",
+    "key_is_used",
+    "next_id",
+    "unreplied",
 ]

@@ -8,7 +8,7 @@ from typing import Any, NoReturn, cast
 
 import click
 
-from hive.cli import budget, hand, login, reminders, schedules, show, undelivered, up
+from hive.cli import budget, hand, login, questions, reminders, schedules, show, undelivered, up
 from hive.cli.ask import CommandFailed, Pushes, ask, with_daemon
 from hive.cli.gate import gate
 from hive.cli.options import (
@@ -81,7 +81,12 @@ main.add_command(up.web)
 main.add_command(up.down)
 for group in (gate, login.login, reminders.reminders, schedules.schedules):
     main.add_command(group)
-for command in (*hand.COMMANDS, *budget.COMMANDS, *undelivered.COMMANDS):
+for command in (
+    *hand.COMMANDS,
+    *budget.COMMANDS,
+    *undelivered.COMMANDS,
+    *questions.COMMANDS,
+):
     main.add_command(command)
 
 

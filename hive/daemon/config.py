@@ -9,6 +9,7 @@ import attrs
 import orjson
 from attrs import field, frozen
 
+from hive.janitor import Retention
 from hive.wire import OWN_LOGIN, WireError, check_name, decode
 
 
@@ -97,6 +98,7 @@ class Config:
     agents: AgentsConfig = AgentsConfig()
     gate: GateConfig = GateConfig()
     reminders: RemindersConfig = RemindersConfig()
+    retention: Retention = field(factory=Retention)
 
 
 MOST_SECRET = 4096
@@ -170,6 +172,8 @@ def _check(config: Config) -> None:
     for name, value in attrs.asdict(config.reminders).items():
         if not value > 0:
             raise ConfigError(f"reminders.{name} must be above 0")
+    for fault in config.retention.faults():
+        raise ConfigError(fault)
 
 
 def _refuse_unknown(values: dict[str, Any], cls: type[attrs.AttrsInstance], path: str) -> None:

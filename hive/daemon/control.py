@@ -23,6 +23,7 @@ from hive.wire import (
     OPERATOR,
     Ack,
     AgentCommand,
+    Answer,
     Audit,
     Body,
     Budgets,
@@ -43,6 +44,7 @@ from hive.wire import (
     GetGates,
     GetInbox,
     GetLogin,
+    GetQuestions,
     GetReminders,
     GetSchedules,
     GetStatus,
@@ -51,6 +53,7 @@ from hive.wire import (
     Inbox,
     LoggedIn,
     OperatorSend,
+    Questions,
     ReminderRollup,
     Resolve,
     ResolveReminder,
@@ -189,6 +192,11 @@ class _Session(Session):
                 | EditSchedule()
             ):
                 return await reminding.answer(hive, self.who, body)
+            case GetQuestions(ended, limit):
+                found = await hive.desk.questions.listed(_rows(limit), ended=ended)
+                return Questions(_newest_that_fit(found))
+            case Answer():
+                return Sent(await self._answer_question(body))
             case Down():
                 await hive.audit.record(self.who, "down", str(hive.paths.root))
                 hive.stop_all()
@@ -220,6 +228,17 @@ class _Session(Session):
         ids = " ".join(map(str, resolve.ids))
         await self.hive.audit.record(self.who, resolve.action, "messages", ids)
         return Count(await actions[resolve.action](resolve.ids))
+
+    async def _answer_question(self, answer: Answer) -> int:
+        """As the operator, also in an agent's place; a question to himself is then read."""
+        desk, id_ = self.hive.desk, answer.question
+        asked = await desk.questions.get(id_)
+        said = answer.text or "option " + ", ".join(map(str, answer.options))
+        detail = f"of {asked.asker}, for {asked.to}: {said}"
+        await self.hive.audit.record(self.who, "answer", f"question {id_}", detail)
+        sent = await desk.answer_as_operator(answer)
+        await self.hive.broker.acknowledge([id_])
+        return sent
 
     async def _command(self, command: AgentCommand) -> None:
         fleet = self.hive.fleet

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import attrs
 import trio
-from attrs import define, field, frozen
+from attrs import define, evolve, field, frozen
 
 from hive.agents import Agent, AgentRecord, Fleet, Records, Surroundings
 from hive.broker import Broker, Counts
@@ -26,7 +26,9 @@ from hive.daemon.parks import Parks
 from hive.daemon.status import Clock, agent_status, now, tree
 from hive.events import Hub
 from hive.gate import Gates, GateSettings, Hold
+from hive.janitor import Janitor
 from hive.paths import Paths
+from hive.questions import Desk
 from hive.redact import redactor
 from hive.reminders import Limits as ReminderLimits
 from hive.reminders import Place, Reminders
@@ -85,6 +87,8 @@ class Hive:
     broker: Broker = field(init=False)
     reminders: Reminders = field(init=False)
     schedules: Schedules = field(init=False)
+    desk: Desk = field(init=False)
+    janitor: Janitor = field(init=False)
     fleet: Fleet = field(init=False)
     root: Supervisor = field(init=False)
     """Of the whole tree; set by who builds it."""
@@ -144,9 +148,17 @@ class Hive:
             publish=self.publish,
             audit=self.audit.record,
         )
+        self.desk = Desk(
+            self.store,
+            self.broker,
+            recipients=lambda: self.fleet.names(),
+            publish=self.publish,
+        )
+        self.janitor = Janitor(self.store, options.config.retention, self.events.forget)
         around = Surroundings(
             paths=options.paths,
             broker=self.broker,
+            desk=self.desk,
             records=Records(self.store),
             reminders=self.reminders,
             schedules=self.schedules,
@@ -223,7 +235,7 @@ class Hive:
 
     def _agents(self, names: Iterable[str], clock: Clock) -> tuple[AgentStatus, ...]:
         nodes = {node.id: node for node in self.fleet.supervisor.child_snapshots()}
-        return tuple(
+        statuses = (
             agent_status(
                 self.fleet.records[name],
                 self.fleet.live.get(name),
@@ -233,6 +245,7 @@ class Hive:
             )
             for name in names
         )
+        return tuple(evolve(one, says=self.desk.says.get(one.name, "")) for one in statuses)
 
     def harness_tree(self, name: str) -> TreeNode | None:
         """What the agent's harness reported of its own tree, while it is connected."""

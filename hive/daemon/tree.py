@@ -47,6 +47,7 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
         ChildSpec("budgets", hive.budgets.run),
         supervisor_spec("gate", hive.gates.supervisor),
         ChildSpec("limits", hive.limits.run),
+        ChildSpec("questions", hive.desk.run),
     ]
     if options.demo:
         children.append(ChildSpec("demo", partial(_demo, hive), backoff=Backoff(min=0.2)))
@@ -62,6 +63,7 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
     children += [
         ChildSpec("reminders", hive.reminders.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("schedules", hive.schedules.run, grace=15.0, park_on_exhausted=True),
+        ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
         ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),

@@ -117,6 +117,19 @@ class Hub:
             with trio.move_on_after(_FLUSH_S, shield=True):
                 await self._save()
 
+    async def forget(self, before: float, limit: int) -> int:
+        """Remove up to `limit` saved events from before that time; returns how many that were.
+
+        Raises StoreError.
+        """
+
+        def removed(number: int) -> None:
+            self._saved -= number
+
+        return await self._store.write(
+            partial(rows.prune_before, before=before, number=limit), removed
+        )
+
     async def load(self) -> None:
         """Take up the sequence behind what is stored; raises StoreError."""
         await trio.lowlevel.checkpoint()

@@ -29,6 +29,13 @@ def prune(connection: apsw.Connection, number: int) -> int:
     return connection.total_changes() - before
 
 
+def prune_before(connection: apsw.Connection, before: float, number: int) -> int:
+    """Remove of the oldest `number` events those before `before` (epoch seconds); how many."""
+    oldest = "SELECT seq FROM (SELECT seq, at FROM events ORDER BY seq LIMIT ?) WHERE at < ?"
+    fetch(connection, f"DELETE FROM events WHERE seq IN ({oldest})", (number, before))
+    return connection.changes()
+
+
 def extent(connection: apsw.Connection) -> tuple[int, int]:
     """The highest sequence number (0 without events) and the number of events."""
     sql = "SELECT coalesce(max(seq), 0), count(*) FROM events"

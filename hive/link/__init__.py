@@ -6,7 +6,7 @@ from hive.link.limits import Limits
 from hive.link.peer import Peer
 from hive.link.server import Accept, serve
 from hive.link.session import Session
-from hive.link.unix import Credentials
+from hive.link.unix import Credentials, bind
 
 __all__ = [
     "Accept",
@@ -19,6 +19,7 @@ __all__ = [
     "Refuse",
     "RemoteError",
     "Session",
+    "bind",
     "connect",
     "keep_connected",
     "serve",

@@ -189,4 +189,47 @@ CREATE UNIQUE INDEX schedules_idempotency ON schedules(agent, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _PARKS, _LIMITS, _REMINDERS)
+_QUESTIONS = """
+CREATE TABLE questions (
+    id          INTEGER PRIMARY KEY,  -- that of the message that carries it
+    asker       TEXT NOT NULL,
+    recipient   TEXT NOT NULL,
+    body        TEXT NOT NULL,
+    options     TEXT NOT NULL,
+    multi       INTEGER NOT NULL,
+    key         TEXT,
+    asked_at    REAL NOT NULL,
+    expires_at  REAL,
+    state       TEXT NOT NULL CHECK (state IN ('open', 'answered', 'expired', 'cancelled')),
+    answer      TEXT,
+    answered_by TEXT,
+    ended_at    REAL,
+    end_message INTEGER,
+    CHECK ((state = 'open') = (ended_at IS NULL AND end_message IS NULL)),
+    CHECK ((state = 'answered') = (answer IS NOT NULL AND answered_by IS NOT NULL))
+) STRICT;
+CREATE INDEX questions_asked ON questions(asker) WHERE state = 'open';
+CREATE INDEX questions_owed ON questions(recipient) WHERE state = 'open';
+CREATE INDEX questions_due ON questions(expires_at) WHERE state = 'open';
+CREATE UNIQUE INDEX questions_key ON questions(asker, key) WHERE key IS NOT NULL;
+
+-- Wake-ups that agents ordered for themselves: for the caps, and what waits for a turn's end.
+CREATE TABLE self_wakes (
+    id      INTEGER PRIMARY KEY,
+    agent   TEXT NOT NULL,
+    kind    TEXT NOT NULL CHECK (kind IN ('next_turn', 'wake')),
+    text    TEXT NOT NULL,
+    at      REAL NOT NULL,
+    pending INTEGER NOT NULL
+) STRICT;
+CREATE INDEX self_wakes_agent ON self_wakes(agent, kind, at);
+CREATE UNIQUE INDEX self_wakes_pending ON self_wakes(agent) WHERE pending;
+
+CREATE TABLE says (
+    agent TEXT PRIMARY KEY,
+    text  TEXT NOT NULL,
+    at    REAL NOT NULL
+) STRICT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _PARKS, _LIMITS, _REMINDERS, _QUESTIONS)

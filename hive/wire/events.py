@@ -4,6 +4,7 @@ from attrs import frozen
 
 from hive.wire.limits import DEFAULT_CREDENTIAL, BudgetStatus, Condition, GateStatus, Usage
 from hive.wire.model import AgentState, MessageState, Outcome
+from hive.wire.questions import Said
 
 
 @frozen
@@ -146,6 +147,7 @@ Event = (
     | ApiRetry
     | Supervision
     | Notice
+    | Said
 )
 
 

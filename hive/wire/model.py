@@ -153,6 +153,8 @@ class AgentStatus:
     credential: str = DEFAULT_CREDENTIAL
     held: int = 0
     """Messages that wait for the operator."""
+    says: str = ""
+    """The line that the agent itself has set."""
 
 
 @frozen

@@ -23,6 +23,7 @@ from hive.wire.limits import (
     UseCredential,
 )
 from hive.wire.model import AgentStatus, Lease, Message, Status, TreeNode, TurnReport
+from hive.wire.questions import AgentDesk, ControlDesk, DeskBody
 from hive.wire.reminders import AgentReminderBody, ControlReminderBody, ReminderBody
 
 # --- harness asks daemon -----------------------------------------------------------------------
@@ -344,9 +345,10 @@ Body = (
     | GetUndelivered
     | Resolve
     | ReminderBody
+    | DeskBody
 )
 
-AgentBody = Send | Take | Recv | Finish | Emit | Report | AgentReminderBody
+AgentBody = Send | Take | Recv | Finish | Emit | Report | AgentReminderBody | AgentDesk
 ControlBody = (
     GetStatus
     | Spawn
@@ -372,5 +374,6 @@ ControlBody = (
     | GetUndelivered
     | Resolve
     | ControlReminderBody
+    | ControlDesk
 )
 WebBody = GetStatus | OperatorSend | GetInbox | GetEvents | Follow

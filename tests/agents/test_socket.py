@@ -19,6 +19,7 @@ from hive.broker import Broker, Draft
 from hive.gate import Hold
 from hive.link import Limits, LinkRefused, Peer, RemoteError, connect
 from hive.paths import Paths
+from hive.questions import Desk
 from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, open_store
@@ -27,18 +28,26 @@ from hive.wire import (
     OPERATOR,
     PROTOCOL,
     AgentState,
+    Answer,
     ApiSignal,
+    Ask,
     Body,
+    CancelLooseEnd,
     Condition,
     Emit,
     Event,
     Finish,
+    GetLooseEnds,
+    GetQuestions,
     HarnessSettings,
     Hello,
     Notice,
     Outcome,
     Recv,
+    RequestNextTurn,
+    Said,
     Send,
+    SetStatus,
     SignalKind,
     Spawn,
     Spending,
@@ -48,6 +57,7 @@ from hive.wire import (
     Taken,
     TurnReport,
     Usage,
+    Wake,
 )
 
 GRACE = 0.3
@@ -113,9 +123,17 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
         await broker.load()
         quiet: Any = lambda *_: None  # noqa: E731
         place = Place(root / "state", Path("/agents/scout/state"))
+        desk = Desk(
+            store,
+            broker,
+            recipients=lambda: {"scout"},
+            publish=lambda agent, event: published.append((agent, event)),
+        )
+        await desk.load()
         around = Surroundings(
             paths=paths,
             broker=broker,
+            desk=desk,
             records=Records(store),
             reminders=Reminders(store, broker, place=lambda _: place, publish=quiet, audit=quiet),
             schedules=Schedules(store, broker, names=lambda: {"scout"}, publish=quiet, audit=quiet),
@@ -330,3 +348,39 @@ async def test_events_are_published_once_and_only_those_of_a_harness(scout: Fixt
         ("scout", more),
         ("scout", Supervision("hive/agents/scout/harness/turns", "exited", "x")),
     ]
+
+
+async def test_the_desk_is_asked_in_the_sockets_name(scout: Fixture) -> None:
+    async with scout.link("one") as (peer, _):
+        id_ = (await ask(peer, Ask("Go on?", ("yes", "no"), key="k"))).id
+        assert (await ask(peer, Ask("Go on?", ("yes", "no"), key="k"))).id == id_
+        loose = await ask(peer, GetLooseEnds())
+        assert [(q.id, q.asker) for q in loose.asked] == [(id_, "scout")]
+        await ask(peer, SetStatus("looks around"))
+        assert scout.published[-1] == ("scout", Said("looks around"))
+        with pytest.raises(RemoteError) as refused:
+            await ask(peer, Answer(id_, "yes"))
+        assert refused.value.code == "no_such_question", "its own question is not put to it"
+        with pytest.raises(RemoteError, match="cannot be asked here"):
+            await ask(peer, GetQuestions())
+        await ask(peer, CancelLooseEnd(id_))
+        woken = (await ask(peer, Wake("script", "come"))).id
+        lease = (await take(peer)).lease
+        assert lease is not None and [m.id for m in lease.messages] == [woken]
+
+
+async def test_one_more_turn_begins_after_this_one(scout: Fixture) -> None:
+    number = await scout.mail()
+    async with scout.link("one") as (peer, _):
+        lease = (await take(peer)).lease
+        assert lease is not None
+        for _ in range(2):
+            await ask(peer, RequestNextTurn("half is left"))
+        assert (await ask(peer, Recv(lease.id))).lease.messages == (), "not in this turn"
+        await ask(peer, Finish(lease.id, TurnReport(Outcome.COMPLETED)))
+        again = (await take(peer)).lease
+        assert again is not None and len(again.messages) == 1
+        assert again.messages[0].sender == "scout" and "half is left" in again.messages[0].body
+        await ask(peer, Finish(again.id, TurnReport(Outcome.COMPLETED)))
+        assert (await take(peer, wait=0.1)).lease is None
+    assert await scout.state(number) == ("done", 0, False)

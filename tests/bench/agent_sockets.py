@@ -17,6 +17,7 @@ from hive.agents import socket as agent_socket
 from hive.broker import Broker
 from hive.events import Hub
 from hive.paths import Paths
+from hive.questions import Desk
 from hive.store import MIGRATIONS, Store, writer
 from hive.supervisors import ChildSpec, Supervisor, run_root
 from hive.wire import HarnessSettings
@@ -33,6 +34,7 @@ def main(root: Path, agents: int, batch: int) -> None:
     around = Surroundings(
         paths=paths,
         broker=broker,
+        desk=Desk(store, broker, recipients=lambda: names, publish=hub.publish),
         records=Records(store),
         driver=lambda _: SimpleNamespace(),  # no container is started
         settings=lambda record: HarnessSettings(record.name),

@@ -135,6 +135,10 @@ def test_the_environment_is_built_from_nothing(tmp_path, monkeypatch):
     given = (("ANTHROPIC_API_KEY", "sk"), ("ANTHROPIC_BASE_URL", "http://127.0.0.1:1"))
     found = dict(environment(Folders(tmp_path), given, root=False, container=None))
     assert "SECRET_OF_THE_HOST" not in found and "IS_SANDBOX" not in found
+    assert found["HIVE_WAKE"] == str(tmp_path / "claude" / "wake.sock")
+    assert found["PATH"].endswith("/bin")
+    more = environment(Folders(tmp_path), given, root=False, container=None, commands="/venv/bin")
+    assert dict(more)["PATH"] == found["PATH"] + ":/venv/bin"
     assert found["HOME"] == str(tmp_path / "claude") and found["ANTHROPIC_API_KEY"] == "sk"
     assert (
         dict(environment(Folders(tmp_path), given, root=True, container=None))["IS_SANDBOX"] == "1"

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import reminding
+from harness.calls import CancelReminderCall, ListRemindersCall, RemindCall, ScheduleCall
 from harness.command import Folders
 from harness.link import NotConnected
-from harness.reminding import CancelReminderCall, ListRemindersCall, RemindCall, ScheduleCall
 from harness.shared import Options, Shared
 from harness.tools import ToolFailed, Tools
 from harness.toolspec import BadArguments, parse_call, schemas
@@ -46,7 +46,9 @@ class FakeLink:
 
 async def perform(call: Any, answer: Any) -> tuple[Any, Any]:
     link = FakeLink(answer)
-    said = json.loads(await reminding.perform(link, call))  # type: ignore[arg-type]
+    said = json.loads(
+        reminding.told(await link.request(reminding.asked(call), timeout=1, within=1))
+    )
     return link.asked[0], said
 
 

@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import mcp
+from harness.calls import AnswerCall, AskCall, Call, RecvCall, SendCall, SetStatusCall, WhoAmICall
 from harness.mcp import Invoke
-from harness.toolspec import BadArguments, RecvCall, SendCall, WhoAmICall, parse_call, schemas
+from harness.toolspec import BadArguments, parse_call, schemas
 
 
 def test_right_calls():
@@ -19,6 +20,10 @@ def test_right_calls():
     assert parse_call("recv", {}) == parse_call("recv", None) == RecvCall(0, 10)
     assert parse_call("recv", {"wait_seconds": 1.5, "max": 2}) == RecvCall(1.5, 2)
     assert parse_call("whoami", {}) == WhoAmICall()
+    ask = {"question": "q", "options": ["a", "b\ud800"], "multi": True, "ttl_seconds": 5, "to": "x"}
+    assert parse_call("ask", ask) == AskCall("q", ("a", "b?"), True, 5, "x")
+    assert parse_call("answer", {"question": 3, "options": [1, 2]}) == AnswerCall(3, None, (1, 2))
+    assert parse_call("set_status", {"text": ""}) == SetStatusCall("")
 
 
 @pytest.mark.parametrize(
@@ -44,6 +49,18 @@ def test_right_calls():
         ("recv", {"max": 0}, "an integer from 1 to 50"),
         ("recv", {"max": 2.5}, "it must be an integer from 1 to 50"),
         ("whoami", {"x": 1}, "Right is: whoami()"),
+        ("ask", {}, "question is missing"),
+        ("ask", {"question": "q", "options": "a"}, "it must be a list of strings from 0 to 20 it"),
+        ("ask", {"question": "q", "options": ["a", 1]}, "it must be a list of strings"),
+        ("ask", {"question": "q", "options": ["a"] * 21}, "it must be a list of strings"),
+        ("ask", {"question": "q", "multi": "yes"}, "multi is 'yes', it must be true or false"),
+        ("ask", {"question": "q", "ttl_seconds": 0}, "a number from 1 to 2592000"),
+        ("answer", {"question": 1, "options": [True]}, "it must be a list of integers"),
+        ("answer", {"question": 1, "options": [1 << 70]}, "it must be a list of integers"),
+        ("cancel_loose_end", {"id": "1"}, "it must be an integer of at least 1"),
+        ("set_status", {"text": "x" * 121}, "it must be a string from 0 to 120 characters"),
+        ("request_next_turn", {"reason": ""}, "it must be a string from 1 to 1000"),
+        ("wake", {"text": "x", "label": ""}, "it must be a string from 1 to 60"),
     ],
 )
 def test_wrong_calls(name, arguments, said):
@@ -58,32 +75,63 @@ def test_all_faults_are_named_at_once():
     assert all(part in str(error.value) for part in ("unknown argument 'x'", "body is", "to is 1"))
 
 
+NAMES = [
+    "send",
+    "recv",
+    "whoami",
+    "remind",
+    "list_reminders",
+    "cancel_reminder",
+    "schedule",
+    "ask",
+    "answer",
+    "loose_ends",
+    "cancel_loose_end",
+    "set_status",
+    "request_next_turn",
+    "wake",
+]
 ARGUMENTS = st.dictionaries(
-    st.sampled_from(["to", "body", "in_reply_to", "urgent", "wait_seconds", "max", "x"]),
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.lists(st.integers()),
+    st.sampled_from(
+        [
+            "to",
+            "body",
+            "in_reply_to",
+            "urgent",
+            "wait_seconds",
+            "max",
+            "x",
+            "question",
+            "options",
+            "multi",
+            "ttl_seconds",
+            "text",
+            "id",
+            "reason",
+            "label",
+        ]
+    ),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text()
+    | st.lists(st.integers() | st.text() | st.booleans()),
 )
 
 
-@given(st.sampled_from(["send", "recv", "whoami", "x"]), ARGUMENTS)
+@given(st.sampled_from([*NAMES, "x"]), ARGUMENTS)
 def test_any_arguments_are_read_or_explained(name, arguments):
     try:
         call = parse_call(name, arguments)
     except BadArguments as error:
         assert len(str(error)) < 2000
     else:
-        assert isinstance(call, SendCall | RecvCall | WhoAmICall)
+        assert isinstance(call, Call)
 
 
 def test_the_schemas_refuse_unknown_arguments():
-    assert [one["name"] for one in schemas()] == [
-        "send",
-        "recv",
-        "whoami",
-        "remind",
-        "list_reminders",
-        "cancel_reminder",
-        "schedule",
-    ]
+    assert [one["name"] for one in schemas()] == NAMES
     assert all(one["inputSchema"]["additionalProperties"] is False for one in schemas())
 
 
@@ -97,7 +145,7 @@ def test_the_handshake():
     assert "tools" in answer["result"]["capabilities"]
     assert mcp.read({"method": "notifications/initialized"})["result"] == {}
     assert mcp.read({"id": 1, "method": "ping"}) == {"jsonrpc": "2.0", "id": 1, "result": {}}
-    assert len(mcp.read({"id": 1, "method": "tools/list"})["result"]["tools"]) == 7
+    assert len(mcp.read({"id": 1, "method": "tools/list"})["result"]["tools"]) == len(NAMES)
 
 
 def test_a_call_and_a_wrong_call():

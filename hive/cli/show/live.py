@@ -12,6 +12,7 @@ from hive.wire import (
     MessageMoved,
     MessageSent,
     Notice,
+    Said,
     StatusChanged,
     Supervision,
     Text,
@@ -69,3 +70,5 @@ def _event_text(live: LiveEvent) -> str:
             return f"API retry {attempt} in {delay:.1f} s: {error}"
         case Supervision(_, _, text) | Notice(text):
             return text
+        case Said(text):
+            return f"says of itself: {text}" if text else "says nothing of itself any more"

@@ -22,7 +22,10 @@ def agents(statuses: Sequence[AgentStatus]) -> str:
         return "no agents yet: create one with `hive spawn NAME`"
     now = time.time()
     return table(
-        ("NAME", "STATE", "SINCE", "QUEUED", "LEASED", "HELD", "RESTARTS", "TICK", "MODEL", "WHY"),
+        (
+            *("NAME", "STATE", "SINCE", "QUEUED", "LEASED", "HELD", "RESTARTS", "TICK", "MODEL"),
+            *("WHY", "SAYS"),
+        ),
         [
             (
                 one.name,
@@ -35,6 +38,7 @@ def agents(statuses: Sequence[AgentStatus]) -> str:
                 ago(one.last_tick_age_s),
                 safe(one.model or "-"),
                 _why(one),
+                one_line(one.says, 120),
             )
             for one in statuses
         ],

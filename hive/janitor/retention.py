@@ -1,0 +1,54 @@
+"""How long things are kept, and how much is removed at once: values and pure functions."""
+
+from attrs import asdict, frozen
+
+from hive.wire import MessageState
+
+DAY_S = 86400.0
+
+FIRST_BATCH = 20
+SMALLEST_BATCH = 5
+LARGEST_BATCH = 500
+BUSY_S = 0.003
+"""What one batch may keep the writer busy for; whoever sends meanwhile waits for it."""
+
+
+@frozen
+class Retention:
+    """`[retention]`: days after its last change for which a thing is kept.
+
+    Questions, approvals and the audit are kept for ever, and so is every message that is neither
+    acknowledged nor dead.
+    """
+
+    acknowledged_days: float = 30.0
+    dead_days: float = 90.0
+    """Dead messages, with their bounces long delivered."""
+    events_days: float = 30.0
+    """LiveEvents; of those, the hub keeps the newest 50,000 at most besides."""
+
+    def faults(self) -> list[str]:
+        """What cannot be, a sentence each."""
+        wrong = [name for name, days in asdict(self).items() if not days > 0]
+        return [f"retention.{name} must be above 0 days" for name in wrong]
+
+    def limits(self, now: float) -> dict[MessageState, float]:
+        """For each state that is ever removed: messages that changed before are (epoch seconds)."""
+        return {
+            MessageState.DONE: now - self.acknowledged_days * DAY_S,
+            MessageState.DEAD: now - self.dead_days * DAY_S,
+        }
+
+    def events_before(self, now: float) -> float:
+        """Events before this time (epoch seconds) are removed."""
+        return now - self.events_days * DAY_S
+
+
+def next_batch(size: int, took: float) -> int:
+    """The size of the next batch, when one of `size` kept the writer busy for `took` seconds.
+
+    Shrinks at once, by as much as it was too long; grows by a quarter only.
+    """
+    fitting = size * BUSY_S / max(took, 1e-6)
+    wanted = min(fitting, size * 1.25 + 1)
+    return round(min(max(wanted, SMALLEST_BATCH), LARGEST_BATCH))

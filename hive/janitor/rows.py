@@ -1,0 +1,64 @@
+"""What is old, found by reading in the order of age; removed by number, and looked at once more.
+
+No index serves this: messages and events are numbered in the order of their times, so that the
+oldest come first, and the walk ends at the first that is too young.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+import apsw
+from attrs import frozen
+
+from hive.store import fetch
+from hive.wire import MessageState
+
+STRIDE = 2_000
+"""Rows that one read looks at."""
+
+
+@frozen
+class Found:
+    """Old messages, and where to go on looking (None: nothing else can be old)."""
+
+    ids: tuple[int, ...]
+    after: int | None
+
+
+def old_messages(
+    connection: apsw.Connection, limits: Mapping[MessageState, float], after: int
+) -> Found:
+    """Look at the next messages above the id `after`.
+
+    Ends at one that was sent after every limit: what came later cannot have changed before. (Not
+    where the wall clock was set back meanwhile; then some stay for longer.)
+    """
+    youngest = max(limits.values())
+    found = fetch(
+        connection,
+        "SELECT id, state, changed_at, sent_at FROM messages WHERE id > ? ORDER BY id LIMIT ?",
+        (after, STRIDE),
+    )
+    ids = tuple(
+        id_
+        for id_, state, changed_at, _ in found
+        if (before := limits.get(MessageState(state))) is not None and changed_at < before
+    )
+    ended = len(found) < STRIDE or found[-1][3] >= youngest
+    return Found(ids, None if ended else found[-1][0])
+
+
+def remove_messages(
+    connection: apsw.Connection, limits: Mapping[MessageState, float], ids: Sequence[int]
+) -> int:
+    """Remove those of `ids` that are still in a state that may be, and old; returns how many."""
+    removed = 0
+    for state, before in limits.items():
+        fetch(
+            connection,
+            "DELETE FROM messages WHERE id IN (SELECT value FROM json_each(?))"
+            " AND state = ? AND changed_at < ?",
+            (json.dumps(ids), state, before),
+        )
+        removed += connection.changes()
+    return removed

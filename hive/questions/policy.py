@@ -1,0 +1,177 @@
+"""What may be asked and answered: pure functions of values."""
+
+import math
+from collections.abc import Sequence
+
+from attrs import evolve
+
+from hive.questions.errors import (
+    BadAnswer,
+    BadLine,
+    BadQuestion,
+    NoSuchQuestion,
+    QuestionOver,
+    TooMany,
+)
+from hive.wire import OPERATOR, Answer, Ask, Question, QuestionState
+
+MOST_OPEN = 20
+"""Open questions of one asker."""
+
+MOST_TEXT = 4_000
+MOST_OPTIONS = 20
+MOST_OPTION = 200
+SHORTEST_TTL_S = 1.0
+LONGEST_TTL_S = 30 * 86400.0
+MOST_LINE = 120
+
+_ENDS = {
+    QuestionState.ANSWERED: "has been answered by {by}",
+    QuestionState.EXPIRED: "has expired",
+    QuestionState.CANCELLED: "was withdrawn by {asker}",
+}
+
+
+def new_question(asker: str, ask: Ask, *, id_: int, now: float) -> Question:
+    """The question as it is asked now; raises BadQuestion. Whether `to` exists is not looked at."""
+    options = tuple(" ".join(option.split()) for option in ask.options)
+    if ask.to == asker:
+        raise BadQuestion("you cannot ask yourself: decide, or ask the operator or another agent")
+    if not ask.text.strip() or len(ask.text) > MOST_TEXT:
+        raise BadQuestion(
+            f"the question has {len(ask.text)} characters, it must have 1 to {MOST_TEXT}: "
+            "write longer things to a file and give its path"
+        )
+    if len(options) > MOST_OPTIONS or len(options) == 1:
+        raise BadQuestion(
+            f"{len(options)} options are given: give 2 to {MOST_OPTIONS}, or none for a free answer"
+        )
+    for number, option in enumerate(options, start=1):
+        if not (0 < len(option) <= MOST_OPTION and option.isprintable()):
+            raise BadQuestion(f"option {number} must have 1 to {MOST_OPTION} printable characters")
+    if len({_folded(option) for option in options}) < len(options):
+        raise BadQuestion("two options are the same: each must differ from the others")
+    if ask.multi and not options:
+        raise BadQuestion("`multi` is for questions with options: give some, or leave it out")
+    if ask.ttl_s is not None and not SHORTEST_TTL_S <= ask.ttl_s <= LONGEST_TTL_S:
+        raise BadQuestion(
+            f"the time to live is {ask.ttl_s:g} s, it must be {SHORTEST_TTL_S:g} to "
+            f"{LONGEST_TTL_S:g} s, or left out to wait for as long as it takes"
+        )
+    expires = None if ask.ttl_s is None else now + ask.ttl_s
+    return Question(id_, asker, ask.to, ask.text, now, options, ask.multi, expires)
+
+
+def check_room(open_ids: Sequence[int]) -> None:
+    """Raise TooMany when these open questions leave no room for another one."""
+    if len(open_ids) >= MOST_OPEN:
+        shown = ", ".join(map(str, sorted(open_ids)))
+        raise TooMany(
+            f"{len(open_ids)} questions of yours are open, more than {MOST_OPEN} are not allowed: "
+            f"wait for answers, or withdraw some with cancel_loose_end (open: {shown})"
+        )
+
+
+def settled(question: Question, by: str, answer: Answer, now: float) -> Question:
+    """The question, answered; itself if it has this answer already.
+
+    Raises NoSuchQuestion for an agent that was not asked, QuestionOver, BadAnswer.
+    """
+    if by not in (question.to, OPERATOR):
+        raise NoSuchQuestion(f"question {question.id} was not put to you: only {question.to} can")
+    text = chosen(question, answer)
+    if question.state is QuestionState.ANSWERED and (question.answer, question.answered_by) == (
+        text,
+        by,
+    ):
+        return question
+    check_open(question, now)
+    return evolve(question, state=QuestionState.ANSWERED, answer=text, answered_by=by, ended_at=now)
+
+
+def withdrawn(question: Question, asker: str, now: float) -> Question:
+    """The question, cancelled by its asker; itself if it was before.
+
+    Raises NoSuchQuestion for another's, QuestionOver.
+    """
+    if asker != question.asker:
+        raise NoSuchQuestion(
+            f"question {question.id} is {question.asker}'s: only they can withdraw it. "
+            "If you cannot answer it, answer so"
+        )
+    if question.state is QuestionState.CANCELLED:
+        return question
+    check_open(question, now)
+    return evolve(question, state=QuestionState.CANCELLED, ended_at=now)
+
+
+def expired(question: Question, now: float) -> Question:
+    """The question, without an answer in time."""
+    return evolve(question, state=QuestionState.EXPIRED, ended_at=now)
+
+
+def check_open(question: Question, now: float) -> None:
+    """Raise QuestionOver if it has ended, or should have: nobody is quicker than the clock."""
+    state = question.state
+    if state is QuestionState.OPEN and question.expires_at is not None:
+        state = QuestionState.EXPIRED if question.expires_at <= now else state
+    if state is not QuestionState.OPEN:
+        how = _ENDS[state].format(by=question.answered_by, asker=question.asker)
+        raise QuestionOver(f"question {question.id} is over: it {how}")
+
+
+def chosen(question: Question, answer: Answer) -> str:
+    """The text of an answer, the options' own texts where there are some; raises BadAnswer."""
+    text = (answer.text or "").strip()
+    if not question.options:
+        if answer.options:
+            raise BadAnswer(f"question {question.id} has no options: answer it with a text")
+        if not text:
+            raise BadAnswer(f"the answer to question {question.id} is empty: say something")
+        return text
+    if bool(text) == bool(answer.options):
+        raise BadAnswer(_allowed(question, "give either numbers of options or the text of one"))
+    numbers = answer.options or _number_of(question, text)
+    if not all(1 <= number <= len(question.options) for number in numbers):
+        raise BadAnswer(_allowed(question, "that is none of its options"))
+    if len(set(numbers)) < len(numbers) or (len(numbers) > 1 and not question.multi):
+        raise BadAnswer(
+            _allowed(question, "choose each option once" if question.multi else "choose one option")
+        )
+    return "\n".join(question.options[number - 1] for number in sorted(numbers))
+
+
+def _number_of(question: Question, text: str) -> tuple[int, ...]:
+    folded = [_folded(option) for option in question.options]
+    wanted = _folded(" ".join(text.split()))
+    return (folded.index(wanted) + 1,) if wanted in folded else (0,)
+
+
+def _allowed(question: Question, fault: str) -> str:
+    listed = "; ".join(f"{n}: {option}" for n, option in enumerate(question.options, start=1))
+    return f"question {question.id}: {fault}. Its options are {listed}"
+
+
+def _folded(option: str) -> str:
+    return option.casefold()
+
+
+def one_line(text: str, what: str, *, most: int = MOST_LINE, needed: bool = False) -> str:
+    """`text` on one line and without what could drive a terminal; raises BadLine if too long."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if len(line) > most:
+        raise BadLine(f"{what} has {len(line)} characters, at most {most} are allowed: shorten it")
+    if needed and not line:
+        raise BadLine(f"{what} is empty: say something")
+    return line
+
+
+def check_rate(times: Sequence[float], most: int, now: float, what: str, span: float) -> None:
+    """Raise TooMany when `most` of `times` (epoch seconds, ascending) are not yet `span` s old."""
+    recent = [at for at in times if now - span < at <= now]
+    if len(recent) >= most:
+        wait = math.floor(recent[-most] + span - now) + 1
+        raise TooMany(
+            f"{most} {what} an hour are allowed and made: the next one is in {wait} s. "
+            "Do now what can be done now, or be woken by the answer to a message"
+        )
