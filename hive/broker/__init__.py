@@ -1,8 +1,16 @@
 """The broker: durable messages, leases, acks, dead letters, and wake-ups in process."""
 
+from hive.broker.allowance import Rate
 from hive.broker.broker import Broker
 from hive.broker.draft import Draft
-from hive.broker.errors import BadMessage, BodyTooLarge, BrokerError, NotUrgent, UnknownRecipient
+from hive.broker.errors import (
+    BadMessage,
+    BodyTooLarge,
+    BrokerError,
+    NotUrgent,
+    TooManyBroadcasts,
+    UnknownRecipient,
+)
 from hive.broker.lifecycle import HIVE, Counts, Returned
 from hive.broker.rows import Holding
 
@@ -16,6 +24,8 @@ __all__ = [
     "Draft",
     "Holding",
     "NotUrgent",
+    "Rate",
     "Returned",
+    "TooManyBroadcasts",
     "UnknownRecipient",
 ]

@@ -25,6 +25,12 @@ class BadMessage(BrokerError):
     code = "bad_message"
 
 
+class TooManyBroadcasts(BrokerError):
+    """The sender must wait before it may send to everybody again."""
+
+    code = "too_many_broadcasts"
+
+
 class NotUrgent(BrokerError):
     """The message may be sent, but not as an urgent one."""
 

@@ -38,14 +38,27 @@ class Holding:
     ids: tuple[int, ...]
 
 
-def insert(connection: apsw.Connection, draft: Draft, now: float) -> Message | None:
+def insert(
+    connection: apsw.Connection, draft: Draft, now: float, broadcast: str | None = None
+) -> Message | None:
     """A new queued message; None if the sender has used this key before."""
     fetch(
         connection,
         "INSERT INTO messages (sender, recipient, body, sent_at, state, in_reply_to,"
-        " idempotency_key, urgent, changed_at) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?)"
+        " broadcast_id, idempotency_key, urgent, changed_at)"
+        " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)"
         " ON CONFLICT (sender, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
-        (draft.sender, draft.to, draft.body, now, draft.in_reply_to, draft.key, draft.urgent, now),
+        (
+            draft.sender,
+            draft.to,
+            draft.body,
+            now,
+            draft.in_reply_to,
+            broadcast,
+            draft.key,
+            draft.urgent,
+            now,
+        ),
     )
     if draft.key is not None and connection.changes() == 0:
         return None
@@ -57,6 +70,7 @@ def insert(connection: apsw.Connection, draft: Draft, now: float) -> Message | N
         draft.body,
         now,
         in_reply_to=draft.in_reply_to,
+        broadcast_id=broadcast,
         urgent=draft.urgent,
     )
 
@@ -136,6 +150,11 @@ def by_id(connection: apsw.Connection, id_: int) -> Message | None:
     """One message."""
     found = _select(connection, "id = ?", (id_,))
     return found[0] if found else None
+
+
+def broadcast(connection: apsw.Connection, broadcast_id: str) -> tuple[Message, ...]:
+    """Every row of one broadcast."""
+    return _select(connection, "broadcast_id = ? ORDER BY id", (broadcast_id,))
 
 
 def newest(connection: apsw.Connection, recipient: str, limit: int) -> tuple[Message, ...]:

@@ -137,4 +137,9 @@ CREATE UNIQUE INDEX messages_idempotency ON messages(sender, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _PARKS, _LIMITS)
+_THREADS = """
+CREATE INDEX messages_broadcast ON messages(broadcast_id) WHERE broadcast_id IS NOT NULL;
+CREATE INDEX messages_replies ON messages(in_reply_to) WHERE in_reply_to IS NOT NULL;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _PARKS, _LIMITS, _THREADS)

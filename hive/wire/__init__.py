@@ -54,6 +54,7 @@ from hive.wire.limits import (
     Usage,
 )
 from hive.wire.model import (
+    EVERYBODY,
     OPERATOR,
     AgentState,
     AgentStatus,
@@ -112,6 +113,7 @@ from hive.wire.requests import (
 __all__ = [
     "ALL_MODELS",
     "DEFAULT_CREDENTIAL",
+    "EVERYBODY",
     "MAX_FRAME",
     "OPERATOR",
     "OWN_LOGIN",
