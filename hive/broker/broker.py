@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 import apsw
 import trio
+from attrs import evolve
 
 from hive.broker import rows
 from hive.broker.allowance import Rate, allowed
@@ -279,8 +280,8 @@ class Broker(Reader):
         def job(connection: apsw.Connection) -> Change:
             if joining and not rows.leased_under(connection, lease_id, holder):
                 return Change()
-            waiting = rows.queued(connection, agent, listed(limit), urgent_only)
-            moves = [leased(message) for message in fitting(waiting)]
+            waiting = fitting(rows.queued(connection, agent, listed(limit), urgent_only))
+            moves = [leased(_resolved(connection, message)) for message in waiting]
             return write(connection, moves, lease=lease_id, holder=holder)
 
         return tuple(move.message for move in (await self._change(job)).moves)
@@ -332,6 +333,13 @@ class Broker(Reader):
         for name in names:
             if (arrival := self._arrivals.pop(name, None)) is not None:
                 arrival.set()
+
+
+def _resolved(connection: apsw.Connection, message: Message) -> Message:
+    """The message as its reader gets it: what it answers is named only if it is there."""
+    if message.in_reply_to is None or rows.belongs(connection, message):
+        return message
+    return evolve(message, in_reply_to=None)
 
 
 def _clean(why: str) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from hive.broker.errors import BadMessage, BodyTooLarge, UnknownRecipient
 from hive.wire import EVERYBODY, OPERATOR
@@ -10,6 +10,11 @@ from hive.wire import EVERYBODY, OPERATOR
 MAX_KEY = 200
 MAX_ID = 2**63 - 1
 _SHOWN = 50
+
+
+def _reference(id_: int | None) -> int | None:
+    """Nothing for a number that no message can have; whether one has it is asked on reading."""
+    return id_ if id_ is not None and 0 < id_ <= MAX_ID else None
 
 
 @frozen
@@ -23,7 +28,7 @@ class Draft:
     sender: str
     to: str
     body: str
-    in_reply_to: int | None = None
+    in_reply_to: int | None = field(default=None, converter=_reference)
     key: str | None = None
     urgent: bool = False
 
@@ -45,8 +50,6 @@ def check(draft: Draft, recipients: Collection[str], body_cap: int) -> None:
             f"the body has {size} bytes, at most {body_cap} are allowed: write the content to a "
             "file that the recipient can read and send its path, or send a summary"
         )
-    if draft.in_reply_to is not None and not 0 < draft.in_reply_to <= MAX_ID:
-        raise BadMessage(f"in_reply_to is {draft.in_reply_to}: give the id of a message")
     if draft.key is not None and not (0 < len(draft.key) <= MAX_KEY and draft.key.isprintable()):
         raise BadMessage(f"the idempotency key must have 1 to {MAX_KEY} printable characters")
 

@@ -5,7 +5,7 @@ from hive.broker.draft import MAX_ID
 from hive.broker.fitting import fitting
 from hive.broker.rows import Holding
 from hive.store import Store
-from hive.wire import Message
+from hive.wire import OPERATOR, Message
 
 MAX_LISTED = 1_000
 """Most messages that one query returns, whatever its `limit` says."""
@@ -44,6 +44,15 @@ class Reader:
     async def broadcast(self, broadcast_id: str) -> tuple[Message, ...]:
         """What became of a broadcast: its message to each recipient."""
         return fitting(await self._store.read(lambda c: rows.broadcast(c, broadcast_id)))
+
+    async def thread(self, id_: int, reader: str) -> tuple[Message, ...]:
+        """The thread of a message, oldest first: what it answers, what answers it, and so on.
+
+        Empty unless `reader` has sent or received some of it, or is the operator.
+        """
+        found = await self._store.read(lambda c: rows.thread(c, bounded(id_)))
+        members = {OPERATOR} | {name for m in found for name in (m.sender, m.recipient)}
+        return fitting(found) if reader in members else ()
 
     async def leases(self, agent: str) -> tuple[Holding, ...]:
         """The leases on the agent's messages as they stand, also those of an earlier daemon."""

@@ -12,10 +12,32 @@ from hive.broker.lifecycle import Counts
 from hive.store import fetch
 from hive.wire import Message, MessageState
 
+_LINKED = "{reply}.sender IN ({parent}.sender, {parent}.recipient, 'operator', 'hive')"
+"""Whether an answer belongs to what it names: nobody joins a thread by guessing a number."""
+
 _COLUMNS = (
     "id, sender, recipient, body, sent_at, state, in_reply_to, broadcast_id, attempts, redelivered,"
     " urgent, returns"
 )
+
+_LONGEST_THREAD = 1_000
+_THREAD = f"""
+WITH RECURSIVE thread (id) AS (
+    VALUES (?)
+    UNION
+    SELECT parent.id
+        FROM thread JOIN messages AS reply ON reply.id = thread.id
+        JOIN messages AS parent ON parent.id = reply.in_reply_to
+        WHERE {_LINKED.format(reply="reply", parent="parent")}
+    UNION
+    SELECT reply.id
+        FROM thread JOIN messages AS parent ON parent.id = thread.id
+        JOIN messages AS reply ON reply.in_reply_to = parent.id
+        WHERE {_LINKED.format(reply="reply", parent="parent")}
+    LIMIT {_LONGEST_THREAD}
+)
+SELECT id FROM thread"""
+"""All that hangs together with one message, up and down; UNION ends cycles."""
 
 _UNDELIVERED = "state IN ('held', 'dead')"
 
@@ -150,6 +172,20 @@ def by_id(connection: apsw.Connection, id_: int) -> Message | None:
     """One message."""
     found = _select(connection, "id = ?", (id_,))
     return found[0] if found else None
+
+
+def belongs(connection: apsw.Connection, message: Message) -> bool:
+    """Whether the message that it answers is there, and its sender's to answer."""
+    sql = (
+        "SELECT 1 FROM messages AS reply JOIN messages AS parent ON parent.id = reply.in_reply_to"
+        f" WHERE reply.id = ? AND {_LINKED.format(reply='reply', parent='parent')}"
+    )
+    return bool(fetch(connection, sql, (message.id,)))
+
+
+def thread(connection: apsw.Connection, id_: int) -> tuple[Message, ...]:
+    """The message and all that it answers and that answers it, oldest first."""
+    return _select(connection, f"id IN ({_THREAD}) ORDER BY id", (id_,))
 
 
 def broadcast(connection: apsw.Connection, broadcast_id: str) -> tuple[Message, ...]:

@@ -37,6 +37,7 @@ from hive.wire import (
     GetEvents,
     GetInbox,
     GetStatus,
+    GetThread,
     GetUndelivered,
     Hello,
     Inbox,
@@ -139,6 +140,8 @@ class _Session(Session):
                 return Audit(_newest_that_fit(await hive.audit.newest(_rows(limit))))
             case Ack(ids):
                 return Count(len(await hive.broker.acknowledge(ids)))
+            case GetThread(id_):
+                return Inbox(await hive.broker.thread(id_, OPERATOR))
             case GetUndelivered(limit):
                 return Inbox(await hive.broker.undelivered(_rows(limit)))
             case Resolve():

@@ -53,6 +53,7 @@ from hive.wire.limits import (
     Unit,
     Usage,
 )
+from hive.wire.mail import Ack, GetInbox, GetThread, GetUndelivered, Inbox, Resolve
 from hive.wire.model import (
     EVERYBODY,
     OPERATOR,
@@ -68,7 +69,6 @@ from hive.wire.model import (
     check_name,
 )
 from hive.wire.requests import (
-    Ack,
     AgentBody,
     AgentCommand,
     Audit,
@@ -87,17 +87,13 @@ from hive.wire.requests import (
     GetAudit,
     GetChild,
     GetEvents,
-    GetInbox,
     GetStatus,
-    GetUndelivered,
     Happening,
     HarnessSettings,
-    Inbox,
     Interrupt,
     OperatorSend,
     Recv,
     Report,
-    Resolve,
     Resync,
     Send,
     Sent,
@@ -157,6 +153,7 @@ __all__ = [
     "GetGates",
     "GetInbox",
     "GetStatus",
+    "GetThread",
     "GetUndelivered",
     "Happening",
     "HarnessSettings",

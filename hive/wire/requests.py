@@ -19,7 +19,8 @@ from hive.wire.limits import (
     SetCredential,
     Spending,
 )
-from hive.wire.model import AgentStatus, Lease, Message, Status, TreeNode, TurnReport
+from hive.wire.mail import Ack, GetInbox, GetThread, GetUndelivered, Inbox, Resolve
+from hive.wire.model import AgentStatus, Lease, Status, TreeNode, TurnReport
 
 # --- harness asks daemon -----------------------------------------------------------------------
 
@@ -233,44 +234,6 @@ class OperatorSend:
 
 
 @frozen
-class GetInbox:
-    """Messages to `name` (the operator's when None), newest last."""
-
-    name: str | None = None
-    limit: int = 100
-
-
-@frozen
-class Inbox:
-    messages: tuple[Message, ...]
-
-
-@frozen
-class Ack:
-    """The operator has read these messages of his."""
-
-    ids: tuple[int, ...]
-
-
-@frozen
-class GetUndelivered:
-    """The newest `limit` dead and held messages of all recipients; answered with `Inbox`."""
-
-    limit: int = 100
-
-
-@frozen
-class Resolve:
-    """What becomes of dead or held messages: `action` is `retry` or `drop`; answered with `Count`.
-
-    Dropping a held message makes it dead, with a bounce; dropping a dead one, done.
-    """
-
-    ids: tuple[int, ...]
-    action: str
-
-
-@frozen
 class Count:
     count: int
 
@@ -328,6 +291,7 @@ Body = (
     | Take
     | Taken
     | Recv
+    | GetThread
     | Finish
     | Emit
     | Report
@@ -371,7 +335,7 @@ Body = (
     | Resolve
 )
 
-AgentBody = Send | Take | Recv | Finish | Emit | Report
+AgentBody = Send | Take | Recv | GetThread | Finish | Emit | Report
 ControlBody = (
     GetStatus
     | Spawn
@@ -394,5 +358,6 @@ ControlBody = (
     | SetBudget
     | GetUndelivered
     | Resolve
+    | GetThread
 )
 WebBody = GetStatus | OperatorSend | GetInbox | GetEvents | Follow
