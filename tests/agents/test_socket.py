@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trio
+import trio.testing
 
 from hive.agents import Agent, AgentRecord, Records, Surroundings
 from hive.agents import socket as agent_socket
