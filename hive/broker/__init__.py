@@ -7,11 +7,13 @@ from hive.broker.errors import (
     BadMessage,
     BodyTooLarge,
     BrokerError,
+    NotAllowed,
     NotUrgent,
     TooManyBroadcasts,
     UnknownRecipient,
 )
 from hive.broker.lifecycle import HIVE, Counts, Returned
+from hive.broker.rights import Rights
 from hive.broker.rows import Holding
 
 __all__ = [
@@ -23,9 +25,11 @@ __all__ = [
     "Counts",
     "Draft",
     "Holding",
+    "NotAllowed",
     "NotUrgent",
     "Rate",
     "Returned",
+    "Rights",
     "TooManyBroadcasts",
     "UnknownRecipient",
 ]

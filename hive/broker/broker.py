@@ -33,6 +33,7 @@ from hive.broker.lifecycle import (
     sent_back,
 )
 from hive.broker.reader import Reader, listed
+from hive.broker.rights import Rights, check_rights
 from hive.broker.rows import Holding
 from hive.broker.writing import with_bounces, write
 from hive.store import Store
@@ -55,10 +56,10 @@ def nobody_urgent(recipient: str) -> str | None:
 class Broker(Reader):
     """Owner of the messages. After each commit it recounts, publishes and wakes, in that order.
 
-    `publish(agent, event)`, `recipients()` (the names of all agents) and `urgent(recipient)` (why
-    no message to it may be urgent now, None if one may) are called in Trio's thread. Every method
-    that writes raises StoreFull, StoreError or StoreClosed, with nothing changed. A holder is one
-    instance of a harness; a lease id names one turn.
+    `publish(agent, event)`, `recipients()` (the names of all agents), `urgent(recipient)` (why no
+    message to it may be urgent now, None if one may) and `rights(sender)` are called in Trio's
+    thread. Every method that writes raises StoreFull, StoreError or StoreClosed, with nothing
+    changed. A holder is one instance of a harness; a lease id names one turn.
     """
 
     def __init__(
@@ -72,6 +73,7 @@ class Broker(Reader):
         max_returns: int = 5,
         urgent: Callable[[str], str | None] = nobody_urgent,
         broadcasts: Rate = BROADCASTS,
+        rights: Callable[[str], Rights] = lambda _: Rights(),
     ) -> None:
         super().__init__(store)
         self._publish = publish
@@ -81,6 +83,7 @@ class Broker(Reader):
         self._max_returns = max_returns
         self._urgent = urgent
         self._broadcasts = broadcasts
+        self._rights = rights
         self._broadcasts_due: dict[str, float] = {}
         self._counts: dict[str, Counts] = {}
         self._arrivals: dict[str, trio.Event] = {}
@@ -101,10 +104,12 @@ class Broker(Reader):
         """Queue a message and return its id (of a broadcast the first one's) after the commit.
 
         The same sender and key again give the first message's id and send nothing.
-        Raises UnknownRecipient, BodyTooLarge, BadMessage, NotUrgent, TooManyBroadcasts.
+        Raises UnknownRecipient, BodyTooLarge, BadMessage, NotAllowed, NotUrgent,
+        TooManyBroadcasts.
         """
         recipients = self._recipients()
         check(draft, recipients, self._body_cap)
+        check_rights(draft, self._rights(draft.sender))
         drafts = addressed(draft, recipients)
         broadcast = uuid.uuid4().hex if draft.to == EVERYBODY else None
         refusal = self._refusal(draft)

@@ -25,6 +25,12 @@ class BadMessage(BrokerError):
     code = "bad_message"
 
 
+class NotAllowed(BrokerError):
+    """The sender has not the right to write to that recipient."""
+
+    code = "not_allowed_recipient"
+
+
 class TooManyBroadcasts(BrokerError):
     """The sender must wait before it may send to everybody again."""
 
