@@ -17,6 +17,8 @@ def framed(message: Message, waiting: int = 0) -> str:
     head = f"[hive] message {message.id} from {_word(message.sender)}"
     if message.in_reply_to is not None:
         head += f" (in reply to {message.in_reply_to})"
+    if message.broadcast_id is not None:
+        head += " (to all agents: it may need nothing of you)"
     if message.redelivered:
         head += " (delivered again)"
     end = f"[hive] end of message {message.id}"

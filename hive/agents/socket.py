@@ -29,7 +29,9 @@ from hive.wire import (
     Done,
     Emit,
     Finish,
+    GetThread,
     Hello,
+    Inbox,
     Lease,
     ListReminders,
     Message,
@@ -182,6 +184,9 @@ class _Session(Session):
                     return await self._take(body)
                 case Recv():
                     return await self._recv(body)
+                case GetThread(id_):
+                    agent = self.door.agent
+                    return Inbox(await agent.around.broker.thread(id_, agent.name))
                 case Finish():
                     return await self._finish(body)
                 case Emit():

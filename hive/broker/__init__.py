@@ -1,9 +1,19 @@
 """The broker: durable messages, leases, acks, dead letters, and wake-ups in process."""
 
+from hive.broker.allowance import Rate
 from hive.broker.broker import Broker
 from hive.broker.draft import Draft
-from hive.broker.errors import BadMessage, BodyTooLarge, BrokerError, NotUrgent, UnknownRecipient
+from hive.broker.errors import (
+    BadMessage,
+    BodyTooLarge,
+    BrokerError,
+    NotAllowed,
+    NotUrgent,
+    TooManyBroadcasts,
+    UnknownRecipient,
+)
 from hive.broker.lifecycle import HIVE, Counts, Returned
+from hive.broker.rights import Rights
 from hive.broker.rows import Holding
 from hive.broker.within import key_is_used, next_id, unreplied
 
@@ -16,8 +26,12 @@ __all__ = [
     "Counts",
     "Draft",
     "Holding",
+    "NotAllowed",
     "NotUrgent",
+    "Rate",
     "Returned",
+    "Rights",
+    "TooManyBroadcasts",
     "UnknownRecipient",
     "key_is_used",
     "next_id",

@@ -1,16 +1,20 @@
 """The broker: durable messages, leases, acks, dead letters, and wake-ups in process."""
 
+import math
 import time
+import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import apsw
 import trio
+from attrs import evolve
 
 from hive.broker import rows
+from hive.broker.allowance import Rate, allowed
 from hive.broker.announce import announce
-from hive.broker.draft import MAX_ID, Draft, check
-from hive.broker.errors import NotUrgent
+from hive.broker.draft import MAX_ID, Draft, addressed, check, check_single
+from hive.broker.errors import BrokerError, NotUrgent, TooManyBroadcasts
 from hive.broker.fitting import fitting
 from hive.broker.lifecycle import (
     DROPPED,
@@ -29,14 +33,16 @@ from hive.broker.lifecycle import (
     returned,
     sent_back,
 )
+from hive.broker.reader import Reader, listed
+from hive.broker.rights import Rights, check_rights
 from hive.broker.rows import Holding
 from hive.broker.writing import with_bounces, write
 from hive.store import Store
 from hive.supervisors import Context
-from hive.wire import OPERATOR, Event, Lease, Message, MessageState
+from hive.wire import EVERYBODY, OPERATOR, Event, Lease, Message, MessageState
 
-MAX_LISTED = 1_000
-"""Most messages that one query returns, whatever its `limit` says."""
+BROADCASTS = Rate(burst=5, every=180.0)
+"""How often one agent may send to everybody: each costs every agent a turn."""
 
 RETRIED_BY, DROPPED_BY = "retried by the operator", "dropped by the operator"
 
@@ -48,13 +54,13 @@ def nobody_urgent(recipient: str) -> str | None:
     return f"nothing to {recipient} may be urgent: send it without `urgent`"
 
 
-class Broker:
+class Broker(Reader):
     """Owner of the messages. After each commit it recounts, publishes and wakes, in that order.
 
-    `publish(agent, event)`, `recipients()` (the names of all agents) and `urgent(recipient)` (why
-    no message to it may be urgent now, None if one may) are called in Trio's thread. Every method
-    that writes raises StoreFull, StoreError or StoreClosed, with nothing changed. A holder is one
-    instance of a harness; a lease id names one turn.
+    `publish(agent, event)`, `recipients()` (the names of all agents), `urgent(recipient)` (why no
+    message to it may be urgent now, None if one may) and `rights(sender)` are called in Trio's
+    thread. Every method that writes raises StoreFull, StoreError or StoreClosed, with nothing
+    changed. A holder is one instance of a harness; a lease id names one turn.
     """
 
     def __init__(
@@ -67,14 +73,19 @@ class Broker:
         max_attempts: int = 5,
         max_redeliveries: int = 5,
         urgent: Callable[[str], str | None] = nobody_urgent,
+        broadcasts: Rate = BROADCASTS,
+        rights: Callable[[str], Rights] = lambda _: Rights(),
     ) -> None:
-        self._store = store
+        super().__init__(store)
         self._publish = publish
         self._recipients = recipients
         self._body_cap = body_cap
         self._max_attempts = max_attempts
         self._max_redeliveries = max_redeliveries
         self._urgent = urgent
+        self._broadcasts = broadcasts
+        self._rights = rights
+        self._broadcasts_due: dict[str, float] = {}
         self._counts: dict[str, Counts] = {}
         self._arrivals: dict[str, trio.Event] = {}
 
@@ -91,28 +102,37 @@ class Broker:
     # --- sending -------------------------------------------------------------------------------
 
     async def send(self, draft: Draft) -> int:
-        """Queue a message and return its id after the commit.
+        """Queue a message and return its id (of a broadcast the first one's) after the commit.
 
         The same sender and key again give the first message's id and send nothing.
-        Raises UnknownRecipient, BodyTooLarge, BadMessage, NotUrgent.
+        Raises UnknownRecipient, BodyTooLarge, BadMessage, NotAllowed, NotUrgent,
+        TooManyBroadcasts.
         """
-        self.check(draft)
-        refusal = self._urgent(draft.to) if draft.urgent else None
+        recipients = self._recipients()
+        check(draft, recipients, self._body_cap)
+        check_rights(draft, self._rights(draft.sender))
+        drafts = addressed(draft, recipients)
+        broadcast = uuid.uuid4().hex if draft.to == EVERYBODY else None
+        refusal = self._refusal(draft)
 
         def job(connection: apsw.Connection) -> tuple[int, Change]:
-            message = rows.insert(connection, draft, time.time())
-            if message is None:
-                return rows.id_of_key(connection, draft.sender, draft.key), Change()
-            if refusal is not None:  # only now: what was sent is not refused when it is repeated
-                raise NotUrgent(refusal)
-            return message.id, Change((Move(message, None),))
+            now, moves = time.time(), []
+            for one in drafts:
+                message = rows.insert(connection, one, now, broadcast)
+                if message is None:
+                    return rows.id_of_key(connection, one.sender, one.key), Change()
+                if refusal is not None:  # not before: what was sent is not refused when repeated
+                    raise refusal
+                moves.append(Move(message, None))
+            return moves[0].message.id, Change(tuple(moves))
 
         id_, _ = await self._store.write(job, lambda result: self._committed(result[1]))
         return id_
 
     def check(self, draft: Draft) -> None:
-        """Raise what `send` would: UnknownRecipient, BodyTooLarge, BadMessage."""
-        check(draft, self._recipients(), self._body_cap)
+        """Raise what `send` would, for a message to one recipient; rights are asked here only."""
+        check_single(draft, self._recipients(), self._body_cap)
+        check_rights(draft, self._rights(draft.sender))
 
     async def send_within(
         self, prepare: Callable[[apsw.Connection], Sequence[Draft]]
@@ -130,7 +150,7 @@ class Broker:
             ids, moves, now = list[int](), list[Move](), time.time()
             for draft in prepare(connection):
                 if draft.sender != HIVE:
-                    check(draft, known, self._body_cap)
+                    check_single(draft, known, self._body_cap)
                 message = rows.insert(connection, draft, now)
                 if message is None:
                     ids.append(rows.id_of_key(connection, draft.sender, draft.key))
@@ -236,11 +256,6 @@ class Broker:
 
     # --- what was not delivered ----------------------------------------------------------------
 
-    async def undelivered(self, limit: int = 100) -> tuple[Message, ...]:
-        """The newest `limit` dead and held messages of all recipients, newest last; as `inbox`."""
-        newest = await self._store.read(lambda c: rows.undelivered(c, _listed(limit)))
-        return fitting(newest)[::-1]
-
     async def retry(self, ids: Iterable[int]) -> int:
         """Queue those of `ids` that are dead or held anew; returns how many that were."""
         return await self._resolve(ids, retried, RETRIED_BY)
@@ -249,37 +264,11 @@ class Broker:
         """Give up those of `ids` that are held (dead, with a bounce) or dead (done); how many."""
         return await self._resolve(ids, dropped, DROPPED_BY)
 
-    # --- looking -------------------------------------------------------------------------------
+    # --- waiting -------------------------------------------------------------------------------
 
     def counts(self) -> Mapping[str, Counts]:
         """A live view, exact after each commit; a name that is missing has nothing."""
         return MappingProxyType(self._counts)
-
-    async def message(self, id_: int) -> Message | None:
-        """One message, or None."""
-        return await self._store.read(lambda c: rows.by_id(c, _bounded(id_)))
-
-    async def inbox(self, name: str, limit: int = 100) -> tuple[Message, ...]:
-        """The newest `limit` messages to `name` in whatever state, newest last.
-
-        Fewer if they do not fit into one frame; so with `sent`.
-        """
-        newest = await self._store.read(lambda c: rows.newest(c, name, _listed(limit)))
-        return fitting(newest)[::-1]
-
-    async def sent(
-        self, sender: str, to: str, after: int = 0, limit: int = 100
-    ) -> tuple[Message, ...]:
-        """The first `limit` messages from `sender` to `to` with ids above `after`."""
-        return fitting(
-            await self._store.read(
-                lambda c: rows.sent(c, sender, to, _bounded(after), _listed(limit))
-            )
-        )
-
-    async def leases(self, agent: str) -> tuple[Holding, ...]:
-        """The leases on the agent's messages as they stand, also those of an earlier daemon."""
-        return await self._store.read(lambda c: rows.leases(c, agent))
 
     async def wait_queued(self, agent: str, *, urgent_only: bool = False) -> None:
         """Return when something is queued for the agent; somebody else may take it first."""
@@ -298,6 +287,21 @@ class Broker:
 
     # --- inside --------------------------------------------------------------------------------
 
+    def _refusal(self, draft: Draft) -> BrokerError | None:
+        """Why this message, which is right in itself, may not be sent now."""
+        if draft.urgent and (why := self._urgent(draft.to)) is not None:
+            return NotUrgent(why)
+        if draft.to == EVERYBODY and draft.sender != OPERATOR:
+            due = self._broadcasts_due.get(draft.sender, 0.0)
+            due, wait = allowed(due, trio.current_time(), self._broadcasts)
+            self._broadcasts_due[draft.sender] = due
+            if wait:
+                return TooManyBroadcasts(
+                    f"you have sent to all too often: the next broadcast is allowed in "
+                    f"{math.ceil(wait)} s; send to those who must act"
+                )
+        return None
+
     def _waiting(self, agent: str, urgent_only: bool) -> int:
         counts = self._counts.get(agent, NOTHING)
         return counts.urgent if urgent_only else counts.queued
@@ -315,8 +319,8 @@ class Broker:
         def job(connection: apsw.Connection) -> Change:
             if joining and not rows.leased_under(connection, lease_id, holder):
                 return Change()
-            waiting = rows.queued(connection, agent, _listed(limit), urgent_only)
-            moves = [leased(message) for message in fitting(waiting)]
+            waiting = fitting(rows.queued(connection, agent, listed(limit), urgent_only))
+            moves = [leased(_resolved(connection, message)) for message in waiting]
             return write(connection, moves, lease=lease_id, holder=holder)
 
         return tuple(move.message for move in (await self._change(job)).moves)
@@ -370,6 +374,13 @@ class Broker:
                 arrival.set()
 
 
+def _resolved(connection: apsw.Connection, message: Message) -> Message:
+    """The message as its reader gets it: what it answers is named only if it is there."""
+    if message.in_reply_to is None or rows.belongs(connection, message):
+        return message
+    return evolve(message, in_reply_to=None)
+
+
 def _clean(why: str) -> str:
     """A reason as text that can be stored: it may come from a file name or a broken process."""
     return why[:_WHY].encode(errors="replace").decode()
@@ -383,12 +394,3 @@ def _ids(moves: Iterable[Move], state: MessageState) -> tuple[int, ...]:
 def _returned(moves: Sequence[Move]) -> Returned:
     states = (MessageState.QUEUED, MessageState.DEAD, MessageState.HELD)
     return Returned(*(_ids(moves, state) for state in states))
-
-
-def _bounded(id_: int) -> int:
-    """SQLite's integers have 64 bits; no message has an id outside of them."""
-    return min(max(id_, 0), MAX_ID)
-
-
-def _listed(limit: int) -> int:
-    return min(max(limit, 0), MAX_LISTED)

@@ -2,34 +2,40 @@
 
 from collections.abc import Collection
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from hive.broker.errors import BadMessage, BodyTooLarge, UnknownRecipient
-from hive.wire import OPERATOR
+from hive.wire import EVERYBODY, OPERATOR
 
 MAX_KEY = 200
 MAX_ID = 2**63 - 1
 _SHOWN = 50
 
 
+def _reference(id_: int | None) -> int | None:
+    """Nothing for a number that no message can have; whether one has it is asked on reading."""
+    return id_ if id_ is not None and 0 < id_ <= MAX_ID else None
+
+
 @frozen
 class Draft:
     """One message to one recipient; with the same `key` a sender's retry is the same message.
 
-    `urgent`: it may use the reserve of a budget.
+    To EVERYBODY it is a broadcast: one message to each agent but the sender. `urgent`: it may use
+    the reserve of a budget.
     """
 
     sender: str
     to: str
     body: str
-    in_reply_to: int | None = None
+    in_reply_to: int | None = field(default=None, converter=_reference)
     key: str | None = None
     urgent: bool = False
 
 
 def check(draft: Draft, recipients: Collection[str], body_cap: int) -> None:
     """Raise UnknownRecipient, BodyTooLarge or BadMessage if the draft must not be sent."""
-    if draft.to != OPERATOR and draft.to not in recipients:
+    if draft.to not in (OPERATOR, EVERYBODY) and draft.to not in recipients:
         raise UnknownRecipient(_nobody(draft.to, recipients))
     if not draft.body.strip():
         raise BadMessage("the body is empty: say something")
@@ -44,13 +50,37 @@ def check(draft: Draft, recipients: Collection[str], body_cap: int) -> None:
             f"the body has {size} bytes, at most {body_cap} are allowed: write the content to a "
             "file that the recipient can read and send its path, or send a summary"
         )
-    if draft.in_reply_to is not None and not 0 < draft.in_reply_to <= MAX_ID:
-        raise BadMessage(f"in_reply_to is {draft.in_reply_to}: give the id of a message")
     if draft.key is not None and not (0 < len(draft.key) <= MAX_KEY and draft.key.isprintable()):
         raise BadMessage(f"the idempotency key must have 1 to {MAX_KEY} printable characters")
+
+
+def check_single(draft: Draft, recipients: Collection[str], body_cap: int) -> None:
+    """As `check`, for what has one recipient; BadMessage for a broadcast."""
+    if draft.to == EVERYBODY:
+        raise BadMessage(f"this goes to one recipient: name it instead of {EVERYBODY}")
+    check(draft, recipients, body_cap)
+
+
+def addressed(draft: Draft, recipients: Collection[str]) -> tuple[Draft, ...]:
+    """The draft, or of a broadcast one for each recipient; the key is that of the first.
+
+    Raises BadMessage.
+    """
+    if draft.to != EVERYBODY:
+        return (draft,)
+    if draft.urgent:
+        raise BadMessage("a broadcast cannot be urgent: send it to those who must act")
+    names = sorted(set(recipients) - {OPERATOR, draft.sender})
+    if not names:
+        raise BadMessage("there is nobody else to whom a broadcast could go")
+    first, *others = names
+    return (evolve(draft, to=first), *(evolve(draft, to=name, key=None) for name in others))
 
 
 def _nobody(name: str, recipients: Collection[str]) -> str:
     known = sorted({*recipients, OPERATOR})
     more = f" and {len(known) - _SHOWN} more" if len(known) > _SHOWN else ""
-    return f"nobody is called {name[:40]!r}: you can send to {', '.join(known[:_SHOWN])}{more}"
+    return (
+        f"nobody is called {name[:40]!r}: you can send to {', '.join(known[:_SHOWN])}{more}, "
+        f"or to {EVERYBODY} for all agents"
+    )

@@ -25,6 +25,18 @@ class BadMessage(BrokerError):
     code = "bad_message"
 
 
+class NotAllowed(BrokerError):
+    """The sender has not the right to write to that recipient."""
+
+    code = "not_allowed_recipient"
+
+
+class TooManyBroadcasts(BrokerError):
+    """The sender must wait before it may send to everybody again."""
+
+    code = "too_many_broadcasts"
+
+
 class NotUrgent(BrokerError):
     """The message may be sent, but not as an urgent one."""
 

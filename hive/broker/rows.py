@@ -12,10 +12,32 @@ from hive.broker.lifecycle import Counts
 from hive.store import fetch
 from hive.wire import Message, MessageState
 
+_LINKED = "{reply}.sender IN ({parent}.sender, {parent}.recipient, 'operator', 'hive')"
+"""Whether an answer belongs to what it names: nobody joins a thread by guessing a number."""
+
 _COLUMNS = (
     "id, sender, recipient, body, sent_at, state, in_reply_to, broadcast_id, attempts, redelivered,"
     " urgent, returns"
 )
+
+_LONGEST_THREAD = 1_000
+_THREAD = f"""
+WITH RECURSIVE thread (id) AS (
+    VALUES (?)
+    UNION
+    SELECT parent.id
+        FROM thread JOIN messages AS reply ON reply.id = thread.id
+        JOIN messages AS parent ON parent.id = reply.in_reply_to
+        WHERE {_LINKED.format(reply="reply", parent="parent")}
+    UNION
+    SELECT reply.id
+        FROM thread JOIN messages AS parent ON parent.id = thread.id
+        JOIN messages AS reply ON reply.in_reply_to = parent.id
+        WHERE {_LINKED.format(reply="reply", parent="parent")}
+    LIMIT {_LONGEST_THREAD}
+)
+SELECT id FROM thread"""
+"""All that hangs together with one message, up and down; UNION ends cycles."""
 
 _UNDELIVERED = "state IN ('held', 'dead')"
 
@@ -38,14 +60,27 @@ class Holding:
     ids: tuple[int, ...]
 
 
-def insert(connection: apsw.Connection, draft: Draft, now: float) -> Message | None:
+def insert(
+    connection: apsw.Connection, draft: Draft, now: float, broadcast: str | None = None
+) -> Message | None:
     """A new queued message; None if the sender has used this key before."""
     fetch(
         connection,
         "INSERT INTO messages (sender, recipient, body, sent_at, state, in_reply_to,"
-        " idempotency_key, urgent, changed_at) VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?)"
+        " broadcast_id, idempotency_key, urgent, changed_at)"
+        " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)"
         " ON CONFLICT (sender, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
-        (draft.sender, draft.to, draft.body, now, draft.in_reply_to, draft.key, draft.urgent, now),
+        (
+            draft.sender,
+            draft.to,
+            draft.body,
+            now,
+            draft.in_reply_to,
+            broadcast,
+            draft.key,
+            draft.urgent,
+            now,
+        ),
     )
     if draft.key is not None and connection.changes() == 0:
         return None
@@ -57,6 +92,7 @@ def insert(connection: apsw.Connection, draft: Draft, now: float) -> Message | N
         draft.body,
         now,
         in_reply_to=draft.in_reply_to,
+        broadcast_id=broadcast,
         urgent=draft.urgent,
     )
 
@@ -136,6 +172,25 @@ def by_id(connection: apsw.Connection, id_: int) -> Message | None:
     """One message."""
     found = _select(connection, "id = ?", (id_,))
     return found[0] if found else None
+
+
+def belongs(connection: apsw.Connection, message: Message) -> bool:
+    """Whether the message that it answers is there, and its sender's to answer."""
+    sql = (
+        "SELECT 1 FROM messages AS reply JOIN messages AS parent ON parent.id = reply.in_reply_to"
+        f" WHERE reply.id = ? AND {_LINKED.format(reply='reply', parent='parent')}"
+    )
+    return bool(fetch(connection, sql, (message.id,)))
+
+
+def thread(connection: apsw.Connection, id_: int) -> tuple[Message, ...]:
+    """The message and all that it answers and that answers it, oldest first."""
+    return _select(connection, f"id IN ({_THREAD}) ORDER BY id", (id_,))
+
+
+def broadcast(connection: apsw.Connection, broadcast_id: str) -> tuple[Message, ...]:
+    """Every row of one broadcast."""
+    return _select(connection, "broadcast_id = ? ORDER BY id", (broadcast_id,))
 
 
 def newest(connection: apsw.Connection, recipient: str, limit: int) -> tuple[Message, ...]:

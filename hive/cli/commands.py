@@ -22,6 +22,7 @@ from hive.cli.options import (
 from hive.link import Peer
 from hive.wire import (
     DEFAULT_CREDENTIAL,
+    EVERYBODY,
     OPERATOR,
     OWN_LOGIN,
     Ack,
@@ -33,6 +34,7 @@ from hive.wire import (
     GetEvents,
     GetInbox,
     GetStatus,
+    GetThread,
     Inbox,
     LiveEvent,
     OperatorSend,
@@ -178,7 +180,9 @@ def send(
     timeout: float,
     root: Path,
 ) -> None:
-    """Send TEXT (or standard input for -) to NAME; print the message's id."""
+    """Send TEXT (or standard input for -) to NAME, or to all agents for *; print its id."""
+    if wait and name == EVERYBODY:
+        raise click.UsageError("--wait is for one agent's answer: it cannot be used with *")
     body = OperatorSend(name, text_argument(text), sender, in_reply_to, urgent=urgent)
 
     async def use(peer: Peer) -> tuple[int, Inbox | None]:
@@ -214,6 +218,21 @@ def inbox(name: str | None, limit: int, ack: bool, root: Path, as_json: bool) ->
         click.echo("\n".join(map(show.message, messages)) or "no messages")
     if ack and messages:
         ask(root, Ack(tuple(one.id for one in messages)))
+
+
+@main.command()
+@click.argument("number", metavar="ID", type=click.IntRange(min=1))
+@root_option
+@json_option
+def thread(number: int, root: Path, as_json: bool) -> None:
+    """Show message ID with what it answers and what answers it, oldest first."""
+    messages = cast(Inbox, ask(root, GetThread(number))).messages
+    if as_json:
+        print_json([message_json(one) for one in messages])
+    elif messages:
+        click.echo("\n".join(map(show.message, messages)))
+    else:
+        raise CommandFailed(f"there is no message {number}")
 
 
 @main.command()

@@ -48,6 +48,7 @@ from hive.wire import (
     GetReminders,
     GetSchedules,
     GetStatus,
+    GetThread,
     GetUndelivered,
     Hello,
     Inbox,
@@ -177,6 +178,8 @@ class _Session(Session):
                 return Audit(_newest_that_fit(await hive.audit.newest(_rows(limit))))
             case Ack(ids):
                 return Count(len(await hive.broker.acknowledge(ids)))
+            case GetThread(id_):
+                return Inbox(await hive.broker.thread(id_, OPERATOR))
             case GetUndelivered(limit):
                 return Inbox(await hive.broker.undelivered(_rows(limit)))
             case Resolve():

@@ -138,6 +138,11 @@ CREATE UNIQUE INDEX messages_idempotency ON messages(sender, idempotency_key)
     WHERE idempotency_key IS NOT NULL;
 """
 
+_THREADS = """
+CREATE INDEX messages_broadcast ON messages(broadcast_id) WHERE broadcast_id IS NOT NULL;
+CREATE INDEX messages_replies ON messages(in_reply_to) WHERE in_reply_to IS NOT NULL;
+"""
+
 _REMINDERS = """
 CREATE TABLE reminders (
     id              INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -232,4 +237,4 @@ CREATE TABLE says (
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _PARKS, _LIMITS, _REMINDERS, _QUESTIONS)
+MIGRATIONS: tuple[str, ...] = (_FIRST, _PARKS, _LIMITS, _THREADS, _REMINDERS, _QUESTIONS)

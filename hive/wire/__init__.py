@@ -61,7 +61,9 @@ from hive.wire.limits import (
     Usage,
     UseCredential,
 )
+from hive.wire.mail import Ack, GetInbox, GetThread, GetUndelivered, Inbox, Resolve
 from hive.wire.model import (
+    EVERYBODY,
     OPERATOR,
     AgentState,
     AgentStatus,
@@ -111,7 +113,6 @@ from hive.wire.reminders import (
     ScheduleState,
 )
 from hive.wire.requests import (
-    Ack,
     AgentBody,
     AgentCommand,
     Audit,
@@ -126,17 +127,13 @@ from hive.wire.requests import (
     Finish,
     GetAudit,
     GetChild,
-    GetInbox,
     GetStatus,
-    GetUndelivered,
     Happening,
     HarnessSettings,
-    Inbox,
     Interrupt,
     OperatorSend,
     Recv,
     Report,
-    Resolve,
     Send,
     Sent,
     Spawn,
@@ -151,6 +148,7 @@ from hive.wire.requests import (
 __all__ = [
     "ALL_MODELS",
     "DEFAULT_CREDENTIAL",
+    "EVERYBODY",
     "MAX_FRAME",
     "OPERATOR",
     "OWN_LOGIN",
@@ -204,6 +202,7 @@ __all__ = [
     "GetReminders",
     "GetSchedules",
     "GetStatus",
+    "GetThread",
     "GetUndelivered",
     "Happening",
     "HarnessSettings",

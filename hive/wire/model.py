@@ -10,6 +10,9 @@ from hive.wire.limits import DEFAULT_CREDENTIAL, Condition, GateStatus, Usage
 OPERATOR = "operator"
 """The name under which the human sends and receives; never an agent's."""
 
+EVERYBODY = "*"
+"""Instead of a recipient: every agent but the sender."""
+
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _RESERVED = frozenset({OPERATOR, "hive", "all"})
 

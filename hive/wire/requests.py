@@ -22,7 +22,8 @@ from hive.wire.limits import (
     Spending,
     UseCredential,
 )
-from hive.wire.model import AgentStatus, Lease, Message, Status, TreeNode, TurnReport
+from hive.wire.mail import Ack, GetInbox, GetThread, GetUndelivered, Inbox, Resolve
+from hive.wire.model import AgentStatus, Lease, Status, TreeNode, TurnReport
 from hive.wire.questions import AgentDesk, ControlDesk, DeskBody
 from hive.wire.reminders import AgentReminderBody, ControlReminderBody, ReminderBody
 
@@ -238,44 +239,6 @@ class OperatorSend:
 
 
 @frozen
-class GetInbox:
-    """Messages to `name` (the operator's when None), newest last."""
-
-    name: str | None = None
-    limit: int = 100
-
-
-@frozen
-class Inbox:
-    messages: tuple[Message, ...]
-
-
-@frozen
-class Ack:
-    """The operator has read these messages of his."""
-
-    ids: tuple[int, ...]
-
-
-@frozen
-class GetUndelivered:
-    """The newest `limit` dead and held messages of all recipients; answered with `Inbox`."""
-
-    limit: int = 100
-
-
-@frozen
-class Resolve:
-    """What becomes of dead or held messages: `action` is `retry` or `drop`; answered with `Count`.
-
-    Dropping a held message makes it dead, with a bounce; dropping a dead one, done.
-    """
-
-    ids: tuple[int, ...]
-    action: str
-
-
-@frozen
 class Count:
     count: int
 
@@ -300,6 +263,7 @@ Body = (
     | Take
     | Taken
     | Recv
+    | GetThread
     | Finish
     | Emit
     | Report
@@ -348,7 +312,7 @@ Body = (
     | DeskBody
 )
 
-AgentBody = Send | Take | Recv | Finish | Emit | Report | AgentReminderBody | AgentDesk
+AgentBody = Send | Take | Recv | GetThread | Finish | Emit | Report | AgentReminderBody | AgentDesk
 ControlBody = (
     GetStatus
     | Spawn
@@ -375,5 +339,6 @@ ControlBody = (
     | Resolve
     | ControlReminderBody
     | ControlDesk
+    | GetThread
 )
 WebBody = GetStatus | OperatorSend | GetInbox | GetEvents | Follow

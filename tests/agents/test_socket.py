@@ -39,6 +39,7 @@ from hive.wire import (
     Finish,
     GetLooseEnds,
     GetQuestions,
+    GetThread,
     HarnessSettings,
     Hello,
     Notice,
@@ -348,6 +349,16 @@ async def test_events_are_published_once_and_only_those_of_a_harness(scout: Fixt
         ("scout", more),
         ("scout", Supervision("hive/agents/scout/harness/turns", "exited", "x")),
     ]
+
+
+async def test_a_container_reads_only_its_own_agents_threads(scout: Fixture) -> None:
+    mine = await scout.mail("the question")
+    foreign = await scout.broker.send(Draft("ann", OPERATOR, "not for scout"))
+    async with scout.link("one") as (peer, _):
+        answer = (await ask(peer, Send(OPERATOR, "the answer", in_reply_to=mine))).id
+        assert [m.id for m in (await ask(peer, GetThread(mine))).messages] == [mine, answer]
+        for number in (foreign, 999, -1, 2**62):
+            assert (await ask(peer, GetThread(number))).messages == ()
 
 
 async def test_the_desk_is_asked_in_the_sockets_name(scout: Fixture) -> None:

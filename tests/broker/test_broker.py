@@ -77,7 +77,7 @@ async def test_the_same_key_is_the_same_message(bench: Bench) -> None:
     assert len(bench.published) == 2
 
 
-@pytest.mark.parametrize("to", ["eve", "", "..", "*", "hive", "bob\0", "ä" * 100, "\ud800"])
+@pytest.mark.parametrize("to", ["eve", "", "..", "**", "hive", "bob\0", "ä" * 100, "\ud800"])
 async def test_an_unknown_recipient_is_refused_with_the_names(bench: Bench, to: str) -> None:
     with pytest.raises(UnknownRecipient, match="ann, bob, operator") as caught:
         await bench.send(to=to)
@@ -94,8 +94,6 @@ async def test_an_unknown_recipient_is_refused_with_the_names(bench: Bench, to: 
         (Draft("ann", "bob", "a\ud800"), BadMessage, "Unicode at character 1"),
         (Draft("ann", "bob", "x" * 16_385), BodyTooLarge, "16385 bytes, at most 16384 .* file"),
         (Draft("ann", "bob", "ä" * 8_193), BodyTooLarge, "16386 bytes"),
-        (Draft("ann", "bob", "x", in_reply_to=0), BadMessage, "in_reply_to"),
-        (Draft("ann", "bob", "x", in_reply_to=2**63), BadMessage, "in_reply_to"),
         (Draft("ann", "bob", "x", key=""), BadMessage, "key"),
         (Draft("ann", "bob", "x", key="k" * 201), BadMessage, "key"),
         (Draft("ann", "bob", "x", key="\ud800"), BadMessage, "key"),

@@ -13,6 +13,7 @@ import trio
 import trio.testing
 from attrs import define, field
 from click.testing import CliRunner, Result
+from support.no_limits import NoLimits
 
 from hive.agents import Agent, AgentRecord, NoSuchAgent, Records, Surroundings
 from hive.agents import socket as agent_socket
@@ -22,6 +23,7 @@ from hive.daemon import control
 from hive.daemon.audit import AuditLog
 from hive.link import RemoteError, connect
 from hive.paths import Paths
+from hive.questions import Desk
 from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, Store, open_store
@@ -105,6 +107,8 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         around = Surroundings(
             paths=paths,
             broker=broker,
+            desk=Desk(store, broker, recipients=lambda: {"ann"}, publish=lambda *_: None),
+            limits=NoLimits(),
             records=Records(store),
             reminders=reminders,
             schedules=schedules,

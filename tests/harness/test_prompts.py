@@ -23,6 +23,11 @@ def test_the_shape_of_a_wake_prompt():
     assert framed(message()) == "[hive] message 12 from operator\nhello\n[hive] end of message 12"
 
 
+def test_a_broadcast_says_that_nothing_may_be_needed():
+    head = framed(message(broadcast_id="b")).splitlines()[0]
+    assert head == "[hive] message 12 from operator (to all agents: it may need nothing of you)"
+
+
 def test_a_lease_of_two_says_once_how_many_wait():
     text = wake(Lease("l", (message(1), message(2)), 3))
     assert text.count("[hive] message") == 2 and text.count("3 more waiting") == 1

@@ -1,4 +1,4 @@
-"""`hive undelivered`, `retry`, `drop`, `send --urgent`: the commands against the real socket."""
+"""The commands about messages, against the real socket: nothing in a message drives a terminal."""
 
 import json
 from collections.abc import AsyncIterator
@@ -156,3 +156,24 @@ async def test_the_socket_refuses_what_no_command_asks(
             await peer.request(resolve, timeout=5)
         assert await peer.request(Resolve((2**62, -5), "drop"), timeout=5) == Count(0)
     assert [entry[0] for entry in await seat.audited()] == ["drop"]
+
+
+async def test_a_thread_is_shown_whole(seat: Seat) -> None:
+    first = await seat.broker.send(Draft("ann", "bob", HOSTILE))
+    second = await seat.broker.send(Draft("bob", "ann", "answer", first))
+    shown = await seat.command("thread", str(first))
+    assert shown.exit_code == 0 and f"in reply to {first}" in shown.output
+    assert all(c.isprintable() or c == "\n" for c in shown.output)
+    as_json = json.loads((await seat.command("thread", str(second), "--json")).output)
+    assert [one["id"] for one in as_json] == [first, second]
+    assert (await seat.command("thread", "99")).exit_code == 1
+
+
+async def test_a_broadcast_has_no_one_answer(seat: Seat) -> None:
+    assert (await seat.command("send", "*", "hear", "--wait")).exit_code == 2
+    result = await seat.command("send", "*", "hear")
+    assert result.exit_code == 0
+    message = await seat.broker.message(int(result.output))
+    assert message is not None
+    parts = await seat.broker.broadcast(message.broadcast_id or "")
+    assert [one.recipient for one in parts] == ["ann", "bob"]

@@ -1,0 +1,69 @@
+"""Looking at messages: nothing here changes any."""
+
+from hive.broker import rows
+from hive.broker.draft import MAX_ID
+from hive.broker.fitting import fitting
+from hive.broker.rows import Holding
+from hive.store import Store
+from hive.wire import OPERATOR, Message
+
+MAX_LISTED = 1_000
+"""Most messages that one query returns, whatever its `limit` says."""
+
+
+class Reader:
+    """What the store holds. Lists are cut to what fits into one frame. Raises StoreError."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def message(self, id_: int) -> Message | None:
+        """One message, or None."""
+        return await self._store.read(lambda c: rows.by_id(c, bounded(id_)))
+
+    async def inbox(self, name: str, limit: int = 100) -> tuple[Message, ...]:
+        """The newest `limit` messages to `name` in whatever state, newest last."""
+        newest = await self._store.read(lambda c: rows.newest(c, name, listed(limit)))
+        return fitting(newest)[::-1]
+
+    async def undelivered(self, limit: int = 100) -> tuple[Message, ...]:
+        """The newest `limit` dead and held messages of all recipients, newest last."""
+        newest = await self._store.read(lambda c: rows.undelivered(c, listed(limit)))
+        return fitting(newest)[::-1]
+
+    async def sent(
+        self, sender: str, to: str, after: int = 0, limit: int = 100
+    ) -> tuple[Message, ...]:
+        """The first `limit` messages from `sender` to `to` with ids above `after`."""
+        return fitting(
+            await self._store.read(
+                lambda c: rows.sent(c, sender, to, bounded(after), listed(limit))
+            )
+        )
+
+    async def broadcast(self, broadcast_id: str) -> tuple[Message, ...]:
+        """What became of a broadcast: its message to each recipient."""
+        return fitting(await self._store.read(lambda c: rows.broadcast(c, broadcast_id)))
+
+    async def thread(self, id_: int, reader: str) -> tuple[Message, ...]:
+        """The thread of a message, oldest first: what it answers, what answers it, and so on.
+
+        Empty unless `reader` has sent or received some of it, or is the operator.
+        """
+        found = await self._store.read(lambda c: rows.thread(c, bounded(id_)))
+        members = {OPERATOR} | {name for m in found for name in (m.sender, m.recipient)}
+        return fitting(found) if reader in members else ()
+
+    async def leases(self, agent: str) -> tuple[Holding, ...]:
+        """The leases on the agent's messages as they stand, also those of an earlier daemon."""
+        return await self._store.read(lambda c: rows.leases(c, agent))
+
+
+def bounded(id_: int) -> int:
+    """SQLite's integers have 64 bits; no message has an id outside of them."""
+    return min(max(id_, 0), MAX_ID)
+
+
+def listed(limit: int) -> int:
+    """A limit as it is allowed."""
+    return min(max(limit, 0), MAX_LISTED)
