@@ -18,6 +18,11 @@ class RecvCall:
 
 
 @frozen
+class ThreadCall:
+    id: int
+
+
+@frozen
 class WhoAmICall:
     pass
 
@@ -105,4 +110,4 @@ class ScheduleCall:
 
 ReminderCall = RemindCall | ListRemindersCall | CancelReminderCall | ScheduleCall
 
-Call = SendCall | RecvCall | WhoAmICall | DeskCall | ReminderCall
+Call = SendCall | RecvCall | ThreadCall | WhoAmICall | DeskCall | ReminderCall

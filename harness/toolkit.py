@@ -18,6 +18,7 @@ from harness.calls import (
     ScheduleCall,
     SendCall,
     SetStatusCall,
+    ThreadCall,
     WakeCall,
     WhoAmICall,
 )
@@ -59,11 +60,19 @@ TOOLS = {
     for tool in (
         Tool(
             "send",
-            "Send a message to an agent of this hive or to the operator. Returns its number once "
-            "it is stored for good.",
+            "Send a message to an agent of this hive, to the operator, or to all agents at once. "
+            "Returns its number once it is stored for good.",
             SendCall,
             (
-                Argument("to", "string", "an agent's name, or operator", True, 1, 64),
+                Argument(
+                    "to",
+                    "string",
+                    "an agent's name, or operator, or * for all agents but you (a turn of each; "
+                    "limited)",
+                    True,
+                    1,
+                    64,
+                ),
                 Argument("body", "string", "the text", True, 1),
                 Argument("in_reply_to", "integer", "number of the message you answer", least=1),
                 Argument(
@@ -88,6 +97,14 @@ TOOLS = {
                 ),
                 Argument("max", "integer", "at most so many", least=1, most=MOST_MESSAGES),
             ),
+        ),
+        Tool(
+            "thread",
+            "Read again what belongs together: a message that you have sent or received, what it "
+            "answers and what answers it, each with its state (queued, leased: in a turn of its "
+            "reader, done, dead: given up, held: waits for the operator).",
+            ThreadCall,
+            (Argument("id", "integer", "the number of any of its messages", True, 1),),
         ),
         Tool(
             "whoami",

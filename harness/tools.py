@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import frozen
 
-from harness import desk, mcp, reminding
-from harness.calls import Call, DeskCall, RecvCall, ReminderCall, SendCall, WhoAmICall
+from harness import desk, mcp, reminding, threads
+from harness.calls import Call, DeskCall, RecvCall, ReminderCall, SendCall, ThreadCall, WhoAmICall
 from harness.link import Link, NoAnswer, NotConnected
 from harness.loose import Json
 from harness.mcp import Invoke
@@ -101,6 +101,8 @@ class Tools:
                     return await self._send_message(call)
                 case RecvCall():
                     return await self._take_messages(call)
+                case ThreadCall():
+                    return threads.told(call, await self._ask_hive(threads.asked(call)))
                 case WhoAmICall():
                     return self._who_am_i()
                 case _ if isinstance(call, ReminderCall):

@@ -29,7 +29,7 @@ def test_right_calls():
 @pytest.mark.parametrize(
     ("name", "arguments", "said"),
     [
-        ("sned", {}, "there is no tool 'sned'; the tools are send, recv, whoami, remind"),
+        ("sned", {}, "there is no tool 'sned'; the tools are send, recv, thread, whoami"),
         (None, {}, "there is no tool None"),
         ("send", [], "takes an object"),
         ("send", {"body": "b"}, "to is missing"),
@@ -78,6 +78,7 @@ def test_all_faults_are_named_at_once():
 NAMES = [
     "send",
     "recv",
+    "thread",
     "whoami",
     "remind",
     "list_reminders",
