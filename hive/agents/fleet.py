@@ -21,7 +21,7 @@ from hive.supervisors import (
     SupervisorError,
     supervisor_spec,
 )
-from hive.wire import DEFAULT_CREDENTIAL, check_name
+from hive.wire import DEFAULT_CREDENTIAL, check_name, check_recipients
 
 TELL_S = 5.0
 
@@ -51,14 +51,26 @@ class Fleet:
         return frozenset(self.records)
 
     async def create(
-        self, name: str, *, driver: str, model: str | None, credential: str = DEFAULT_CREDENTIAL
+        self,
+        name: str,
+        *,
+        driver: str,
+        model: str | None,
+        credential: str = DEFAULT_CREDENTIAL,
+        may_send: tuple[str, ...] | None = None,
     ) -> None:
         """Add an agent and start it.
 
         Raises ValueError, AgentExists, DriverUnavailable, and SupervisorError when it does not
         start; it exists then all the same and can be started again.
         """
-        record = AgentRecord(check_name(name), driver, model, credential=credential)
+        record = AgentRecord(
+            check_name(name),
+            driver,
+            model,
+            credential=credential,
+            may_send=None if may_send is None else check_recipients(may_send),
+        )
         await trio.to_thread.run_sync(self.around.driver(driver).check)
         await self.around.records.create(record)
         self.records[name] = record
@@ -92,6 +104,20 @@ class Fleet:
             agent.record = evolve(agent.record, credential=credential)
         self.records[name] = evolve(self.records[name], credential=credential)
         return self.records[name]
+
+    async def allow(self, name: str, may_send: tuple[str, ...] | None) -> None:
+        """From now on the agent may send to these (None: to all) and its manager and operator.
+
+        Raises NoSuchAgent, ValueError, StoreError.
+        """
+        self.record(name)
+        may_send = None if may_send is None else check_recipients(may_send)
+        await self.around.records.allow(name, may_send)
+        self.records[name] = evolve(self.records[name], may_send=may_send)
+        if agent := self.live.get(name):
+            agent.record = evolve(agent.record, may_send=may_send)
+            if agent.peer is not None:
+                await self._tell(agent, agent.peer)
 
     async def tell(self, key: str) -> None:
         """Give the agents behind this credential key their settings anew, those connected.

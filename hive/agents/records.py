@@ -12,7 +12,10 @@ from hive.wire import DEFAULT_CREDENTIAL, OWN_LOGIN
 
 @frozen
 class AgentRecord:
-    """One row; `park_until` in epoch seconds, `credential` a name or OWN_LOGIN."""
+    """One row; `park_until` in epoch seconds, `credential` a name or OWN_LOGIN.
+
+    `may_send`: to whom it may send, EVERYBODY for broadcasts; None: no limit.
+    """
 
     name: str
     driver: str
@@ -22,6 +25,7 @@ class AgentRecord:
     park_until: float | None = None
     park_failures: int = 0
     credential: str = DEFAULT_CREDENTIAL
+    may_send: tuple[str, ...] | None = None
 
 
 def credential_key(record: AgentRecord) -> str:
@@ -37,11 +41,13 @@ class AgentExists(Exception):
     """The name is taken."""
 
 
-_COLUMNS = "name, driver, model, desired, park_reason, park_until, park_failures, credential"
+_COLUMNS = (
+    "name, driver, model, desired, park_reason, park_until, park_failures, credential, may_send"
+)
 
 
 def _record(row: tuple[object, ...]) -> AgentRecord:
-    name, driver, model, desired, reason, until, failures, credential = row
+    name, driver, model, desired, reason, until, failures, credential, may_send = row
     return AgentRecord(
         name=str(name),
         driver=str(driver),
@@ -51,6 +57,7 @@ def _record(row: tuple[object, ...]) -> AgentRecord:
         park_until=None if until is None else float(str(until)),
         park_failures=int(str(failures)),
         credential=str(credential),
+        may_send=None if may_send is None else tuple(str(may_send).split()),
     )
 
 
@@ -74,9 +81,17 @@ class Records:
 
         def write(db: apsw.Connection) -> bool:
             db.execute(
-                "INSERT INTO agents (name, created_at, driver, model, credential, desired) "
-                "VALUES (?, ?, ?, ?, ?, 'running') ON CONFLICT DO NOTHING",
-                (record.name, time.time(), record.driver, record.model, record.credential),
+                "INSERT INTO agents"
+                " (name, created_at, driver, model, credential, may_send, desired)"
+                " VALUES (?, ?, ?, ?, ?, ?, 'running') ON CONFLICT DO NOTHING",
+                (
+                    record.name,
+                    time.time(),
+                    record.driver,
+                    record.model,
+                    record.credential,
+                    _names(record.may_send),
+                ),
             ).fetchall()
             return db.changes() == 1
 
@@ -92,6 +107,12 @@ class Records:
         """Remember which credential the agent uses."""
         await self._execute("UPDATE agents SET credential = ? WHERE name = ?", (credential, name))
 
+    async def allow(self, name: str, may_send: tuple[str, ...] | None) -> None:
+        """Remember to whom the agent may send."""
+        await self._execute(
+            "UPDATE agents SET may_send = ? WHERE name = ?", (_names(may_send), name)
+        )
+
     async def park(self, name: str, reason: str | None, until: float | None, failures: int) -> None:
         """Remember a park (or with `reason` None its end) and the run of failed turns."""
         await self._execute(
@@ -104,3 +125,7 @@ class Records:
             db.execute(sql, values).fetchall()
 
         await self._store.write(write)
+
+
+def _names(may_send: tuple[str, ...] | None) -> str | None:
+    return None if may_send is None else " ".join(may_send)

@@ -104,7 +104,7 @@ class Broker(Reader):
     async def send(self, draft: Draft) -> int:
         """Queue a message and return its id (of a broadcast the first one's) after the commit.
 
-        The same sender and key again give the first message's id and send nothing.
+        The same sender and key again within a day give the first message's id and send nothing.
         Raises UnknownRecipient, BodyTooLarge, BadMessage, NotAllowed, NotUrgent,
         TooManyBroadcasts.
         """

@@ -19,7 +19,7 @@ def _reference(id_: int | None) -> int | None:
 
 @frozen
 class Draft:
-    """One message to one recipient; with the same `key` a sender's retry is the same message.
+    """One message to one recipient; with the same `key` a sender's retry within a day is the same.
 
     To EVERYBODY it is a broadcast: one message to each agent but the sender. `urgent`: it may use
     the reserve of a budget.

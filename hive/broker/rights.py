@@ -23,12 +23,16 @@ class Rights:
 
     recipients: frozenset[str] | None = None
 
+    def allow(self, name: str) -> bool:
+        """Whether one may write to `name`, or for EVERYBODY to all."""
+        return self.recipients is None or name in ALWAYS or name in self.recipients
+
 
 def check_rights(draft: Draft, rights: Rights) -> None:
     """Raise NotAllowed if the sender must not write to that recipient."""
-    listed = rights.recipients
-    if listed is None or draft.to in ALWAYS or draft.to in listed:
+    if rights.allow(draft.to):
         return
+    listed = rights.recipients or frozenset()
     what = "send to all agents" if draft.to == EVERYBODY else f"write to {draft.to}"
     raise NotAllowed(
         f"you may not {what}: you may write to {_names(listed | ALWAYS)}; "

@@ -60,10 +60,16 @@ class Holding:
     ids: tuple[int, ...]
 
 
+KEY_S = 86_400.0
+"""How long a key stands for the first message that was sent with it."""
+
+
 def insert(
     connection: apsw.Connection, draft: Draft, now: float, broadcast: str | None = None
 ) -> Message | None:
-    """A new queued message; None if the sender has used this key before."""
+    """A new queued message; None if the sender has used this key within the last KEY_S."""
+    if draft.key is not None:
+        _forget_key(connection, draft, now - KEY_S)
     fetch(
         connection,
         "INSERT INTO messages (sender, recipient, body, sent_at, state, in_reply_to,"
@@ -94,6 +100,16 @@ def insert(
         in_reply_to=draft.in_reply_to,
         broadcast_id=broadcast,
         urgent=draft.urgent,
+    )
+
+
+def _forget_key(connection: apsw.Connection, draft: Draft, before: float) -> None:
+    """An older message has no key any more, or the unique index would refuse the new one."""
+    fetch(
+        connection,
+        "UPDATE messages SET idempotency_key = NULL"
+        " WHERE sender = ? AND idempotency_key = ? AND sent_at < ?",
+        (draft.sender, draft.key, before),
     )
 
 

@@ -14,10 +14,10 @@ def next_id(connection: apsw.Connection) -> int:
     return int(found[0][0]) + 1 if found else 1
 
 
-def key_is_used(connection: apsw.Connection, sender: str, key: str) -> bool:
+def key_is_used(connection: apsw.Connection, sender: str, key: str, now: float) -> bool:
     """Whether a draft with this key would be the repetition of a message."""
-    sql = "SELECT 1 FROM messages WHERE sender = ? AND idempotency_key = ?"
-    return bool(fetch(connection, sql, (sender, key)))
+    sql = "SELECT 1 FROM messages WHERE sender = ? AND idempotency_key = ? AND sent_at >= ?"
+    return bool(fetch(connection, sql, (sender, key, now - rows.KEY_S)))
 
 
 def unreplied(connection: apsw.Connection, agent: str) -> tuple[Message, ...]:

@@ -8,7 +8,18 @@ from typing import Any, NoReturn, cast
 
 import click
 
-from hive.cli import budget, hand, login, questions, reminders, schedules, show, undelivered, up
+from hive.cli import (
+    budget,
+    hand,
+    login,
+    questions,
+    reminders,
+    rights,
+    schedules,
+    show,
+    undelivered,
+    up,
+)
 from hive.cli.ask import CommandFailed, Pushes, ask, with_daemon
 from hive.cli.gate import gate
 from hive.cli.options import (
@@ -19,6 +30,7 @@ from hive.cli.options import (
     root_option,
     text_argument,
 )
+from hive.cli.rights import may_send_option
 from hive.link import Peer
 from hive.wire import (
     DEFAULT_CREDENTIAL,
@@ -81,7 +93,7 @@ main.add_command(up.up)
 main.add_command(up.daemon)
 main.add_command(up.web)
 main.add_command(up.down)
-for group in (gate, login.login, reminders.reminders, schedules.schedules):
+for group in (gate, rights.rights, login.login, reminders.reminders, schedules.schedules):
     main.add_command(group)
 for command in (
     *hand.COMMANDS,
@@ -140,10 +152,18 @@ def agents(root: Path, as_json: bool) -> None:
     show_default=True,
     help=f"The credential it uses; {OWN_LOGIN}: a login of its own, see hive login NAME.",
 )
+@may_send_option
 @root_option
-def spawn(name: str, driver: str | None, model: str | None, credential: str, root: Path) -> None:
+def spawn(
+    name: str,
+    driver: str | None,
+    model: str | None,
+    credential: str,
+    may_send: tuple[str, ...] | None,
+    root: Path,
+) -> None:
     """Create the agent NAME and start it."""
-    ask(root, Spawn(name, driver, model, credential), timeout=STOP_S)
+    ask(root, Spawn(name, driver, model, credential, may_send), timeout=STOP_S)
     click.echo(f"{name} runs")
 
 

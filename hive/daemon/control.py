@@ -10,7 +10,7 @@ import trio
 from hive.agents import AgentExists, NoSuchAgent
 from hive.broker import BrokerError, Draft
 from hive.containers import ContainerError
-from hive.daemon import hand, login, reminding
+from hive.daemon import hand, login, reminding, rights
 from hive.daemon.audit import who
 from hive.daemon.hive import Hive
 from hive.events import Lagged
@@ -63,6 +63,7 @@ from hive.wire import (
     Sent,
     SetBudget,
     SetCredential,
+    SetRights,
     Spawn,
     TreeCommand,
     UseCredential,
@@ -140,9 +141,12 @@ class _Session(Session):
                 self.following = trio.CancelScope()
                 self.nursery.start_soon(self._follow, peer, body, self.following)
                 return Done()
-            case Spawn(name, driver, model, credential):
-                await hive.audit.record(self.who, "spawn", name)
-                await hive.spawn(name, driver=driver, model=model, credential=credential)
+            case Spawn(name):
+                await hive.audit.record(self.who, "spawn", name, rights.described(body.may_send))
+                await hive.spawn(body)
+                return Done()
+            case SetRights():
+                await rights.set_rights(hive, self.who, body)
                 return Done()
             case GetLogin(agent):
                 return await login.command(hive, agent)

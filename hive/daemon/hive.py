@@ -12,7 +12,7 @@ import trio
 from attrs import define, evolve, field, frozen
 
 from hive.agents import Agent, AgentRecord, Fleet, Records, Surroundings
-from hive.broker import Broker, Counts
+from hive.broker import Broker, Counts, Rights
 from hive.budget import Budgets
 from hive.containers import Driver, runtime_folders
 from hive.daemon.audit import AuditLog
@@ -37,7 +37,6 @@ from hive.store import MIGRATIONS, Store
 from hive.supervisors import Context, Form, Supervisor, report
 from hive.supervisors import Event as SupervisorEvent
 from hive.wire import (
-    DEFAULT_CREDENTIAL,
     OPERATOR,
     AgentStatus,
     Event,
@@ -45,6 +44,7 @@ from hive.wire import (
     HarnessSettings,
     MessageMoved,
     MessageSent,
+    Spawn,
     Status,
     StatusChanged,
     Supervision,
@@ -116,6 +116,7 @@ class Hive:
             body_cap=agents.body_cap,
             publish=self.publish,
             recipients=lambda: {OPERATOR, *self.fleet.names()},
+            rights=self._rights,
             urgent=lambda name: self.budgets.urgent_allowed(name),
         )
         self.budgets = Budgets(
@@ -178,21 +179,15 @@ class Hive:
     def paths(self) -> Paths:
         return self.options.paths
 
-    async def spawn(
-        self,
-        name: str,
-        *,
-        driver: str | None = None,
-        model: str | None = None,
-        credential: str = DEFAULT_CREDENTIAL,
-    ) -> None:
+    async def spawn(self, wish: Spawn) -> None:
         """Create and start an agent with the configured driver and model unless given."""
         config = self.options.config
         await self.fleet.create(
-            name,
-            driver=driver or config.agents.driver,
-            model=model or config.claude.model,
-            credential=self.api.check(credential),
+            wish.name,
+            driver=wish.driver or config.agents.driver,
+            model=wish.model or config.claude.model,
+            credential=self.api.check(wish.credential),
+            may_send=wish.may_send,
         )
 
     async def credential_changed(self, key: str) -> None:
@@ -306,6 +301,17 @@ class Hive:
         inside = driver.inside(self.paths.root, name)
         return Place(self.paths.agent(name) / "state", inside.base / "state")
 
+    def _rights(self, sender: str) -> Rights:
+        record = self.fleet.records.get(sender)
+        may_send = None if record is None else record.may_send
+        return Rights(None if may_send is None else frozenset(may_send))
+
+    def _peers(self, record: AgentRecord) -> tuple[str, ...]:
+        """The others to whom the agent may send."""
+        others = self.fleet.names() - {record.name}
+        rights = self._rights(record.name)
+        return tuple(sorted(name for name in others if rights.allow(name)))
+
     def _settings(self, record: AgentRecord) -> HarnessSettings:
         agents = self.options.config.agents
         return HarnessSettings(
@@ -313,7 +319,7 @@ class Hive:
             model=record.model,
             environment=self.api.environment(record.credential),
             claude=str(self.options.claude),
-            peers=tuple(sorted(self.fleet.names() - {record.name})),
+            peers=self._peers(record),
             orphan_after_s=agents.orphan_after_s,
             turn_silence_s=agents.turn_silence_s,
             body_cap=agents.body_cap,

@@ -77,6 +77,7 @@ def agent_status(
         queued=counts.queued,
         leased=counts.leased,
         model=record.model,
+        may_send=record.may_send,
         driver=record.driver,
         credential=record.credential,
         held=counts.held,

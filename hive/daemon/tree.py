@@ -22,7 +22,7 @@ from hive.supervisors import (
     Supervisor,
     supervisor_spec,
 )
-from hive.wire import OPERATOR
+from hive.wire import OPERATOR, Spawn
 
 BLOCKED_LOOP_S = 2.0
 MANAGER = "manager"
@@ -107,7 +107,7 @@ async def _first_steps(hive: Hive, ctx: Context) -> None:
     first = () if there else (MANAGER,)
     for name in (MANAGER, DEMO_WORKER) if hive.options.demo else first:
         if name not in there:
-            await hive.spawn(name)
+            await hive.spawn(Spawn(name))
     if hive.options.demo:  # the key makes it once in the life of a root
         await hive.broker.send(Draft(OPERATOR, MANAGER, DEMO_WELCOME, key="demo-welcome"))
     ctx.ready()

@@ -85,7 +85,7 @@ class Wakes:
         self._broker.check(draft)
 
         def prepare(connection: apsw.Connection) -> Sequence[Draft]:
-            if key is None or not key_is_used(connection, agent, key):
+            if key is None or not key_is_used(connection, agent, key, time.time()):
                 now = self._count(connection, agent, _WAKE, WAKES_AN_HOUR, "wake-ups by scripts")
                 rows.add_wake(connection, agent, _WAKE, label, now, pending=False)
             return (draft,)

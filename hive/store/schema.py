@@ -141,6 +141,7 @@ CREATE UNIQUE INDEX messages_idempotency ON messages(sender, idempotency_key)
 _THREADS = """
 CREATE INDEX messages_broadcast ON messages(broadcast_id) WHERE broadcast_id IS NOT NULL;
 CREATE INDEX messages_replies ON messages(in_reply_to) WHERE in_reply_to IS NOT NULL;
+ALTER TABLE agents ADD COLUMN may_send TEXT;  -- names, separated by spaces; NULL: no limit
 """
 
 _REMINDERS = """

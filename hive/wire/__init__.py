@@ -75,6 +75,7 @@ from hive.wire.model import (
     TreeNode,
     TurnReport,
     check_name,
+    check_recipients,
 )
 from hive.wire.questions import (
     Answer,
@@ -136,6 +137,7 @@ from hive.wire.requests import (
     Report,
     Send,
     Sent,
+    SetRights,
     Spawn,
     StopHarness,
     Take,
@@ -253,6 +255,7 @@ __all__ = [
     "Sent",
     "SetBudget",
     "SetCredential",
+    "SetRights",
     "SetStatus",
     "SignalKind",
     "Spawn",
@@ -281,6 +284,7 @@ __all__ = [
     "Welcome",
     "WireError",
     "check_name",
+    "check_recipients",
     "decode",
     "decode_frame",
     "encode",

@@ -1,6 +1,7 @@
 """The values that daemon, harness, web and command line share."""
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 
 from attrs import field, frozen
@@ -27,6 +28,11 @@ def check_name(name: str) -> str:
     if name in _RESERVED:
         raise ValueError(f"{name!r} is reserved: choose another name")
     return name
+
+
+def check_recipients(names: Iterable[str]) -> tuple[str, ...]:
+    """Names to whom somebody may send, each once; EVERYBODY is one. Raises ValueError."""
+    return tuple(dict.fromkeys(one if one == EVERYBODY else check_name(one) for one in names))
 
 
 class MessageState(StrEnum):
@@ -158,6 +164,8 @@ class AgentStatus:
     """Messages that wait for the operator."""
     says: str = ""
     """The line that the agent itself has set."""
+    may_send: tuple[str, ...] | None = None
+    """To whom it may send besides the manager and the operator; None: to all."""
 
 
 @frozen

@@ -145,12 +145,24 @@ class GetStatus:
 
 @frozen
 class Spawn:
-    """Create and start an agent."""
+    """Create and start an agent; `may_send` as in SetRights."""
 
     name: str
     driver: str | None = None
     model: str | None = None
     credential: str = DEFAULT_CREDENTIAL
+    may_send: tuple[str, ...] | None = None
+
+
+@frozen
+class SetRights:
+    """To whom an agent may send, besides the manager and the operator; None: to all.
+
+    EVERYBODY among them allows broadcasts, which reach all.
+    """
+
+    name: str
+    may_send: tuple[str, ...] | None
 
 
 @frozen
@@ -308,6 +320,7 @@ Body = (
     | SetBudget
     | GetUndelivered
     | Resolve
+    | SetRights
     | ReminderBody
     | DeskBody
 )
@@ -337,6 +350,7 @@ ControlBody = (
     | SetBudget
     | GetUndelivered
     | Resolve
+    | SetRights
     | ControlReminderBody
     | ControlDesk
     | GetThread

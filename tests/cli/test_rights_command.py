@@ -1,0 +1,125 @@
+"""`hive rights` against the real socket, table and broker."""
+
+import json
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from attrs import define
+from click.testing import CliRunner, Result
+
+from hive.agents import AgentRecord, Fleet, Records
+from hive.broker import Broker, Draft, NotAllowed
+from hive.cli import main
+from hive.daemon import control
+from hive.daemon.audit import AuditLog
+from hive.daemon.hive import Hive
+from hive.paths import Paths
+from hive.store import MIGRATIONS, open_store
+from hive.supervisors import Context
+from hive.wire import AgentState, AgentStatus, Status, TreeNode
+
+
+@define
+class Seat:
+    """As much of a hive as these requests need, and its operator."""
+
+    paths: Paths
+    fleet: Fleet
+    audit: AuditLog
+
+    def status(self) -> Status:
+        agents = tuple(
+            AgentStatus(one.name, AgentState.STOPPED, 0.0, may_send=one.may_send)
+            for one in self.fleet.records.values()
+        )
+        tree = TreeNode("hive", "supervisor", AgentState.RUNNING, 0.0)
+        return Status(1, str(self.paths.root), 0, agents, tree)
+
+    async def command(self, *arguments: str) -> Result:
+        invoke = partial(CliRunner().invoke, main, [*arguments, "--root", str(self.paths.root)])
+        with trio.fail_after(20):
+            return await trio.to_thread.run_sync(invoke)
+
+
+@pytest.fixture
+async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
+    paths = Paths(tmp_path)
+    paths.prepare()
+    async with open_store(paths.database, MIGRATIONS) as store, trio.open_nursery() as nursery:
+        records = Records(store)
+        await records.create(AgentRecord("ann", "none"))
+        await records.create(AgentRecord("bob", "none", may_send=("cas", "*")))
+        around: Any = SimpleNamespace(records=records)
+        fleet = Fleet(around, {})
+        fleet.records = {one.name: one for one in await records.all()}
+        hive: Any = Seat(paths, fleet, AuditLog(store))
+        ctx = Context("hive/control")
+        nursery.start_soon(partial(control.operator, hive=hive), ctx)
+        with trio.fail_after(5):
+            while ctx.ready_at is None:
+                await trio.testing.wait_all_tasks_blocked(0.01)
+        yield hive
+        nursery.cancel_scope.cancel()
+
+
+async def test_rights_are_shown_set_kept_and_audited(seat: Seat) -> None:
+    assert (await seat.command("rights", "ann")).output == "ann may send to all\n"
+    shown = await seat.command("rights", "bob", "--json")
+    assert json.loads(shown.output) == {"name": "bob", "may_send": ["cas", "*"]}
+    said = await seat.command("rights", "ann", "--may-send", "bob, cas,bob")
+    assert said.output == "ann may send to manager, operator, bob, cas\n"
+    await seat.command("rights", "bob", "--may-send", "")
+    kept = {one.name: one.may_send for one in await seat.fleet.around.records.all()}
+    assert kept == {"ann": ("bob", "cas"), "bob": ()}, "nobody else is not all"
+    await seat.command("rights", "bob", "--all")
+    assert (await seat.fleet.around.records.all())[1].may_send is None
+    entries = [(one.action, one.target, one.detail) for one in await seat.audit.newest(10)]
+    assert entries == [
+        ("rights", "ann", "may send to bob cas"),
+        ("rights", "bob", "may send to nobody else"),
+        ("rights", "bob", "to all"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("ann", "--may-send", "Bob!"), 2, "Bob!"),
+        (("ann", "--may-send", "bob", "--all"), 2, "either"),
+        (("eve", "--all"), 1, "there is no agent 'eve'"),
+        (("eve",), 1, "there is no agent 'eve'"),
+    ],
+)
+async def test_what_is_wrong_is_said(
+    seat: Seat, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    result = await seat.command("rights", *arguments)
+    assert result.exit_code == code and said in result.output
+    assert await seat.audit.newest(10) == ()
+
+
+async def test_the_hive_limits_its_broker_and_names_only_peers_that_may_be_written_to(
+    tmp_path: Path,
+) -> None:
+    hive = Hive.__new__(Hive)
+    hive.fleet = Fleet(SimpleNamespace(), {})  # type: ignore[arg-type]
+    names = ("ann", "bob", "cas", "manager")
+    hive.fleet.records = {name: AgentRecord(name, "none") for name in names}
+    limited = hive.fleet.records["ann"] = AgentRecord("ann", "none", may_send=("bob",))
+    assert hive._peers(limited) == ("bob", "manager")
+    assert hive._peers(hive.fleet.records["bob"]) == ("ann", "cas", "manager")
+    async with open_store(tmp_path / "hive.sqlite", MIGRATIONS) as store:
+        broker = Broker(
+            store, publish=lambda *_: None, recipients=lambda: names, rights=hive._rights
+        )
+        await broker.load()
+        await broker.send(Draft("ann", "bob", "text"))
+        await broker.send(Draft("operator", "cas", "text"))
+        with pytest.raises(NotAllowed, match="you may not write to cas"):
+            await broker.send(Draft("ann", "cas", "text"))
