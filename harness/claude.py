@@ -143,7 +143,8 @@ class Claude:
 
     async def ask_cost(self, request: str) -> None:
         """Ask what the session has cost; the stream answers with a `Cost`. Raises Gone."""
-        cost = {"subtype": "get_session_cost"}
+        # Without the options it reads all transcripts, and an interrupt would have to wait.
+        cost = {"subtype": "get_usage", "skip_behaviors": True, "detached": True}
         await self._write({"type": "control_request", "request_id": request, "request": cost})
 
     async def stop(self) -> None:
