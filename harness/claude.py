@@ -142,9 +142,13 @@ class Claude:
         await self._control({"subtype": "interrupt"}, _WRITE_S)
 
     async def ask_cost(self, request: str) -> None:
-        """Ask what the session has cost; the stream answers with a `Cost`. Raises Gone."""
-        cost = {"subtype": "get_session_cost"}
-        await self._write({"type": "control_request", "request_id": request, "request": cost})
+        """Ask what the session has cost; if it is alive the stream answers with a `Cost`."""
+        # Without the options it reads all transcripts, and an interrupt would have to wait.
+        cost = {"subtype": "get_usage", "skip_behaviors": True, "detached": True}
+        try:
+            await self._write({"type": "control_request", "request_id": request, "request": cost})
+        except Gone:
+            pass  # whoever drives the turn finds out by himself, and reads what it said last
 
     async def stop(self) -> None:
         """End it: close stdin, SIGINT, SIGTERM, SIGKILL, then all that is left of it."""

@@ -20,7 +20,6 @@ from harness.loose import (
     dump,
     flat_text,
 )
-from harness.spending import read_cost
 from harness.stream import (
     Answered,
     ApiFailure,
@@ -173,15 +172,15 @@ def _result(line: Json) -> tuple[StreamEvent, ...]:
             turns=as_int(line.get("num_turns")) or 0,
             asked=line.get("origin") is None and line.get("local_command") is None,
             session=as_text(line.get("session_id")),
-            usage=_usage(line),
+            # The totals beside it are cumulative over the session.
+            usage=_usage(line.get("model_usage_since_last_result")),
         ),
     )
 
 
-def _usage(line: Json) -> Usage:
-    """Sum over the models since the last result (the totals are cumulative over the session)."""
-    models = as_object(line.get("model_usage_since_last_result"))
-    each = [one for one in models.values() if isinstance(one, dict)]
+def _usage(models: object) -> Usage:
+    """Sum over the models."""
+    each = [one for one in as_object(models).values() if isinstance(one, dict)]
 
     def total(name: str) -> int:
         return sum(max(0, as_int(one.get(name)) or 0) for one in each)
@@ -221,9 +220,9 @@ def _control_response(line: Json) -> tuple[StreamEvent, ...]:
     if response.get("subtype") != "success":
         error = as_text(response.get("error")) or "refused"
     request = as_text(response.get("request_id")) or ""
-    cost = read_cost(as_text(as_object(response.get("response")).get("text")) or "")
-    if error is None and cost is not None:
-        return Answered(request, None), Cost(request, cost)
+    session = as_object(as_object(response.get("response")).get("session"))
+    if error is None and "model_usage" in session:
+        return Answered(request, None), Cost(request, _usage(session.get("model_usage")))
     return (Answered(request, error),)
 
 

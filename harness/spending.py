@@ -1,11 +1,9 @@
 """What a running turn has spent so far, by the CLI's own count of its session. Pure.
 
-`get_session_cost` is answered without a request to the API, in the middle of a turn too, with
-sub-agents included; but as the CLI's text, rounded to about three digits. (`get_usage` has the
-exact figures, but with a login in the home the CLI asks the account's server for each answer.)
+`get_usage` is answered at any time without a request to the API, sub-agents included. (With a login
+in the home the CLI would ask the account's server for each answer, but that counts as traffic that
+is not essential, and we switch that off.)
 """
-
-import re
 
 from attrs import define, field
 
@@ -13,31 +11,6 @@ from hive.wire import Usage
 
 EVERY_S = 1.0
 """The CLI is asked at most so often, and only when its stream has said something since."""
-
-_NUMBER = r"(\d[\d,]{0,12}(?:\.\d{1,6})?)"
-_COUNT = rf"{_NUMBER}([kmb]?)"
-_COST = re.compile(rf"^\w+ cost: +\${_NUMBER}", re.MULTILINE)
-_MODEL = re.compile(
-    rf"\b{_COUNT} input, {_COUNT} output, {_COUNT} cache read, {_COUNT} cache write\b"
-)
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
-
-
-def read_cost(text: str) -> Usage | None:
-    """The whole session's usage from the CLI's text; None if it is something else."""
-    cost = _COST.search(text)
-    if cost is None:
-        return None
-    models = [
-        [round(_number(found[place]) * _UNITS[found[place + 1]]) for place in (0, 2, 4, 6)]
-        for found in _MODEL.findall(text)
-    ]
-    fresh, output, read, written = map(sum, zip(*models, strict=True)) if models else (0, 0, 0, 0)
-    return Usage(fresh, output, read, written, _number(cost[1]))
-
-
-def _number(text: str) -> float:
-    return float(text.replace(",", ""))
 
 
 def add(one: Usage, other: Usage) -> Usage:

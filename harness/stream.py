@@ -144,7 +144,7 @@ class Answered:
 
 @frozen
 class Cost:
-    """What the session has cost so far, in answer to our `request`; rounded."""
+    """What the session has cost so far, other processes included, in answer to our `request`."""
 
     request: str
     usage: Usage

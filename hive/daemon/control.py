@@ -174,7 +174,8 @@ class _Session(Session):
             case GetBudgets():
                 return Budgets(hive.budgets.statuses(), hive.budgets.spent_today())
             case SetBudget(scope, period, unit, amount, reserve):
-                detail = f"{amount} {unit.value} for {period.value}, reserve {reserve}"
+                what = "none" if amount is None else unit.text(amount)
+                detail = f"{what}, per {period.value}, reserve {unit.text(reserve)}"
                 await hive.audit.record(self.who, "budget", scope, detail)
                 await hive.budgets.set(body)
                 return Done()

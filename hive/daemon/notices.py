@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from hive.wire import BudgetStatus, Unit
+from hive.wire import BudgetStatus
 
 WARN_SHARE = 0.8
 
@@ -16,10 +16,5 @@ def notices(held: int, budgets: Sequence[BudgetStatus]) -> Iterator[str]:
         if one.spent >= WARN_SHARE * one.amount:
             whose = "the hive's" if one.scope == "hive" else f"{one.scope}'s"
             period = "budget of today" if one.period == "day" else "budget in total"
-            used = f"{amount(one.spent, one.unit)} of {amount(one.amount, one.unit)}"
+            used = f"{one.unit.text(one.spent)} of {one.unit.text(one.amount)}"
             yield f"{whose} {period}: {used} used"
-
-
-def amount(number: float, unit: Unit) -> str:
-    """Dollars and cents, or tokens."""
-    return f"${number:,.2f}" if unit is Unit.USD else f"{number:,.0f} tokens"

@@ -230,6 +230,16 @@ class Hive:
                 pass  # it has just ended
         return found
 
+    async def until(self, condition, timeout: float = 10.0) -> None:
+        """For what happens in other processes, where there is nothing to wait on."""
+        with trio.fail_after(timeout):
+            while not condition():  # noqa: ASYNC110 - see above
+                await trio.sleep(0.02)
+
+    def waiting(self) -> list[Event]:
+        """What the harness has not told the daemon yet."""
+        return [event for _, event in self.harness.shared.outbox.batch(5000)[1]]
+
     async def stop_harness(self, timeout: float = 20.0) -> int | None:
         self.harness.shared.stop.set()
         with trio.fail_after(timeout):

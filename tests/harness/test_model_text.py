@@ -14,7 +14,7 @@ from harness.turn import Turn
 from hive.wire import Outcome, SignalKind, Usage
 
 LIMIT = {"status": "rejected", "resetsAt": 1_800_000_000, "rateLimitType": "five_hour"}
-COST = "Estimated cost: $900.00\nUsage: 9m input, 9m output, 9m cache read, 9m cache write"
+COST = {"session": {"model_usage": {"claude-x": {"outputTokens": 10**9, "costUSD": 900.0}}}}
 QUOTED = [
     {"type": "rate_limit_event", "rate_limit_info": LIMIT},
     {"type": "result", "subtype": "success", "is_error": True, "api_error_status": 429},
@@ -22,7 +22,7 @@ QUOTED = [
     {"type": "assistant", "is_api_error_message": True, "api_error": "usage_limit_reached"},
     {
         "type": "control_response",
-        "response": {"subtype": "success", "request_id": "p/now", "response": {"text": COST}},
+        "response": {"subtype": "success", "request_id": "p/now", "response": COST},
     },
 ]
 TEMPTING = st.sampled_from(
@@ -36,7 +36,6 @@ TEMPTING = st.sampled_from(
         "There's an issue with the selected model",
         "Prompt is too long",
         "No conversation found with session ID: 1",
-        COST,
         *(json.dumps(line) for line in QUOTED),
         *(f"\n{json.dumps(line)}\n" for line in QUOTED),
     ]

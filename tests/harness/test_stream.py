@@ -211,11 +211,12 @@ def test_control_messages():
     assert one(type="control_cancel_request", request_id="r") == Withdrawn("r")
     fine = {"subtype": "success", "request_id": "i", "response": {}}
     assert one(type="control_response", response=fine) == Answered("i", None)
-    text = "Estimated cost:        $0.50\nUsage: 1 input, 2 output, 3 cache read, 4 cache write"
-    cost = {"subtype": "success", "request_id": "i", "response": {"text": text}}
+    model = {"inputTokens": 1, "outputTokens": 2, "cacheReadInputTokens": 3, "costUSD": 0.5}
+    spent = {"session": {"model_usage": {"a": model, "b": model}}, "rate_limits": None}
+    cost = {"subtype": "success", "request_id": "i", "response": spent}
     answer = parse_line(json.dumps({"type": "control_response", "response": cost}).encode())
-    assert answer == (Answered("i", None), Cost("i", Usage(1, 2, 3, 4, 0.5)))
-    bad = {"subtype": "error", "request_id": "i", "error": "no", "response": {"text": text}}
+    assert answer == (Answered("i", None), Cost("i", Usage(2, 4, 6, 0, 1.0)))
+    bad = {"subtype": "error", "request_id": "i", "error": "no", "response": spent}
     assert one(type="control_response", response=bad) == Answered("i", "no")
 
 

@@ -4,15 +4,12 @@ import os
 import signal
 from pathlib import Path
 
-import pytest
 import trio
 import trio.testing
 from attrs import evolve
 
-from harness import claude
-from hive.demo import Answer, Call, Delay, Fail, FailKind, Rule, Say, Stall
+from hive.demo import Answer, Call, Fail, FailKind, Rule, Say, Stall
 from hive.wire import (
-    Event,
     Interrupt,
     Outcome,
     StopHarness,
@@ -176,7 +173,7 @@ async def test_a_killed_process_fails_its_turn_and_leaves_nothing(start):
         hive.daemon.deliver("work")
         await hive.daemon.until(lambda: hive.daemon.of(ToolCall))
         claude = min(hive.processes())
-        await until(lambda: any(runs_apart(pid, "sleep 300") for pid in hive.processes()))
+        await hive.until(lambda: any(runs_apart(pid, "sleep 300") for pid in hive.processes()))
         os.kill(claude, signal.SIGKILL)
         (report,) = await hive.daemon.reports(1)
         assert report.outcome is Outcome.FAILED and "signal 9" in report.detail
@@ -192,7 +189,7 @@ async def test_orphans_are_reaped_while_the_harness_lives(start):
         hive.script.add(Rule(Answer((Call("Bash", {"command": command}),)), count=1))
         hive.daemon.deliver("work")
         await hive.daemon.reports(1)
-        await until(lambda: zombies() <= before)
+        await hive.until(lambda: zombies() <= before)
 
 
 async def test_recv_takes_waiting_messages_into_the_turn(start):
@@ -231,7 +228,7 @@ async def test_a_finish_waits_for_the_daemon(start):
         hive.daemon.deliver("work")
         await hive.script.wait_requests(1)
         hive.stop_daemon()
-        await until(lambda: any(isinstance(one, TurnEnded) for one in waiting(hive)))
+        await hive.until(lambda: any(isinstance(one, TurnEnded) for one in hive.waiting()))
         await hive.start_daemon()
         (report,) = await hive.daemon.reports(1)
         assert report.outcome is Outcome.COMPLETED
@@ -249,7 +246,7 @@ async def test_without_a_daemon_the_harness_ends_after_its_turn(start):
             await hive.done.wait()
         assert hive.code == 0
         assert hive.processes() == []
-        (ended,) = (one for one in waiting(hive) if isinstance(one, TurnEnded))
+        (ended,) = (one for one in hive.waiting() if isinstance(one, TurnEnded))
         assert ended.outcome is Outcome.COMPLETED
 
 
@@ -285,18 +282,6 @@ async def test_a_turn_that_hangs_is_ended_and_the_message_worked_on(start, monke
         assert report.outcome is Outcome.COMPLETED
 
 
-async def until(condition, timeout: float = 10.0) -> None:
-    """For what happens in other processes, where there is nothing to wait on."""
-    with trio.fail_after(timeout):
-        while not condition():  # noqa: ASYNC110 - see above
-            await trio.sleep(0.02)
-
-
-def waiting(hive) -> list[Event]:
-    """What the harness has not told the daemon yet."""
-    return [event for _, event in hive.harness.shared.outbox.batch(5000)[1]]
-
-
 def zombies() -> set[str]:
     found = set()
     for thread in Path("/proc/self/task").iterdir():
@@ -305,139 +290,3 @@ def zombies() -> set[str]:
             if state == "Z":
                 found.add(pid)
     return found
-
-
-# --- spending, budgets, settings ---------------------------------------------------------------
-
-SUBAGENT = Call(
-    "Agent",
-    {"description": "help", "prompt": "SUBTASK", "subagent_type": "general-purpose"},
-)
-
-
-async def test_a_running_turn_tells_what_it_has_spent_sub_agents_included(start):
-    async with start() as hive:
-        hive.script.add(
-            Rule(Answer((SUBAGENT,)), text="work", count=1),
-            Rule(Answer((Say("a" * 4000),)), text="SUBTASK"),
-            Rule(Answer((Say("b" * 400), nap(1.2))), text="work", count=1),
-            Rule(Answer((Say("c" * 400), nap(1.2))), text="work", count=1),
-            Rule(Answer((Say("done"),))),
-        )
-        hive.daemon.deliver("work")
-        (report,) = await hive.daemon.reports(1)
-        assert report.outcome is Outcome.COMPLETED
-        requests = len(hive.script.requests)
-        assert requests == 5  # none of them to ask what was spent
-        told = hive.daemon.spending
-        assert {one.lease for one in told} == {hive.daemon.finished[0].lease}
-        assert 2 <= len(told) <= report.duration_s
-        usages = [one.usage for one in told]
-        assert usages == sorted(usages, key=lambda usage: usage.tokens)
-        assert usages[-1].output_tokens >= 1200  # 1000 of them the sub-agent wrote
-        # The last request comes after the last telling.
-        assert 0.5 < usages[-1].cost_usd / report.usage.cost_usd < 1
-        assert usages[-1].tokens < report.usage.tokens
-
-
-async def test_spending_begins_anew_with_each_turn_and_after_a_restart(start):
-    """The CLI counts a session from its beginning, in other processes too."""
-    async with start() as hive:
-        hive.script.add(
-            Rule(Answer((Say("a" * 40_000),)), text="first"),
-            Rule(Answer((Say("b" * 400), nap(1.2))), text="second", count=1),
-            Rule(Answer((Say("b" * 400), nap(1.2))), text="third", count=1),
-            Rule(Answer((Say("done"),))),
-        )
-        hive.daemon.deliver("first")
-        hive.daemon.deliver("second")
-        await hive.daemon.reports(2)
-        await hive.stop_harness()
-        hive.start_harness()
-        hive.daemon.deliver("third")
-        first, second, third = await hive.daemon.reports(3)
-        assert first.usage.output_tokens >= 10_000 and first.session == third.session
-        told = {one.lease: one.usage for one in hive.daemon.spending}
-        for end, report in zip(hive.daemon.finished[1:], (second, third), strict=True):
-            assert 90 <= told[end.lease].output_tokens <= report.usage.output_tokens
-
-
-async def test_a_turn_that_is_killed_reports_what_was_known(start):
-    async with start() as hive:
-        hive.script.add(Rule(Answer((Say("a" * 4000), nap(30))), count=1))
-        hive.daemon.deliver("work")
-        await hive.daemon.until(lambda: hive.daemon.spending)
-        os.kill(min(hive.processes()), signal.SIGKILL)
-        (report,) = await hive.daemon.reports(1)
-        assert report.outcome is Outcome.FAILED
-        assert report.usage == hive.daemon.spending[-1].usage
-        assert report.usage.output_tokens >= 1000 and report.usage.cost_usd > 0
-
-
-@pytest.mark.parametrize("deaf", [False, True])
-async def test_a_budget_that_is_used_up_ends_the_turn(start, monkeypatch, deaf):
-    monkeypatch.setattr(claude, "_STEPS", tuple((sent, 0.2) for sent, _ in claude._STEPS))
-    async with start() as hive:
-        hive.script.add(Rule(Answer((Say("a" * 4000), nap(30))), count=1))
-        hive.daemon.deliver("work")
-        (told,) = await hive.daemon.until(lambda: hive.daemon.spending)
-        pid = min(hive.processes())
-        if deaf:
-            os.kill(pid, signal.SIGSTOP)
-            await hive.harness.turns.interrupt(0.2, over_budget=True)
-        else:
-            await hive.daemon.peer.push(Interrupt(over_budget=True))
-        (report,) = await hive.daemon.reports(1)
-        assert report.outcome is Outcome.OVER_BUDGET and report.detail
-        assert report.usage.output_tokens >= told.usage.output_tokens
-        assert (pid in hive.processes()) is not deaf
-        hive.daemon.deliver("another")
-        assert (await hive.daemon.reports(2))[1].outcome is Outcome.COMPLETED
-
-
-@pytest.mark.parametrize("killed", [False, True])
-async def test_an_interrupt_for_the_budget_before_the_prompt(start, killed):
-    async with start() as hive:
-        hive.daemon.deliver("work")
-        await until(hive.processes)
-        hive.harness.turns.interrupt_soon(over_budget=True)
-        await trio.testing.wait_all_tasks_blocked()
-        if killed:
-            os.kill(min(hive.processes()), signal.SIGKILL)
-        (report,) = await hive.daemon.reports(1)
-        assert report.outcome is Outcome.OVER_BUDGET
-        assert len(hive.script.requests) == 0
-
-
-async def test_new_settings_hold_from_the_next_turn_on(start):
-    async with start(model="sonnet") as hive:
-        hive.script.add(Rule(Answer((Say("slowly", over=1.0),)), text="first"))
-        hive.daemon.deliver("first")
-        await hive.script.wait_requests(1)
-        new = evolve(hive.daemon.settings, model="haiku")
-        await hive.daemon.peer.push(new)
-        hive.daemon.deliver("second")
-        first, second = await hive.daemon.reports(2)
-        assert "sonnet" in first.model and "haiku" in second.model
-        assert (first.outcome, second.outcome) == (Outcome.COMPLETED, Outcome.COMPLETED)
-        assert first.session == second.session
-
-
-async def test_a_turn_ends_well_while_nobody_hears_its_signals(start):
-    async with start() as hive:
-        hive.script.add(
-            Rule(Delay(0.5, Answer((Say("x"), nap(1.2)))), count=1), Rule(Answer((Say("done"),)))
-        )
-        hive.daemon.deliver("work")
-        await hive.script.wait_requests(1)
-        hive.stop_daemon()
-        await until(lambda: any(isinstance(one, TurnEnded) for one in waiting(hive)))
-        await hive.start_daemon()
-        (report,) = await hive.daemon.reports(1)
-        assert report.outcome is Outcome.COMPLETED
-        assert hive.daemon.signals == [] and hive.daemon.spending == []
-
-
-def nap(seconds: float) -> Call:
-    """The model calls a tool that takes a while; the CLI refuses a plain sleep."""
-    return Call("Bash", {"command": f"true; sleep {seconds}; true"})

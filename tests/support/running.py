@@ -151,19 +151,28 @@ class RunningHive:
         with self.follow() as events:
             return events.wait_for(wanted, timeout)
 
-    def wait_agent(
-        self, name: str, wanted: Callable[[dict[str, Any]], bool], timeout: float = 60
-    ) -> dict[str, Any]:
-        """Wait until the agent's status is as wanted: looked at after each event of the hive."""
+    def wait_status(self, wanted: Callable[[dict[str, Any]], T | None], timeout: float = 60) -> T:
+        """Wait until `wanted` finds something in the status: looked at after each event."""
         deadline = time.monotonic() + timeout
         with self.follow() as events:
             while True:
-                status = self.agent(name)
-                if wanted(status):
-                    return status
+                status = self.json("status")
+                if (found := wanted(status)) is not None:
+                    return found
                 left = deadline - time.monotonic()
                 assert left > 0, status
                 events.next(min(left, 1.0))
+
+    def wait_agent(
+        self, name: str, wanted: Callable[[dict[str, Any]], bool], timeout: float = 60
+    ) -> dict[str, Any]:
+        """Wait until the agent's status is as wanted."""
+        return self.wait_status(
+            lambda status: next(
+                (one for one in status["agents"] if one["name"] == name and wanted(one)), None
+            ),
+            timeout,
+        )
 
     def keeper(self, agent: str) -> int:
         """The pid of the process that keeps the agent's container."""
