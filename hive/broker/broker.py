@@ -77,7 +77,7 @@ class Broker:
         The same sender and key again give the first message's id and send nothing.
         Raises UnknownRecipient, BodyTooLarge, BadMessage.
         """
-        check(draft, self._recipients(), self._body_cap)
+        self.check(draft)
 
         def job(connection: apsw.Connection) -> tuple[int, Change]:
             message = rows.insert(connection, draft, time.time())
@@ -88,21 +88,24 @@ class Broker:
         id_, _ = await self._store.write(job, lambda result: self._committed(result[1]))
         return id_
 
+    def check(self, draft: Draft) -> None:
+        """Raise what `send` would: UnknownRecipient, BodyTooLarge, BadMessage."""
+        check(draft, self._recipients(), self._body_cap)
+
     async def send_within(
         self, prepare: Callable[[apsw.Connection], Sequence[Draft]]
     ) -> tuple[int, ...]:
-        """Run `prepare` in the writer's transaction and queue what it returns in the same one.
+        """Run `prepare` in the writer's transaction and queue the drafts that it returns.
 
-        `prepare` keeps the rules of Store.write: it may be run twice, what it raises undoes all.
-        The ids, in order; for a key that was used before, the first message's. Raises as `send`.
+        Returns their ids. All of it is committed, or nothing. `prepare` may be run twice, as any
+        job of the store; what it raises is raised here. The first draft gets `next_id(connection)`,
+        the others follow, if no key was used before. Drafts are not checked: see `check`.
         """
-        known = frozenset(self._recipients())
 
         def job(connection: apsw.Connection) -> tuple[tuple[int, ...], Change]:
-            ids, moves = [], []
+            ids, moves, now = list[int](), list[Move](), time.time()
             for draft in prepare(connection):
-                check(draft, known, self._body_cap)
-                message = rows.insert(connection, draft, time.time())
+                message = rows.insert(connection, draft, now)
                 if message is None:
                     ids.append(rows.id_of_key(connection, draft.sender, draft.key))
                 else:
