@@ -18,7 +18,6 @@ from hive.broker.errors import BrokerError, NotUrgent, TooManyBroadcasts
 from hive.broker.fitting import fitting
 from hive.broker.lifecycle import (
     DROPPED,
-    HIVE,
     NOTHING,
     Change,
     Counts,
@@ -130,7 +129,7 @@ class Broker(Reader):
         return id_
 
     def check(self, draft: Draft) -> None:
-        """Raise what `send` would, for a message to one recipient; rights are asked here only."""
+        """Raise what `send` would, for a message to one recipient."""
         check_single(draft, self._recipients(), self._body_cap)
         check_rights(draft, self._rights(draft.sender))
 
@@ -140,17 +139,14 @@ class Broker(Reader):
         """Run `prepare` in the writer's transaction and queue the drafts that it returns.
 
         Returns their ids; for a key that was used before, the first message's. All of it is
-        committed, or nothing. `prepare` keeps the rules of Store.write: it may be run twice, what
-        it raises undoes all. The first draft gets `next_id(connection)`, the others follow, if no
-        key was used before. Raises as `send`; what the hive itself says is not checked.
+        committed, or nothing. `prepare` may be run twice, as any job of the store; what it raises
+        is raised here. The first draft gets `next_id(connection)`, the others follow, if no key
+        was used before. Drafts are not checked: see `check`.
         """
-        known = frozenset(self._recipients())
 
         def job(connection: apsw.Connection) -> tuple[tuple[int, ...], Change]:
             ids, moves, now = list[int](), list[Move](), time.time()
             for draft in prepare(connection):
-                if draft.sender != HIVE:
-                    check_single(draft, known, self._body_cap)
                 message = rows.insert(connection, draft, now)
                 if message is None:
                     ids.append(rows.id_of_key(connection, draft.sender, draft.key))

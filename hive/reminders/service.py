@@ -1,7 +1,7 @@
 """Reminders: set, listed, cancelled, and delivered when they are due."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -170,7 +170,10 @@ class Reminders:
                         drafts[reminder.id] = await self._draft(reminder, now)
                     except OSError as error:
                         await self._failed(reminder, f"its text could not be written: {error}")
-                await self._send([one for one in due if one.id in drafts], drafts, now)
+                    except BrokerError as error:
+                        await self._failed(reminder, str(error))
+                if drafts:
+                    await self._send(drafts, now)
                 return len(due)
         return 0
 
@@ -204,32 +207,25 @@ class Reminders:
                 self._rest.ring()
 
     async def _draft(self, reminder: Reminder, now: float) -> Draft:
-        """The message; a long text is written to its file first. Raises OSError."""
+        """The message; a long text is written to its file first. Raises OSError, BrokerError."""
         path = None
         if (file := policy.file_for(reminder)) is not None:
             place = self._place(reminder.agent)
             await trio.to_thread.run_sync(spill, place.state, file, reminder.text)
             path = str(place.shown / FOLDER / file)
         body = policy.body(reminder, now, path)
-        return Draft(reminder.agent, reminder.agent, body, key=f"reminder-{reminder.id}")
+        draft = Draft(reminder.agent, reminder.agent, body, key=f"reminder-{reminder.id}")
+        self._broker.check(draft)
+        return draft
 
-    async def _send(self, due: Sequence[Reminder], drafts: dict[int, Draft], now: float) -> None:
-        """Messages and their marks in one transaction; one by one if one of them is refused."""
+    async def _send(self, drafts: dict[int, Draft], now: float) -> None:
+        """Messages and their marks in one transaction; what ended meanwhile is left out."""
 
         def prepare(connection: apsw.Connection) -> list[Draft]:
             sent = rows.mark_sent(connection, drafts, now)
-            return [drafts[one.id] for one in due if one.id in sent]
+            return [draft for id_, draft in drafts.items() if id_ in sent]
 
-        if not due:
-            return
-        try:
-            await self._broker.send_within(prepare)
-        except BrokerError as error:
-            if len(due) == 1:
-                await self._failed(due[0], str(error))
-                return
-            for one in due:
-                await self._send([one], {one.id: drafts[one.id]}, now)
+        await self._broker.send_within(prepare)
 
     async def _failed(self, reminder: Reminder, error: str) -> None:
         now = self._now()

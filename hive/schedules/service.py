@@ -234,9 +234,17 @@ class Schedules:
 
         What cannot be sent does not stop the schedule: the operator sees why.
         """
-        known = {OPERATOR, *self._names()}
-        gone = [name for name in schedule.to if name not in known]
-        error = f"nobody is called {', '.join(gone)}" if gone else None
+        body = _message(schedule, now if by_hand else schedule.next_at or now, skipped)
+        key = None if by_hand else f"schedule-{schedule.id}-{schedule.next_at}"
+        drafts, error = [], None
+        for to in schedule.to:
+            draft = Draft(schedule.agent, to, body, key=key and f"{key}-{to}")
+            try:
+                self._broker.check(draft)
+            except BrokerError as refusal:
+                error = str(refusal)[:MOST_REASON]
+            else:
+                drafts.append(draft)
         after = evolve(
             schedule,
             next_at=following,
@@ -245,22 +253,9 @@ class Schedules:
             skipped=schedule.skipped + skipped,
             error=error,
         )
-        body = _message(schedule, now if by_hand else schedule.next_at or now, skipped)
-        key = None if by_hand else f"schedule-{schedule.id}-{schedule.next_at}"
-        drafts = [
-            Draft(schedule.agent, to, body, key=key and f"{key}-{to}")
-            for to in schedule.to
-            if to in known
-        ]
-        try:
-            await self._change(schedule, after, drafts, must=by_hand)
-        except (NoSuchSchedule, BadSchedule):
-            raise
-        except BrokerError as refusal:
-            error = str(refusal)
-            await self._change(schedule, evolve(after, error=error[:MOST_REASON]), [])
+        await self._change(schedule, after, drafts, must=by_hand)
         if error is not None:
-            said = f"schedule {schedule.id} of {schedule.agent}: {error[:MOST_REASON]}"
+            said = f"schedule {schedule.id} of {schedule.agent}: {error}"
             self._publish(schedule.agent, Notice(f"{said}; see `hive schedules edit`"))
 
     async def _find(self, id_: int) -> Schedule | None:

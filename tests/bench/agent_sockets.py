@@ -9,6 +9,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 
 import trio
 
@@ -17,7 +18,12 @@ from hive.agents import socket as agent_socket
 from hive.broker import Broker
 from hive.events import Hub
 from hive.paths import Paths
+<<<<<<< HEAD
 from hive.questions import Desk
+=======
+from hive.reminders import Reminders
+from hive.schedules import Schedules
+>>>>>>> i5-g
 from hive.store import MIGRATIONS, Store, writer
 from hive.supervisors import ChildSpec, Supervisor, run_root
 from hive.wire import HarnessSettings
@@ -31,11 +37,14 @@ def main(root: Path, agents: int, batch: int) -> None:
     store = Store(paths.database, MIGRATIONS)
     hub = Hub(store)
     broker = Broker(store, publish=hub.publish, recipients=lambda: names)
+    quiet = cast(Any, lambda *_: None)
     around = Surroundings(
         paths=paths,
         broker=broker,
         desk=Desk(store, broker, recipients=lambda: names, publish=hub.publish),
         records=Records(store),
+        reminders=Reminders(store, broker, place=quiet, publish=hub.publish, audit=quiet),
+        schedules=Schedules(store, broker, names=lambda: names, publish=hub.publish, audit=quiet),
         driver=lambda _: SimpleNamespace(),  # no container is started
         settings=lambda record: HarnessSettings(record.name),
         publish=hub.publish,
