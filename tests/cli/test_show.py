@@ -23,7 +23,7 @@ def test_one_line_is_one_line_of_the_width(text: str, width: int) -> None:
 def test_hostile_text_is_shown_as_text_everywhere() -> None:
     message = Message(1, "a", "b", HOSTILE, 0.0)
     live = LiveEvent(1, 0.0, "a", Text("t", HOSTILE))
-    status = AgentStatus("a", AgentState.PARKED, 0.0, reason=HOSTILE, model=HOSTILE)
+    status = AgentStatus("a", AgentState.PARKED, 0.0, reason=HOSTILE, model=HOSTILE, says=HOSTILE)
     for shown in (show.message(message), show.event(live), show.agents([status])):
         assert all(c.isprintable() or c == "\n" for c in shown)
 
