@@ -18,7 +18,8 @@ ALWAYS = frozenset({OPERATOR, MANAGER})
 class Rights:
     """The recipients that one agent is limited to; EVERYBODY among them allows broadcasts.
 
-    `recipients` None: no limit. The operator and the manager can always be written to.
+    `recipients` None: no limit. The operator and the manager can always be written to,
+    and everybody may write to himself.
     """
 
     recipients: frozenset[str] | None = None
@@ -30,7 +31,7 @@ class Rights:
 
 def check_rights(draft: Draft, rights: Rights) -> None:
     """Raise NotAllowed if the sender must not write to that recipient."""
-    if rights.allow(draft.to):
+    if draft.to == draft.sender or rights.allow(draft.to):
         return
     listed = rights.recipients or frozenset()
     what = "send to all agents" if draft.to == EVERYBODY else f"write to {draft.to}"

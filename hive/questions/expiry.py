@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import trio
 
+from hive.broker import BrokerError
 from hive.store import StoreError
 from hive.supervisors import Context
 
@@ -35,7 +36,7 @@ class Alarm:
     async def run(self, ctx: Context) -> None:
         """Until cancelled, which never comes between a question's end and its message.
 
-        A store that cannot write is no reason to end: what is due stays due.
+        Not being able to write or to tell is no reason to end: what is due stays due.
         """
         while True:
             ctx.tick()
@@ -43,7 +44,7 @@ class Alarm:
             try:
                 wait = await self._step()
                 ctx.note(None)
-            except StoreError as error:
+            except (StoreError, BrokerError) as error:
                 ctx.note(f"cannot end questions: {error}"[:200])
                 await trio.sleep(RETRY_S)
                 continue

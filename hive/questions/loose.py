@@ -7,7 +7,6 @@ from attrs import define, evolve, field
 
 from hive.broker import Broker, unreplied
 from hive.questions import rows
-from hive.questions.errors import NoSuchQuestion
 from hive.questions.questions import Questions
 from hive.store import Store
 from hive.wire import LooseEnds, Question
@@ -49,14 +48,11 @@ class LooseThreads:
 
         Raises NoSuchQuestion, QuestionOver.
         """
-        try:
+        if id_ not in {one.id for one in (await self.of(agent)).unanswered}:
             await self.questions.cancel(agent, id_)
-        except NoSuchQuestion as error:
-            held = {one for lease in await self.broker.leases(agent) for one in lease.ids}
-            loose = await self.of(agent)
-            if id_ not in {one.id for one in loose.unanswered}:
-                raise NoSuchQuestion(f"{error}. Take a number from loose_ends") from None
-            self._waived[agent] = (self._waived.get(agent, set()) & held) | {id_}
+            return
+        held = {one for lease in await self.broker.leases(agent) for one in lease.ids}
+        self._waived[agent] = (self._waived.get(agent, set()) & held) | {id_}
 
 
 def _cut(questions: Iterable[Question]) -> tuple[Question, ...]:

@@ -97,7 +97,7 @@ def withdrawn(question: Question, asker: str, now: float) -> Question:
     if asker != question.asker:
         raise NoSuchQuestion(
             f"question {question.id} is {question.asker}'s: only they can withdraw it. "
-            "If you cannot answer it, answer so"
+            "If you cannot answer it, answer so; loose_ends shows what you can cancel"
         )
     if question.state is QuestionState.CANCELLED:
         return question

@@ -95,7 +95,8 @@ class Schedules:
     # --- asked by agents -----------------------------------------------------------------------
 
     async def request(self, agent: str, wish: RequestSchedule) -> Scheduled:
-        """Ask for a schedule; raises BadSchedule, BadReminder, TooManySchedules.
+        """Ask for a schedule; raises BadSchedule, BadReminder, TooManySchedules, and what
+        Broker.check does.
 
         The same key again gives what was requested first.
         """
@@ -103,6 +104,8 @@ class Schedules:
         rule = Rule(wish.cron, wish.every_s, wish.zone)
         policy.check(rule, now)
         to = self._recipients(wish.to or (agent,))
+        for name in to:
+            self._broker.check(Draft(agent, name, wish.text))
         new = Schedule(0, agent, to, _text(wish.text), now, wish.cron, wish.every_s, wish.zone)
         made: list[Schedule] = []
 

@@ -18,12 +18,9 @@ from hive.agents import socket as agent_socket
 from hive.broker import Broker
 from hive.events import Hub
 from hive.paths import Paths
-<<<<<<< HEAD
 from hive.questions import Desk
-=======
 from hive.reminders import Reminders
 from hive.schedules import Schedules
->>>>>>> i5-g
 from hive.store import MIGRATIONS, Store, writer
 from hive.supervisors import ChildSpec, Supervisor, run_root
 from hive.wire import HarnessSettings

@@ -49,7 +49,7 @@ def test_one_line_is_one_line_of_the_width(text: str, width: int) -> None:
 def test_hostile_text_is_shown_as_text_everywhere() -> None:
     message = Message(1, "a", "b", HOSTILE, 0.0)
     live = LiveEvent(1, 0.0, "a", Text("t", HOSTILE))
-    status = AgentStatus("a", AgentState.PARKED, 0.0, reason=HOSTILE, model=HOSTILE)
+    status = AgentStatus("a", AgentState.PARKED, 0.0, reason=HOSTILE, model=HOSTILE, says=HOSTILE)
     gate = evolve(GATE, credential=HOSTILE, reason=HOSTILE * 500, source=HOSTILE, probe=HOSTILE)
     held = evolve(gate, state=GateState.HELD)
     hive = Status(

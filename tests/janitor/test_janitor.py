@@ -88,6 +88,9 @@ async def test_a_long_past_is_walked_in_strides(
     monkeypatch.setattr(rows, "STRIDE", 10)
     ids = await attic.put([("queued" if n % 7 == 0 else "done", 50, 50) for n in range(95)])
     young = await attic.put([("done", 10, 10)] * 25)
+    limits = Retention().limits(NOW)
+    last = await attic.store.read(lambda c: rows.old_messages(c, limits, ids[-5]))
+    assert last.after is None, "what is young is not walked through"
     assert (await attic.janitor.round())[0] == sum(n % 7 != 0 for n in range(95))
     assert await attic.left() == [id_ for n, id_ in enumerate(ids) if n % 7 == 0] + young
 

@@ -205,6 +205,15 @@ async def test_time_to_live_goes_on_while_the_daemon_is_away(path: Path) -> None
         assert (await office.desk.questions.get(id_)).state is QuestionState.EXPIRED
 
 
+async def test_nothing_expires_before_its_time(office: Office) -> None:
+    wall = [1_000.0]
+    office.desk.questions._wall = lambda: wall[0]  # type: ignore[method-assign]
+    ids = [await office.ask(to="bob", ttl_s=ttl) for ttl in (5.0, 6.0, None)]
+    for wall[0], ended in ((1_004.9, 0), (1_005.0, 1), (1_005.9, 0), (1_006.0, 1), (4e9, 0)):
+        assert await office.desk.questions.expire() == ended
+    assert [q.id for q in await office.desk.questions.listed()] == ids[2:]
+
+
 async def test_who_is_no_more_is_told_by_way_of_the_operator(office: Office) -> None:
     id_ = await office.ask(to="bob")
     office.names.remove("ann")
@@ -309,7 +318,7 @@ async def test_loose_ends_are_what_is_open_and_what_is_held_without_a_reply(
     assert [m.id for m in (await office.loose("ann")).unanswered] == plain[:1]
     await office.desk.handle("ann", CancelLooseEnd(plain[0]))
     await office.desk.handle("ann", CancelLooseEnd(asked))
-    with pytest.raises(NoSuchQuestion, match="Take a number from loose_ends"):
+    with pytest.raises(NoSuchQuestion, match="only they can withdraw it"):
         await office.desk.handle("ann", CancelLooseEnd(owed))
     with pytest.raises(NoSuchQuestion):
         await office.desk.handle("ann", CancelLooseEnd(mine))

@@ -74,6 +74,8 @@ operations = st.one_of(
     st.builds(Answers, back, names, st.sampled_from(OPTIONS)),
     st.builds(Cancels, back, agents),
     st.builds(Waits, st.sampled_from((1.0, 4.0, 30.0))),
+    st.builds(Waits, st.sampled_from((1.0, 4.0))),
+    st.just(Expires()),
     st.just(Expires()),
     st.just(Mail()),
     st.just(Reopen()),

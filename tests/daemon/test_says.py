@@ -1,0 +1,26 @@
+"""The line that an agent sets is in its status."""
+
+from pathlib import Path
+
+import trio
+
+from hive.agents import AgentRecord
+from hive.daemon.config import Config
+from hive.daemon.credentials import ApiAccess
+from hive.daemon.hive import Hive, Options
+from hive.daemon.status import now
+from hive.paths import Paths
+from hive.wire import SetStatus
+
+
+async def test_the_status_shows_what_each_agent_says(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.prepare()
+    hive = Hive(Options(paths, Config(), ApiAccess(()), Path("/claude"), {}))
+    hive.fleet.records.update({name: AgentRecord(name, "none") for name in ("ann", "bob")})
+    with trio.fail_after(10):
+        async with hive.store.opened():
+            await hive.desk.load()
+            await hive.desk.handle("ann", SetStatus("paints"))
+            shown = hive._agents(hive.fleet.records, now())
+    assert [(one.name, one.says) for one in shown] == [("ann", "paints"), ("bob", "")]
