@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import apsw
 import pytest
@@ -97,8 +98,11 @@ async def test_a_database_without_any_message_begins_at_one(
         assert await broker(store).send(Draft("ann", "bob", "first")) == 1
 
 
-async def test_leases_keys_and_dead_letters_go_on(old: apsw.Connection, path: Path) -> None:
+async def test_leases_keys_and_dead_letters_go_on(
+    old: apsw.Connection, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old.close()
+    monkeypatch.setattr("hive.broker.broker.time", SimpleNamespace(time=lambda: 2.0))
     async with open_store(path, MIGRATIONS) as store:
         messages = broker(store)
         await messages.load()
@@ -110,7 +114,7 @@ async def test_leases_keys_and_dead_letters_go_on(old: apsw.Connection, path: Pa
         lease = await messages.lease("ann", "h2", "t3")
         assert lease is not None
         assert [(m.id, m.in_reply_to) for m in lease.messages] == [(2, 1)]
-        for n in range(5):
+        for n in range(6):
             await messages.lease("bob", "h1", f"l{n}")
             await messages.give_back(f"l{n}", "h1", count=False, limited=True, why="limited")
         held = await messages.message(5)
