@@ -74,6 +74,7 @@ class Fleet:
         await trio.to_thread.run_sync(self.around.driver(driver).check)
         await self.around.records.create(record)
         self.records[name] = record
+        await self.tell()  # the others learn of it: their settings name whom they can write to
         await self._start(record)
 
     async def start(self, name: str) -> None:
@@ -119,14 +120,14 @@ class Fleet:
             if agent.peer is not None:
                 await self._tell(agent, agent.peer)
 
-    async def tell(self, key: str) -> None:
-        """Give the agents behind this credential key their settings anew, those connected.
+    async def tell(self, key: str | None = None) -> None:
+        """Give the agents behind this credential key (None: all) their settings anew, if connected.
 
         Others get them when they connect. The CLI takes them at its next turn.
         """
         async with trio.open_nursery() as nursery:
             for agent in self.live.values():
-                if credential_key(agent.record) == key and agent.peer is not None:
+                if key in (None, credential_key(agent.record)) and agent.peer is not None:
                     nursery.start_soon(self._tell, agent, agent.peer)
 
     async def _tell(self, agent: Agent, peer: Peer) -> None:

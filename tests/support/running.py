@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 HIVE = Path(sys.executable).parent / "hive"
 START_S = 60.0
-GROUPS = ("gate", "budget")
+GROUPS = ("gate", "budget", "schedules")
 """Commands that have commands of their own."""
 
 
