@@ -3,6 +3,7 @@
 import itertools
 import os
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,11 +14,12 @@ from attrs import define, field, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hive.broker import HIVE, Broker, Counts, Draft, NotUrgent
-from hive.store import MIGRATIONS, open_store
-from hive.wire import OPERATOR
+from hive.broker import HIVE, BadMessage, Broker, Counts, Draft, NotUrgent, Rate
+from hive.janitor import Janitor, Retention
+from hive.store import MIGRATIONS, Store, open_store
+from hive.wire import EVERYBODY, OPERATOR
 
-AGENTS = ("ann", "bob")
+AGENTS = ("ann", "bob", "cas")
 HOLDERS = ("h1", "h2")
 MAX_ATTEMPTS = 5
 MAX_REDELIVERIES = 2  # so that random histories reach it
@@ -85,13 +87,20 @@ class Drop:
 
 
 @frozen
+class Retain:
+    """The janitor's round; `dead`: dead letters are old enough, too."""
+
+    dead: bool
+
+
+@frozen
 class Reopen:
     pass
 
 
-agents, holders = st.sampled_from(AGENTS), st.sampled_from(HOLDERS)
+agents, holders = st.sampled_from((*AGENTS[:2], *AGENTS)), st.sampled_from(HOLDERS)
 names = st.sampled_from((*AGENTS, OPERATOR))
-recipients = st.sampled_from((*AGENTS, *AGENTS, OPERATOR))
+recipients = st.sampled_from((*AGENTS, *AGENTS, EVERYBODY, OPERATOR))
 back = st.sampled_from((0, 0, 0, 1, 2, 3))  # the newest lease, the one before it, …
 some = st.lists(st.integers(1, 12), max_size=6).map(tuple)
 rarely = st.sampled_from((False, False, False, True))
@@ -129,6 +138,7 @@ one = st.one_of(
     st.builds(Read, some),
     st.builds(Retry, some),
     st.builds(Drop, some),
+    st.builds(Retain, rarely),
     st.just(Reopen()),
 )
 episodes = st.one_of(
@@ -154,11 +164,18 @@ class Row:
     redelivered: bool = False
     lease: str | None = None
     holder: str | None = None
+    broadcast: bool = False
 
 
 @define
 class Model:
     rows: list[Row] = field(factory=list)
+    last: int = 0
+    """The highest id that ever was."""
+
+    def add(self, *rows: Row) -> None:
+        self.rows = sorted([*self.rows, *rows], key=lambda row: row.id)
+        self.last = max((self.last, *(row.id for row in rows)))
 
     def queued(self, agent: str, limit: int, urgent_only: bool = False) -> list[Row]:
         waiting = [r for r in self.rows if r.recipient == agent and r.state == "queued"]
@@ -203,7 +220,7 @@ class Model:
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Broker]:
+async def opened(path: Path) -> AsyncIterator[tuple[Broker, Store]]:
     async with open_store(path, MIGRATIONS) as store:
         broker = Broker(
             store,
@@ -211,12 +228,28 @@ async def opened(path: Path) -> AsyncIterator[Broker]:
             recipients=lambda: AGENTS,
             max_redeliveries=MAX_REDELIVERIES,
             urgent=lambda name: None if name == RESERVE else "no reserve",
+            broadcasts=Rate(burst=10_000, every=1.0),
         )
         await broker.load()
-        yield broker
+        yield broker, store
 
 
-async def apply(broker: Broker, model: Model, operation: object, leases: list[str]) -> None:
+async def retain(store: Store, *, dead: bool) -> int:
+    """A round of the janitor in the far future; how many messages it removed."""
+
+    async def no_events(before: float, limit: int) -> int:
+        await trio.lowlevel.checkpoint()
+        return 0
+
+    retention = Retention(acknowledged_days=30, dead_days=40 if dead else 90)
+    janitor = Janitor(store, retention, no_events, wall=lambda: time.time() + 50 * 86_400)
+    removed, _ = await janitor.round()
+    return removed
+
+
+async def apply(
+    broker: Broker, store: Store, model: Model, operation: object, leases: list[str]
+) -> None:
     """Do the same to both and compare what they answer."""
 
     def name(number: int) -> str:
@@ -228,15 +261,28 @@ async def apply(broker: Broker, model: Model, operation: object, leases: list[st
         case Send(sender, to, key, urgent):
             draft = Draft(sender, to, "text", key=key, urgent=urgent)
             known = [r.id for r in model.rows if key and (r.sender, r.key) == (sender, key)]
-            if known:
+            if urgent and to == EVERYBODY:
+                with pytest.raises(BadMessage, match="cannot be urgent"):
+                    await broker.send(draft)
+            elif known:
                 assert [await broker.send(draft)] == known
             elif urgent and to != RESERVE:
                 with pytest.raises(NotUrgent, match="no reserve"):
                     await broker.send(draft)
             else:
                 id_ = await broker.send(draft)
-                assert all(id_ > row.id for row in model.rows)
-                model.rows.append(Row(id_, sender, to, key, urgent=urgent))
+                assert id_ > model.last
+                if to == EVERYBODY:
+                    others = [name for name in AGENTS if name != sender]
+                    model.add(
+                        Row(id_, sender, others[0], key, broadcast=True),
+                        *(
+                            Row(id_ + n, sender, name, broadcast=True)
+                            for n, name in enumerate(others[1:], start=1)
+                        ),
+                    )
+                else:
+                    model.add(Row(id_, sender, to, key, urgent=urgent))
         case Take(agent, holder, limit, urgent_only):
             leases.append(f"t{len(leases)}")
             lease = await broker.lease(agent, holder, leases[-1], limit, urgent_only=urgent_only)
@@ -300,16 +346,20 @@ async def apply(broker: Broker, model: Model, operation: object, leases: list[st
             for row in rows:
                 row.state = "dead" if row.state == "held" else "done"
             assert await broker.drop(ids) == len(rows)
+        case Retain(old):
+            gone = ("done", "dead") if old else ("done",)
+            kept = [row for row in model.rows if row.state not in gone]
+            assert await retain(store, dead=old) == len(model.rows) - len(kept)
+            model.rows = kept
+            await broker.load()  # it counts dead letters as they became dead, not as they go
         case _:
             raise AssertionError(operation)
     for row in dead:
         if row.sender != HIVE:
-            last = max((r.id for r in model.rows), default=0)
-            bounces = await broker.sent(HIVE, row.sender, after=last)
+            bounces = await broker.sent(HIVE, row.sender, after=model.last)
             (bounce,) = [m for m in bounces if m.in_reply_to == row.id]
             new.append(Row(bounce.id, HIVE, row.sender))
-    model.rows += new
-    model.rows.sort(key=lambda row: row.id)
+    model.add(*new)
 
 
 async def compare(broker: Broker, model: Model) -> None:
@@ -320,6 +370,9 @@ async def compare(broker: Broker, model: Model) -> None:
     ]
     assert sorted((m.id, m.attempts, m.returns, m.redelivered, m.urgent) for m in found) == [
         (r.id, r.attempts, r.returns, r.redelivered, r.urgent) for r in model.rows
+    ]
+    assert sorted((m.id, m.broadcast_id is not None) for m in found) == [
+        (r.id, r.broadcast) for r in model.rows
     ]
     shown = [r.id for r in model.rows if r.state in ("dead", "held")]
     assert [m.id for m in await broker.undelivered(1_000)] == shown
@@ -343,10 +396,10 @@ async def run(history: list[object]) -> None:
         for is_reopen, life in itertools.groupby(history, lambda o: o == Reopen()):
             if is_reopen:
                 continue
-            async with opened(Path(folder) / "hive.sqlite") as broker:
+            async with opened(Path(folder) / "hive.sqlite") as (broker, store):
                 await compare(broker, model)
                 for operation in life:
-                    await apply(broker, model, operation, leases)
+                    await apply(broker, store, model, operation, leases)
                     now = broker.counts()
                     assert {n: now.get(n, Counts()) for n in model.counts()} == model.counts()
                 await compare(broker, model)

@@ -12,6 +12,7 @@ from attrs import evolve
 
 from hive.link import Credentials, LinkError, Peer, Refuse, Session, serve
 from hive.wire import (
+    EVERYBODY,
     AgentState,
     AgentStatus,
     Body,
@@ -116,7 +117,7 @@ class FakeDaemon:
 
     def send(self, message: OperatorSend) -> int:
         known = [agent.name for agent in self.agents]
-        if message.to not in known:
+        if message.to not in (*known, EVERYBODY):
             raise LinkError("unknown_recipient", f"{message.to!r} is not among {', '.join(known)}")
         self.sent.append(message)
         return self.message("operator", message.to, message.body, in_reply_to=message.in_reply_to)

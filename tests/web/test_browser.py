@@ -10,7 +10,17 @@ from support.fake_daemon import ThreadedDaemon, threaded_daemon
 from support.scene import play
 from support.web_process import web_process
 
-from hive.wire import AgentState, MessageState, Notice, Outcome, Text, ToolCall, TurnEnded, Usage
+from hive.wire import (
+    AgentState,
+    MessageState,
+    Notice,
+    Outcome,
+    Said,
+    Text,
+    ToolCall,
+    TurnEnded,
+    Usage,
+)
 
 pytestmark = pytest.mark.usefixtures("page")
 
@@ -48,6 +58,51 @@ def test_a_message_flows_live(daemon: ThreadedDaemon, site: str, tab: Page) -> N
     expect(tab.locator(f"#m{second} a")).to_have_attribute("href", f"#m{first}")
     daemon.call(daemon.daemon.change, "worker-1", state=AgentState.FAILED, reason="no more bees")
     expect(tab.locator(".agent", has_text="worker-1")).to_contain_text("no more bees")
+
+
+def test_what_an_agent_says_of_itself(daemon: ThreadedDaemon, site: str, tab: Page) -> None:
+    daemon.call(daemon.daemon.change, "manager", says="plans")
+    tab.goto(site)
+    live(tab)
+    says = tab.locator(".agent", has_text="manager").locator(".agent-says")
+    expect(says).to_have_text("plans")
+    daemon.call(daemon.daemon.publish, "manager", Said(XSS))
+    expect(says).to_have_text(XSS)
+    daemon.call(daemon.daemon.publish, "manager", Said(""))
+    expect(says).to_have_count(0)
+
+
+def test_a_broadcast_is_one_entry(daemon: ThreadedDaemon, site: str, tab: Page) -> None:
+    first = daemon.call(
+        daemon.daemon.message, "manager", "worker-1", "all hands", broadcast_id="b1"
+    )
+    daemon.call(daemon.daemon.move, MessageState.DONE, first)
+    tab.goto(site)
+    live(tab)
+    message = tab.locator(".message")
+    expect(message.locator(".message-parts li")).to_have_text(["worker-1 done"])
+    more = {"broadcast_id": "b1"}
+    second = daemon.call(daemon.daemon.message, "manager", "worker-2", "all hands", **more)
+    third = daemon.call(daemon.daemon.message, "manager", "worker-3", "all hands", **more)
+    daemon.call(daemon.daemon.message, "manager", "worker-3", "other", broadcast_id="b2")
+    daemon.call(daemon.daemon.move, MessageState.DEAD, third, why="five attempts")
+    expect(message).to_have_count(2)
+    expect(message.first).to_contain_text("all agents")
+    parts = message.first.locator(".message-parts li")
+    expect(parts).to_have_text(["worker-1 done", "worker-2 queued", "worker-3 dead"])
+    expect(message.first.locator(".why")).to_have_text("worker-3: five attempts")
+    expect(tab.locator(f"#m{second}")).to_contain_text("worker-2")
+
+
+def test_the_operator_sends_to_all(daemon: ThreadedDaemon, site: str, tab: Page) -> None:
+    tab.goto(site)
+    live(tab)
+    tab.locator(".composer select").select_option("all agents")
+    box = tab.get_by_label("Message", exact=True)
+    box.fill("all hands")
+    box.press("Control+Enter")
+    expect(tab.locator(".composer .result")).to_have_text("sent to all agents as #1")
+    assert daemon.daemon.sent[0].to == "*"
 
 
 def test_an_agents_stream(daemon: ThreadedDaemon, site: str, tab: Page) -> None:

@@ -42,6 +42,7 @@ function Agent({ agent }) {
           {agent.until && <b> until {until(agent.until)}</b>}
         </span>
       )}
+      {agent.says && <span class="agent-says">{agent.says}</span>}
       <span class="agent-facts">
         <Mail agent={agent} />
         {agent.credential !== DEFAULT_CREDENTIAL && <span>credential {agent.credential}</span>}

@@ -4,6 +4,8 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { ask } from "./link.js";
 import { agentNames, replyTo } from "./store.js";
 
+const EVERYBODY = "*";
+
 export function Composer() {
   const names = agentNames.value.split(" ").filter(Boolean);
   const reply = replyTo.value;
@@ -12,7 +14,8 @@ export function Composer() {
   const key = useRef(null);
   const [chosen, setChosen] = useState("");
   const [result, setResult] = useState({ kind: "", text: "" });
-  const to = reply?.to ?? (names.includes(chosen) ? chosen : (names[0] ?? ""));
+  const known = names.includes(chosen) || (chosen === EVERYBODY && names.length > 1);
+  const to = reply?.to ?? (known ? chosen : (names[0] ?? ""));
 
   useEffect(() => {
     if (reply) text.current.focus();
@@ -38,7 +41,7 @@ export function Composer() {
       if (text.current.value === body) text.current.value = "";
       key.current = null;
       replyTo.value = null;
-      setResult({ kind: "ok", text: `sent to ${to} as #${id}` });
+      setResult({ kind: "ok", text: `sent to ${to === EVERYBODY ? "all agents" : to} as #${id}` });
     } catch (error) {
       setResult({ kind: "error", text: `not sent: ${error.message}` });
     }
@@ -60,6 +63,7 @@ export function Composer() {
             {names.map((name) => (
               <option key={name}>{name}</option>
             ))}
+            {names.length > 1 && <option value={EVERYBODY}>all agents</option>}
           </select>
         </label>
         {reply && (

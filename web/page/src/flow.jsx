@@ -48,8 +48,7 @@ const Message = memo(function Message({ message }) {
       <div class="message-head">
         <Who name={message.sender} />
         <span class="arrow">→</span>
-        <Who name={message.recipient} />
-        {message.broadcast_id && <span class="faint">to all</span>}
+        {message.parts ? <span>all agents</span> : <Who name={message.recipient} />}
         {message.in_reply_to && (
           <a href={`#m${message.in_reply_to}`}>reply to #{message.in_reply_to}</a>
         )}
@@ -62,17 +61,21 @@ const Message = memo(function Message({ message }) {
               reply
             </button>
           )}
-          <span class={`passage is-${message.state}`} title={message.why}>
-            {message.state === "queued" && message.recipient === "operator"
-              ? "for you"
-              : message.state}
-          </span>
+          {!message.parts && <Passage of={message} />}
           <span>#{message.id}</span>
           <time>{clock(message.at)}</time>
         </span>
       </div>
       <div class="body">{long && !whole ? `${message.body.slice(0, LONG)}…` : message.body}</div>
-      {["dead", "held"].includes(message.state) && <p class="why">{message.why}</p>}
+      {message.parts && <Parts of={message.parts} />}
+      {[message, ...(message.parts ?? [])]
+        .filter(({ state, parts }) => !parts && ["dead", "held"].includes(state))
+        .map((one) => (
+          <p class="why" key={one.id}>
+            {message.parts && `${one.recipient}: `}
+            {one.why}
+          </p>
+        ))}
       {long && (
         <button class="more" onClick={() => setWhole(!whole)}>
           {whole ? "show less" : "show all"}
@@ -81,6 +84,27 @@ const Message = memo(function Message({ message }) {
     </article>
   );
 });
+
+function Passage({ of: { state, recipient, why } }) {
+  return (
+    <span class={`passage is-${state}`} title={why}>
+      {state === "queued" && recipient === "operator" ? "for you" : state}
+    </span>
+  );
+}
+
+/** What became of a broadcast, for each who got it. */
+function Parts({ of: parts }) {
+  return (
+    <ul class="message-parts">
+      {parts.map((part, place) => (
+        <li key={part.id} id={place ? `m${part.id}` : undefined}>
+          <Who name={part.recipient} /> <Passage of={part} />
+        </li>
+      ))}
+    </ul>
+  );
+}
 
 function Budget({ of: { budget, share } }) {
   const amount = budget.unit === "usd" ? dollars : (tokens) => `${count(tokens)} tokens`;

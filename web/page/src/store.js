@@ -24,17 +24,24 @@ export const agentNames = computed(() =>
 );
 
 /** The agents, with what was published about them since the status was taken. */
-export const agents = computed(() =>
-  since(status.value, "status_changed").reduce(
-    (list, { agent, at, state, reason, until, condition, credential }) =>
-      list.map((each) =>
-        each.name === agent
-          ? { ...each, since: at, state, reason, until, condition, credential }
-          : each,
-      ),
-    status.value?.agents ?? [],
-  ),
-);
+export const agents = computed(() => {
+  const news = (kind, change) => (list) =>
+    since(status.value, kind).reduce(
+      (known, event) =>
+        known.map((each) => (each.name === event.agent ? { ...each, ...change(event) } : each)),
+      list,
+    );
+  const moved = news("status_changed", ({ at, state, reason, until, condition, credential }) => ({
+    since: at,
+    state,
+    reason,
+    until,
+    condition,
+    credential,
+  }));
+  const said = news("said", ({ text }) => ({ says: text }));
+  return said(moved(status.value?.agents ?? []));
+});
 
 /** The gates that are not simply open, with what was published since the status was taken. */
 export const gates = computed(() =>
@@ -73,7 +80,8 @@ export function setSnapshot(snapshot) {
     seq = snapshot.seq;
     events.value = snapshot.events;
     const notices = snapshot.events.filter((event) => NEWS.includes(event.kind));
-    flow.value = [...snapshot.messages, ...notices].sort((a, b) => a.seq - b.seq);
+    const items = [...snapshot.messages, ...notices].sort((a, b) => a.seq - b.seq);
+    flow.value = items.reduce(foldFlow, []);
     setStatus(snapshot.status);
   });
 }
@@ -90,15 +98,27 @@ export function addEvents(list) {
 }
 
 function foldFlow(items, event) {
-  if (event.kind === "message_sent") return [...items, { ...event, state: "queued", why: "" }];
+  if (event.kind === "message_sent") return withMessage(items, event);
   if (NEWS.includes(event.kind)) return [...items, event];
   if (event.kind === "message_moved") {
-    const moved = new Set(event.ids);
-    return items.map((item) =>
-      item.kind === "message_sent" && moved.has(item.id)
-        ? { ...item, state: event.state, why: event.why }
-        : item,
-    );
+    const ids = new Set(event.ids);
+    const move = (one) => (ids.has(one.id) ? { ...one, state: event.state, why: event.why } : one);
+    return items.map((item) => {
+      if (item.kind !== "message_sent") return item;
+      if (!item.parts) return move(item);
+      return item.parts.some((one) => ids.has(one.id))
+        ? { ...item, parts: item.parts.map(move) }
+        : item;
+    });
   }
   return items;
+}
+
+/** A broadcast is one item, whose `parts` are its messages to each recipient. */
+function withMessage(items, event) {
+  const message = { state: "queued", why: "", ...event };
+  if (!message.broadcast_id) return [...items, message];
+  const same = (item) => item.broadcast_id === message.broadcast_id;
+  if (!items.some(same)) return [...items, { ...message, parts: [message] }];
+  return items.map((item) => (same(item) ? { ...item, parts: [...item.parts, message] } : item));
 }
