@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import trio
+from support.no_limits import NoLimits
 
 from hive.agents import Agent, AgentRecord, Records, Surroundings
 from hive.agents import socket as agent_socket
@@ -43,6 +44,7 @@ def main(root: Path, agents: int, batch: int) -> None:
         reminders=Reminders(store, broker, place=quiet, publish=hub.publish, audit=quiet),
         schedules=Schedules(store, broker, names=lambda: names, publish=hub.publish, audit=quiet),
         driver=lambda _: SimpleNamespace(),  # no container is started
+        limits=NoLimits(),
         settings=lambda record: HarnessSettings(record.name),
         publish=hub.publish,
         changed=lambda _: None,

@@ -110,7 +110,7 @@ def served(root: Path, batch: int) -> Iterator[list[Path]]:
     program = Path(__file__).with_name("agent_sockets.py")
     process = subprocess.Popen(
         [sys.executable, program, root, str(SENDERS), str(batch)],
-        env=scrubbed(),
+        env=scrubbed(PYTHONPATH=str(program.parents[1])),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
