@@ -159,3 +159,9 @@ def test_a_burst_is_allowed_at_once_then_one_each() -> None:
         due, wait = allowed(due, 100.0, Rate(3, 10.0))
         waits.append(wait)
     assert waits == [0, 0, 0, 10.0]
+
+
+async def test_what_is_for_one_is_not_for_all(bench: Bench) -> None:
+    bench.broker.check(Draft("ann", "bob", "a question"))
+    with pytest.raises(BadMessage, match="one recipient"):
+        bench.broker.check(Draft("ann", EVERYBODY, "a question"))

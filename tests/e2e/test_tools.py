@@ -214,6 +214,7 @@ def test_who_may_not_send_is_told_whom_to_ask(office: Office) -> None:
     hive.ok("rights", "worker-1", "--may-send", "")
     refused = office.turn("worker-1", [call("send", to="worker-2", body="psst")], [call("whoami")])
     assert "you may not write to worker-2" in refused["send"] and "manager" in refused["send"]
+    assert refused["whoami"]["others"] == ["manager"]
     assert hive.json("inbox", "worker-2") == []
     assert office.turn("worker-1", [call("send", to="manager", body="hello")])["send"]["sent"]
     hive.ok("rights", "worker-1", "--all")

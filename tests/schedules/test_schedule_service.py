@@ -10,6 +10,7 @@ import trio
 import trio.testing
 from support.reminder_world import World, world
 
+from hive.broker import NotAllowed, Rights
 from hive.schedules import BadSchedule, NoSuchSchedule, Schedules, TooManySchedules
 from hive.supervisors import Context
 from hive.wire import (
@@ -264,3 +265,16 @@ async def test_an_approval_whose_asker_leaves_still_runs_in_time() -> None:
             await s.do("approve")
         await trio.sleep(3601)
         assert len(s.runs("ann")) == 1
+
+
+async def test_rights_hold_for_schedules() -> None:
+    async with seat() as s:
+        s.start()
+        await s.hourly()
+        await s.do("approve")
+        s.here.rights["ann"] = Rights(frozenset())
+        await trio.sleep(3700)
+        assert len(s.runs("ann")) == 1 and s.runs("bob") == [], "to itself it always may"
+        assert "you may not write to bob" in ((await s.one()).error or "")
+        with pytest.raises(NotAllowed, match="write to bob"):
+            await s.hourly()

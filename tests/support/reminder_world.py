@@ -9,7 +9,7 @@ import trio
 from attrs import define, field
 from support.memory_store import MemoryStore
 
-from hive.broker import Broker
+from hive.broker import Broker, Rights
 from hive.reminders import Limits, Place, Reminders
 from hive.store import fetch
 from hive.wire import Event
@@ -24,6 +24,7 @@ class World:
     store: MemoryStore
     broker: Broker
     names: set[str]
+    rights: dict[str, Rights] = field(factory=dict)
     published: list[Event] = field(factory=list)
     audited: list[tuple[str, ...]] = field(factory=list)
     offset: float = BEGIN
@@ -53,9 +54,16 @@ async def world(limits: Limits | None = None, body_cap: int = 16384) -> AsyncIte
     async with trio.open_nursery() as nursery:
         store: Any = MemoryStore(nursery)
         names = {"ann", "bob"}
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: names, body_cap=body_cap)
+        rights: dict[str, Rights] = {}
+        broker = Broker(
+            store,
+            publish=lambda *_: None,
+            recipients=lambda: names,
+            body_cap=body_cap,
+            rights=lambda name: rights.get(name, Rights()),
+        )
         await broker.load()
-        made = World(store, broker, names)
+        made = World(store, broker, names, rights)
 
         async def audit(*entry: str) -> None:
             made.audited.append(entry)
