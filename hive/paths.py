@@ -66,6 +66,10 @@ class Paths:
         """The folder of one agent; raises ValueError unless `name` may name one."""
         return self.root / "agents" / check_name(name)
 
+    def destroyed(self, name: str, when: str) -> Path:
+        """Where the folder of an agent goes that was destroyed then."""
+        return self.root / "destroyed" / f"{check_name(name)}-{when}"
+
     def socket(self, name: str) -> Path:
         """The agent's own socket, alone in a folder that its container sees as /run/hive."""
         return self.run / "agents" / check_name(name) / "hive.sock"

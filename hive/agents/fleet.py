@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 
 import trio
 from attrs import define, evolve, field
@@ -10,7 +11,9 @@ from attrs import define, evolve, field
 from hive.agents import container, serve, socket
 from hive.agents.agent import Agent, Surroundings
 from hive.agents.records import AgentRecord, credential_key
+from hive.containers import destroy
 from hive.link import LinkClosed, Peer
+from hive.paths import Paths
 from hive.supervisors import (
     Backoff,
     Budget,
@@ -136,6 +139,17 @@ class Fleet:
         if deadline.cancelled_caught:
             await peer.close("it takes no settings: it gets them when it connects anew")
 
+    async def remove(self, name: str) -> None:
+        """Nobody can send to the agent any more; raises NoSuchAgent. See `forget`."""
+        await self.stop(name)
+        del self.records[name]
+
+    async def forget(self, name: str, when: str) -> None:
+        """After `remove`: its folder moves away, its row goes; raises OSError, StoreError."""
+        paths = self.around.paths
+        await trio.to_thread.run_sync(_put_away, paths, name, paths.destroyed(name, when))
+        await self.around.records.delete(name)
+
     def stop_containers(self) -> None:
         """From now on the end of an agent's subtree ends its container too."""
         for agent in self.live.values():
@@ -204,3 +218,11 @@ class Fleet:
         )
         agent.subtree = subtree
         return supervisor_spec(record.name, subtree, park_on_exhausted=True)
+
+
+def _put_away(paths: Paths, name: str, to: Path) -> None:
+    """Keep what the agent wrote: nothing is deleted but the records of its containers."""
+    destroy(paths.root, name)
+    to.parent.mkdir(mode=0o700, exist_ok=True)
+    if paths.agent(name).exists():
+        paths.agent(name).rename(to)

@@ -98,6 +98,10 @@ class Records:
         if not await self._store.write(write):
             raise AgentExists(f"there is an agent {record.name!r} already")
 
+    async def delete(self, name: str) -> None:
+        """The agent is no more."""
+        await self._execute("DELETE FROM agents WHERE name = ?", (name,))
+
     async def want(self, name: str, wanted: bool) -> None:
         """Remember whether the agent should run after a restart of the daemon."""
         desired = "running" if wanted else "stopped"

@@ -17,6 +17,7 @@ from hive.broker.draft import MAX_ID, Draft, addressed, check, check_single
 from hive.broker.errors import BrokerError, NotUrgent, TooManyBroadcasts
 from hive.broker.fitting import fitting
 from hive.broker.lifecycle import (
+    DESTROYED,
     DROPPED,
     NOTHING,
     Change,
@@ -24,13 +25,16 @@ from hive.broker.lifecycle import (
     Move,
     Returned,
     acknowledged,
+    buried,
     dropped,
     given_up,
+    ids_in,
     leased,
     recount,
     retried,
     returned,
     sent_back,
+    what_became,
 )
 from hive.broker.reader import Reader, listed
 from hive.broker.rights import Rights, check_rights
@@ -185,7 +189,7 @@ class Broker(Reader):
             moves = [acknowledged(m) for m in rows.leased_under(connection, lease_id, holder)]
             return write(connection, moves, lease=lease_id)
 
-        return _ids((await self._change(job)).moves, MessageState.DONE)
+        return ids_in((await self._change(job)).moves, MessageState.DONE)
 
     async def give_back(
         self, lease_id: str, holder: str, *, count: bool, why: str, limited: bool = False
@@ -207,7 +211,7 @@ class Broker(Reader):
             return write(connection, moves, why=_clean(why))
 
         known = frozenset(self._recipients())
-        return _returned((await self._change(job)).moves)
+        return what_became((await self._change(job)).moves)
 
     async def release(
         self,
@@ -237,7 +241,7 @@ class Broker(Reader):
             return self._return(connection, messages, count, _clean(why), known)
 
         known = frozenset(self._recipients())
-        back = _returned((await self._change(job)).moves)
+        back = what_became((await self._change(job)).moves)
         return len(back.queued) + len(back.dead)
 
     async def acknowledge(self, ids: Iterable[int]) -> tuple[int, ...]:
@@ -248,9 +252,20 @@ class Broker(Reader):
             moves = [acknowledged(m) for m in rows.queued_of(connection, OPERATOR, wanted)]
             return write(connection, moves)
 
-        return _ids((await self._change(job)).moves, MessageState.DONE)
+        return ids_in((await self._change(job)).moves, MessageState.DONE)
 
     # --- what was not delivered ----------------------------------------------------------------
+
+    async def bury(self, agent: str) -> int:
+        """The agent is no more: what it had not done is dead, with bounces; how many that was."""
+
+        def job(connection: apsw.Connection) -> Change:
+            moves = [buried(message) for message in rows.unfinished(connection, agent)]
+            change = write(connection, moves, why=f"{agent} was destroyed")
+            return with_bounces(connection, change, lambda _: DESTROYED, known)
+
+        known = frozenset(self._recipients()) - {agent}
+        return len(ids_in((await self._change(job)).moves, MessageState.DEAD))
 
     async def retry(self, ids: Iterable[int]) -> int:
         """Queue those of `ids` that are dead or held anew; returns how many that were."""
@@ -339,11 +354,12 @@ class Broker(Reader):
         wanted = [id_ for id_ in ids if 0 < id_ <= MAX_ID]
 
         def job(connection: apsw.Connection) -> Change:
-            moves = [m for m in map(decide, rows.among(connection, wanted)) if m is not None]
+            there = (m for m in rows.among(connection, wanted) if m.recipient in known)
+            moves = [move for m in there if (move := decide(m)) is not None]
             change = write(connection, moves, why=why)
             return with_bounces(connection, change, lambda _: DROPPED, known)
 
-        known = frozenset(self._recipients())
+        known = frozenset((*self._recipients(), OPERATOR))
         return sum(move.before is not None for move in (await self._change(job)).moves)
 
     async def _change(self, job: Callable[[apsw.Connection], Change]) -> Change:
@@ -380,13 +396,3 @@ def _resolved(connection: apsw.Connection, message: Message) -> Message:
 def _clean(why: str) -> str:
     """A reason as text that can be stored: it may come from a file name or a broken process."""
     return why[:_WHY].encode(errors="replace").decode()
-
-
-def _ids(moves: Iterable[Move], state: MessageState) -> tuple[int, ...]:
-    """The ids of the messages that were moved (not sent) into `state`."""
-    return tuple(m.message.id for m in moves if m.before and m.message.state is state)
-
-
-def _returned(moves: Sequence[Move]) -> Returned:
-    states = (MessageState.QUEUED, MessageState.DEAD, MessageState.HELD)
-    return Returned(*(_ids(moves, state) for state in states))

@@ -7,7 +7,7 @@ often is held: it did nothing wrong, so the operator decides. He may retry or dr
 whatever reason (holder gone, failed turn, limit), because the agent may have seen the message.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from attrs import evolve, field, frozen
 
@@ -19,6 +19,9 @@ HIVE = "hive"
 
 DROPPED = "was dropped by the operator and will not be delivered again."
 """What a bounce says of a message that waited for the operator."""
+
+DESTROYED = "was not done: its recipient was destroyed."
+"""What a bounce says of a message to an agent that is no more."""
 
 UNDELIVERED = frozenset({MessageState.HELD, MessageState.DEAD})
 """States that only the operator ends."""
@@ -112,6 +115,11 @@ def dropped(message: Message) -> Move | None:
     return None
 
 
+def buried(message: Message) -> Move:
+    """Its recipient is no more."""
+    return Move(evolve(message, state=MessageState.DEAD), message.state)
+
+
 def given_up(dead: Message, why: str) -> str:
     """What a bounce says of a message that failed too often."""
     return (
@@ -130,6 +138,17 @@ def bounce(dead: Message, end: str, recipients: Collection[str]) -> Draft | None
     text = f"Your message {dead.id} to {dead.recipient} {end}\nIt began:\n{dead.body[:_QUOTED]}"
     known = dead.sender == OPERATOR or dead.sender in recipients
     return Draft(HIVE, dead.sender if known else OPERATOR, text, in_reply_to=dead.id)
+
+
+def ids_in(moves: Iterable[Move], state: MessageState) -> tuple[int, ...]:
+    """The ids of the messages that were moved (not sent) into `state`."""
+    return tuple(m.message.id for m in moves if m.before and m.message.state is state)
+
+
+def what_became(moves: Sequence[Move]) -> Returned:
+    """Of the messages of a lease that ended without an ack."""
+    states = (MessageState.QUEUED, MessageState.DEAD, MessageState.HELD)
+    return Returned(*(ids_in(moves, state) for state in states))
 
 
 def recount(counts: Mapping[str, Counts], moves: Iterable[Move]) -> dict[str, Counts]:

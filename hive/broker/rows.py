@@ -184,6 +184,12 @@ def leases(connection: apsw.Connection, recipient: str) -> tuple[Holding, ...]:
     return tuple(Holding(lease, holder, tuple(ids)) for (lease, holder), ids in found.items())
 
 
+def unfinished(connection: apsw.Connection, recipient: str) -> tuple[Message, ...]:
+    """Every message to this recipient that is neither done nor dead."""
+    where = "recipient = ? AND state IN ('queued', 'leased', 'held') ORDER BY id"
+    return _select(connection, where, (recipient,))
+
+
 def by_id(connection: apsw.Connection, id_: int) -> Message | None:
     """One message."""
     found = _select(connection, "id = ?", (id_,))

@@ -182,6 +182,18 @@ _agent_command("restart", "is restarted", "Stop and start NAME; nothing is lost.
 
 
 @main.command()
+@click.argument("name", type=AGENT)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@root_option
+def destroy(name: str, yes: bool, root: Path) -> None:
+    """End NAME for good: what it had not done goes back to its senders, its folder stays aside."""
+    if not yes:
+        click.confirm(f"Destroy {name}? Nobody can reach it any more", abort=True)
+    ask(root, AgentCommand(name, "destroy"), timeout=STOP_S)
+    click.echo(f"{name} is destroyed; its folder is kept in {root / 'destroyed'}")
+
+
+@main.command()
 @click.argument("name", metavar="NAME")
 @click.argument("text", metavar="TEXT|-")
 @click.option("--from", "sender", default=OPERATOR, show_default=True, help="In whose name.")

@@ -12,7 +12,7 @@ from hive.cli.options import json_option, message_json, print_json, root_option
 from hive.wire import Count, GetUndelivered, Inbox, Message, Resolve
 
 
-@click.command()
+@click.command("dead")
 @click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
 @root_option
 @json_option
@@ -54,7 +54,7 @@ def _resolve(action: str, past: str, text: str) -> click.Command:
         if count == 0:
             raise CommandFailed(
                 "nothing was changed: only messages that are dead or held can be retried or "
-                "dropped; `hive undelivered` lists them"
+                "dropped; `hive dead` lists them"
             )
         click.echo(f"{past} {count} of {len(wanted)}")
 

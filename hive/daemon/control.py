@@ -12,6 +12,7 @@ from hive.broker import BrokerError, Draft
 from hive.containers import ContainerError
 from hive.daemon import hand, login, reminding, rights
 from hive.daemon.audit import who
+from hive.daemon.destroy import destroy
 from hive.daemon.hive import Hive
 from hive.events import Lagged
 from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, Session, serve
@@ -255,8 +256,11 @@ class _Session(Session):
             "stop": fleet.stop,
             "restart": fleet.restart,
         }
+        if command.action == "destroy":
+            await destroy(self.hive, command.name)
+            return
         if command.action not in actions:
-            raise LinkError("bad_request", f"action must be one of {sorted(actions)}")
+            raise LinkError("bad_request", f"action must be one of {[*actions, 'destroy']}")
         await actions[command.action](command.name)
 
     async def _wait_reply(self, sender: str, after: int, wait: float) -> Inbox:

@@ -11,7 +11,7 @@ def notices(held: int, budgets: Sequence[BudgetStatus]) -> Iterator[str]:
     """One line each: messages that wait for the operator, budgets that are nearly or quite used."""
     if held:
         wait = "1 message waits" if held == 1 else f"{held} messages wait"
-        yield f"{wait} for you: see `hive undelivered`"
+        yield f"{wait} for you: see `hive dead`"
     for one in budgets:
         if one.spent >= WARN_SHARE * one.amount:
             whose = "the hive's" if one.scope == "hive" else f"{one.scope}'s"

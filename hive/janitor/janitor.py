@@ -60,17 +60,17 @@ class Janitor:
         return await self._messages(tick), await self._events(tick)
 
     async def _messages(self, tick: Callable[[], object]) -> int:
-        limits, removed = self._retention.limits(self._wall()), 0
+        before, removed = self._retention.messages_before(self._wall()), 0
         after: int | None = 0
         while after is not None:
             tick()
-            look = partial(rows.old_messages, limits=limits, after=after)
+            look = partial(rows.old_messages, before=before, after=after)
             found = await self._store.read(look)
             ids = iter(found.ids)
             while batch := tuple(islice(ids, self._batch)):
                 tick()
                 removed += await self._timed(
-                    partial(rows.remove_messages, limits=limits, ids=batch)
+                    partial(rows.remove_messages, before=before, ids=batch)
                 )
                 await trio.sleep(PAUSE_S)
             after = found.after

@@ -2,8 +2,6 @@
 
 from attrs import asdict, frozen
 
-from hive.wire import MessageState
-
 DAY_S = 86400.0
 
 FIRST_BATCH = 20
@@ -17,13 +15,11 @@ BUSY_S = 0.003
 class Retention:
     """`[retention]`: days after its last change for which a thing is kept.
 
-    Questions, approvals and the audit are kept for ever, and so is every message that is neither
-    acknowledged nor dead.
+    Questions, approvals and the audit are kept for ever, and so is every message that is not
+    acknowledged: a dead one until the operator drops it.
     """
 
     acknowledged_days: float = 30.0
-    dead_days: float = 90.0
-    """Dead messages, with their bounces long delivered."""
     events_days: float = 30.0
     """LiveEvents; of those, the hub keeps the newest 50,000 at most besides."""
 
@@ -32,12 +28,9 @@ class Retention:
         wrong = [name for name, days in asdict(self).items() if not days > 0]
         return [f"retention.{name} must be above 0 days" for name in wrong]
 
-    def limits(self, now: float) -> dict[MessageState, float]:
-        """For each state that is ever removed: messages that changed before are (epoch seconds)."""
-        return {
-            MessageState.DONE: now - self.acknowledged_days * DAY_S,
-            MessageState.DEAD: now - self.dead_days * DAY_S,
-        }
+    def messages_before(self, now: float) -> float:
+        """Messages that were acknowledged before this time (epoch seconds) are removed."""
+        return now - self.acknowledged_days * DAY_S
 
     def events_before(self, now: float) -> float:
         """Events before this time (epoch seconds) are removed."""

@@ -5,7 +5,7 @@ oldest come first, and the walk ends at the first that is too young.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import apsw
 from attrs import frozen
@@ -25,15 +25,12 @@ class Found:
     after: int | None
 
 
-def old_messages(
-    connection: apsw.Connection, limits: Mapping[MessageState, float], after: int
-) -> Found:
-    """Look at the next messages above the id `after`.
+def old_messages(connection: apsw.Connection, before: float, after: int) -> Found:
+    """Look at the next messages above the id `after`: those acknowledged `before` are old.
 
-    Ends at one that was sent after every limit: what came later cannot have changed before. (Not
-    where the wall clock was set back meanwhile; then some stay for longer.)
+    Ends at one that was sent after that: what came later cannot have changed before. (Not where the
+    wall clock was set back meanwhile; then some stay for longer.)
     """
-    youngest = max(limits.values())
     found = fetch(
         connection,
         "SELECT id, state, changed_at, sent_at FROM messages WHERE id > ? ORDER BY id LIMIT ?",
@@ -42,23 +39,18 @@ def old_messages(
     ids = tuple(
         id_
         for id_, state, changed_at, _ in found
-        if (before := limits.get(MessageState(state))) is not None and changed_at < before
+        if state == MessageState.DONE and changed_at < before
     )
-    ended = len(found) < STRIDE or found[-1][3] >= youngest
+    ended = len(found) < STRIDE or found[-1][3] >= before
     return Found(ids, None if ended else found[-1][0])
 
 
-def remove_messages(
-    connection: apsw.Connection, limits: Mapping[MessageState, float], ids: Sequence[int]
-) -> int:
-    """Remove those of `ids` that are still in a state that may be, and old; returns how many."""
-    removed = 0
-    for state, before in limits.items():
-        fetch(
-            connection,
-            "DELETE FROM messages WHERE id IN (SELECT value FROM json_each(?))"
-            " AND state = ? AND changed_at < ?",
-            (json.dumps(ids), state, before),
-        )
-        removed += connection.changes()
-    return removed
+def remove_messages(connection: apsw.Connection, before: float, ids: Sequence[int]) -> int:
+    """Remove those of `ids` that are still acknowledged, and old; returns how many."""
+    fetch(
+        connection,
+        "DELETE FROM messages WHERE id IN (SELECT value FROM json_each(?))"
+        " AND state = ? AND changed_at < ?",
+        (json.dumps(ids), MessageState.DONE, before),
+    )
+    return connection.changes()

@@ -167,7 +167,7 @@ class SetRights:
 
 @frozen
 class AgentCommand:
-    """`action` is `start`, `stop` or `restart`."""
+    """`action` is `start`, `stop`, `restart` or `destroy`."""
 
     name: str
     action: str

@@ -87,10 +87,15 @@ class Drop:
 
 
 @frozen
-class Retain:
-    """The janitor's round; `dead`: dead letters are old enough, too."""
+class Destroy:
+    """The end of an agent, of whose name there is a new one at once."""
 
-    dead: bool
+    agent: str
+
+
+@frozen
+class Retain:
+    """The janitor's round, when everything is old."""
 
 
 @frozen
@@ -138,7 +143,8 @@ one = st.one_of(
     st.builds(Read, some),
     st.builds(Retry, some),
     st.builds(Drop, some),
-    st.builds(Retain, rarely),
+    st.builds(Destroy, agents),
+    st.just(Retain()),
     st.just(Reopen()),
 )
 episodes = st.one_of(
@@ -234,15 +240,14 @@ async def opened(path: Path) -> AsyncIterator[tuple[Broker, Store]]:
         yield broker, store
 
 
-async def retain(store: Store, *, dead: bool) -> int:
+async def retain(store: Store) -> int:
     """A round of the janitor in the far future; how many messages it removed."""
 
     async def no_events(before: float, limit: int) -> int:
         await trio.lowlevel.checkpoint()
         return 0
 
-    retention = Retention(acknowledged_days=30, dead_days=40 if dead else 90)
-    janitor = Janitor(store, retention, no_events, wall=lambda: time.time() + 50 * 86_400)
+    janitor = Janitor(store, Retention(), no_events, wall=lambda: time.time() + 50 * 86_400)
     removed, _ = await janitor.round()
     return removed
 
@@ -257,6 +262,7 @@ async def apply(
 
     dead: list[Row] = []
     new: list[Row] = []
+    gone: str | None = None
     match operation:
         case Send(sender, to, key, urgent):
             draft = Draft(sender, to, "text", key=key, urgent=urgent)
@@ -346,19 +352,25 @@ async def apply(
             for row in rows:
                 row.state = "dead" if row.state == "held" else "done"
             assert await broker.drop(ids) == len(rows)
-        case Retain(old):
-            gone = ("done", "dead") if old else ("done",)
-            kept = [row for row in model.rows if row.state not in gone]
-            assert await retain(store, dead=old) == len(model.rows) - len(kept)
+        case Destroy(agent):
+            gone = agent
+            waiting = ("queued", "leased", "held")
+            dead = [r for r in model.rows if r.recipient == agent and r.state in waiting]
+            for row in dead:
+                row.state = "dead"
+            assert await broker.bury(agent) == len(dead)
+        case Retain():
+            kept = [row for row in model.rows if row.state != "done"]
+            assert await retain(store) == len(model.rows) - len(kept)
             model.rows = kept
-            await broker.load()  # it counts dead letters as they became dead, not as they go
         case _:
             raise AssertionError(operation)
     for row in dead:
         if row.sender != HIVE:
-            bounces = await broker.sent(HIVE, row.sender, after=model.last)
+            to = OPERATOR if row.sender == gone else row.sender
+            bounces = await broker.sent(HIVE, to, after=model.last)
             (bounce,) = [m for m in bounces if m.in_reply_to == row.id]
-            new.append(Row(bounce.id, HIVE, row.sender))
+            new.append(Row(bounce.id, HIVE, to))
     model.add(*new)
 
 

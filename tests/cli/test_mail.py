@@ -80,19 +80,19 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
 
 
 async def test_nothing_undelivered_says_so(seat: Seat) -> None:
-    result = await seat.command("undelivered")
+    result = await seat.command("dead")
     assert (result.exit_code, result.output) == (0, "nothing is dead or held\n")
-    assert (await seat.command("undelivered", "--json")).output == "[]\n"
+    assert (await seat.command("dead", "--json")).output == "[]\n"
 
 
 async def test_what_waits_is_listed_and_drives_no_terminal(seat: Seat) -> None:
     id_ = await seat.held(HOSTILE)
-    head, line = (await seat.command("undelivered")).output.splitlines()
+    head, line = (await seat.command("dead")).output.splitlines()
     assert head.split() == ["ID", "STATE", "FROM", "TO", "SENT", "FAILED", "RETURNED", "BEGINS"]
     assert line.split()[:4] == [str(id_), "held", "ann", "bob"]
     assert line.split()[5:7] == ["0", "6"]
     assert line.isprintable()
-    (shown,) = json.loads((await seat.command("undelivered", "--json")).output)
+    (shown,) = json.loads((await seat.command("dead", "--json")).output)
     assert (shown["id"], shown["from"], shown["to"]) == (id_, "ann", "bob")
     assert (shown["state"], shown["returns"], shown["body"]) == ("held", 6, HOSTILE)
     assert shown["urgent"] is False
@@ -120,7 +120,7 @@ async def test_nothing_matched_is_a_failure_that_says_what_to_do(seat: Seat, act
     queued = await seat.broker.send(Draft("ann", "bob", "work"))
     result = await seat.command(action, str(queued))
     assert result.exit_code == 1
-    assert "`hive undelivered` lists them" in result.output
+    assert "`hive dead` lists them" in result.output
     assert await seat.state(queued) == "queued"
 
 

@@ -11,7 +11,7 @@ def test_what_waits_and_what_is_nearly_used() -> None:
     tight = BudgetStatus("hive", Period.TOTAL, Unit.TOKENS, 2e6, spent=1_600_000)
     over = BudgetStatus("manager", Period.DAY, Unit.USD, 5.0, spent=5.02)
     assert list(notices(2, [tight, over])) == [
-        "2 messages wait for you: see `hive undelivered`",
+        "2 messages wait for you: see `hive dead`",
         "the hive's budget in total: 1,600,000 tokens of 2,000,000 tokens used",
         "manager's budget of today: $5.02 of $5.00 used",
     ]

@@ -112,3 +112,21 @@ def test_a_part_of_a_harness_is_shown_with_its_history(hive: RunningHive) -> Non
 def test_only_an_agent_can_be_suspended(hive: RunningHive) -> None:
     refused = hive.run("suspend", "hive/web")
     assert refused.returncode == 1 and "park this child" in refused.stderr
+
+
+def test_a_destroyed_agent_gives_back_what_it_had_not_done(hive: RunningHive) -> None:
+    hive.ok("spawn", "worker")
+    (hive.root / "agents/worker/state/notes").write_text("kept")
+    hive.ok("stop", "worker")
+    number = int(hive.ok("send", "worker", "too late"))
+    assert "destroyed" in hive.ok("destroy", "worker", "--yes")
+    (bounce,) = [one for one in hive.json("inbox") if one["in_reply_to"] == number]
+    assert bounce["from"] == "hive" and "its recipient was destroyed" in bounce["body"]
+    assert [one["name"] for one in hive.json("status")["agents"]] == ["manager"]
+    assert hive.run("send", "worker", "hello?").returncode == 1
+    (kept,) = (hive.root / "destroyed").iterdir()
+    assert kept.name.startswith("worker-") and (kept / "state/notes").read_text() == "kept"
+    assert ("destroy", "worker") in [(one["action"], one["target"]) for one in hive.json("audit")]
+    hive.ok("spawn", "worker")
+    assert not (hive.root / "agents/worker/state/notes").exists()
+    assert "new here" in hive.ok("send", "worker", "new here", "--wait", "--timeout", "60")

@@ -75,7 +75,7 @@ def test_a_message_that_is_returned_again_and_again_waits_for_the_operator(
             hive.wait_agent("manager", lambda agent: agent["condition"] == "online")
     assert message(hive, number)["state"] == "held"
     assert "1 message waits for you" in hive.ok("status")
-    assert str(number) in hive.ok("undelivered")
+    assert str(number) in hive.ok("dead")
     model.clear()
     hive.ok("gate", "release")
     hive.ok("retry", str(number))

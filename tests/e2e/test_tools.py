@@ -184,7 +184,7 @@ def test_every_tool_once(office: Office) -> None:
     for name in ("manager", "worker-1", "worker-2"):
         agent = hive.wait_agent(name, lambda one: one["queued"] == one["leased"] == 0)
         assert agent["restarts"] == 0 and agent["held"] == 0
-    assert hive.json("undelivered") == []
+    assert hive.json("dead") == []
     actions = [entry["action"] for entry in hive.json("audit")]
     assert "answer" in actions and any("approve" in action for action in actions)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from attrs import define, evolve
+from attrs import define
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -17,7 +17,7 @@ from hive.janitor import Janitor, Retention, janitor, rows
 from hive.janitor.retention import BUSY_S, LARGEST_BATCH, SMALLEST_BATCH, next_batch
 from hive.store import MIGRATIONS, Store, StoreFull, fetch, open_store
 from hive.supervisors import Context
-from hive.wire import MessageState, Notice
+from hive.wire import Notice
 
 DAY = 86400.0
 NOW = 1_000 * DAY
@@ -72,9 +72,7 @@ async def test_what_is_done_with_goes_and_nothing_else_does(attic: Attic) -> Non
         for id_, (state, age) in zip(
             ids, [(s, a) for a in (400, 91, 89, 31, 29, 0) for s in STATES], strict=False
         )
-        if state in ("queued", "leased", "held")
-        or (state == "done" and age < 30)
-        or (state == "dead" and age < 90)
+        if state != "done" or age < 30
     }
     removed, _ = await attic.janitor.round()
     assert await attic.left() == sorted(kept | set(ids[-2:]))
@@ -88,24 +86,24 @@ async def test_a_long_past_is_walked_in_strides(
     monkeypatch.setattr(rows, "STRIDE", 10)
     ids = await attic.put([("queued" if n % 7 == 0 else "done", 50, 50) for n in range(95)])
     young = await attic.put([("done", 10, 10)] * 25)
-    limits = Retention().limits(NOW)
-    last = await attic.store.read(lambda c: rows.old_messages(c, limits, ids[-5]))
+    before = Retention().messages_before(NOW)
+    last = await attic.store.read(lambda c: rows.old_messages(c, before, ids[-5]))
     assert last.after is None, "what is young is not walked through"
     assert (await attic.janitor.round())[0] == sum(n % 7 != 0 for n in range(95))
     assert await attic.left() == [id_ for n, id_ in enumerate(ids) if n % 7 == 0] + young
 
 
 async def test_what_changed_after_it_was_looked_at_stays(attic: Attic) -> None:
-    """The operator retries a dead message between the janitor's look and its hand."""
-    (id_, other) = await attic.put([("dead", 100, 100)] * 2)
-    limits = Retention().limits(NOW)
-    found = await attic.store.read(lambda c: rows.old_messages(c, limits, 0))
+    """Nothing goes that was not looked at once more by the janitor's hand."""
+    (id_, other) = await attic.put([("done", 100, 100)] * 2)
+    before = Retention().messages_before(NOW)
+    found = await attic.store.read(lambda c: rows.old_messages(c, before, 0))
     assert found.ids == (id_, other)
     broker = Broker(attic.store, publish=lambda *_: None, recipients=lambda: ["b"])
     await attic.store.write(
         lambda c: fetch(c, "UPDATE messages SET state = 'queued' WHERE id = ?", (id_,))
     )
-    assert await attic.store.write(lambda c: rows.remove_messages(c, limits, found.ids)) == 1
+    assert await attic.store.write(lambda c: rows.remove_messages(c, before, found.ids)) == 1
     await broker.load()
     lease = await broker.lease("b", "h", "t")
     assert lease is not None and [m.id for m in lease.messages] == [id_]
@@ -171,13 +169,12 @@ def test_a_batch_that_took_too_long_is_followed_by_a_smaller_one(size: int, took
 
 
 def test_all_of_it_is_configured() -> None:
-    assert Config().retention == Retention(30.0, 90.0, 30.0)
-    text = "[retention]\nacknowledged_days = 7\ndead_days = 0.5\nevents_days = 1"
-    assert parse(text).retention == Retention(7.0, 0.5, 1.0)
-    for wrong in ("acknowledged_days = 0", "dead_days = -1", "events_days = nan"):
+    assert Config().retention == Retention(30.0, 30.0)
+    text = "[retention]\nacknowledged_days = 7\nevents_days = 1"
+    assert parse(text).retention == Retention(7.0, 1.0)
+    for wrong in ("acknowledged_days = 0", "acknowledged_days = -1", "events_days = nan"):
         with pytest.raises(ConfigError):
             parse(f"[retention]\n{wrong}")
-    with pytest.raises(ConfigError, match=r"unknown setting retention\.queued_days"):
-        parse("[retention]\nqueued_days = 3")
-    short = evolve(Retention(), acknowledged_days=1.0)
-    assert short.limits(NOW).keys() == {MessageState.DONE, MessageState.DEAD}
+    with pytest.raises(ConfigError, match=r"unknown setting retention\.dead_days"):
+        parse("[retention]\ndead_days = 3")
+    assert Retention(acknowledged_days=1.0).messages_before(NOW) == NOW - DAY
