@@ -68,8 +68,6 @@ def insert(
     connection: apsw.Connection, draft: Draft, now: float, broadcast: str | None = None
 ) -> Message | None:
     """A new queued message; None if the sender has used this key within the last KEY_S."""
-    if draft.key is not None:
-        _forget_key(connection, draft, now - KEY_S)
     fetch(
         connection,
         "INSERT INTO messages (sender, recipient, body, sent_at, state, in_reply_to,"
@@ -89,7 +87,8 @@ def insert(
         ),
     )
     if draft.key is not None and connection.changes() == 0:
-        return None
+        old = _forget_key(connection, draft, now - KEY_S)
+        return insert(connection, draft, now, broadcast) if old else None
     id_ = connection.last_insert_rowid()
     return Message(
         id_,
@@ -103,14 +102,15 @@ def insert(
     )
 
 
-def _forget_key(connection: apsw.Connection, draft: Draft, before: float) -> None:
-    """An older message has no key any more, or the unique index would refuse the new one."""
+def _forget_key(connection: apsw.Connection, draft: Draft, before: float) -> bool:
+    """Take the key from a message that was sent before then; whether there was one."""
     fetch(
         connection,
         "UPDATE messages SET idempotency_key = NULL"
         " WHERE sender = ? AND idempotency_key = ? AND sent_at < ?",
         (draft.sender, draft.key, before),
     )
+    return connection.changes() > 0
 
 
 def id_of_key(connection: apsw.Connection, sender: str, key: str | None) -> int:

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.prompts import framed, not_a_command, system, wake
+from harness.toolkit import TOOLS
 from hive.wire import Lease, Message
 
 
@@ -65,3 +66,9 @@ def test_the_system_prompt_names_the_agent_and_the_others():
     assert "Others in this hive: manager, worker-2\n" in text
     assert "/agents/worker-1/state" in text and "9 bytes" in text
     assert len(text) < 5000
+
+
+def test_the_prompt_names_every_tool():
+    prompt = system("ann", ("bob",), state="/agents/ann/state", body_cap=16384)
+    missing = [name for name in TOOLS if not re.search(rf"`(mcp__hive__)?{name}`", prompt)]
+    assert missing == []
