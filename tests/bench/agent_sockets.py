@@ -1,6 +1,6 @@
 """Program: the sockets of N agents with broker and store, and nothing behind them.
 
-Arguments: root, number of agents, jobs in one commit. Prints the sockets' paths as JSON when they
+No gate and no budget holds anybody. Arguments: root, number of agents, jobs in one commit. Prints the sockets' paths as JSON when they
 listen; ends with its standard input.
 """
 
@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import trio
+from support.no_limits import NoLimits
 
 from hive.agents import Agent, AgentRecord, Records, Surroundings
 from hive.agents import socket as agent_socket
@@ -44,6 +45,7 @@ def main(root: Path, agents: int, batch: int) -> None:
         schedules=Schedules(store, broker, names=lambda: names, publish=hub.publish, audit=quiet),
         driver=lambda _: SimpleNamespace(),  # no container is started
         settings=lambda record: HarnessSettings(record.name),
+        limits=NoLimits(),
         publish=hub.publish,
         changed=lambda _: None,
         readonly=(),
@@ -58,6 +60,7 @@ def main(root: Path, agents: int, batch: int) -> None:
     ]
     for name in names:
         agent = Agent(AgentRecord(name, "none"), around)
+        agent.open.set()  # it may take work at once
         children.append(ChildSpec(name, partial(agent_socket.run, agent=agent)))
     stop = trio.Event()
     sockets = [str(paths.socket(name)) for name in names]
