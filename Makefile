@@ -7,13 +7,16 @@ BIN := "$(VENV)/bin"
 CODE := hive harness web
 
 .NOTPARALLEL:
-.PHONY: setup setup-tests run test lint types format tests bench screenshot lock clean
+.PHONY: setup setup-tests setup-bench run test lint types format tests bench screenshot lock clean
 
 setup: ## system packages, virtual environment, page bundle; quick when nothing changed
 	@ops/setup.sh
 
 setup-tests: ## the same with the browser that the tests drive
 	@ops/setup.sh --tests
+
+setup-bench: ## the same with the servers that the benchmarks compare with
+	@ops/setup.sh --bench
 
 run: setup ## the hive; without credentials a scripted model answers. ARGS="--web 127.0.0.1:9000 --root DIR"
 	@exec $(BIN)/hive up --demo-if-no-credentials $(ARGS)
@@ -35,7 +38,7 @@ format: setup ## lets ruff repair and format
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: setup ## the benchmarks, tests/bench/bench_*.py
+bench: setup-bench ## the benchmarks, tests/bench/bench_*.py
 	@$(BIN)/python -m pytest tests/bench -o python_files='bench_*.py' -s $(ARGS)
 
 screenshot: setup-tests ## renews docs/screenshot.png with the browser test

@@ -2,7 +2,8 @@
 # Makes a checkout ready: system packages, virtual environment with the locked requirements, page bundle.
 # Quick when nothing changed; interrupted or broken set-ups are repaired by the next call.
 #
-#   ops/setup.sh [--tests]      --tests also asks for the browser that the tests drive
+#   ops/setup.sh [--tests|--bench]  --tests also asks for the browser that the tests drive, --bench for
+#                               the servers that the benchmarks compare with
 #   VENV=DIR                    the virtual environment (default: .venv)
 #   PYTHON=FILE                 the interpreter (default: the newest tested one on PATH, then any >= 3.11)
 set -euo pipefail
@@ -10,12 +11,13 @@ cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")/.."
 
 venv=$(realpath -m "${VENV:-.venv}")
 stamps=$venv/.setup
-tests=no
+tests=no bench=no
 case ${1-} in
     '') ;;
     --tests) tests=yes ;;
+    --bench) bench=yes ;;
     *)
-        echo "setup: unknown argument '$1' (allowed: --tests)" >&2
+        echo "setup: unknown argument '$1' (allowed: --tests, --bench)" >&2
         exit 2
         ;;
 esac
@@ -69,6 +71,21 @@ has_libatomic() { compgen -G '/usr/lib*/libatomic.so.1' >/dev/null || compgen -G
 
 # Ubuntu's chromium package is an empty shell around a snap, which a container cannot install.
 browser_is_a_snap() { grep -qs '^ID=ubuntu' /etc/os-release; }
+
+# Debian would start what it installs, nats-server even open to the network; the benchmarks start
+# servers of their own. A masked service never starts, until somebody unmasks it.
+mask_services() {
+    [[ $# != 0 && -d /run/systemd/system ]] || return 0
+    if [[ $(id -u) == 0 ]]; then
+        systemctl mask --quiet "${@/%/.service}" || die "systemctl could not mask the services $*."
+        say "masked the services $* (systemctl unmask frees them)"
+    else
+        say "the benchmarks need no service of these; before you install them: sudo systemctl mask $*"
+    fi
+}
+
+# Ordinary users have no sbin in their PATH, where Debian puts servers.
+has_server() { PATH=$PATH:/usr/sbin have "$1"; }
 
 # --- python ----------------------------------------------------------------------------------------
 
@@ -158,6 +175,14 @@ have git || missing+=(git)
 if [[ $tests == yes ]]; then
     has_libatomic || missing+=(libatomic1)
     has_browser || browser_is_a_snap || missing+=(chromium)
+fi
+servers=()
+if [[ $bench == yes ]]; then
+    for name in nats-server redis-server; do
+        has_server "$name" || servers+=("$name")
+    done
+    missing+=("${servers[@]}")
+    mask_services "${servers[@]}"
 fi
 rebuild=no
 if ! venv_ready; then

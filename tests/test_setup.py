@@ -286,6 +286,18 @@ def test_only_the_tests_need_a_browser(machine: Machine) -> None:
     assert machine.setup("--tests")[2] == ["page"]
 
 
+def test_only_the_benchmarks_need_other_servers(machine: Machine) -> None:
+    assert machine.setup()[0] == 0
+    status, output, _ = machine.setup("--bench")
+    assert status == 1
+    assert "redis-server" in output
+    machine.user(0)
+    assert machine.setup("--bench")[2][0].endswith(" redis-server")
+    for name in ("nats-server", "redis-server"):
+        machine.program(name, "#!/bin/bash\n")
+    assert machine.setup("--bench")[2] == ["page"]
+
+
 def test_an_unknown_argument_is_a_usage_error(machine: Machine) -> None:
     status, output, done = machine.setup("--test")
     assert (status, done) == (2, [])

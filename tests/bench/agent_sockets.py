@@ -1,7 +1,8 @@
 """Program: the sockets of N agents with broker and store, and nothing behind them.
 
-Arguments: root, number of agents, jobs in one commit. Prints the sockets' paths as JSON when they
-listen; ends with its standard input.
+No gate and no budget holds anybody, and broadcasts are as good as unlimited. Arguments: root,
+number of agents, jobs in one commit. Prints the sockets' paths as JSON when they listen; ends with
+its standard input.
 """
 
 import json
@@ -16,7 +17,7 @@ from support.no_limits import NoLimits
 
 from hive.agents import Agent, AgentRecord, Records, Surroundings
 from hive.agents import socket as agent_socket
-from hive.broker import Broker
+from hive.broker import Broker, Rate
 from hive.events import Hub
 from hive.paths import Paths
 from hive.questions import Desk
@@ -34,7 +35,8 @@ def main(root: Path, agents: int, batch: int) -> None:
     names = [f"agent-{number}" for number in range(agents)]
     store = Store(paths.database, MIGRATIONS)
     hub = Hub(store)
-    broker = Broker(store, publish=hub.publish, recipients=lambda: names)
+    often = Rate(burst=1_000, every=0.001)
+    broker = Broker(store, publish=hub.publish, recipients=lambda: names, broadcasts=often)
     quiet = cast(Any, lambda *_: None)
     around = Surroundings(
         paths=paths,
@@ -46,6 +48,7 @@ def main(root: Path, agents: int, batch: int) -> None:
         driver=lambda _: SimpleNamespace(),  # no container is started
         limits=NoLimits(),
         settings=lambda record: HarnessSettings(record.name),
+        limits=NoLimits(),
         publish=hub.publish,
         changed=lambda _: None,
         readonly=(),
@@ -60,6 +63,7 @@ def main(root: Path, agents: int, batch: int) -> None:
     ]
     for name in names:
         agent = Agent(AgentRecord(name, "none"), around)
+        agent.open.set()  # it may take work at once
         children.append(ChildSpec(name, partial(agent_socket.run, agent=agent)))
     stop = trio.Event()
     sockets = [str(paths.socket(name)) for name in names]

@@ -1,49 +1,122 @@
-"""A message to all: from the call to the last of 200 agents that wait for one."""
+"""One agent sends to 200 others, all of which wait for work: until the last has its lease.
 
+In the broker alone (the target), and by sockets to another process, where the work of 201 clients (all of
+them are in this process) is in the times too. The broadcast is on disk before its sender has the
+answer, and each lease before it is given.
+"""
+
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import trio
 import trio.testing
 from bench.figures import Book
+from bench.served import served
 
 from hive.broker import Broker, Draft
+from hive.broker.allowance import Rate
 from hive.events import Hub
-from hive.store import MIGRATIONS, open_store
-from hive.wire import EVERYBODY
+from hive.link import Peer, connect
+from hive.store import MIGRATIONS, open_store, writer
+from hive.wire import EVERYBODY, PROTOCOL, Finish, Hello, Outcome, Send, Take, Taken, TurnReport
 
 AGENTS = 200
-ROUNDS = 30
-PART = f"Broadcast to {AGENTS} agents, in the daemon"
+ROUNDS = 20
+SETTLED_S = 0.2
+DEADLINE_S = 30.0
+TARGET_MS = 50
+BODY = "Look at the news."
+NAMES = [f"agent-{number}" for number in range(AGENTS + 1)]
+PART = f"Broadcast to {AGENTS} agents"
 
 
-async def test_broadcast(tmp_path: Path, book: Book) -> None:
-    names = [f"a-{n}" for n in range(AGENTS)]
-    woken, leased, stored = list[float](), list[float](), list[float]()
-    async with open_store(tmp_path / "hive.sqlite", MIGRATIONS) as store:
+async def in_broker(broker: Broker) -> tuple[float, float]:
+    """Seconds until the last of those that wait is woken, and until the last has its lease."""
+    woken: list[float] = []
+    leased: list[float] = []
+
+    async def receive(name: str) -> None:
+        await broker.wait_queued(name)
+        woken.append(time.perf_counter())
+        lease = await broker.lease(name, "harness", name)
+        leased.append(time.perf_counter())
+        assert lease is not None
+        await everybody.wait()
+        await broker.ack(lease.id, "harness")
+
+    everybody = trio.Event()
+    async with trio.open_nursery() as nursery:
+        for name in NAMES[1:]:
+            nursery.start_soon(receive, name)
+        await trio.testing.wait_all_tasks_blocked(SETTLED_S)
+        began = time.perf_counter()
+        await broker.send(Draft(NAMES[0], EVERYBODY, BODY))
+        await trio.testing.wait_all_tasks_blocked(SETTLED_S)
+        everybody.set()
+    assert len(leased) == AGENTS
+    return max(woken) - began, max(leased) - began
+
+
+async def by_sockets(sender: Peer, receivers: Sequence[Peer]) -> tuple[float, float]:
+    """Seconds until the sender's answer, and until the last receiver has its lease."""
+    leases: list[float] = []
+
+    async def receive(peer: Peer) -> None:
+        taken = await peer.request(Take(DEADLINE_S), timeout=2 * DEADLINE_S)
+        leases.append(time.perf_counter())
+        assert isinstance(taken, Taken) and taken.lease is not None
+        if len(leases) == len(receivers):
+            everybody.set()
+        await everybody.wait()
+        await peer.request(
+            Finish(taken.lease.id, TurnReport(Outcome.COMPLETED)), timeout=DEADLINE_S
+        )
+
+    everybody = trio.Event()
+    async with trio.open_nursery() as nursery:
+        for peer in receivers:
+            nursery.start_soon(receive, peer)
+        await trio.sleep(SETTLED_S)  # all of them wait at the daemon now
+        began = time.perf_counter()
+        await sender.request(Send(EVERYBODY, BODY), timeout=DEADLINE_S)
+        answered = time.perf_counter()
+    return answered - began, max(leases) - began
+
+
+async def test_in_the_broker(tmp_path: Path, book: Book) -> None:
+    commits = 0
+
+    def count(*_: object) -> bool:
+        nonlocal commits
+        commits += 1
+        return False
+
+    async with open_store(tmp_path / "store.sqlite", MIGRATIONS) as store:
         hub = Hub(store)
-        broker = Broker(store, publish=hub.publish, recipients=lambda: names)
+        await hub.load()
+        often = Rate(burst=1_000, every=0.001)
+        broker = Broker(store, publish=hub.publish, recipients=lambda: NAMES, broadcasts=often)
         await broker.load()
+        times = [await in_broker(broker) for _ in range(ROUNDS)]
+        await store.write(lambda c: c.set_commit_hook(count))
+        before = commits
+        await broker.send(Draft(NAMES[0], EVERYBODY, BODY))
+        sent_by = commits - before
+    book.add(PART, "commits of one broadcast", sent_by, "", at_most=1)
+    book.times(PART, "broker: the last is woken", [woken for woken, _ in times], p50=TARGET_MS)
+    book.times(PART, "broker: the last has its lease", [last for _, last in times], p50=TARGET_MS)
 
-        async def wait(name: str, number: int, wakes: list[float]) -> None:
-            await broker.wait_queued(name)
-            wakes.append(trio.current_time())
-            lease = await broker.lease(name, "h", f"{name}-{number}")
-            assert lease is not None and lease.messages[0].broadcast_id
 
-        for number in range(ROUNDS):
-            wakes = list[float]()
-            async with trio.open_nursery() as nursery:
-                for name in names:
-                    nursery.start_soon(wait, name, number, wakes)
-                await trio.testing.wait_all_tasks_blocked()
-                began = trio.current_time()
-                await broker.send(Draft("operator", EVERYBODY, "x" * 500))
-                stored.append(trio.current_time() - began)
-            assert len(wakes) == AGENTS
-            woken.append(wakes[-1] - began)
-            leased.append(trio.current_time() - began)
-            for name in names:
-                await broker.ack(f"{name}-{number}", "h")
-    book.times(PART, "call to id (one commit)", stored)
-    book.times(PART, "call to the last wake", woken, p50=50, p99=50)
-    book.times(PART, "call to the last lease (a commit each, grouped)", leased)
+async def test_by_sockets(tmp_path: Path, book: Book) -> None:
+    async with AsyncExitStack() as stack:
+        server = stack.enter_context(served(tmp_path / "hive", AGENTS + 1, writer.MAX_BATCH))
+        peers = []
+        for path in server.sockets:
+            hello = Hello(PROTOCOL, "harness", path.parent.name)
+            peers.append((await stack.enter_async_context(connect(path, hello)))[0])
+        sender, *receivers = peers
+        times = [await by_sockets(sender, receivers) for _ in range(ROUNDS)]
+    book.times(PART, "sockets: the sender has its answer", [answered for answered, _ in times])
+    book.times(PART, "sockets: the last has its lease", [last for _, last in times])

@@ -5,20 +5,16 @@ Through sockets there is no target: what a request costs the processor is the li
 the ratio says more about the disk than about us.
 """
 
-import json
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import apsw
 import pytest
 import trio
 from bench.figures import Book
-from support.running import scrubbed
+from bench.served import served
 
 from hive.broker import Broker, Draft, rows
 from hive.link import connect
@@ -85,9 +81,9 @@ async def with_broker(folder: Path, batch: int, monkeypatch: pytest.MonkeyPatch)
 async def with_sockets(folder: Path, batch: int, _: pytest.MonkeyPatch) -> float:
     """Through the sockets of 50 agents, served by another process."""
     root = folder / f"sockets-{time.monotonic_ns()}"
-    with served(root, batch) as sockets:
+    with served(root, SENDERS, batch) as server:
         async with trio.open_nursery() as nursery:
-            sends = [await nursery.start(client, path) for path in sockets]
+            sends = [await nursery.start(client, path) for path in server.sockets]
             found = await rate(lambda sender: sends[sender](draft(sender)))
             nursery.cancel_scope.cancel()
     return found
@@ -102,25 +98,6 @@ async def client(path: Path, task_status: trio.TaskStatus[Callable[[Draft], Awai
 
         task_status.started(send)
         await trio.sleep_forever()
-
-
-@contextmanager
-def served(root: Path, batch: int) -> Iterator[list[Path]]:
-    """Agents' sockets, the broker and the store in a process of their own."""
-    program = Path(__file__).with_name("agent_sockets.py")
-    process = subprocess.Popen(
-        [sys.executable, program, root, str(SENDERS), str(batch)],
-        env=scrubbed(PYTHONPATH=str(program.parents[1])),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    assert process.stdin is not None and process.stdout is not None
-    try:
-        yield [Path(path) for path in json.loads(process.stdout.readline())]
-    finally:
-        process.stdin.close()
-        process.stdout.close()
-        process.wait(20)
 
 
 @pytest.mark.parametrize(
