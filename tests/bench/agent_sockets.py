@@ -48,7 +48,6 @@ def main(root: Path, agents: int, batch: int) -> None:
         driver=lambda _: SimpleNamespace(),  # no container is started
         limits=NoLimits(),
         settings=lambda record: HarnessSettings(record.name),
-        limits=NoLimits(),
         publish=hub.publish,
         changed=lambda _: None,
         readonly=(),

@@ -1,8 +1,8 @@
 """One agent sends to 200 others, all of which wait for work: until the last has its lease.
 
-In the broker alone (the target), and by sockets to another process, where the work of 201 clients (all of
-them are in this process) is in the times too. The broadcast is on disk before its sender has the
-answer, and each lease before it is given.
+In the broker alone, which has the target, and by sockets to another process: there the work of 201
+clients, all of them in this process, is in the times too. The broadcast is on disk before its
+sender has the answer, and each lease before it is given.
 """
 
 import time
