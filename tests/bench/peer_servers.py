@@ -75,7 +75,7 @@ def nats_server(folder: Path) -> Iterator[tuple[Server, int]]:
             return None
         return int(found["nats"][0].rpartition(":")[2])
 
-    sync = "sync always" if strict else "synced once a minute (!)"
+    sync = "sync_interval always" if strict else "fsync once a minute only"
     with _running([program, "-c", str(config)], folder, port) as (pid, found):
         yield Server(pid, f"NATS {_dotted(version)} JetStream, {sync}"), found
 
