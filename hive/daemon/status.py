@@ -105,7 +105,8 @@ def agent_status(
         model=(report.model if report else None) or record.model,
         session=report.session if report else None,
         last_tick_age_s=_age(_oldest_tick(node), clock),
-        restarts=sum(child.restarts for child in node.children) + node.restarts,
+        # A part that fails takes along those behind it: the one with the most counts them all.
+        restarts=max((part.restarts for part in _needed(node)), default=0) + node.restarts,
         connected=agent.peer is not None,
     )
 

@@ -72,6 +72,17 @@ def test_an_agent_that_a_gate_holds_is_parked_with_its_reason() -> None:
     assert (status.state, status.condition) == (AgentState.BACKOFF, Condition.RATE_LIMITED)
 
 
+def test_a_failure_that_took_parts_along_is_one_restart() -> None:
+    once = agent_node()
+    parts = [
+        evolve(child, restarts=1) if child.id != "socket" else child for child in once.children
+    ]
+    own = evolve(node("hive/agents/scout/reminders"), restarts=7)
+    snapshot = evolve(once, children=(*parts, own))
+    status = agent_status(RECORD, Connected, snapshot, Counts(), CLOCK)  # type: ignore[arg-type]
+    assert status.restarts == 1
+
+
 def test_the_harness_reports_into_the_tree_and_times_become_wall_time() -> None:
     reported = TreeNode(
         "harness", "supervisor", AgentState.RUNNING, 1.0,
