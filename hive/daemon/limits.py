@@ -1,6 +1,8 @@
 """Gates and budgets together, as the agents meet them: who waits for what, and who must stop."""
 
+import logging
 import time
+from collections import deque
 from collections.abc import Mapping, Sequence
 
 import trio
@@ -9,11 +11,15 @@ from hive.agents import Agent, credential_key
 from hive.budget import Budgets
 from hive.gate import Client, Gates, Hold
 from hive.link import LinkClosed
+from hive.store import StoreError
 from hive.supervisors import Context
-from hive.wire import ApiSignal, Interrupt, Spending, TurnReport
+from hive.wire import ApiSignal, Interrupt, Spending, TurnReport, Usage
 
 TICK_S = 5.0
 PUSH_S = 5.0
+LAST_CHARGE_S = 5.0
+
+log = logging.getLogger(__name__)
 
 
 class Limits:
@@ -26,25 +32,42 @@ class Limits:
         self._interrupted: dict[str, str] = {}
         """The lease for which each agent was told last."""
         self._some = trio.Event()
+        self._ended: deque[tuple[str, str, Usage]] = deque()
+        """Turns to be charged, at most one for each agent at a time."""
 
     async def run(self, ctx: Context) -> None:
-        """The supervised child: ends turns that are over a budget."""
+        """The supervised child: charges turns that ended, ends those that are over a budget."""
         ctx.ready()
-        while True:
-            ctx.tick()
-            with trio.move_on_after(TICK_S):
-                await self._some.wait()
-            self._some = trio.Event()
-            while self._to_interrupt:
-                agent = self._agents.get(self._to_interrupt.pop())
-                if agent is None or agent.peer is None or agent.lease is None:
-                    continue
-                self._interrupted[agent.name] = agent.lease
-                with trio.move_on_after(PUSH_S):
-                    try:
-                        await agent.peer.push(Interrupt(over_budget=True))
-                    except LinkClosed:
-                        del self._interrupted[agent.name]  # it is told when it has used more
+        try:
+            while True:
+                ctx.tick()
+                with trio.move_on_after(TICK_S):
+                    await self._some.wait()
+                self._some = trio.Event()
+                await self._charge()
+                await self._interrupt()
+        finally:
+            with trio.move_on_after(LAST_CHARGE_S, shield=True):
+                await self._charge()
+
+    async def _charge(self) -> None:
+        while self._ended:
+            try:
+                await self.budgets.charge(*self._ended.popleft())
+            except StoreError as error:  # it counts, and is written with the next one
+                log.warning("what a turn used is not written yet: %s", error)
+
+    async def _interrupt(self) -> None:
+        while self._to_interrupt:
+            agent = self._agents.get(self._to_interrupt.pop())
+            if agent is None or agent.peer is None or agent.lease is None:
+                continue
+            self._interrupted[agent.name] = agent.lease
+            with trio.move_on_after(PUSH_S):
+                try:
+                    await agent.peer.push(Interrupt(over_budget=True))
+                except LinkClosed:
+                    del self._interrupted[agent.name]  # it is told when it has used more
 
     async def join(self, agent: Agent) -> None:
         """The agent is there: returns when the gate of its credential works."""
@@ -83,9 +106,12 @@ class Limits:
 
     async def turn_ended(self, agent: Agent, lease: str, report: TurnReport) -> None:
         """Returns when whoever must wait because of this turn has been told so."""
-        await self.budgets.charge(agent.name, lease, report.usage)
+        # Counted at once; written beside the acknowledgement, which then waits for one commit less.
+        self.budgets.spending(agent.name, lease, report.usage)
+        self._ended.append((agent.name, lease, report.usage))
+        self._some.set()
         await self.gates.turn_ended(credential_key(agent.record), agent.name, lease, report)
-        self.look()
+        agent.look_again()
 
     def look(self) -> None:
         """Something was decided: every agent looks whether it may work."""

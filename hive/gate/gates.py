@@ -17,15 +17,26 @@ from hive.gate.seat import Seat, gate_of
 from hive.gate.settings import GateSettings
 from hive.gate.table import GateTable, row_of
 from hive.gate.value import Gate
-from hive.gate.view import hold_of, statuses
+from hive.gate.view import hold_of, is_quiet, statuses
 from hive.store import Store
 from hive.supervisors import AlreadyPresent, ChildSpec, DynamicSupervisor, SupervisorError, one_line
-from hive.wire import ApiSignal, GateCommand, GateState, GateStatus, TurnReport
+from hive.wire import ApiSignal, GateCommand, GateState, GateStatus, Outcome, TurnReport
 from hive.wire import Event as LiveEvent
 
 DECIDE_WITHIN_S = 2.0
 MAILBOX = 1024
 TICK_S = 10.0
+_NO_MATTER = frozenset(
+    {
+        Outcome.COMPLETED,
+        Outcome.INTERRUPTED,
+        Outcome.FAILED,
+        Outcome.CONTEXT_FULL,
+        Outcome.OVER_BUDGET,
+    }
+)
+"""Ends of a turn that close no gate."""
+
 WATCHDOG_S = 60.0
 
 
@@ -74,6 +85,9 @@ class Gates:
 
     async def admit(self, credential: str, agent: str) -> Hold | None:
         """May this agent take work now? To be asked right before each lease."""
+        if self._is_at_rest(credential):  # then its actor would find nothing to decide
+            await trio.lowlevel.checkpoint()
+            return None
         return await self._ask(credential, Admit(agent))
 
     async def turn_ended(
@@ -83,6 +97,9 @@ class Gates:
 
         Also for a turn that nobody reported: as interrupted.
         """
+        if report.outcome in _NO_MATTER and self._is_at_rest(credential):
+            await trio.lowlevel.checkpoint()
+            return None
         return await self._ask(credential, TurnEnd(agent, lease, report))
 
     def signal(self, credential: str, agent: str, signal: ApiSignal) -> None:
@@ -166,6 +183,11 @@ class Gates:
         )
 
     # -- what is said to them -------------------------------------------------------------------
+
+    def _is_at_rest(self, credential: str) -> bool:
+        """Whether nobody waits, and nothing was said that the end of a turn could complete."""
+        seat = self._seats.get(credential)
+        return seat is not None and not seat.missed and not seat.gate.told and is_quiet(seat.gate)
 
     async def _ask(self, credential: str, event: Admit | TurnEnd) -> Hold | None:
         await self.ensure(credential)

@@ -39,6 +39,11 @@ def hold_by(gate: Gate, bucket: Bucket, client: Client, now: float) -> Hold | No
     return None
 
 
+def is_quiet(gate: Gate) -> bool:
+    """Whether nobody waits and nobody could have to."""
+    return all(one.lets_through and not one.followers for one in gate.buckets)
+
+
 def statuses(gate: Gate, world: World) -> tuple[GateStatus, ...]:
     """Every bucket as the operator reads it."""
     return tuple(_status(gate, one, world) for one in gate.buckets)
