@@ -1,7 +1,7 @@
 """All agents: one dynamic supervisor whose set of children comes from the store."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 
@@ -139,16 +139,23 @@ class Fleet:
         if deadline.cancelled_caught:
             await peer.close("it takes no settings: it gets them when it connects anew")
 
-    async def remove(self, name: str) -> None:
-        """Nobody can send to the agent any more; raises NoSuchAgent. See `forget`."""
-        await self.stop(name)
-        del self.records[name]
+    @asynccontextmanager
+    async def leaving(self, name: str, when: str) -> AsyncIterator[None]:
+        """Inside, nobody can send to the stopped agent; afterwards it is no more.
 
-    async def forget(self, name: str, when: str) -> None:
-        """After `remove`: its folder moves away, its row goes; raises OSError, StoreError."""
-        paths = self.around.paths
-        await trio.to_thread.run_sync(_put_away, paths, name, paths.destroyed(name, when))
-        await self.around.records.delete(name)
+        Its folder moves away, then its row goes. After a failure it is there as before. Raises
+        NoSuchAgent, OSError, StoreError.
+        """
+        record, paths = self.record(name), self.around.paths
+        del self.records[name]
+        try:
+            yield
+            await trio.to_thread.run_sync(_put_away, paths, name, paths.destroyed(name, when))
+            await self.around.records.delete(name)
+        except BaseException:
+            self.records[name] = record
+            raise
+        await self.tell()  # the others learn that it is no more
 
     def stop_containers(self) -> None:
         """From now on the end of an agent's subtree ends its container too."""

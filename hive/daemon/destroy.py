@@ -16,13 +16,10 @@ async def destroy(hive: Hive, name: str) -> int:
         await hive.reminders.cancel(name, reminder.id)
     for schedule in await hive.schedules.listed(name):
         await hive.schedules.cancel(name, schedule.id)
-    for question in await hive.desk.questions.listed(1000):
-        if question.asker == name:
-            await hive.desk.questions.cancel(name, question.id)
+    await hive.desk.forget(name)
     for budget in hive.budgets.statuses():
         if budget.scope == name:
             await hive.budgets.set(SetBudget(name, budget.period, budget.unit, None))
-    await hive.fleet.remove(name)
-    buried = await hive.broker.bury(name)
-    await hive.fleet.forget(name, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
-    return buried
+    when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    async with hive.fleet.leaving(name, when):
+        return await hive.broker.bury(name)

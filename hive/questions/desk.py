@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping
 
 from hive.broker import Broker
 from hive.questions.loose import LooseThreads
-from hive.questions.questions import Questions
+from hive.questions.questions import MOST_LISTED, Questions
 from hive.questions.says import Says
 from hive.questions.wakes import Wakes
 from hive.store import Store, StoreError
@@ -51,7 +51,7 @@ class Desk:
         """The supervised child: load, then let questions expire when their time is over."""
         await self.load()
         ctx.ready(self)
-        await self.questions.alarm.run(ctx)
+        await self.questions.expiry.run(ctx)
 
     async def load(self) -> None:
         """Read what is kept in memory; to be called once before anything else."""
@@ -85,6 +85,14 @@ class Desk:
     async def answer_as_operator(self, answer: Answer) -> int:
         """The operator's answer, also in an agent's place; returns the message's id."""
         return await self.questions.answer(OPERATOR, answer)
+
+    async def forget(self, agent: str) -> None:
+        """The agent is no more: its questions are withdrawn, its line and wake-ups go."""
+        for question in await self.questions.listed(MOST_LISTED):
+            if question.asker == agent:
+                await self.questions.cancel(agent, question.id)
+        await self._says.set(agent, "")
+        await self._wakes.forget(agent)
 
     async def turn_over(self, agent: str) -> None:
         """No turn of the agent runs now; what it ordered for then is sent. Never raises for that:

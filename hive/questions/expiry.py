@@ -1,21 +1,19 @@
-"""The alarm clock of questions: sleeps until the next one expires, in wall time."""
+"""Questions whose time is over, ended at that time."""
 
 import time
 from collections.abc import Awaitable, Callable
 
 import trio
 
+from hive.alarm import Alarm
 from hive.broker import BrokerError
 from hive.store import StoreError
 from hive.supervisors import Context
 
-RECHECK_S = 60.0
-"""Longest sleep: somebody may have set the wall clock."""
-
 RETRY_S = 5.0
 
 
-class Alarm:
+class Expiry:
     """Calls `expire` (how many it ended) when `next_due` (epoch seconds) has come."""
 
     def __init__(
@@ -27,11 +25,11 @@ class Alarm:
         self._next_due = next_due
         self._expire = expire
         self._wall = wall
-        self._changed = trio.Event()
+        self._alarm = Alarm(wall)
 
     def look(self) -> None:
         """There may be an earlier time than the one that is waited for."""
-        self._changed.set()
+        self._alarm.ring()
 
     async def run(self, ctx: Context) -> None:
         """Until cancelled, which never comes between a question's end and its message.
@@ -40,24 +38,13 @@ class Alarm:
         """
         while True:
             ctx.tick()
-            self._changed = trio.Event()
+            self._alarm.reset()
             try:
-                wait = await self._step()
+                due = await self._next_due()
                 ctx.note(None)
+                await self._alarm.wait(due, ctx.tick)
+                if due is not None and due <= self._wall() and not await self._expire():
+                    await trio.sleep(RETRY_S)  # nothing was, after all: no busy loop
             except (StoreError, BrokerError) as error:
                 ctx.note(f"cannot end questions: {error}"[:200])
                 await trio.sleep(RETRY_S)
-                continue
-            with trio.move_on_after(wait):
-                await self._changed.wait()
-
-    async def _step(self) -> float:
-        """End what is over; returns how long nothing else will be."""
-        while True:
-            due = await self._next_due()
-            if due is None:
-                return RECHECK_S
-            if (left := due - self._wall()) > 0:
-                return min(left, RECHECK_S)
-            if not await self._expire():
-                return RETRY_S

@@ -9,7 +9,7 @@ from attrs import evolve
 from hive.broker import HIVE, Broker, Draft, next_id
 from hive.questions import policy, rows, texts
 from hive.questions.errors import NoSuchQuestion
-from hive.questions.expiry import Alarm
+from hive.questions.expiry import Expiry
 from hive.store import Store
 from hive.wire import OPERATOR, Answer, Ask, Question
 
@@ -38,7 +38,7 @@ class Questions:
         self._broker = broker
         self._recipients = recipients
         self._wall = wall
-        self.alarm = Alarm(self.next_due, self.expire, wall)
+        self.expiry = Expiry(self.next_due, self.expire, wall)
         """Lets questions expire; the desk runs it."""
 
     async def ask(self, asker: str, ask: Ask) -> int:
@@ -64,7 +64,7 @@ class Questions:
         try:
             ids = await self._broker.send_within(prepare)
         finally:
-            self.alarm.look()
+            self.expiry.look()
         return ids[0] if first is None else first
 
     async def answer(self, by: str, answer: Answer) -> int:

@@ -74,6 +74,11 @@ class Wakes:
             if not sent:  # or nobody knows: then there will be nothing to do
                 self._pending.add(agent)
 
+    async def forget(self, agent: str) -> None:
+        """The agent is no more: it is not woken once more."""
+        await self._store.write(lambda c: rows.no_longer_pending(c, agent))
+        self._pending.discard(agent)
+
     async def wake(self, agent: str, label: str, text: str, key: str | None) -> int:
         """A message of the agent to itself, by what calls itself `label`; returns its id.
 

@@ -1,12 +1,10 @@
 """Reminders that agents set for themselves: durable, bounded, delivered in one transaction."""
 
-from hive.reminders.alarm import Alarm
 from hive.reminders.errors import BadReminder, NoSuchReminder, TooManyReminders
 from hive.reminders.policy import Limits
 from hive.reminders.service import Place, Reminders
 
 __all__ = [
-    "Alarm",
     "BadReminder",
     "Limits",
     "NoSuchReminder",

@@ -10,9 +10,9 @@ import apsw
 import trio
 from attrs import evolve, frozen
 
+from hive.alarm import Alarm
 from hive.broker import Broker, BrokerError, Draft
 from hive.reminders import policy, rows
-from hive.reminders.alarm import Alarm
 from hive.reminders.errors import BadReminder, NoSuchReminder
 from hive.reminders.policy import Limits
 from hive.reminders.spill import FOLDER, spill

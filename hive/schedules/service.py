@@ -7,8 +7,8 @@ import apsw
 import trio
 from attrs import evolve, frozen
 
+from hive.alarm import Alarm
 from hive.broker import HIVE, Broker, BrokerError, Draft
-from hive.reminders import Alarm
 from hive.reminders.policy import check_text, iso
 from hive.schedules import policy, rows
 from hive.schedules.errors import BadSchedule, NoSuchSchedule, TooManySchedules

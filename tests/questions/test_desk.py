@@ -324,3 +324,17 @@ async def test_loose_ends_are_what_is_open_and_what_is_held_without_a_reply(
         await office.desk.handle("ann", CancelLooseEnd(mine))
     await office.desk.handle("ann", Answer(owed, "yes"))
     assert await office.loose("ann") == LooseEnds((), (), ())
+
+
+async def test_nothing_is_left_for_a_new_agent_of_the_same_name(path: Path) -> None:
+    async with opened(path) as office:
+        id_ = await office.ask(to="bob")
+        await office.desk.handle("ann", SetStatus("counts stars"))
+        await office.desk.handle("ann", RequestNextTurn("to count on"))
+        await office.desk.forget("ann")
+        assert office.desk.says == {}
+        assert (await office.desk.questions.get(id_)).state is QuestionState.CANCELLED
+    async with opened(path) as office:  # also after a restart
+        assert office.desk.says == {}
+        await office.desk.turn_over("ann")
+        assert await office.broker.inbox("ann") == ()

@@ -5,7 +5,8 @@ import trio
 import trio.testing
 from attrs import define, field
 
-from hive.questions.expiry import RECHECK_S, RETRY_S, Alarm
+from hive.alarm import RECHECK_S
+from hive.questions.expiry import RETRY_S, Expiry
 from hive.store import StoreFull
 from hive.supervisors import Context
 
@@ -44,15 +45,15 @@ class Fake:
         self.ended += [trio.current_time()] * len(over)
         return len(over)
 
-    def alarm(self) -> Alarm:
-        return Alarm(self.next_due, self.expire, self.wall)
+    def expiry(self) -> Expiry:
+        return Expiry(self.next_due, self.expire, self.wall)
 
 
 async def ran(fake: Fake, seconds: float) -> float:
     """Run the alarm for that long; gives when it began."""
     began = trio.current_time()
     with trio.move_on_after(seconds):
-        await fake.alarm().run(Context("test/questions"))
+        await fake.expiry().run(Context("test/questions"))
     return began
 
 
@@ -67,12 +68,12 @@ async def test_each_question_ends_when_its_time_is_over() -> None:
 async def test_a_question_that_comes_later_and_is_due_earlier() -> None:
     fake = Fake()
     fake.due = [fake.wall() + 50]
-    alarm, began = fake.alarm(), trio.current_time()
+    expiry, began = fake.expiry(), trio.current_time()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(alarm.run, Context("test/questions"))
+        nursery.start_soon(expiry.run, Context("test/questions"))
         await trio.sleep(10)
         fake.due.append(fake.wall() + 5)
-        alarm.look()
+        expiry.look()
         await trio.sleep(6)
         nursery.cancel_scope.cancel()
     assert [at - began for at in fake.ended] == [15.0]
@@ -84,7 +85,7 @@ async def test_a_wall_clock_that_is_set(step: float, expected: float) -> None:
     fake.due = [fake.wall() + 1800]
     async with trio.open_nursery() as nursery:
         began = trio.current_time()
-        nursery.start_soon(fake.alarm().run, Context("test/questions"))
+        nursery.start_soon(fake.expiry().run, Context("test/questions"))
         await trio.sleep(1)
         fake.offset += step
         await trio.sleep(2 * 3600)
