@@ -62,5 +62,5 @@ def rights(
     elif found.may_send is None:
         click.echo(f"{name} may send to all")
     else:
-        names = ", ".join(("manager", "operator", *found.may_send))
+        names = ", ".join(dict.fromkeys(("manager", "operator", *found.may_send)))
         click.echo(f"{name} may send to {names}")

@@ -15,7 +15,19 @@ ACTIONS = ("park", "unpark", "kick", "suspend", "resume")
 OPERATORS_PARK = "parked by the operator"
 ESSENTIAL = frozenset(
     f"{TREE}/{part}"
-    for part in ("store", "events", "broker", "agents", "states", "first-steps", "control")
+    for part in (
+        "store",
+        "events",
+        "broker",
+        "budgets",
+        "gate",
+        "limits",
+        "questions",
+        "agents",
+        "states",
+        "first-steps",
+        "control",
+    )
 )
 
 

@@ -159,7 +159,10 @@ def _existing(name: str, known: Collection[str]) -> str:
 
 def _there(question: Question | None, id_: int) -> Question:
     if question is None:
-        raise NoSuchQuestion(f"there is no question {id_}: `loose_ends` shows an agent's own")
+        raise NoSuchQuestion(
+            f"there is no question {id_}: `hive questions` lists those that are open, "
+            "an agent's tool loose_ends its own"
+        )
     return question
 
 

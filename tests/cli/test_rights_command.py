@@ -123,3 +123,8 @@ async def test_the_hive_limits_its_broker_and_names_only_peers_that_may_be_writt
         await broker.send(Draft("operator", "cas", "text"))
         with pytest.raises(NotAllowed, match="you may not write to cas"):
             await broker.send(Draft("ann", "cas", "text"))
+
+
+async def test_who_may_always_be_written_to_is_named_once(seat: Seat) -> None:
+    said = await seat.command("rights", "ann", "--may-send", "manager,bob")
+    assert said.output == "ann may send to manager, operator, bob\n"

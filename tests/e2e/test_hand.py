@@ -79,8 +79,9 @@ def test_any_park_outlives_the_daemon_and_the_essential_cannot_be_parked(
     hive.kill_daemon()
     hive.up()
     assert hive.json("tree", "hive/web")["node"]["state"] == "running"
-    refused = hive.run("park", "hive/store")
-    assert refused.returncode == 1 and "cannot work without" in refused.stderr
+    for path in ("hive/store", "hive/gate", "hive/budgets", "hive/limits", "hive/questions"):
+        refused = hive.run("park", path)
+        assert refused.returncode == 1 and "cannot work without" in refused.stderr, path
 
 
 def test_stop_ends_a_container_that_nobody_watches(hive: RunningHive) -> None:
