@@ -219,11 +219,13 @@ class _Session(Session):
                 await agent.holder_gone("its harness took new work without ending it", count=True)
             await agent.around.desk.turn_over(agent.name)
             with trio.move_on_after(_seconds(take.wait)) as self.taking:
+                there = agent.counts.queued > 0
                 while True:
-                    if agent.open.is_set() and (lease := await self._lease()):
+                    if there and agent.open.is_set() and (lease := await self._lease()):
                         return Taken(lease)
                     await agent.open.wait()
                     await agent.around.broker.wait_queued(agent.name, urgent_only=self._urgent)
+                    there = True
         wait = agent.waits
         return Taken(None) if wait is None else Taken(None, wait.reason, wait.until)
 
@@ -235,8 +237,6 @@ class _Session(Session):
         """Lease the oldest message. Shielded: a lease that is committed must be answered."""
         agent = self.door.agent
         with trio.move_on_after(LEASE_DEADLINE_S, shield=True):
-            if not agent.counts.queued:
-                return None
             if await agent.around.limits.admit(agent) is not None:
                 agent.look_again()
                 if agent.open.is_set():  # refused, but not held: it must not ask in a busy loop

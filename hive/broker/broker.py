@@ -129,6 +129,8 @@ class Broker(Reader):
                 moves.append(Move(message, None))
             return moves[0].message.id, Change(tuple(moves))
 
+        # A waiting lease so comes right behind this, and nearly always into the same commit.
+        self._wake(one.to for one in drafts)
         id_, _ = await self._store.write(job, lambda result: self._committed(result[1]))
         return id_
 
@@ -282,10 +284,15 @@ class Broker(Reader):
         return MappingProxyType(self._counts)
 
     async def wait_queued(self, agent: str, *, urgent_only: bool = False) -> None:
-        """Return when something is queued for the agent; somebody else may take it first."""
+        """Return when something is queued for the agent; somebody else may take it first.
+
+        Unless it must be urgent, also when it is about to be queued, which then may fail.
+        """
         await trio.lowlevel.checkpoint()
         while self._waiting(agent, urgent_only) == 0:
             await self._arrival(agent).wait()
+            if not urgent_only:
+                return
 
     async def wait_sent(self, sender: str, to: str, after: int) -> Message:
         """Wait for the first message from `sender` to `to` with an id above `after`."""

@@ -99,21 +99,29 @@ class Writer:
     def _take_batch(self) -> bool:
         """Wait for jobs and take all there are; False means stop."""
         job = self._queue.get()
-        while job is not None:
-            self._batch[job] = None
-            if len(self._batch) == MAX_BATCH:
-                return True
+        if job is None:
+            return False
+        self._batch[job] = None
+        self._take_more()
+        return True
+
+    def _take_more(self) -> list[Job]:
+        """The jobs that have come by now; they join the batch."""
+        more: list[Job] = []
+        while len(self._batch) < MAX_BATCH:
             try:
                 job = self._queue.get_nowait()
             except queue.Empty:
-                return True
-        if not self._batch:
-            return False
-        self.stop()  # again, for after this batch
-        return True
+                break
+            if job is None:
+                self.stop()  # again, for after this batch
+                break
+            self._batch[job] = None
+            more.append(job)
+        return more
 
     def _commit(self, batch: list[Job]) -> None:
-        """Run and commit these jobs; each has its result afterwards."""
+        """Run and commit these jobs and those that come meanwhile; each has its result then."""
         connection = self._connection
         results: list[Result] = []
         try:
@@ -122,6 +130,8 @@ class Writer:
                 results.append(self._run(job))
                 if not connection.in_transaction:
                     break
+                if job is batch[-1]:
+                    batch += self._take_more()
             else:
                 self._doing = None
                 connection.execute("COMMIT")

@@ -1,12 +1,9 @@
 """What the broker promises to senders, holders and the operator, on a real store."""
 
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-import trio
-import trio.testing
-from attrs import define, field
+from support.broker_bench import Bench
 
 from hive.broker import (
     HIVE,
@@ -20,41 +17,7 @@ from hive.broker import (
     UnknownRecipient,
 )
 from hive.store import MIGRATIONS, open_store
-from hive.wire import MAX_FRAME, Event, Lease, MessageMoved, MessageSent, MessageState, encode
-
-
-@define
-class Bench:
-    """A broker and what it published."""
-
-    broker: Broker
-    published: list[tuple[str | None, Event]] = field(factory=list)
-    names: set[str] = field(factory=lambda: {"ann", "bob"})
-
-    async def send(self, body: str = "hello", to: str = "bob", sender: str = "ann") -> int:
-        return await self.broker.send(Draft(sender, to, body))
-
-    async def lease(self, id_: str = "t1", holder: str = "h1", limit: int = 1) -> Lease:
-        lease = await self.broker.lease("bob", holder, id_, limit)
-        assert lease is not None
-        return lease
-
-    def counts(self, name: str = "bob") -> Counts:
-        return self.broker.counts().get(name, Counts())
-
-
-@pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
-    async with open_store(tmp_path / "hive.sqlite", MIGRATIONS) as store:
-        bench = Bench(None)  # type: ignore[arg-type]
-        bench.broker = Broker(
-            store,
-            publish=lambda agent, event: bench.published.append((agent, event)),
-            recipients=lambda: bench.names,
-        )
-        await bench.broker.load()
-        yield bench
-
+from hive.wire import MAX_FRAME, MessageMoved, MessageSent, MessageState, encode
 
 # --- sending ----------------------------------------------------------------------------------
 
@@ -299,7 +262,7 @@ async def test_a_lease_is_cut_to_what_a_frame_can_carry(bench: Bench) -> None:
     assert bench.counts().leased == len(lease.messages) + len(joined)
 
 
-# --- the operator's inbox and waiting ---------------------------------------------------------
+# --- the operator's inbox ----------------------------------------------------------------------
 
 
 async def test_the_inbox_shows_the_newest_last(bench: Bench) -> None:
@@ -325,86 +288,3 @@ async def test_numbers_that_no_message_has_find_nothing(bench: Bench) -> None:
     await bench.send()
     assert await bench.broker.sent("ann", "bob", 2**80) == ()
     assert len(await bench.broker.sent("ann", "bob", -(2**80), 2**80)) == 1
-
-
-async def test_wait_queued_returns_at_once_or_when_something_comes(bench: Bench) -> None:
-    woken = trio.Event()
-
-    async def waiter() -> None:
-        await bench.broker.wait_queued("bob")
-        woken.set()
-
-    with trio.fail_after(5):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(waiter)
-            await trio.testing.wait_all_tasks_blocked()
-            await bench.send(to="ann")
-            await trio.testing.wait_all_tasks_blocked()
-            assert not woken.is_set()
-            await bench.send(to="bob")
-            await woken.wait()
-        await bench.broker.wait_queued("bob")
-
-
-async def test_a_returned_message_wakes(bench: Bench) -> None:
-    await bench.send()
-    await bench.lease()
-    with trio.fail_after(5):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(bench.broker.wait_queued, "bob")
-            await trio.testing.wait_all_tasks_blocked()
-            await bench.broker.release("bob", count=False, why="gone")
-
-
-async def test_no_wake_is_lost_between_many_senders_and_takers(bench: Bench) -> None:
-    taken: list[int] = []
-
-    async def taker(n: int) -> None:
-        while True:
-            await bench.broker.wait_queued("bob")
-            lease = await bench.broker.lease("bob", f"h{n}", f"t{n}-{len(taken)}")
-            if lease is not None:
-                taken.extend(m.id for m in lease.messages)
-            if len(taken) >= 60:
-                everything.cancel()
-
-    with trio.fail_after(10):
-        async with trio.open_nursery() as nursery:
-            everything = nursery.cancel_scope
-            for n in range(3):
-                nursery.start_soon(taker, n)
-            for n in range(60):
-                nursery.start_soon(bench.send, str(n))
-    assert len(set(taken)) == len(taken) == 60
-
-
-async def test_wait_sent_finds_the_first_reply_whenever_it_comes(bench: Bench) -> None:
-    asked = await bench.send(sender="operator", to="ann")
-    with trio.fail_after(5):
-        async with trio.open_nursery() as nursery:
-            found: list[int] = []
-            nursery.start_soon(wait_for_reply, bench, asked, found)
-            await trio.testing.wait_all_tasks_blocked(0.02)
-            await bench.send(sender="bob", to="operator")
-            await bench.send(sender="ann", to="bob")
-            await trio.testing.wait_all_tasks_blocked(0.02)
-            assert found == []
-            reply = await bench.send(sender="ann", to="operator")
-        await bench.send(sender="ann", to="operator")
-        await wait_for_reply(bench, asked, found)
-    assert found == [reply, reply]
-
-
-async def wait_for_reply(bench: Bench, after: int, found: list[int]) -> None:
-    found.append((await bench.broker.wait_sent("ann", "operator", after)).id)
-
-
-async def test_a_send_whose_caller_is_cancelled_is_counted_and_wakes(bench: Bench) -> None:
-    """The commit decides, not whether somebody still waits for it."""
-    with trio.fail_after(5):
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(bench.send)
-            await trio.testing.wait_all_tasks_blocked()
-            nursery.cancel_scope.cancel()
-        await bench.broker.wait_queued("bob")
-    assert bench.counts() == Counts(queued=len(await bench.broker.inbox("bob")))
