@@ -132,10 +132,15 @@ class Claude:
         if error is not None:
             raise StartFailed(f"claude refused to initialise: {error}")
 
-    async def prompt(self, text: str, number: str) -> None:
-        """Begin a turn; `number` is a uuid that comes back in the stream. Raises Gone."""
+    async def prompt(self, text: str, number: str, cost: str) -> None:
+        """Begin a turn; `number` is a uuid that comes back in the stream. Raises Gone.
+
+        `cost` is a request as of `ask_cost`: what the session had cost before the turn.
+        """
         message = {"role": "user", "content": text}
-        await self._write({"type": "user", "message": message, "uuid": number})
+        prompt = {"type": "user", "message": message, "uuid": number}
+        # In one write: the CLI answers the question before it has asked its API anything.
+        await self._write(prompt, _cost_question(cost))
 
     async def interrupt(self) -> None:
         """Ask the CLI to interrupt its turn, which then ends with a result. Raises Gone."""
@@ -143,10 +148,8 @@ class Claude:
 
     async def ask_cost(self, request: str) -> None:
         """Ask what the session has cost; if it is alive the stream answers with a `Cost`."""
-        # Without the options it reads all transcripts, and an interrupt would have to wait.
-        cost = {"subtype": "get_usage", "skip_behaviors": True, "detached": True}
         try:
-            await self._write({"type": "control_request", "request_id": request, "request": cost})
+            await self._write(_cost_question(request))
         except Gone:
             pass  # whoever drives the turn finds out by himself, and reads what it said last
 
@@ -240,12 +243,12 @@ class Claude:
             raise Gone
         return slot.error
 
-    async def _write(self, line: dict[str, Any]) -> None:
-        """One whole line or none: half a line would end the CLI at its next input."""
+    async def _write(self, *lines: dict[str, Any]) -> None:
+        """Whole lines or none: half a line would end the CLI at its next input."""
         process = self._process
         if process is None or process.stdin is None or self.gone.is_set():
             raise Gone
-        data = json.dumps(line).encode() + b"\n"
+        data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
         async with self._writing:
             with trio.CancelScope(deadline=trio.current_time() + _WRITE_S, shield=True) as scope:
                 try:
@@ -294,3 +297,9 @@ class Claude:
         if self._turn is not None:
             self._turn.close()
         self.gone.set()
+
+
+def _cost_question(request: str) -> dict[str, Any]:
+    # Without the options it reads all transcripts, and an interrupt would have to wait.
+    cost = {"subtype": "get_usage", "skip_behaviors": True, "detached": True}
+    return {"type": "control_request", "request_id": request, "request": cost}

@@ -177,8 +177,7 @@ class Turns:
         """From the prompt until the process is idle again, or gone."""
         with claude.events() as events:
             try:
-                await claude.ask_cost(turn.meter.first)
-                await claude.prompt(prompt, turn.prompt)
+                await claude.prompt(prompt, turn.prompt, cost=turn.meter.first)
                 turn.patience.line(trio.current_time())
                 while await self._listen(turn, claude, events, ctx):
                     pass

@@ -35,16 +35,23 @@ def note(kind: str, message: int, when: int) -> None:
 
 
 def listen() -> tuple[dict, int]:
-    """The next line of input and the moment at which it was there."""
-    data = sys.stdin.buffer.readline()
-    now = time.monotonic_ns()
-    if not data:
-        sys.exit()
-    return json.loads(data), now
+    """The next line of input that is no question, and the moment at which it was there."""
+    while data := sys.stdin.buffer.readline():
+        now, line = time.monotonic_ns(), json.loads(data)
+        if line["type"] != "control_request":
+            return line, now
+        response = {"subtype": "success", "request_id": line["request_id"], "response": {}}
+        say(type="control_response", response=response)
+    sys.exit()
+
+
+THINKS_S = 0.02
+"""Before it calls a tool, so that the harness has read what it said before: a model takes longer."""
 
 
 def call(to: str) -> None:
     """Send a message by the hive's tool; waits for the tool's result."""
+    time.sleep(THINKS_S)
     arguments = {"to": to, "body": "relayed"}
     params = {"name": "send", "arguments": arguments}
     message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
@@ -108,10 +115,7 @@ def main() -> None:
         return
     while True:
         line, now = listen()
-        if line["type"] == "control_request":
-            response = {"subtype": "success", "request_id": line["request_id"], "response": {}}
-            say(type="control_response", response=response)
-        elif line["type"] == "user":
+        if line["type"] == "user":
             turn(line["message"]["content"], now)
 
 
