@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Callable
 from enum import Enum
+from functools import cache
 from typing import Any, get_args
 
 import attrs
@@ -36,6 +37,7 @@ class WireError(ValueError):
     """Bytes that are not the message they should be; the text says where and what was expected."""
 
 
+@cache
 def tag_of(cls: type) -> str:
     """The name of a class on the wire: `GetStatus` is `get_status`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
