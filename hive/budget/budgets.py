@@ -107,14 +107,6 @@ class Budgets:
         self._note(entries)
         await self._save()
 
-    async def lost(self, agent: str, lease: str) -> None:
-        """The turn's holder is gone: what it was seen to use is charged. Raises as charge()."""
-        turn = self._ledger.running.get(agent)
-        if turn is not None and turn.lease == lease:
-            await self.charge(agent, lease, turn.usage)
-        else:
-            await trio.lowlevel.checkpoint()
-
     # --- decisions -----------------------------------------------------------------------------
 
     def hold(self, agent: str, urgent: bool = False) -> Hold | None:

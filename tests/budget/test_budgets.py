@@ -106,7 +106,6 @@ async def test_the_same_end_told_twice_counts_once(budgets: Budgets, rows: Any) 
     async with trio.open_nursery() as nursery:
         for _ in range(3):
             nursery.start_soon(budgets.charge, "ann", "one", usd(2.0))
-    await budgets.lost("ann", "one")
     await budgets.charge("ann", "one", usd(2.0))
     budgets.spending("ann", "one", usd(9.0))  # overtaken by the end
     assert await rows() == [("2024-10-04", "ann", 1, 2.0)]
@@ -116,9 +115,7 @@ async def test_the_same_end_told_twice_counts_once(budgets: Budgets, rows: Any) 
 async def test_a_lost_turn_costs_what_it_was_seen_to_use(budgets: Budgets, rows: Any) -> None:
     budgets.began("ann", "one")
     budgets.spending("ann", "one", usd(1.5))
-    await budgets.lost("ann", "other")
-    assert await rows() == []
-    await budgets.lost("ann", "one")
+    await budgets.charge("ann", "one", Usage())
     assert await rows() == [("2024-10-04", "ann", 1, 1.5)]
     await budgets.charge("ann", "one", usd(2.0))  # it ended nevertheless, and says so late
     assert await rows() == [("2024-10-04", "ann", 1, 2.0)]
