@@ -45,7 +45,7 @@ def listen() -> tuple[dict, int]:
     sys.exit()
 
 
-THINKS_S = 0.02
+THINKS_S = 0.1
 """Before it calls a tool, so that the harness has read what it said before: a model takes longer."""
 
 
