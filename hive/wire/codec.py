@@ -8,7 +8,6 @@ import math
 import re
 from collections.abc import Callable
 from enum import Enum
-from functools import cache
 from typing import Any, get_args
 
 import attrs
@@ -37,7 +36,6 @@ class WireError(ValueError):
     """Bytes that are not the message they should be; the text says where and what was expected."""
 
 
-@cache
 def tag_of(cls: type) -> str:
     """The name of a class on the wire: `GetStatus` is `get_status`."""
     return re.sub(r"(?<!^)(?=[A-Z])", "_", cls.__name__).lower()
@@ -90,7 +88,8 @@ def _class(structure: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
 
 
 def _register_union(converter: Converter, union: Any, tag_name: str) -> None:
-    classes = {tag_of(cls): cls for cls in get_args(union)}
+    tags: dict[type, str] = {cls: tag_of(cls) for cls in get_args(union)}
+    classes = {tag: cls for cls, tag in tags.items()}
 
     def structure(value: Any, _: Any) -> Any:
         if not isinstance(value, dict):
@@ -102,8 +101,10 @@ def _register_union(converter: Converter, union: Any, tag_name: str) -> None:
         return converter.structure(value, cls)
 
     def unstructure(value: Any) -> dict[str, Any]:
+        if type(value) not in tags:
+            raise WireError(f"expected one of {sorted(classes)}, got {type(value).__name__}")
         fields: dict[str, Any] = converter.unstructure(value, type(value))
-        return {tag_name: tag_of(type(value))} | fields
+        return {tag_name: tags[type(value)]} | fields
 
     converter.register_structure_hook(union, structure)
     converter.register_unstructure_hook(union, unstructure)

@@ -46,7 +46,7 @@ def listen() -> tuple[dict, int]:
 
 
 THINKS_S = 0.1
-"""Before it calls a tool, so that the harness has read what it said before: a model takes longer."""
+"""Before it calls a tool, as a model would: the harness has read all that was said before then."""
 
 
 def call(to: str) -> None:
