@@ -13,6 +13,7 @@ from attrs import evolve
 from hive.broker import rows
 from hive.broker.allowance import Rate, allowed
 from hive.broker.announce import announce
+from hive.broker.arrivals import Arrivals
 from hive.broker.draft import MAX_ID, Draft, addressed, check, check_single
 from hive.broker.errors import BrokerError, NotUrgent, TooManyBroadcasts
 from hive.broker.fitting import fitting
@@ -90,7 +91,7 @@ class Broker(Reader):
         self._rights = rights
         self._broadcasts_due: dict[str, float] = {}
         self._counts: dict[str, Counts] = {}
-        self._arrivals: dict[str, trio.Event] = {}
+        self._arrivals = Arrivals()
 
     async def run(self, ctx: Context) -> None:
         """The supervised child: load, then be there. It has no loop, so it never ticks."""
@@ -130,7 +131,7 @@ class Broker(Reader):
             return moves[0].message.id, Change(tuple(moves))
 
         # A waiting lease so comes right behind this, and nearly always into the same commit.
-        self._wake(one.to for one in drafts)
+        self._arrivals.wake(one.to for one in drafts)
         id_, _ = await self._store.write(job, lambda result: self._committed(result[1]))
         return id_
 
@@ -290,7 +291,7 @@ class Broker(Reader):
         """
         await trio.lowlevel.checkpoint()
         while self._waiting(agent, urgent_only) == 0:
-            await self._arrival(agent).wait()
+            await self._arrivals.next(agent).wait()
             if not urgent_only:
                 return
 
@@ -298,7 +299,7 @@ class Broker(Reader):
         """Wait for the first message from `sender` to `to` with an id above `after`."""
         while True:
             # Taken before the look, so that what comes during it is not missed.
-            arrival = self._arrival(to)
+            arrival = self._arrivals.next(to)
             if found := await self.sent(sender, to, after, 1):
                 return found[0]
             await arrival.wait()
@@ -375,22 +376,14 @@ class Broker(Reader):
     def _loaded(self, counts: dict[str, Counts]) -> None:
         self._counts.clear()
         self._counts.update(counts)
-        self._wake(name for name, count in counts.items() if count.queued)
+        self._arrivals.wake(name for name, count in counts.items() if count.queued)
 
     def _committed(self, change: Change) -> None:
         self._counts.update(recount(self._counts, change.moves))
         for agent, event in announce(change):
             self._publish(agent, event)
         arrived = {m.message.recipient for m in change.moves if m.message.state == "queued"}
-        self._wake(arrived)
-
-    def _arrival(self, name: str) -> trio.Event:
-        return self._arrivals.setdefault(name, trio.Event())
-
-    def _wake(self, names: Iterable[str]) -> None:
-        for name in names:
-            if (arrival := self._arrivals.pop(name, None)) is not None:
-                arrival.set()
+        self._arrivals.wake(arrived)
 
 
 def _resolved(connection: apsw.Connection, message: Message) -> Message:
