@@ -20,6 +20,7 @@ from harness.shared import Shared
 from harness.stream import Asked
 from hive.link import RemoteError
 from hive.supervisors import Context
+from hive.uncontended import acquire
 from hive.wire import Body, Lease, Message, Recv, Send, Sent, Taken, WireError
 
 SERVER = "hive"
@@ -73,7 +74,7 @@ class Tools:
             while True:
                 job = await self._receive.receive()
                 ctx.tick()
-                await limit.acquire()
+                await acquire(limit)
                 nursery.start_soon(self._work, job, limit)
 
     async def _work(self, job: _Job, limit: trio.Semaphore) -> None:

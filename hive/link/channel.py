@@ -16,6 +16,7 @@ from trio_websocket import (
 from hive.link.errors import LinkClosed, Violation
 from hive.link.limits import Limits
 from hive.link.stream import BufferedStream
+from hive.uncontended import acquire
 from hive.wire import MAX_FRAME
 
 _log = logging.getLogger(__name__)
@@ -44,9 +45,12 @@ class Channel:
 
         Raises LinkClosed.
         """
-        async with self._turn:
+        await acquire(self._turn)
+        try:
             await self._stream.wait_send_all_might_not_block()
             await self.send_now(data)
+        finally:
+            self._turn.release()
 
     async def send_now(self, data: bytes) -> None:
         """Send one small frame past those that wait for room; raises LinkClosed."""

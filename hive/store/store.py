@@ -15,6 +15,7 @@ from hive.store.errors import StoreClosed, StoreError, StoreStuck, explain
 from hive.store.migrations import migrate
 from hive.store.writer import Job, Result, Writer
 from hive.supervisors import Context
+from hive.uncontended import acquire
 
 T = TypeVar("T")
 log = logging.getLogger(__name__)
@@ -97,11 +98,7 @@ class Store:
         write and `then` are done all the same, only the result is lost.
         Raises StoreFull, StoreError, StoreClosed.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
-        try:
-            self._slots.acquire_nowait()  # spares a turn of the scheduler
-        except trio.WouldBlock:
-            await self._slots.acquire()
+        await acquire(self._slots)
         if self._writer is None:
             self._slots.release()
             raise _closed()
