@@ -330,4 +330,6 @@ class Hive:
 def _harness_environment() -> dict[str, str]:
     """Nothing of the daemon's own but the fault that a test injects into harnesses."""
     fault = {FAULT: os.environ[FAULT]} if FAULT in os.environ else {}
-    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **fault}
+    # Few threads that do little: a heap for each of them would only cost memory.
+    memory = {"MALLOC_ARENA_MAX": "1"}
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **memory, **fault}

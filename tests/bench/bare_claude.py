@@ -96,7 +96,7 @@ async def bare_claude(
         path.mkdir(parents=True)
     given = tuple(credentials.items())
     variables = environment(folders, given, root=os.geteuid() == 0, container=None)
-    setup = Setup(str(binary), None, variables)
+    setup = Setup(str(binary), None, (), variables)
     prompt = system("bare", (), state=str(folders.state), body_cap=16384)
     async with trio.open_nursery() as nursery:
         process = await trio.lowlevel.open_process(
