@@ -39,4 +39,9 @@ class NewLogin:
     """The credential was replaced."""
 
 
+@frozen
+class Said:
+    """To the actor: something was said to its seat. No event: nothing is decided about it."""
+
+
 Event = Look | Signal | TurnEnd | Admit | GateCommand | NewLogin

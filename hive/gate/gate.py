@@ -10,7 +10,7 @@ from attrs import frozen
 
 from hive.actors import DEFERRED, Actor, Exit, Slot, Timer
 from hive.gate.around import Around
-from hive.gate.events import Admit, Event, Look, TurnEnd
+from hive.gate.events import Admit, Event, Look, Said, TurnEnd
 from hive.gate.hold import Hold
 from hive.gate.policy import step
 from hive.gate.seat import Seat
@@ -64,12 +64,12 @@ class GateActor(Actor):
             return None
         return hold_of(self._seat.gate, world.client(message.agent), world.now)
 
-    async def handle_cast(self, message: Event) -> None:
-        """Decide; a Look comes a moment later, together with others."""
+    async def handle_cast(self, message: Look | Said) -> None:
+        """Decide what was said; a Look comes a moment later, together with others."""
         if isinstance(message, Look):
             self.send_after(GATHER_S, message)
         else:
-            self._do(message)
+            self._do(None)
 
     async def handle_info(self, message: object) -> None:
         """A look, because agents changed or because time has come."""
@@ -95,13 +95,14 @@ class GateActor(Actor):
 
     # -- one event after the other --------------------------------------------------------------
 
-    def _do(self, event: Event, *, always: bool = False) -> World:
-        """Decide, then do what follows; `always`: agents may have changed."""
+    def _do(self, event: Event | None, *, always: bool = False) -> World:
+        """Decide what was said and then this, and do what follows; `always`: agents may differ."""
         seat, before = self._seat, self._seat.gate
         world = self._around.world(self._credential)
-        while seat.missed:
-            seat.gate = step(seat.gate, seat.missed.popleft(), world)
-        seat.gate = step(seat.gate, event, world)
+        while seat.said:
+            seat.gate = step(seat.gate, seat.said.popleft(), world)
+        if event is not None:
+            seat.gate = step(seat.gate, event, world)
         if always or seat.denied or seat.gate != before:
             self._tell(world)
             self._changed.set()

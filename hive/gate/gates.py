@@ -10,7 +10,7 @@ import trio
 from hive.actors import ActorError, ActorHost, MailboxFull, NoActor, Parked
 from hive.gate.around import Around
 from hive.gate.client import Client
-from hive.gate.events import Admit, Event, Look, NewLogin, Signal, TurnEnd
+from hive.gate.events import Admit, Event, Look, NewLogin, Said, Signal, TurnEnd
 from hive.gate.gate import GateActor
 from hive.gate.hold import Hold
 from hive.gate.seat import Seat, gate_of
@@ -185,9 +185,9 @@ class Gates:
     # -- what is said to them -------------------------------------------------------------------
 
     def _is_at_rest(self, credential: str) -> bool:
-        """Whether nobody waits, and nothing was said that the end of a turn could complete."""
+        """Whether nobody waits, all is decided, and the end of no turn could add to it."""
         seat = self._seats.get(credential)
-        return seat is not None and not seat.missed and not seat.gate.told and is_quiet(seat.gate)
+        return seat is not None and not seat.said and not seat.gate.told and is_quiet(seat.gate)
 
     async def _ask(self, credential: str, event: Admit | TurnEnd) -> Hold | None:
         await self.ensure(credential)
@@ -198,15 +198,15 @@ class Gates:
             return hold
         except (ActorError, trio.TooSlowError) as error:
             if isinstance(event, TurnEnd) and isinstance(error, NoActor | Parked | MailboxFull):
-                self._seat(credential).missed.append(event)
+                self._seat(credential).said.append(event)
             return self._without_actor(credential, event.agent)
 
     def _say(self, credential: str, event: Event) -> None:
-        host = self._host(credential)
+        self._seat(credential).said.append(event)
         try:
-            host.ref.cast_nowait(event)
+            self._host(credential).ref.cast_nowait(Said())
         except (NoActor, MailboxFull):
-            self._seat(credential).missed.append(event)
+            pass  # it decides when it starts, and at every event
 
     def _without_actor(self, credential: str, agent: str) -> Hold | None:
         """What the last value says. While it is tried, only the probe goes on."""

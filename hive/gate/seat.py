@@ -10,20 +10,21 @@ from hive.gate.table import Row
 from hive.gate.value import Bucket, Gate
 from hive.wire import ALL_MODELS
 
-MOST_MISSED = 256
+MOST_SAID = 256
 
 
 @define(eq=False)
 class Seat:
     """One credential's gate. Only its actor changes `gate`; everybody may look at it.
 
-    `missed` are events that came while no actor ran, `denied` the agents that were refused
-    without it and wait to be told, `saved` what the table holds, by bucket.
+    `said` are events that its actor has not decided yet, whether one runs or not, `denied` the
+    agents that were refused without it and wait to be told, `saved` what the table holds, by
+    bucket.
     """
 
     gate: Gate
     saved: dict[str, Row] = field(factory=dict)
-    missed: deque[Event] = field(factory=lambda: deque(maxlen=MOST_MISSED))
+    said: deque[Event] = field(factory=lambda: deque(maxlen=MOST_SAID))
     denied: set[str] = field(factory=set)
     up: trio.Event = field(factory=trio.Event)
     """Set while its actor works; replaced when that ends."""

@@ -6,6 +6,7 @@ from support.broker_bench import Bench
 
 from hive.broker import Broker
 from hive.store import MIGRATIONS, Store, open_store
+from hive.wire import Event
 
 
 @pytest.fixture
@@ -16,11 +17,12 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 @pytest.fixture
 async def bench(store: Store) -> Bench:
-    bench = Bench(None)  # type: ignore[arg-type]
-    bench.broker = Broker(
+    published: list[tuple[str | None, Event]] = []
+    names = {"ann", "bob"}
+    broker = Broker(
         store,
-        publish=lambda agent, event: bench.published.append((agent, event)),
-        recipients=lambda: bench.names,
+        publish=lambda agent, event: published.append((agent, event)),
+        recipients=lambda: names,
     )
-    await bench.broker.load()
-    return bench
+    await broker.load()
+    return Bench(broker, published, names)

@@ -58,9 +58,7 @@ async def test_who_waits_is_woken_before_the_commit_and_leases_in_it(
     assert [type(event) for _, event in bench.published] == [MessageSent, MessageMoved]
 
 
-async def test_a_wake_for_a_send_that_fails_finds_nothing_and_waits_on(
-    bench: Bench, store: Store
-) -> None:
+async def test_a_wake_for_a_send_that_fails_finds_nothing_and_waits_on(bench: Bench) -> None:
     taken: list[int] = []
 
     async def taker() -> None:

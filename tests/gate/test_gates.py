@@ -36,6 +36,22 @@ def ten(hive: Hive) -> Hive:
     return hive
 
 
+async def test_nobody_passes_a_signal_that_is_not_decided_yet(ten: Hive, running) -> None:
+    async with running(ten.gates()) as gates:
+        await gates.ensure(C)
+        gates.signal(C, "a7", rejected("l1", T0 + 600))
+        held = await gates.admit(C, "a0")  # without a turn of the scheduler in between
+        assert held is not None and held.condition is Condition.RATE_LIMITED
+
+
+async def test_an_end_of_a_turn_comes_after_its_signals(ten: Hive, running) -> None:
+    async with running(ten.gates()) as gates:
+        await gates.ensure(C)
+        gates.signal(C, "a7", rejected("l1", T0 + 600))
+        held = await gates.turn_ended(C, "a7", "l1", TurnReport(Outcome.INTERRUPTED))
+        assert held is not None and held.condition is Condition.RATE_LIMITED
+
+
 async def test_a_limit_from_the_signal_to_the_last_follower(ten: Hive, running) -> None:
     async with running(ten.gates()) as gates:
         assert await gates.admit(C, "a7") is None

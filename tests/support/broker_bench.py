@@ -1,6 +1,6 @@
 """A broker on a real store, and what it published."""
 
-from attrs import define, field
+from attrs import define
 
 from hive.broker import Broker, Counts, Draft
 from hive.wire import Event, Lease
@@ -11,8 +11,9 @@ class Bench:
     """A broker and what it published."""
 
     broker: Broker
-    published: list[tuple[str | None, Event]] = field(factory=list)
-    names: set[str] = field(factory=lambda: {"ann", "bob"})
+    published: list[tuple[str | None, Event]]
+    names: set[str]
+    """The agents that there are."""
 
     async def send(self, body: str = "hello", to: str = "bob", sender: str = "ann") -> int:
         return await self.broker.send(Draft(sender, to, body))
