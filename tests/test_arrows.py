@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("hive", "harness", "web")
-MAX_LINES = 400
+MAX_LINES = 700
 
 # A unit is a package below hive (or a module such as hive.paths), or harness, or web.
 # Units that are not named here are the daemon's insides, free to import each other without a cycle.
@@ -104,7 +104,7 @@ def test_import_arrows() -> None:
 
 
 def test_only_the_commands_that_start_and_stop_it_import_the_daemon() -> None:
-    for path in (ROOT / "hive/cli").glob("*.py"):
+    for path in (ROOT / "hive/cli").rglob("*.py"):
         names = set(imports(path.read_text("utf-8"), module_of(path), path.name == "__init__.py"))
         assert path.name == "up.py" or not any(n.startswith("hive.daemon") for n in names), path
 
