@@ -16,9 +16,9 @@ from hive.link import LinkClosed, Peer
 from hive.paths import Paths
 from hive.supervisors import (
     Backoff,
-    Budget,
     ChildSpec,
     DynamicSupervisor,
+    RestartIntensity,
     Strategy,
     Supervisor,
     SupervisorError,
@@ -221,7 +221,7 @@ class Fleet:
                 ),
             ],
             strategy=Strategy.REST_FOR_ONE,
-            budget=Budget(intensity=5, period=60.0),
+            intensity=RestartIntensity(intensity=5, period=60.0),
         )
         agent.subtree = subtree
         return supervisor_spec(record.name, subtree, park_on_exhausted=True)

@@ -13,11 +13,11 @@ from hive.daemon.children import child_process
 from hive.daemon.hive import Hive
 from hive.supervisors import (
     Backoff,
-    Budget,
     ChildSpec,
     Context,
     LoopWatchdog,
     Restart,
+    RestartIntensity,
     Strategy,
     Supervisor,
     supervisor_spec,
@@ -69,7 +69,9 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),
     ]
     root = Supervisor(
-        children, strategy=Strategy.REST_FOR_ONE, budget=Budget(intensity=5, period=60.0)
+        children,
+        strategy=Strategy.REST_FOR_ONE,
+        intensity=RestartIntensity(intensity=5, period=60.0),
     )
     hive.root = root
     return root

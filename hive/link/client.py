@@ -12,8 +12,7 @@ from hive.link.channel import Channel, open_channel
 from hive.link.errors import LinkClosed, LinkRefused, Violation
 from hive.link.intake import Unreadable, read
 from hive.link.limits import Limits
-from hive.link.peer import Peer, refuse
-from hive.link.session import Session
+from hive.link.peer import Peer, Session, refuse
 from hive.link.unix import dial
 from hive.wire import PROTOCOL, Failure, Hello, Welcome, encode_frame
 
