@@ -13,7 +13,6 @@ from attrs import evolve
 from hive.broker import rows
 from hive.broker.allowance import Rate, allowed
 from hive.broker.announce import announce
-from hive.broker.arrivals import Arrivals
 from hive.broker.draft import MAX_ID, Draft, addressed, check, check_single
 from hive.broker.errors import BrokerError, NotUrgent, TooManyBroadcasts
 from hive.broker.fitting import fitting
@@ -39,8 +38,7 @@ from hive.broker.lifecycle import (
 )
 from hive.broker.reader import Reader, listed
 from hive.broker.rights import Rights, check_rights
-from hive.broker.rows import Holding
-from hive.broker.writing import with_bounces, write
+from hive.broker.rows import Holding, with_bounces, write
 from hive.store import Store
 from hive.supervisors import Context
 from hive.wire import EVERYBODY, OPERATOR, Event, Lease, Message, MessageState
@@ -91,7 +89,7 @@ class Broker(Reader):
         self._rights = rights
         self._broadcasts_due: dict[str, float] = {}
         self._counts: dict[str, Counts] = {}
-        self._arrivals = Arrivals()
+        self._arrivals = _Arrivals()
 
     async def run(self, ctx: Context) -> None:
         """The supervised child: load, then be there. It has no loop, so it never ticks."""
@@ -384,6 +382,23 @@ class Broker(Reader):
             self._publish(agent, event)
         arrived = {m.message.recipient for m in change.moves if m.message.state == "queued"}
         self._arrivals.wake(arrived)
+
+
+class _Arrivals:
+    """One event for each recipient that somebody waits for; to be taken before one looks."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, trio.Event] = {}
+
+    def next(self, name: str) -> trio.Event:
+        """Set when something comes for this recipient."""
+        return self._events.setdefault(name, trio.Event())
+
+    def wake(self, names: Iterable[str]) -> None:
+        """Something comes for these."""
+        for name in names:
+            if (event := self._events.pop(name, None)) is not None:
+                event.set()
 
 
 def _resolved(connection: apsw.Connection, message: Message) -> Message:

@@ -1,14 +1,15 @@
 """The table `messages`: rows to values and back, nothing decided here."""
 
 import json
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import apsw
 from attrs import frozen
 
 from hive.broker.draft import Draft
-from hive.broker.lifecycle import Counts
+from hive.broker.lifecycle import HIVE, Change, Counts, Move, bounce
 from hive.store import fetch
 from hive.wire import Message, MessageState
 
@@ -273,3 +274,73 @@ def _message(row: Sequence[Any]) -> Message:
         bool(urgent),
         returns,
     )
+
+
+# -- changes: moves with the bounces of what died by them ----------------------------------------
+
+
+def write(
+    connection: apsw.Connection,
+    moves: Sequence[Move],
+    *,
+    lease: str | None = None,
+    holder: str | None = None,
+    why: str = "",
+) -> Change:
+    """Write the moves; `lease` and `holder` are whose the messages are (were) then."""
+    for move in moves:
+        update(connection, move.message, time.time(), lease, holder)
+    return Change(tuple(moves), why)
+
+
+def with_bounces(
+    connection: apsw.Connection,
+    change: Change,
+    end: Callable[[Message], str],
+    recipients: Collection[str],
+) -> Change:
+    """The change with a bounce for each message that is dead now; `end` says how it ended."""
+    bounces = [
+        Move(message, None)
+        for move in change.moves
+        if move.message.state is MessageState.DEAD
+        and (draft := bounce(move.message, end(move.message), recipients)) is not None
+        and (message := insert(connection, draft, time.time())) is not None
+    ]
+    return Change((*change.moves, *bounces), change.why)
+
+
+# -- for the transactions of others, see Broker.send_within --------------------------------------
+
+
+def next_id(connection: apsw.Connection) -> int:
+    """The id of the next message that this transaction inserts (SQLite's rule of AUTOINCREMENT)."""
+    found = fetch(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'messages'")
+    return int(found[0][0]) + 1 if found else 1
+
+
+def key_is_used(connection: apsw.Connection, sender: str, key: str, now: float) -> bool:
+    """Whether a draft with this key would be the repetition of a message."""
+    sql = "SELECT 1 FROM messages WHERE sender = ? AND idempotency_key = ? AND sent_at >= ?"
+    return bool(fetch(connection, sql, (sender, key, now - KEY_S)))
+
+
+def unreplied(connection: apsw.Connection, agent: str) -> tuple[Message, ...]:
+    """Messages that the agent holds and has not replied to (`in_reply_to`) to their sender.
+
+    Not those of the hive or itself, broadcasts, and what replies to a message of its own: a reply
+    ends an exchange.
+    """
+    held = fetch(
+        connection,
+        "SELECT id FROM messages AS held INDEXED BY messages_leased"
+        " WHERE state = 'leased' AND recipient = :agent AND sender NOT IN (:agent, :hive)"
+        " AND broadcast_id IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM messages WHERE id = held.in_reply_to AND sender = :agent)"
+        " AND NOT EXISTS (SELECT 1 FROM messages WHERE recipient = held.sender AND id > held.id"
+        "                 AND sender = :agent AND in_reply_to = held.id)"
+        " ORDER BY id",
+        {"agent": agent, "hive": HIVE},
+    )
+    found = (by_id(connection, id_) for (id_,) in held)
+    return tuple(message for message in found if message is not None)
