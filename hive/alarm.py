@@ -13,6 +13,14 @@ _LEAST_S = 0.001
 """A clock that stands still, or is slowed down, must not make this a busy loop."""
 
 
+def trio_time(until: float | None) -> float | None:
+    """The time of Trio's clock at which it is `until` (epoch seconds), as the clocks go now.
+
+    None stands for never, and stays None.
+    """
+    return None if until is None else trio.current_time() + max(0.0, until - time.time())
+
+
 class Alarm:
     """One waiter; `ring` wakes it, also when it was rung since `reset`."""
 

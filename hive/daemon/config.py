@@ -61,6 +61,8 @@ class AgentsConfig:
     """A turn in which the CLI prints nothing for so long is stopped."""
     alarm_after_s: float = 60.0
     """Queued, connected, not parked, and no turn for so long: the harness is restarted."""
+    harness_silence_s: float = 30.0
+    """A harness of which nothing is heard for so long is restarted (twice that at its start)."""
     stop_grace_s: float = 10.0
     """How long a harness may take to end its turn when it is stopped."""
     reconnect_grace_s: float = 5.0

@@ -5,6 +5,7 @@ store and outlive the daemon. What the hive cannot work without can be kicked, b
 """
 
 from hive.agents import Agent
+from hive.alarm import trio_time
 from hive.daemon.hive import TREE, Hive
 from hive.daemon.parks import Kept
 from hive.daemon.status import now, tree
@@ -84,7 +85,7 @@ async def _park(hive: Hive, path: str, reason: str, until: float | None) -> None
         await agent.park(reason, until, agent.failures)
     else:
         await hive.parks.keep(Kept(path, reason, until))
-    supervisor.park(child, reason, _trio_time(until))
+    supervisor.park(child, reason, trio_time(until))
 
 
 async def _forget(hive: Hive, path: str) -> None:
@@ -145,13 +146,6 @@ def serving(hive: Hive, path: str) -> Agent | None:
     if len(parts) == 4 and parts[1] == "agents" and parts[3] == "serve":
         return hive.fleet.live.get(parts[2])
     return None
-
-
-def _trio_time(epoch: float | None) -> float | None:
-    if epoch is None:
-        return None
-    clock = now()
-    return clock.trio + max(0.0, epoch - clock.epoch)
 
 
 def _nothing_at(path: str) -> BadPath:

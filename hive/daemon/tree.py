@@ -9,7 +9,7 @@ import trio
 
 from hive.broker import Draft
 from hive.daemon import control, credentials, hand
-from hive.daemon.children import child_process
+from hive.daemon.children import END_S, SILENCE_S, child_process
 from hive.daemon.hive import Hive
 from hive.supervisors import (
     Backoff,
@@ -22,7 +22,7 @@ from hive.supervisors import (
     Supervisor,
     supervisor_spec,
 )
-from hive.wire import OPERATOR, Spawn
+from hive.wire import OPERATOR, Notice, Spawn
 
 BLOCKED_LOOP_S = 2.0
 MANAGER = "manager"
@@ -50,7 +50,10 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
         ChildSpec("questions", hive.desk.run),
     ]
     if options.demo:
-        children.append(ChildSpec("demo", partial(_demo, hive), backoff=Backoff(min=0.2)))
+        demo = partial(_demo, hive)
+        children.append(
+            ChildSpec("demo", demo, grace=2 * END_S, watchdog=SILENCE_S, backoff=Backoff(min=0.2))
+        )
     children += [
         supervisor_spec("agents", hive.fleet.supervisor),
         ChildSpec("states", hive.announce_states),
@@ -60,11 +63,14 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
     ]
     if options.web is not None:
         children.append(_web(hive, *options.web))
+    watchdog = LoopWatchdog(
+        BLOCKED_LOOP_S, file=stacks, stood_still=lambda seconds: _say_standstill(hive, seconds)
+    )
     children += [
         ChildSpec("reminders", hive.reminders.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("schedules", hive.schedules.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
-        ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
+        ChildSpec("loop-watchdog", watchdog.run),
         ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),
     ]
@@ -80,7 +86,7 @@ def _web(hive: Hive, host: str, port: int) -> ChildSpec:
     socket, bind = str(hive.paths.web), f"{host}:{port}"
     argv = (sys.executable, "-m", "web", "--socket", socket, "--bind", bind, "--lifeline")
     run = partial(child_process, argv=argv, say=hive.options.say)
-    return ChildSpec("web", run, park_on_exhausted=True)
+    return ChildSpec("web", run, grace=2 * END_S, watchdog=SILENCE_S, park_on_exhausted=True)
 
 
 async def _demo(hive: Hive, ctx: Context) -> None:
@@ -112,6 +118,16 @@ async def _first_steps(hive: Hive, ctx: Context) -> None:
         await hive.broker.send(Draft(OPERATOR, MANAGER, DEMO_WELCOME, key="demo-welcome"))
     ctx.ready()
     await trio.sleep_forever()
+
+
+def _say_standstill(hive: Hive, seconds: float) -> None:
+    hive.publish(
+        None,
+        Notice(
+            f"the daemon stood still for {seconds:.0f} s (stopped, asleep, or without a "
+            "processor): what was to end meanwhile goes on where it was"
+        ),
+    )
 
 
 async def _restore_parks(hive: Hive, ctx: Context) -> None:

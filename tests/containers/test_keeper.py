@@ -138,7 +138,7 @@ async def test_a_detached_container_runs_on(driver: Driver, root: Path) -> None:
         nursery.start_soon(waiter)
         await trio.testing.wait_all_tasks_blocked()
         first.detach()
-    first.kill()  # no longer its to kill
+    await first.kill()  # no longer its to kill
     second = await driver.adopt(container(root, "unused"))
     assert second is not None
     assert second.identity == first.identity
@@ -164,17 +164,17 @@ async def test_many_may_wait(driver: Driver, root: Path) -> None:
 async def test_kill_ends_everything(driver: Driver, root: Path, probe: Any, word: str) -> None:
     running = await driver.start(container(root, FOREVER.format(word=word)))
     await probe.until(lambda: len(probe.running(word)) == 3)
-    running.kill()
+    await running.kill()
     assert await wait(running) == "killed by SIGKILL"
     assert probe.running(word) == []
     assert read_process(running.pid) is None
-    running.kill()  # harmless
+    await running.kill()  # harmless
 
 
 async def test_kill_at_the_very_start(driver: Driver, root: Path, probe: Any, word: str) -> None:
     for _ in range(5):
         running = await driver.start(container(root, FOREVER.format(word=word)))
-        running.kill()
+        await running.kill()
         assert (await wait(running)).startswith("killed")
         assert probe.running(word) == []
 
@@ -200,8 +200,8 @@ async def test_a_second_kill_reaches_a_keeper_that_does_not_answer(
     running = await driver.start(container(root, FOREVER.format(word=word)))
     await probe.until(lambda: len(probe.running(word)) == 3)
     os.kill(running.pid, signal.SIGSTOP)
-    running.kill()
-    running.kill()
+    await running.kill()
+    await running.kill()
     assert await wait(running) == "killed with its keeper"
     assert probe.running(word) == []
 
@@ -363,7 +363,7 @@ async def test_the_lock_is_held_as_long_as_the_container_but_not_by_the_agent(
     assert running.pid in probe.holders(lock)
     commands = {probe.holders(lock)[pid] for pid in others}
     assert commands == ({"bwrap"} if driver.name == "bubblewrap" else set())
-    running.kill()
+    await running.kill()
     await wait(running)
     assert probe.holders(lock) == {}
 
