@@ -98,9 +98,9 @@ async def _until_unwanted(ctx: Context, agent: Agent) -> None:
     waited = agent.waits
     while True:
         silent = agent.silent_for
-        told = f"its harness has not answered for {silent:.0f} s" if silent > SILENT_S else None
-        is_new = told is not None and ctx.note_text is None
-        ctx.note(told)
+        told = f"its harness has not answered for {silent:.0f} s"
+        is_new = silent > SILENT_S and ctx.note_text is None
+        ctx.note(told if silent > SILENT_S else None)
         if is_new:
             agent.changed()
         if silent > agent.patience:

@@ -101,6 +101,7 @@ async def _end(process: trio.Process) -> None:
         with trio.move_on_after(patience):
             if process.returncode is None:
                 os.killpg(process.pid, number)
+                os.killpg(process.pid, signal.SIGCONT)  # who is stopped could not obey
             await process.wait()
             break
     if process.stdin is not None:

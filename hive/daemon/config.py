@@ -108,6 +108,8 @@ _SECRET = re.compile(rf"[!-~]{{1,{MOST_SECRET}}}")
 _MODEL = re.compile(r"[^\s,-][^\s,]*")
 """The CLI takes several as one word with commas; one that began with `-` would be an option."""
 
+LEAST_HARNESS_SILENCE_S = 12.0
+
 MOST_BODY_CAP = 100_000
 """Even a body of characters that JSON must escape then fits into a frame."""
 
@@ -168,6 +170,11 @@ def _check(config: Config) -> None:
     for name, value in attrs.asdict(agents).items():
         if name.endswith("_s") and not value > 0:
             raise ConfigError(f"agents.{name} must be above 0 seconds")
+    if agents.harness_silence_s < LEAST_HARNESS_SILENCE_S:
+        raise ConfigError(
+            f"agents.harness_silence_s must be {LEAST_HARNESS_SILENCE_S:g} seconds or more: "
+            "a healthy harness reports every 5 seconds"
+        )
     for name, value in attrs.asdict(gate).items():
         if value < 0:
             raise ConfigError(f"gate.{name} must be 0 seconds or more")
