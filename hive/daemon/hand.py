@@ -9,7 +9,7 @@ from hive.alarm import trio_time
 from hive.daemon.hive import TREE, Hive
 from hive.daemon.parks import Kept
 from hive.daemon.status import now, tree
-from hive.supervisors import NotFound, Supervisor
+from hive.supervisors import NotFound, State, Supervisor
 from hive.wire import Child, Happening, TreeCommand
 
 ACTIONS = ("park", "unpark", "kick", "suspend", "resume")
@@ -76,6 +76,25 @@ async def restore_parks(hive: Hive) -> None:
             await hive.parks.forget(kept.path)
         else:
             await _park(hive, kept.path, kept.reason, kept.until)
+
+
+async def renew_parks(hive: Hive) -> None:
+    """Let parks end by the wall clock: the one that they wait by does not run while all sleeps.
+
+    A wall clock that was set back makes none longer.
+    """
+    for kept in await hive.parks.all():
+        try:
+            supervisor, child = find(hive, kept.path)
+        except BadPath:
+            continue
+        states = {one.id: one.state for one in supervisor.which_children()}
+        if kept.until is None or states[child] is not State.PARKED:
+            continue
+        ends = trio_time(kept.until)
+        node = hive.root.snapshot().find(kept.path)
+        if node is not None and node.until is not None and ends is not None and ends < node.until:
+            supervisor.park(child, kept.reason, ends)
 
 
 async def _park(hive: Hive, path: str, reason: str, until: float | None) -> None:

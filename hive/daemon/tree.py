@@ -10,7 +10,9 @@ import trio
 from hive.broker import Draft
 from hive.daemon import control, credentials, hand
 from hive.daemon.children import END_S, SILENCE_S, child_process
+from hive.daemon.clocks import Clocks, jumps
 from hive.daemon.hive import Hive
+from hive.store import StoreError
 from hive.supervisors import (
     Backoff,
     Budget,
@@ -25,6 +27,7 @@ from hive.supervisors import (
 from hive.wire import OPERATOR, Notice, Spawn
 
 BLOCKED_LOOP_S = 2.0
+CLOCKS_EVERY_S = 10.0
 MANAGER = "manager"
 DEMO_WORKER = "worker-1"
 DEMO_WELCOME = (
@@ -63,14 +66,12 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
     ]
     if options.web is not None:
         children.append(_web(hive, *options.web))
-    watchdog = LoopWatchdog(
-        BLOCKED_LOOP_S, file=stacks, stood_still=lambda seconds: _say_standstill(hive, seconds)
-    )
     children += [
         ChildSpec("reminders", hive.reminders.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("schedules", hive.schedules.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
-        ChildSpec("loop-watchdog", watchdog.run),
+        ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
+        ChildSpec("clocks", partial(_watch_clocks, hive)),
         ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),
     ]
@@ -120,14 +121,20 @@ async def _first_steps(hive: Hive, ctx: Context) -> None:
     await trio.sleep_forever()
 
 
-def _say_standstill(hive: Hive, seconds: float) -> None:
-    hive.publish(
-        None,
-        Notice(
-            f"the daemon stood still for {seconds:.0f} s (stopped, asleep, or without a "
-            "processor): what was to end meanwhile goes on where it was"
-        ),
-    )
+async def _watch_clocks(hive: Hive, ctx: Context) -> None:
+    """Say that time has jumped, and let the operator's parks end by the wall clock all the same."""
+    ctx.ready()
+    before = Clocks.now()
+    while True:
+        await trio.sleep(CLOCKS_EVERY_S)
+        after = Clocks.now()
+        for text in jumps(before, after):
+            hive.publish(None, Notice(text))
+            try:
+                await hand.renew_parks(hive)
+            except StoreError as error:
+                ctx.note(f"parks may last longer than until their time: {error}"[:200])
+        before = after
 
 
 async def _restore_parks(hive: Hive, ctx: Context) -> None:

@@ -10,7 +10,6 @@ import faulthandler
 import sys
 import threading
 import time
-from collections.abc import Callable
 from typing import TextIO
 
 import trio
@@ -32,20 +31,12 @@ class LoopWatchdog:
 
     `file` needs a file descriptor; default stderr. A long block is reported at `limit` and then
     each time that it has doubled, and once more when it is over. Times are of the real clock.
-    `stood_still` is told in Trio's thread, when it is over, of each time of `limit` seconds or
-    more in which the loop did not run: blocked, or its process stopped, or its machine asleep.
+    A process that was stopped as a whole is no blocked loop.
     """
 
-    def __init__(
-        self,
-        limit: float = 2.0,
-        *,
-        file: TextIO | None = None,
-        stood_still: Callable[[float], None] = lambda _: None,
-    ) -> None:
+    def __init__(self, limit: float = 2.0, *, file: TextIO | None = None) -> None:
         self._limit = limit
         self._file = file
-        self._stood_still = stood_still
         self._beat = 0.0
         self._blocks = 0
         self._longest = 0.0
@@ -64,14 +55,9 @@ class LoopWatchdog:
         thread.start()
         ctx.ready()
         try:
-            last = _since_boot()
             while True:
                 self._beat = time.monotonic()
                 ctx.tick()
-                still = _since_boot() - last - self._limit / 4
-                last += still + self._limit / 4
-                if still >= self._limit:
-                    self._stood_still(still)
                 await trio.sleep(self._limit / 4)
         finally:
             done.set()
@@ -110,8 +96,3 @@ class LoopWatchdog:
             faulthandler.dump_traceback(self._file or sys.stderr, all_threads=True)
         except (OSError, ValueError, RuntimeError, AttributeError):
             self._say("no stacks: the file has no descriptor")
-
-
-def _since_boot() -> float:
-    """Seconds, those in which the machine slept included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
