@@ -26,6 +26,8 @@ class LoopClock(trio.abc.Clock):
     After a standstill, at most the sleep that the loop had planned (LONGEST_SLEEP_S) has passed.
     """
 
+    __slots__ = ("_expected", "_lost", "_now")
+
     def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
         self._now = now
         self._lost = 0.0
@@ -43,8 +45,8 @@ class LoopClock(trio.abc.Clock):
     def current_time(self) -> float:
         """Seconds in which the loop ran, or slept as it had planned."""
         now = self._now()
-        if (late := now - self._expected) > STANDSTILL_S:
-            self._lost += late
+        if now - self._expected > STANDSTILL_S:
+            self._lost += now - self._expected
         self._expected = now
         return now - self._lost
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from hive.containers import (
     known_names,
     last_exit,
     list_containers,
+    processes,
 )
 from hive.containers.folders import LOG_ROTATES_AT
 from hive.containers.keeper import find, is_locked
@@ -393,3 +395,25 @@ async def test_no_zombie_stays_of_a_container_that_ended_while_detached(
     await probe.until(lambda: (p := read_process(running.pid)) is None or p.ended)
     assert await driver.adopt(container(root, "unused")) is None
     assert read_process(running.pid) is None
+
+
+async def test_the_hosts_processes_are_looked_at_in_a_thread(
+    driver: Driver, root: Path, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of them take long, and the event loop has others to serve."""
+    looked_at_by: set[bool] = set()
+    look = processes.all_processes
+
+    def watched() -> Any:
+        looked_at_by.add(threading.current_thread() is threading.main_thread())
+        return look()
+
+    monkeypatch.setattr(processes, "all_processes", watched)
+    running = await driver.start(container(root, FOREVER.format(word=word)))
+    os.kill(running.pid, signal.SIGKILL)  # so that the next start looks for what it has left
+    await wait(running)
+    (folders(root, "alpha").keeper / "identity").write_text("1 1 boot id driver\n")
+    again = await driver.start(container(root, FOREVER.format(word=word)))
+    await again.kill()
+    await wait(again)
+    assert looked_at_by == {False}
