@@ -138,6 +138,7 @@ def _ask_to_stop(root: Path, pid: int) -> None:
         ask(root, Down(), timeout=5)
     except CommandFailed:
         os.kill(pid, signal.SIGTERM)  # it holds the lock, so the pid is its own
+        os.kill(pid, signal.SIGCONT)  # one that is stopped (Ctrl-Z) could not obey
 
 
 def _wait_until_gone(paths: Paths, pid: int) -> None:

@@ -4,6 +4,7 @@ import math
 import shutil
 import subprocess
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -14,9 +15,9 @@ from hive.containers.driver import Container, Inside, scrubbed
 from hive.containers.errors import DriverUnavailable
 from hive.containers.etc import copy_etc
 from hive.containers.folders import Folders, folders, prepare
-from hive.containers.handle import Handle, adopt
+from hive.containers.handle import Handle, adopt, start
 from hive.containers.hide import hiding
-from hive.containers.keeper import LOCK_FD, launch
+from hive.containers.keeper import LOCK_FD
 
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _PROBE_WITHIN = 10.0
@@ -130,7 +131,7 @@ class Bubblewrap:
         """Start the container; raises AlreadyRunning, OSError."""
         where, argv = await self._command(container, visit=False)
         environment = scrubbed(container, self.inside(container.root, container.name).base)
-        return Handle(launch(where, container.name, argv, environment, self.name))
+        return await start(where, container.name, argv, environment, self.name)
 
     async def visit(self, container: Container) -> tuple[str, ...]:
         """Command of a container that shares the agent's home and state; raises OSError."""
@@ -142,6 +143,11 @@ class Bubblewrap:
     ) -> tuple[Folders, tuple[str, ...]]:
         etc = container.root / "run" / "etc"
         await self._refresh(etc)
+        return await trio.to_thread.run_sync(partial(self._prepare, container, etc, visit=visit))
+
+    def _prepare(
+        self, container: Container, etc: Path, *, visit: bool
+    ) -> tuple[Folders, tuple[str, ...]]:
         where = prepare(container.root, container.name)
         _write_users(where, container.name)
         bwrap = shutil.which(self.bwrap) or self.bwrap

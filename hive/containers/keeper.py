@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from hive.containers.errors import AlreadyRunning
 from hive.containers.folders import Folders, folders, open_log
@@ -131,6 +131,10 @@ class Keeper:
         if own is not None and own.si_code == os.CLD_EXITED:
             return ExitStatus(own.si_status, None, time.time())
         return ExitStatus(None, None, time.time())
+
+    def duplicate(self) -> "Keeper":
+        """The same keeper by a pidfd of its own; `close` it too."""
+        return evolve(self, pidfd=os.dup(self.pidfd))
 
     def close(self) -> None:
         """Let go of it; it runs on."""

@@ -61,6 +61,8 @@ class AgentsConfig:
     """A turn in which the CLI prints nothing for so long is stopped."""
     alarm_after_s: float = 60.0
     """Queued, connected, not parked, and no turn for so long: the harness is restarted."""
+    harness_silence_s: float = 30.0
+    """A harness of which nothing is heard for so long is restarted (twice that at its start)."""
     stop_grace_s: float = 10.0
     """How long a harness may take to end its turn when it is stopped."""
     reconnect_grace_s: float = 5.0
@@ -105,6 +107,8 @@ MOST_SECRET = 4096
 _SECRET = re.compile(rf"[!-~]{{1,{MOST_SECRET}}}")
 _MODEL = re.compile(r"[^\s,-][^\s,]*")
 """The CLI takes several as one word with commas; one that began with `-` would be an option."""
+
+LEAST_HARNESS_SILENCE_S = 12.0
 
 MOST_BODY_CAP = 100_000
 """Even a body of characters that JSON must escape then fits into a frame."""
@@ -166,6 +170,11 @@ def _check(config: Config) -> None:
     for name, value in attrs.asdict(agents).items():
         if name.endswith("_s") and not value > 0:
             raise ConfigError(f"agents.{name} must be above 0 seconds")
+    if agents.harness_silence_s < LEAST_HARNESS_SILENCE_S:
+        raise ConfigError(
+            f"agents.harness_silence_s must be {LEAST_HARNESS_SILENCE_S:g} seconds or more: "
+            "a healthy harness reports every 5 seconds"
+        )
     for name, value in attrs.asdict(gate).items():
         if value < 0:
             raise ConfigError(f"gate.{name} must be 0 seconds or more")

@@ -170,6 +170,7 @@ class Hive:
             changed=self._changed,
             readonly=runtime_folders(options.claude.parent),
             alarm_after=agents.alarm_after_s,
+            harness_silence=agents.harness_silence_s,
             stop_grace=agents.stop_grace_s,
             reconnect_grace=agents.reconnect_grace_s,
         )
@@ -226,7 +227,7 @@ class Hive:
 
     def _notices(self) -> tuple[str, ...]:
         held = sum(counts.held for counts in self.broker.counts().values())
-        return tuple(notices(held, self.budgets.statuses()))
+        return tuple(notices(held, self.budgets.statuses(), self.root.child_snapshots()))
 
     def _agents(self, names: Iterable[str], clock: Clock) -> tuple[AgentStatus, ...]:
         nodes = {node.id: node for node in self.fleet.supervisor.child_snapshots()}

@@ -10,6 +10,7 @@ from typing import TextIO
 
 import trio
 
+from hive.clock import LoopClock
 from hive.containers import DriverUnavailable, kill_container, known_names
 from hive.daemon import config, credentials, vault
 from hive.daemon.claude import ClaudeMissing, check_version, find_claude
@@ -90,6 +91,7 @@ def run(options: Options, *, stop_containers: bool) -> int:
                 options,
                 stop_containers,
                 stacks,
+                clock=LoopClock(),
                 restrict_keyboard_interrupt_to_checkpoints=True,
             )
             if stop_containers:

@@ -125,6 +125,10 @@ class Peer:
         """
         await self._send(_encode(Push(body)))
 
+    async def ping(self) -> None:
+        """Return when the other side's process has answered; raises LinkClosed."""
+        await self._channel.ping()
+
     async def close(self, why: str = "closed") -> None:
         """Say goodbye and end the link, within a moment."""
         self.reason = self.reason or why

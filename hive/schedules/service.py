@@ -198,7 +198,7 @@ class Schedules:
             ctx.tick()
             self._alarm.reset()
             try:
-                known = await self._store.read(rows.active)
+                known = [await self._replanned(one) for one in await self._store.read(rows.active)]
                 due = [one for one in known if one.next_at is not None and self._due(one)]
                 for one in due:
                     await self._run(one)
@@ -211,6 +211,17 @@ class Schedules:
             if not due:
                 times = [one.next_at for one in known if one.next_at is not None]
                 await self._alarm.wait(min(times, default=None), ctx.tick)
+
+    async def _replanned(self, schedule: Schedule) -> Schedule:
+        """The schedule; its next run comes earlier if the wall clock was set back."""
+        if schedule.next_at is None:
+            return schedule
+        at = policy.planned(_rule(schedule), schedule.next_at, schedule.last_at, self._now())
+        if at == schedule.next_at:
+            return schedule
+        after = evolve(schedule, next_at=at)
+        await self._change(schedule, after, (), must=False)
+        return after
 
     def _due(self, schedule: Schedule) -> bool:
         return schedule.next_at is not None and schedule.next_at <= self._now()

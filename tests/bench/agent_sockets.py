@@ -52,6 +52,7 @@ def main(root: Path, agents: int, batch: int) -> None:
         changed=lambda _: None,
         readonly=(),
         alarm_after=60.0,
+        harness_silence=30.0,
         stop_grace=1.0,
         reconnect_grace=5.0,
     )

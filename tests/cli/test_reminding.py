@@ -118,6 +118,7 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
             changed=lambda name: None,
             readonly=(),
             alarm_after=60,
+            harness_silence=30,
             stop_grace=1,
             reconnect_grace=1,
         )

@@ -20,6 +20,7 @@ def test_an_empty_file_is_all_defaults() -> None:
         ("agents = 3", "must be a section"),
         ("[agents]\nbody_cap = '1'", "expected int, got str @ $.agents.body_cap"),
         ("[agents]\nstop_grace_s = 0", "must be above 0"),
+        ("[agents]\nharness_silence_s = 6", "harness_silence_s must be 12 seconds or more"),
         ("[agents]\nbody_cap = 0", "body_cap"),
         ("[agents]\nbody_cap = 1000000", "body_cap"),
         ("[credentials.default]\napi_key = 'a'\noauth_token = 'b'", "and not both"),

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -121,6 +122,32 @@ async def test_every_target_gets_every_run_once_over_restarts_and_clock_changes(
         assert len(s.runs("ann")) == len(s.runs("bob")) in (9, 10)
         found = await s.one()
         assert (found.fired, found.skipped) == (len(s.runs("ann")), 0)
+
+
+@pytest.mark.parametrize(
+    ("rule", "within"), [({"every_s": 600.0}, 700.0), ({"cron": "*/10 * * * *"}, 700.0)]
+)
+@pytest.mark.parametrize("running", [True, False], ids=["while it runs", "while it is away"])
+async def test_a_clock_that_is_set_back_by_hours_stops_no_schedule(
+    rule: dict[str, Any], within: float, running: bool
+) -> None:
+    async with seat() as s:
+        await s.schedules.request("ann", RequestSchedule("look", **rule))
+        await s.do("approve")
+        s.start()
+        await trio.sleep(1500)
+        before = len(s.runs("ann"))
+        assert before > 0
+        if not running:
+            s.stop()
+        s.here.offset -= 7200
+        if not running:
+            s.start()
+        await trio.sleep(within)
+        after = len(s.runs("ann"))
+        assert after - before == 1
+        await trio.sleep(3000)
+        assert len(s.runs("ann")) - after == 5, "and then as often as ever"
 
 
 async def test_after_downtime_it_comes_once_and_tells_how_many_were_skipped() -> None:
