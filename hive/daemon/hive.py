@@ -139,7 +139,6 @@ class Hive:
             self.broker,
             place=self._place,
             publish=self.publish,
-            audit=self.audit.record,
             limits=ReminderLimits(reminders.pending, reminders.burst, reminders.per_hour),
         )
         self.schedules = Schedules(
@@ -147,7 +146,6 @@ class Hive:
             self.broker,
             names=lambda: self.fleet.names(),
             publish=self.publish,
-            audit=self.audit.record,
         )
         self.desk = Desk(
             self.store,

@@ -114,6 +114,7 @@ from hive.wire.reminders import (
     ScheduleState,
 )
 from hive.wire.requests import (
+    ActOutcome,
     AgentBody,
     AgentCommand,
     Audit,
@@ -156,6 +157,7 @@ __all__ = [
     "OWN_LOGIN",
     "PROTOCOL",
     "Ack",
+    "ActOutcome",
     "AgentBody",
     "AgentCommand",
     "AgentState",

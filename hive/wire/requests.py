@@ -3,6 +3,8 @@
 `AgentBody` is all that a container may say, `ControlBody` the operator, `WebBody` the web process.
 """
 
+from enum import StrEnum
+
 from attrs import field, frozen
 
 from hive.wire.events import Event, EventBatch, Events, Follow, GetEvents, Resync
@@ -220,15 +222,29 @@ class GetAudit:
     limit: int = 100
 
 
+class ActOutcome(StrEnum):
+    """What came of an operator's act."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    """It is not allowed, or cannot be: nothing was changed."""
+    FAILED = "failed"
+    """It was tried, and did not work."""
+    UNKNOWN = "unknown"
+    """No end was recorded: the daemon died first, whoever asked was gone, or it is under way."""
+
+
 @frozen
 class AuditEntry:
-    """Who did what to whom; `at` in epoch seconds."""
+    """Who did what to whom, and what came of it and why; `at` in epoch seconds."""
 
     at: float
     who: str
     action: str
     target: str
     detail: str
+    outcome: ActOutcome = ActOutcome.UNKNOWN
+    why: str = ""
 
 
 @frozen
