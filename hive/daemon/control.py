@@ -191,8 +191,10 @@ class _Session(Session):
                 return Inbox(await hive.broker.undelivered(_rows(limit)))
             case Resolve():
                 return await self._resolve(body)
-            case WaitReply(sender, after, wait):
-                return await self._wait_reply(hive.fleet.record(sender).name, after, wait)
+            case WaitReply(message, wait):
+                with trio.move_on_after(min(max(wait, 0.0), LONGEST_WAIT_S)):
+                    return await hive.broker.wait_reply(message)
+                return await hive.broker.reply(message)
             case (
                 GetReminders()
                 | ResolveReminder()
@@ -254,11 +256,6 @@ class _Session(Session):
         if command.action not in actions:
             raise LinkError("bad_request", f"action must be one of {[*actions, 'destroy']}")
         await actions[command.action](command.name)
-
-    async def _wait_reply(self, sender: str, after: int, wait: float) -> Inbox:
-        with trio.move_on_after(min(max(wait, 0.0), LONGEST_WAIT_S)):
-            return Inbox((await self.hive.broker.wait_sent(sender, OPERATOR, after),))
-        return Inbox(())
 
     async def _follow(self, peer: Peer, follow: Follow, scope: trio.CancelScope) -> None:
         """Push events until the connection or this following ends."""

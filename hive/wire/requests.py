@@ -25,7 +25,7 @@ from hive.wire.limits import (
     UseCredential,
 )
 from hive.wire.mail import Ack, GetInbox, GetThread, GetUndelivered, Inbox, Resolve
-from hive.wire.model import AgentStatus, Lease, Status, TreeNode, TurnReport
+from hive.wire.model import AgentStatus, Lease, Message, Status, TreeNode, TurnReport
 from hive.wire.questions import AgentDesk, ControlDesk, DeskBody
 from hive.wire.reminders import AgentReminderBody, ControlReminderBody, ReminderBody
 
@@ -273,11 +273,23 @@ class Count:
 
 @frozen
 class WaitReply:
-    """Wait for the first message with an id above `after` that `sender` sends to the operator."""
+    """Wait at most `wait` s for the answer to the operator's message; answered with `Awaited`."""
 
-    sender: str
-    after: int
+    message: int
     wait: float
+
+
+@frozen
+class Awaited:
+    """The operator's message as it is now, and its answer if there is one.
+
+    A `question` that is dead or held gets none any more; `bounce` says why it is dead. In any other
+    state the time was over, and an answer may come yet.
+    """
+
+    question: Message
+    answer: Message | None = None
+    bounce: Message | None = None
 
 
 @frozen
@@ -315,6 +327,7 @@ Body = (
     | Ack
     | Count
     | WaitReply
+    | Awaited
     | GetEvents
     | Events
     | Follow

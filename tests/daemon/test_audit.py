@@ -171,7 +171,13 @@ async def test_how_an_act_ended_is_recorded(
 
 
 async def test_an_act_whose_asker_left_is_there_with_an_unknown_outcome(seat: Seat) -> None:
-    seat.begun = trio.Event()
+    seat.begun, over, end = trio.Event(), trio.Event(), seat.audit._end
+
+    async def watched(*arguments: Any) -> None:
+        await end(*arguments)
+        over.set()
+
+    seat.audit._end = watched  # type: ignore[method-assign]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(seat.ask, Spawn("new"))
         with trio.fail_after(5):
@@ -179,9 +185,9 @@ async def test_an_act_whose_asker_left_is_there_with_an_unknown_outcome(seat: Se
         assert await seat.ended() == [("spawn", "new", "unknown", "")]
         nursery.cancel_scope.cancel()
     with trio.fail_after(5):
-        while not (await seat.ended())[0][3]:
-            await trio.sleep(0.01)
-    assert (await seat.ended())[0][2] == "unknown"
+        await over.wait()
+    ((*_, outcome, why),) = await seat.ended()
+    assert outcome == "unknown" and "who asked was gone" in why
 
 
 async def test_no_act_is_done_that_cannot_be_recorded(seat: Seat) -> None:
