@@ -9,8 +9,9 @@ from typing import Any, cast
 import click
 import orjson
 
-from hive.cli.ask import USAGE, CommandFailed, ask
+from hive.cli.ask import CommandFailed, ask
 from hive.cli.options import root_option
+from hive.cli.reach import USAGE
 from hive.cli.terminal import run_at_terminal
 from hive.paths import Paths
 from hive.wire import (

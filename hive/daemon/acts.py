@@ -1,7 +1,6 @@
-"""What operators may ask: questions that change nothing, and acts, each with its line in the audit.
+"""The acts of operators: each with its line in the audit.
 
-A request that is not declared a question here is an act: the audit records it, so none can be
-forgotten.
+A request that is not one of QUESTIONS is an act: the audit records it, so none can be forgotten.
 """
 
 from collections.abc import Callable, Iterable
@@ -18,24 +17,9 @@ from hive.wire import (
     Body,
     Down,
     EditSchedule,
-    Follow,
     GateCommand,
-    GetAudit,
-    GetBudgets,
-    GetChild,
-    GetEvents,
-    GetGates,
-    GetInbox,
-    GetLogin,
-    GetQuestions,
-    GetReminders,
-    GetSchedules,
-    GetStatus,
-    GetThread,
-    GetUndelivered,
     LoggedIn,
     OperatorSend,
-    ReminderRollup,
     Resolve,
     ResolveReminder,
     ResolveSchedule,
@@ -45,29 +29,8 @@ from hive.wire import (
     Spawn,
     TreeCommand,
     UseCredential,
-    WaitReply,
 )
 from hive.wire.codec import tag_of
-
-QUESTIONS = (
-    GetStatus,
-    GetInbox,
-    GetThread,
-    GetUndelivered,
-    WaitReply,
-    GetEvents,
-    Follow,
-    GetChild,
-    GetAudit,
-    GetGates,
-    GetBudgets,
-    GetLogin,
-    GetQuestions,
-    GetReminders,
-    ReminderRollup,
-    GetSchedules,
-)
-"""Requests of the operator that change nothing."""
 
 _BEGINNING = 100
 """Characters of a message's body."""

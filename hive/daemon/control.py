@@ -10,7 +10,7 @@ from attrs import evolve
 
 from hive.broker import Draft
 from hive.daemon import hand, login, reminding
-from hive.daemon.acts import QUESTIONS, Act, described
+from hive.daemon.acts import Act, described
 from hive.daemon.audit import who
 from hive.daemon.destroy import destroy
 from hive.daemon.faults import explained
@@ -23,6 +23,7 @@ from hive.supervisors import Context
 from hive.wire import (
     MAX_FRAME,
     OPERATOR,
+    QUESTIONS,
     Ack,
     AgentCommand,
     Answer,

@@ -6,7 +6,7 @@ from hive.link.limits import Limits
 from hive.link.peer import Peer
 from hive.link.server import Accept, serve
 from hive.link.session import Session
-from hive.link.unix import Credentials, bind
+from hive.link.unix import Credentials, bind, listener
 
 __all__ = [
     "Accept",
@@ -22,5 +22,6 @@ __all__ = [
     "bind",
     "connect",
     "keep_connected",
+    "listener",
     "serve",
 ]

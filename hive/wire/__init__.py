@@ -114,6 +114,7 @@ from hive.wire.reminders import (
     ScheduleState,
 )
 from hive.wire.requests import (
+    QUESTIONS,
     ActOutcome,
     AgentBody,
     AgentCommand,
@@ -157,6 +158,7 @@ __all__ = [
     "OPERATOR",
     "OWN_LOGIN",
     "PROTOCOL",
+    "QUESTIONS",
     "Ack",
     "ActOutcome",
     "AgentBody",

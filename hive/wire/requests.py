@@ -26,8 +26,15 @@ from hive.wire.limits import (
 )
 from hive.wire.mail import Ack, GetInbox, GetThread, GetUndelivered, Inbox, Resolve
 from hive.wire.model import AgentStatus, Lease, Message, Status, TreeNode, TurnReport
-from hive.wire.questions import AgentDesk, ControlDesk, DeskBody
-from hive.wire.reminders import AgentReminderBody, ControlReminderBody, ReminderBody
+from hive.wire.questions import AgentDesk, ControlDesk, DeskBody, GetQuestions
+from hive.wire.reminders import (
+    AgentReminderBody,
+    ControlReminderBody,
+    GetReminders,
+    GetSchedules,
+    ReminderBody,
+    ReminderRollup,
+)
 
 # --- harness asks daemon -----------------------------------------------------------------------
 
@@ -385,3 +392,23 @@ ControlBody = (
     | GetThread
 )
 WebBody = GetStatus | OperatorSend | GetInbox | GetEvents | Follow
+
+QUESTIONS = (
+    GetStatus,
+    GetInbox,
+    GetThread,
+    GetUndelivered,
+    WaitReply,
+    GetEvents,
+    Follow,
+    GetChild,
+    GetAudit,
+    GetGates,
+    GetBudgets,
+    GetLogin,
+    GetQuestions,
+    GetReminders,
+    ReminderRollup,
+    GetSchedules,
+)
+"""What of ControlBody and WebBody changes nothing; everything else is an act."""

@@ -16,7 +16,7 @@ from hive.agents import AgentExists, NoSuchAgent
 from hive.broker import Broker
 from hive.containers import ContainerError, DriverUnavailable
 from hive.daemon import control
-from hive.daemon.acts import DESCRIPTIONS, QUESTIONS, described
+from hive.daemon.acts import DESCRIPTIONS, described
 from hive.daemon.audit import AuditLog
 from hive.daemon.faults import NotDone, explained
 from hive.gate import Gates
@@ -26,6 +26,7 @@ from hive.store import MIGRATIONS, Store, StoreClosed, StoreFull, open_store
 from hive.supervisors import Context, NotFound, NotRunning, NotStopped, StartFailed
 from hive.wire import (
     PROTOCOL,
+    QUESTIONS,
     ActOutcome,
     AgentCommand,
     Answer,
