@@ -146,7 +146,8 @@ async def _with_daemon(
         version = "; are the daemon and this command of the same version?" if older else ""
         raise CommandFailed(f"{error.message}{version}") from None
     except WireError as error:
-        raise CommandFailed(f"this cannot be sent: {error}", USAGE) from None
+        locale = "; is your locale UTF-8?" if "UTF-8" in str(error) else ""
+        raise CommandFailed(f"this cannot be sent: {error}{locale}", USAGE) from None
     except (LinkRefused, OSError, trio.TooSlowError) as error:
         if connected:
             raise AnswerLost(error if str(error) else "its time was over") from None

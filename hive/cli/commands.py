@@ -1,5 +1,6 @@
 """Every command: reads its arguments, asks the daemon, prints. Start-up is in `hive.cli.up`."""
 
+import math
 import sys
 import time
 import uuid
@@ -25,10 +26,12 @@ from hive.cli.ask import ANSWER_S, CommandFailed, Pushes, ask, with_daemon
 from hive.cli.gate import gate
 from hive.cli.options import (
     AgentName,
+    check_words,
     json_option,
     message_json,
     print_json,
     root_option,
+    show_any_text,
     text_argument,
 )
 from hive.cli.rights import may_send_option
@@ -68,7 +71,12 @@ LONGEST_WAIT_S = 600.0
 
 
 class Commands(click.Group):
-    """Turns CommandFailed into a line on stderr and its exit code."""
+    """Takes and shows text of any kind; turns CommandFailed into a line on stderr and its code."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        show_any_text()
+        check_words(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -232,6 +240,8 @@ def send(
             "--wait is for one agent's answer to you: it goes neither with * or operator as NAME "
             "nor with --from"
         )
+    if math.isnan(timeout):
+        raise click.UsageError("--timeout is a number of seconds")
     key = key or uuid.uuid4().hex
     body = OperatorSend(name, text_argument(text), sender, in_reply_to, key, urgent)
     hint = f"sending it again with `--key {key}` within a day stores it once only"

@@ -103,7 +103,7 @@ def _root(paths: Paths) -> str:
 def _state(pid: int) -> str:
     """The state of a process as proc(5) has it, empty if it is gone."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0].decode()
     except (OSError, IndexError):
         return ""
 

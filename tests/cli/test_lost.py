@@ -54,7 +54,7 @@ def losing(
     lost: int = 1,
     of: type = object,
 ) -> Iterator[list[Body]]:
-    """A daemon that does the first `lost` requests of that class, and breaks the link instead of answering."""
+    """A daemon that does the first `lost` requests `of` a class, but breaks the link at once."""
     whole, left = fake_control._Control.handle, lost
 
     async def handle(self: fake_control._Control, peer: Peer, body: Body) -> Body:
