@@ -236,7 +236,9 @@ class _Session(Session):
 
     async def _send(self, send: Send) -> Sent:
         broker, name = self.door.agent.around.broker, self.door.agent.name
-        draft = Draft(name, send.to, send.body, send.in_reply_to, send.key, send.urgent)
+        draft = Draft(
+            name, send.to, send.body, send.in_reply_to, send.key, send.urgent, by_turn=True
+        )
         return Sent(await broker.send(draft))
 
     async def _take(self, take: Take) -> Taken:

@@ -41,11 +41,7 @@ class NamedCredential:
         where = f"credential {self.name!r}"
         if (self.api_key is None) == (self.oauth_token is None):
             raise ConfigError(f"{where} needs one of api_key and oauth_token, and not both")
-        if not _SECRET.fullmatch(self.api_key or self.oauth_token or ""):
-            raise ConfigError(
-                f"{where}: a key or token is one word of printable ASCII, at most {MOST_SECRET} "
-                "characters: copy it again, without spaces or line breaks"
-            )
+        check_secret(where, self.api_key or self.oauth_token or "")
 
 
 @frozen
@@ -130,6 +126,22 @@ def parse(toml: str, *, source: str = "hive.toml") -> Config:
     return config
 
 
+def check_secret(where: str, value: str) -> None:
+    """Raise ConfigError, without the value, if it can be no key and no token."""
+    if not _SECRET.fullmatch(value):
+        raise ConfigError(
+            f"{where}: a key or token is one word of printable ASCII, at most {MOST_SECRET} "
+            "characters: copy it again, without spaces or line breaks"
+        )
+
+
+def check_model(name: str, where: str = "") -> str:
+    """Return `name` if it may name a model; raises ConfigError."""
+    if not (_MODEL.fullmatch(name) and name.isprintable()):
+        raise ConfigError(f"{where}{name!r} cannot be the name of a model")
+    return name
+
+
 def check_credential_name(name: str) -> str:
     """Return `name` if it may name a credential; raises ConfigError."""
     try:
@@ -162,9 +174,10 @@ def _check(config: Config) -> None:
     agents, gate = config.agents, config.gate
     for credential in config.credentials:
         credential.check()
+    if config.claude.model is not None:
+        check_model(config.claude.model, "claude.model: ")
     for model in config.claude.fallback_models:
-        if not _MODEL.fullmatch(model):
-            raise ConfigError(f"claude.fallback_models: {model!r} cannot be the name of a model")
+        check_model(model, "claude.fallback_models: ")
     if not 0 < agents.body_cap <= MOST_BODY_CAP:
         raise ConfigError(f"agents.body_cap must be 1 to {MOST_BODY_CAP} bytes")
     for name, value in attrs.asdict(agents).items():

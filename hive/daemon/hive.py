@@ -16,7 +16,7 @@ from hive.broker import Broker, Counts, Rights
 from hive.budget import Budgets
 from hive.containers import Driver, runtime_folders
 from hive.daemon.audit import AuditLog
-from hive.daemon.config import Config
+from hive.daemon.config import Config, check_model
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.drivers import driver_named
 from hive.daemon.incidents import Incidents
@@ -139,7 +139,6 @@ class Hive:
             self.broker,
             place=self._place,
             publish=self.publish,
-            audit=self.audit.record,
             limits=ReminderLimits(reminders.pending, reminders.burst, reminders.per_hour),
         )
         self.schedules = Schedules(
@@ -147,7 +146,6 @@ class Hive:
             self.broker,
             names=lambda: self.fleet.names(),
             publish=self.publish,
-            audit=self.audit.record,
         )
         self.desk = Desk(
             self.store,
@@ -186,7 +184,7 @@ class Hive:
         await self.fleet.create(
             wish.name,
             driver=wish.driver or config.agents.driver,
-            model=wish.model or config.claude.model,
+            model=config.claude.model if wish.model is None else check_model(wish.model),
             credential=self.api.check(wish.credential),
             may_send=wish.may_send,
         )

@@ -5,7 +5,7 @@ from hive.link.errors import LinkClosed, LinkError, LinkRefused, Refuse, RemoteE
 from hive.link.limits import Limits
 from hive.link.peer import Peer, Session
 from hive.link.server import Accept, serve
-from hive.link.unix import Credentials, bind
+from hive.link.unix import Credentials, bind, listener
 
 __all__ = [
     "Accept",
@@ -21,5 +21,6 @@ __all__ = [
     "bind",
     "connect",
     "keep_connected",
+    "listener",
     "serve",
 ]

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -33,7 +33,8 @@ async def connect(
     with trio.fail_after(limits.hello):
         transport = await dial(path)
     async with open_channel(transport, limits, server=False) as channel:
-        await channel.send(encode_frame(hello))
+        with suppress(LinkClosed):  # who is full says so without a hello
+            await channel.send(encode_frame(hello))
         welcome = await _welcome(channel, limits)
         peer = Peer(channel, session or Session(), limits)
         async with trio.open_nursery() as nursery:
