@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
+from hive.agents.policy import AgentPark, park_in_force
 from hive.agents.records import AgentRecord, Records
 from hive.broker import Broker, Counts
 from hive.containers import Driver
@@ -61,6 +62,13 @@ class Limits(Protocol):
         """Returns when whoever must wait because of this turn has been told so."""
 
 
+class Publish(Protocol):
+    """Shows an event to all who watch; never blocks, never raises."""
+
+    def __call__(self, agent: str | None, event: Event, at: float | None = None, /) -> object:
+        """Show it as of `agent`; `at` is when it happened (epoch seconds, None: now)."""
+
+
 @frozen
 class Surroundings:
     """What the hive gives to each of its agents; times in seconds."""
@@ -74,7 +82,7 @@ class Surroundings:
     driver: Callable[[str], Driver]
     settings: Callable[[AgentRecord], HarnessSettings]
     limits: Limits
-    publish: Callable[[str | None, Event], object]
+    publish: Publish
     changed: Callable[[str], None]
     readonly: tuple[Path, ...]
     alarm_after: float
@@ -86,14 +94,16 @@ class Surroundings:
 class Agent:
     """One agent while its subtree lives. Written only by the parts of that subtree."""
 
-    record: AgentRecord
+    name: str
     around: Surroundings
     peer: Peer | None = None
-    instance: str | None = None
     lease: str | None = None
     lease_since: float = 0.0
     """When the lease began or ended last, in Trio's time."""
-    failures: int = 0
+    ended: str | None = None
+    """The lease whose end gates and budgets have been told last."""
+    one_end: trio.Lock = field(factory=trio.Lock)
+    """Held while the end of a lease is settled, so that whoever else ends it finds it done."""
     report: Report | None = None
     reported_at: float | None = None
     """When the harness reported last, in Trio's time."""
@@ -111,16 +121,18 @@ class Agent:
     """The operator (or an ordered stop of the hive) wants the container to end."""
 
     @property
-    def name(self) -> str:
-        return self.record.name
+    def record(self) -> AgentRecord:
+        """What is kept of the agent, as it is now."""
+        return self.around.records.record(self.name)
 
     @property
     def counts(self) -> Counts:
         """How many messages wait for the agent, and how many it holds."""
         return self.around.broker.counts().get(self.name, Counts())
 
-    def publish(self, event: Event) -> None:
-        self.around.publish(self.name, event)
+    def publish(self, event: Event, at: float | None = None) -> None:
+        """Show an event of the agent; `at` is when it happened (epoch seconds, None: now)."""
+        self.around.publish(self.name, event, at)
 
     def changed(self) -> None:
         """Tell the hive that the agent's state may have changed."""
@@ -131,37 +143,36 @@ class Agent:
         self.lease, self.lease_since = lease, trio.current_time()
 
     async def holder_gone(self, why: str, *, count: bool) -> None:
-        """Return everything that the agent holds: nobody works on it any more."""
-        lost = self.lease
-        self.work_began(None)
-        if lost is not None:
-            await self.around.limits.turn_ended(self, lease=lost, report=_LOST)
-        await self.around.broker.release(self.name, count=count, why=why)
+        """Return everything that the agent holds: nobody works on it any more.
 
-    async def park(self, reason: str, until: float | None, failures: int) -> None:
-        """Take no work until `until` (epoch seconds, None: until somebody unparks the agent).
-
-        Survives a restart of the daemon.
+        What a turn that has just ended makes of it comes first.
         """
-        self.failures = failures
-        await self.around.records.park(self.name, reason, until, failures)
-        self.record = evolve(
-            self.record, park_reason=reason, park_until=until, park_failures=failures
-        )
+        async with self.one_end:
+            lost = self.lease
+            self.work_began(None)
+            if lost is not None:
+                await self.turn_ended(lost, _LOST)
+            await self.around.broker.release(self.name, count=count, why=why)
+
+    async def turn_ended(self, lease: str, report: TurnReport) -> None:
+        """Tell gates and budgets how the turn of this lease ended: once, however often called."""
+        if self.ended != lease:
+            await self.around.limits.turn_ended(self, lease, report)
+            self.ended = lease
+
+    async def park(self, park: AgentPark) -> None:
+        """The operator parks the agent. Survives a restart of the daemon; raises StoreError."""
+        await self.around.records.park(self.name, park)
         self.close()
         self.park_request.set()
 
-    async def recovered(self) -> None:
-        """A turn completed: the run of failed ones is over."""
-        if self.failures:
-            self.failures = 0
-            await self.around.records.park(self.name, None, None, 0)
-
-    async def release_park(self) -> None:
-        """Forget the park; whoever calls this sees to it that `serve` runs again."""
-        if self.record.park_reason is not None:
-            self.record = evolve(self.record, park_reason=None, park_until=None)
-            await self.around.records.park(self.name, None, None, self.failures)
+    async def forget_ended_parks(self) -> None:
+        """Parks that are over stay so; raises StoreError."""
+        now = time.time()
+        for park in (self.record.operator_park, self.record.turn_park):
+            if park is not None and park.until is not None and park.until <= now:
+                await self.around.records.forget_ended_parks(self.name, now)
+                return
 
     def look_again(self) -> None:
         """Gates or budgets may have decided something new about this agent."""
@@ -183,11 +194,14 @@ class Agent:
             self.open = trio.Event()
 
     @property
-    def waits(self) -> Hold | None:
-        """Why the agent takes no work now: its own park first, then a gate or a budget."""
+    def parked(self) -> AgentPark | None:
+        """The park that is in force now: the operator's, else that of its failed turns."""
         record = self.record
-        if record.park_reason is not None and (
-            record.park_until is None or record.park_until > time.time()
-        ):
-            return Hold(Condition.PARKED, record.park_reason, record.park_until, record.credential)
+        return park_in_force(record.operator_park, record.turn_park, time.time())
+
+    @property
+    def waits(self) -> Hold | None:
+        """Why the agent takes no work now: a park first, then a gate or a budget."""
+        if (park := self.parked) is not None:
+            return Hold(Condition.PARKED, park.reason, park.until, self.record.credential)
         return self.hold

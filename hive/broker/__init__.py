@@ -15,7 +15,7 @@ from hive.broker.errors import (
 from hive.broker.lifecycle import HIVE, Counts, Returned
 from hive.broker.rights import Rights
 from hive.broker.rows import Holding
-from hive.broker.within import key_is_used, next_id, unreplied
+from hive.broker.within import WithLease, key_is_used, next_id, unreplied
 
 __all__ = [
     "HIVE",
@@ -33,6 +33,7 @@ __all__ = [
     "Rights",
     "TooManyBroadcasts",
     "UnknownRecipient",
+    "WithLease",
     "key_is_used",
     "next_id",
     "unreplied",

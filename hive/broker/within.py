@@ -1,11 +1,27 @@
-"""What others may look up about messages inside of a transaction, for `Broker.send_within`."""
+"""What others may look up or write inside of one of the broker's transactions."""
+
+from collections.abc import Callable
+from typing import Any
 
 import apsw
+from attrs import frozen
 
 from hive.broker import rows
 from hive.broker.lifecycle import HIVE
 from hive.store import fetch
 from hive.wire import Message
+
+
+@frozen
+class WithLease:
+    """A write that belongs to the end of a lease: committed with it, or not at all.
+
+    Not done at all when the lease has ended before. `then` gets what `write` returned, in Trio's
+    thread right after the commit, before anybody learns that the lease has ended.
+    """
+
+    write: Callable[[apsw.Connection], Any]
+    then: Callable[[Any], None]
 
 
 def next_id(connection: apsw.Connection) -> int:

@@ -8,7 +8,7 @@ import orjson
 import trio
 
 from hive.broker import Draft
-from hive.daemon import control, credentials, hand
+from hive.daemon import control, credentials, destroy, hand
 from hive.daemon.children import child_process
 from hive.daemon.hive import Hive
 from hive.supervisors import (
@@ -65,6 +65,7 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
         ChildSpec("schedules", hive.schedules.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
+        ChildSpec("destroys", partial(_complete_destroys, hive), Restart.TEMPORARY),
         ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),
     ]
@@ -112,6 +113,11 @@ async def _first_steps(hive: Hive, ctx: Context) -> None:
         await hive.broker.send(Draft(OPERATOR, MANAGER, DEMO_WELCOME, key="demo-welcome"))
     ctx.ready()
     await trio.sleep_forever()
+
+
+async def _complete_destroys(hive: Hive, ctx: Context) -> None:
+    await destroy.complete_destroys(hive)
+    ctx.ready()
 
 
 async def _restore_parks(hive: Hive, ctx: Context) -> None:

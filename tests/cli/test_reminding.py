@@ -121,7 +121,8 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
             stop_grace=1,
             reconnect_grace=1,
         )
-        agent = Agent(AgentRecord("ann", "none"), around)
+        await around.records.create(AgentRecord("ann", "none"))
+        agent = Agent("ann", around)
         seat = Seat(paths, store, broker, audit, reminders, schedules)
         hive: Any = seat
         children = (

@@ -17,9 +17,10 @@ async def test_the_status_shows_what_each_agent_says(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     paths.prepare()
     hive = Hive(Options(paths, Config(), ApiAccess(()), Path("/claude"), {}))
-    hive.fleet.records.update({name: AgentRecord(name, "none") for name in ("ann", "bob")})
     with trio.fail_after(10):
         async with hive.store.opened():
+            for name in ("ann", "bob"):
+                await hive.fleet.around.records.create(AgentRecord(name, "none"))
             await hive.desk.load()
             await hive.desk.handle("ann", SetStatus("paints"))
             shown = hive._agents(hive.fleet.records, now())
