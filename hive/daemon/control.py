@@ -1,10 +1,12 @@
 """The operator's socket and the narrower one of the web process: what may be asked, and answers."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
+import outcome
 import trio
 
 from hive.agents import AgentExists, NoSuchAgent
@@ -79,7 +81,19 @@ LONGEST_WAIT_S = 3600.0
 GATHER_S = 0.02
 """Events wait so long for those behind them: who follows must not slow down those who work."""
 
+_ACTS = (
+    Spawn,
+    AgentCommand,
+    TreeCommand,
+    SetRights,
+    SetCredential,
+    LoggedIn,
+    UseCredential,
+)
+"""What is not done by one commit: half of it must not be left to who closes a terminal."""
+
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 async def run(ctx: Context, hive: Hive, *, role: str) -> None:
@@ -112,6 +126,8 @@ class _Session(Session):
 
     async def handle(self, peer: Peer, body: Body) -> Body:
         try:
+            if isinstance(body, _ACTS):
+                return await self._to_its_end(peer, body)
             return await self._answer(peer, body)
         except (BrokerError, StoreError) as error:
             raise LinkError(error.code, str(error)) from None
@@ -123,6 +139,24 @@ class _Session(Session):
             raise LinkError("not_done", str(error)) from None
         except ValueError as error:
             raise LinkError("bad_request", str(error)) from None
+
+    async def _to_its_end(self, peer: Peer, body: Body) -> Body:
+        """Do what has several steps also when who asked has gone: only the hive's stop ends it."""
+        ended: list[outcome.Outcome[Body]] = []
+        done = trio.Event()
+
+        async def act() -> None:
+            try:
+                ended.append(outcome.Value(await self._answer(peer, body)))
+            except Exception as error:
+                if peer.closed.is_set():
+                    log.warning("%s failed, who asked had gone: %s", type(body).__name__, error)
+                ended.append(outcome.Error(error))
+            done.set()
+
+        self.nursery.start_soon(act)
+        await done.wait()
+        return ended[0].unwrap()
 
     async def _answer(self, peer: Peer, body: Body) -> Body:
         hive = self.hive
