@@ -245,6 +245,19 @@ async def test_events_are_published_once_and_only_those_of_a_harness(scout: Fixt
     ]
 
 
+async def test_events_of_an_outage_keep_their_times_but_no_nonsense(scout: Fixture) -> None:
+    began = time.time()
+    said = (began - 600, began - 599.5, began - 90_000, began + 3600, -1.0, 0.0, 1e300)
+    events = tuple((at, Notice(str(at))) for at in said)
+    part = Supervision("harness/link", "exited", "x")
+    async with scout.link("one") as (peer, _):
+        await ask(peer, Emit(0, (*events, (began - 500, part))))
+    *kept, supervision = scout.stamps
+    assert kept[:2] == [began - 600, began - 599.5] and supervision == began - 500
+    assert all(at is not None and began <= at <= time.time() for at in kept[2:])
+    assert [event.text for _, event in scout.published[:-1]] == [str(at) for at in said]
+
+
 async def test_a_container_reads_only_its_own_agents_threads(scout: Fixture) -> None:
     mine = await scout.mail("the question")
     foreign = await scout.broker.send(Draft("ann", OPERATOR, "not for scout"))

@@ -44,8 +44,11 @@ class Fixture:
         broker: Broker,
         published: list[tuple[str | None, Event]],
         limits: NoLimits,
+        stamps: list[float | None],
     ) -> None:
         self.agent, self.broker, self.published, self.limits = agent, broker, published, limits
+        self.stamps = stamps
+        """When each published event of the agent happened, as was told."""
 
     def link(
         self, instance: str, *, lease: str | None = None, role: str = "harness"
@@ -96,6 +99,12 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             publish=lambda agent, event: published.append((agent, event)),
         )
         await desk.load()
+        stamps: list[float | None] = []
+
+        def publish(agent: str | None, event: Event, at: float | None = None, /) -> None:
+            published.append((agent, event))
+            stamps.append(at)
+
         around = Surroundings(
             paths=paths,
             broker=broker,
@@ -106,7 +115,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             driver=lambda name: pytest.fail("no container here"),
             settings=lambda record: HarnessSettings(record.name),
             limits=limits,
-            publish=lambda agent, event, at=None: published.append((agent, event)),
+            publish=publish,
             changed=lambda name: None,
             readonly=(),
             alarm_after=60,
@@ -124,5 +133,5 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             with trio.fail_after(5):
                 while ctx.ready_at is None:
                     await trio.testing.wait_all_tasks_blocked(0.01)
-            yield Fixture(agent, broker, published, limits)
+            yield Fixture(agent, broker, published, limits, stamps)
             nursery.cancel_scope.cancel()
