@@ -134,7 +134,14 @@ class Broker(Reader):
 
         # A waiting lease so comes right behind this, and nearly always into the same commit.
         self._arrivals.wake(one.to for one in drafts)
-        id_, _ = await self._store.write(job, lambda result: self._committed(result[1]))
+
+        def committed(result: tuple[int, Change]) -> None:
+            repeated = draft.to == EVERYBODY and refusal is None and not result[1].moves
+            if repeated and draft.sender in self._broadcasts_due:
+                self._broadcasts_due[draft.sender] -= self._broadcasts.every  # it was said before
+            self._committed(result[1])
+
+        id_, _ = await self._store.write(job, committed)
         return id_
 
     def check(self, draft: Draft) -> None:
