@@ -228,9 +228,6 @@ class _Session(Session):
             lease, self.unclaimed = self.unclaimed, None
             if lease is not None and lease.id == agent.lease:
                 return Taken(lease)
-            if agent.one_end.locked():  # the end of the turn before is not written yet
-                async with agent.one_end:
-                    pass
             if agent.counts.leased:
                 await agent.holder_gone("its harness took new work without ending it", count=True)
             await agent.around.desk.turn_over(agent.name)
