@@ -26,6 +26,9 @@ from hive.wire import (
 STORE_TROUBLE = "store_"
 """Beginning of the codes with which a daemon says that its disk is full or broken."""
 
+_NOT_ASKED = frozenset({"replaced", "busy"})
+"""Codes with which a request is refused before it is looked at: later it may be taken."""
+
 DRAIN_S = 30.0
 """What an ordered stop gives a turn to be interrupted and reported."""
 
@@ -143,10 +146,10 @@ class Serve:
                 if self._stopping:
                     return
             except RemoteError as error:
-                if not error.code.startswith(STORE_TROUBLE):
+                if not (error.code.startswith(STORE_TROUBLE) or error.code in _NOT_ASKED):
                     self._shared.emit(Notice(f"the end of turn {lease.id} was refused: {error}"))
                     return
-                ctx.note(f"the daemon cannot write: {error}")
+                ctx.note(f"the daemon cannot take the turn's end: {error}")
                 with trio.move_on_after(_STORE_RETRY_S):
                     await ctx.stop_requested.wait()
                     return

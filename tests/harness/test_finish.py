@@ -71,6 +71,22 @@ async def test_a_daemon_that_does_not_answer_is_asked_again() -> None:
     assert len(scene.asked) == 3 and scene.asked[1] - scene.asked[0] == pytest.approx(10, abs=1)
 
 
+@pytest.mark.parametrize("code", ["store_full", "replaced", "busy"])
+async def test_a_refusal_that_is_not_about_the_turn_is_not_its_end(code: str) -> None:
+    scene = Scene((0.1, RemoteError(code, "not now")), (0.1, Done()))
+    scene.connect()
+    await scene.finish()
+    assert len(scene.asked) == 2
+
+
+async def test_a_refusal_of_the_turn_is_said_and_ends_it() -> None:
+    scene = Scene((0.1, RemoteError("no_lease", "unknown")))
+    scene.connect()
+    await scene.finish()
+    ((_, notice),) = scene.shared.outbox.batch()[1]
+    assert "was refused: unknown" in notice.text
+
+
 async def test_a_daemon_that_is_away_is_waited_for_with_signs_of_life() -> None:
     scene = Scene((0.1, Done()))
     async with trio.open_nursery() as nursery:
