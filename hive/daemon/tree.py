@@ -65,7 +65,7 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
         ChildSpec("schedules", hive.schedules.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
-        ChildSpec("destroys", partial(_complete_destroys, hive), Restart.TEMPORARY),
+        ChildSpec("cut-off", partial(_complete_what_was_cut_off, hive), Restart.TEMPORARY),
         ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),
     ]
@@ -115,7 +115,8 @@ async def _first_steps(hive: Hive, ctx: Context) -> None:
     await trio.sleep_forever()
 
 
-async def _complete_destroys(hive: Hive, ctx: Context) -> None:
+async def _complete_what_was_cut_off(hive: Hive, ctx: Context) -> None:
+    await hive.fleet.end_leftovers()
     await destroy.complete_destroys(hive)
     ctx.ready()
 
