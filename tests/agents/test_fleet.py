@@ -11,13 +11,15 @@ import pytest
 import trio
 import trio.testing
 from attrs import evolve
-from support.agent_socket import running
+from support.agent_socket import ask, running, take
 
 from hive.agents import AgentPark, AgentRecord, Fleet
+from hive.broker import Draft
 from hive.containers import Container, ContainerError, Inside
 from hive.daemon import hand
+from hive.link import connect
 from hive.supervisors import Context, State
-from hive.wire import Notice, TreeCommand
+from hive.wire import PROTOCOL, Finish, Hello, Notice, Outcome, TreeCommand, TurnReport
 
 FOR_GOOD = AgentPark("holiday", None)
 
@@ -137,6 +139,25 @@ async def test_an_operators_park_that_ends_lets_the_turns_go_on_where_it_was(
     await scene.fleet.restart("ann")
     await scene.until(lambda: scene.serve().state is State.RUNNING)
     assert scene.fleet.record("ann").failures == 2
+
+
+async def test_a_failed_turn_waits_its_time_and_the_message_comes_again(scene: Scene) -> None:
+    await scene.fleet.around.broker.send(Draft("operator", "ann", "work"))
+    path, hello = scene.fleet.around.paths.socket("ann"), Hello(PROTOCOL, "harness", "one")
+    async with connect(path, hello) as (peer, _):
+        for failures in (1, 2):
+            lease = (await take(peer, wait=30)).lease
+            assert lease is not None and lease.messages[0].attempts == failures - 1
+            await ask(peer, Finish(lease.id, TurnReport(Outcome.FAILED, "boom")))
+            await scene.until(lambda: scene.serve().state is State.PARKED)
+            assert scene.serve().reason == "turn failed: boom"
+            assert scene.fleet.record("ann").failures == failures
+        await hand.act(scene.hive, TreeCommand("ann", "unpark"))
+        lease = (await take(peer, wait=30)).lease
+        assert lease is not None
+        await ask(peer, Finish(lease.id, TurnReport(Outcome.COMPLETED)))
+    await scene.until(lambda: scene.serve().state is State.RUNNING)
+    assert scene.fleet.record("ann").failures == 0
 
 
 async def test_a_stopped_agent_is_parked_and_unparked_by_its_name(scene: Scene) -> None:
