@@ -12,9 +12,10 @@ from attrs import define, field
 from hive.agents import container, serve, socket
 from hive.agents.agent import Agent, Surroundings
 from hive.agents.records import AgentRecord, credential_key
-from hive.containers import destroy
+from hive.containers import ContainerError, destroy
 from hive.link import LinkClosed, Peer
 from hive.paths import Paths
+from hive.store import StoreError
 from hive.supervisors import (
     Backoff,
     ChildSpec,
@@ -25,7 +26,7 @@ from hive.supervisors import (
     SupervisorError,
     supervisor_spec,
 )
-from hive.wire import DEFAULT_CREDENTIAL, check_name, check_recipients
+from hive.wire import DEFAULT_CREDENTIAL, Notice, check_name, check_recipients
 
 TELL_S = 5.0
 
@@ -162,13 +163,28 @@ class Fleet:
     async def put_away(self, name: str) -> None:
         """Move the folder of an agent that has left to the others', then forget its row.
 
-        May be repeated wherever it failed before. Raises ContainerError, OSError, StoreError.
+        May be repeated wherever it failed before, and when it is done. Raises ContainerError,
+        OSError, StoreError.
         """
-        paths = self.around.paths
-        folder = paths.destroyed(name, self.around.records.leaving[name])
-        await trio.to_thread.run_sync(_put_away, paths, name, folder)
-        await self.around.records.delete(name)
+        async with self._acts[name]:
+            if (when := self.around.records.leaving.get(name)) is not None:
+                paths = self.around.paths
+                await trio.to_thread.run_sync(_put_away, paths, name, paths.destroyed(name, when))
+                await self.around.records.delete(name)
         self._acts.pop(name, None)
+
+    async def end_leftovers(self) -> None:
+        """End the containers of stopped agents: their stop was cut off with an earlier daemon."""
+        for name in tuple(self.records):
+            async with self._acts[name]:
+                record = self.records.get(name)
+                if record is None or record.wanted or name in self.live:
+                    continue
+                try:
+                    await container.end_unwatched(Agent(name, self.around), self.environment)
+                except (ContainerError, OSError, StoreError) as error:
+                    text = f"{name} is stopped, but its container does not end: {error}"
+                    self.around.publish(name, Notice(text))
 
     def stop_containers(self) -> None:
         """From now on the end of an agent's subtree ends its container too."""

@@ -72,7 +72,7 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
         ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
         ChildSpec("clocks", partial(_watch_clocks, hive)),
-        ChildSpec("destroys", partial(_complete_destroys, hive), Restart.TEMPORARY),
+        ChildSpec("cut-off", partial(_complete_what_was_cut_off, hive), Restart.TEMPORARY),
         ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),
     ]
@@ -140,7 +140,8 @@ async def _watch_clocks(hive: Hive, ctx: Context) -> None:
         before = after
 
 
-async def _complete_destroys(hive: Hive, ctx: Context) -> None:
+async def _complete_what_was_cut_off(hive: Hive, ctx: Context) -> None:
+    await hive.fleet.end_leftovers()
     await destroy.complete_destroys(hive)
     ctx.ready()
 

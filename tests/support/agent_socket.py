@@ -71,7 +71,7 @@ async def ask(peer: Peer, body: Body) -> Any:
 
 
 async def take(peer: Peer, wait: float = 5) -> Taken:
-    answer = await ask(peer, Take(wait))
+    answer = await peer.request(Take(wait), timeout=wait + 10)
     assert isinstance(answer, Taken)
     return answer
 
@@ -86,7 +86,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
         broker = Broker(
             store,
             publish=lambda agent, event: published.append((agent, event)),
-            recipients=lambda: {"scout"},
+            recipients=lambda: {"scout", "ann"},
             urgent=lambda name: None,
         )
         await broker.load()
@@ -95,7 +95,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
         desk = Desk(
             store,
             broker,
-            recipients=lambda: {"scout"},
+            recipients=lambda: {"scout", "ann"},
             publish=lambda agent, event: published.append((agent, event)),
         )
         await desk.load()
