@@ -94,6 +94,15 @@ async def test_recv_joins_the_lease_and_is_acknowledged_with_it(scout: Fixture) 
     assert (await scout.state(first))[0] == (await scout.state(second))[0] == "done"
 
 
+async def test_what_is_sent_in_a_turn_answers_what_it_holds(scout: Fixture) -> None:
+    number = await scout.mail()
+    async with scout.link("one") as (peer, _):
+        await take(peer)
+        sent = await ask(peer, Send("operator", "here"))
+    answer = (await scout.broker.reply(number)).answer
+    assert answer is not None and answer.id == sent.id
+
+
 async def test_recv_for_a_turn_that_is_over_is_refused(scout: Fixture) -> None:
     await scout.mail()
     async with scout.link("one") as (peer, _):
