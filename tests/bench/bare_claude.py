@@ -12,10 +12,10 @@ from typing import Any
 import trio
 from attrs import define, field, frozen
 
-from harness import mcp
 from harness.command import Folders, Session, Setup, argv, environment
 from harness.lines import Lines
 from harness.prompts import system
+from harness.tools import mcp
 
 TURN_S = 60.0
 

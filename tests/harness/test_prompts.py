@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.prompts import framed, not_a_command, system, wake
-from harness.toolkit import TOOLS
+from harness.tools.table import TOOLS
 from hive.wire import Lease, Message
 
 

@@ -17,13 +17,12 @@ import pytest
 import trio
 from attrs import frozen
 
-from harness import mcp
 from harness.command import Folders
 from harness.link import NoAnswer, NotConnected
 from harness.prompts import system
 from harness.shared import Holding, Options, Shared
 from harness.stream import Asked
-from harness.tools import Tools
+from harness.tools import Tools, mcp
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.wire import (

@@ -9,13 +9,13 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import reminding
-from harness.calls import CancelReminderCall, ListRemindersCall, RemindCall, ScheduleCall
 from harness.command import Folders
 from harness.link import NotConnected
 from harness.shared import Options, Shared
-from harness.tools import ToolFailed, Tools
-from harness.toolspec import BadArguments, parse_call, schemas
+from harness.tools import Tools, reminders
+from harness.tools.base import BadArguments, parse_call, schemas
+from harness.tools.calls import CancelReminderCall, ListRemindersCall, RemindCall, ScheduleCall
+from harness.tools.runner import ToolFailed
 from hive.link import RemoteError
 from hive.wire import (
     CancelReminder,
@@ -47,7 +47,7 @@ class FakeLink:
 async def perform(call: Any, answer: Any) -> tuple[Any, Any]:
     link = FakeLink(answer)
     said = json.loads(
-        reminding.told(await link.request(reminding.asked(call), timeout=1, within=1))
+        reminders.told(await link.request(reminders.asked(call), timeout=1, within=1))
     )
     return link.asked[0], said
 

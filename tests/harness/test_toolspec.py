@@ -4,10 +4,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import mcp
-from harness.calls import AnswerCall, AskCall, Call, RecvCall, SendCall, SetStatusCall, WhoAmICall
-from harness.mcp import Invoke
-from harness.toolspec import BadArguments, parse_call, schemas
+from harness.tools import mcp
+from harness.tools.base import BadArguments, parse_call, schemas
+from harness.tools.calls import (
+    AnswerCall,
+    AskCall,
+    Call,
+    RecvCall,
+    SendCall,
+    SetStatusCall,
+    WhoAmICall,
+)
+from harness.tools.mcp import Invoke
 
 
 def test_right_calls():

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from harness.calls import ThreadCall
+from harness.tools.calls import ThreadCall
 from hive.wire import Body, GetThread, Inbox, Message
 
 MOST_TEXT = 40_000

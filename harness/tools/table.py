@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from harness.calls import (
+from harness.tools.calls import (
     AnswerCall,
     AskCall,
     Call,

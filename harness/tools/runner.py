@@ -10,14 +10,22 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import frozen
 
-from harness import desk, mcp, reminding, threads
-from harness.calls import Call, DeskCall, RecvCall, ReminderCall, SendCall, ThreadCall, WhoAmICall
 from harness.link import Link, NoAnswer, NotConnected
 from harness.loose import Json
-from harness.mcp import Invoke
 from harness.prompts import wake
 from harness.shared import Shared
 from harness.stream import Asked
+from harness.tools import mcp, messages, questions, reminders
+from harness.tools.calls import (
+    Call,
+    DeskCall,
+    RecvCall,
+    ReminderCall,
+    SendCall,
+    ThreadCall,
+    WhoAmICall,
+)
+from harness.tools.mcp import Invoke
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.uncontended import acquire
@@ -108,13 +116,13 @@ class Tools:
                 case RecvCall():
                     return await self._take_messages(call)
                 case ThreadCall():
-                    return threads.told(call, await self._ask_hive(threads.asked(call)))
+                    return messages.told(call, await self._ask_hive(messages.asked(call)))
                 case WhoAmICall():
                     return self._who_am_i()
                 case _ if isinstance(call, ReminderCall):
-                    return reminding.told(await self._ask_hive(reminding.asked(call)))
+                    return reminders.told(await self._ask_hive(reminders.asked(call)))
                 case _ if isinstance(call, DeskCall):
-                    return desk.told(call, await self._ask_hive(desk.asked(call)))
+                    return questions.told(call, await self._ask_hive(questions.asked(call)))
         except RemoteError as error:
             raise ToolFailed(str(error)) from None
         except WireError as error:

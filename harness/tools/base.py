@@ -1,12 +1,12 @@
 """The tools' JSON schemas, and the strict check of what the model calls them with.
 
-One table (`harness.toolkit`) gives both, so that they cannot differ.
+One table (`harness.tools.table`) gives both, so that they cannot differ.
 """
 
 from typing import Any
 
-from harness.calls import Call
-from harness.toolkit import TOOLS, Argument, Tool
+from harness.tools.calls import Call
+from harness.tools.table import TOOLS, Argument, Tool
 
 
 class BadArguments(ValueError):

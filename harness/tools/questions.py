@@ -4,7 +4,7 @@ import json
 import uuid
 from typing import Any
 
-from harness.calls import (
+from harness.tools.calls import (
     AnswerCall,
     AskCall,
     CancelLooseEndCall,

@@ -4,7 +4,7 @@ import json
 import uuid
 from datetime import UTC, datetime
 
-from harness.calls import (
+from harness.tools.calls import (
     CancelReminderCall,
     ListRemindersCall,
     RemindCall,
