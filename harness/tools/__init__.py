@@ -1,5 +1,9 @@
-"""The tools that the hive gives to its model: a class for each, and the runner that serves them."""
+"""The tools that the hive gives to its model: a class for each, and the runner that serves them.
 
-from harness.tools.runner import RECONNECT_S, SERVER, Tools
+To add one, see CONTRIBUTING.md.
+"""
 
-__all__ = ["RECONNECT_S", "SERVER", "Tools"]
+from harness.tools.runner import SERVER, Tools
+from harness.tools.table import guide
+
+__all__ = ["SERVER", "Tools", "guide"]

@@ -1,20 +1,14 @@
-"""Tools that ask the hive's desk: questions, loose ends, the status line, wake-ups. Pure."""
+"""The tools for questions and for what else is open. All answer in JSON, see `Tool.perform`."""
 
 import json
 import uuid
 from typing import Any
 
-from harness.tools.calls import (
-    AnswerCall,
-    AskCall,
-    CancelLooseEndCall,
-    DeskCall,
-    LooseEndsCall,
-    NextTurnCall,
-    SetStatusCall,
-    WakeCall,
-)
+from attrs import frozen
+
+from harness.tools.base import DONE, DaemonTool, argument
 from hive.wire import (
+    OPERATOR,
     Answer,
     Ask,
     Body,
@@ -23,55 +17,117 @@ from hive.wire import (
     LooseEnds,
     Message,
     Question,
-    RequestNextTurn,
     Sent,
-    SetStatus,
-    Wake,
 )
 
 
-def asked(call: DeskCall) -> Body:
-    """The request for a call; its key makes a repetition after a broken connection the same."""
-    match call:
-        case AskCall(question, options, multi, ttl, to):
-            ttl_s = None if ttl is None else float(ttl)
-            return Ask(question, options, multi, ttl_s, to, key=uuid.uuid4().hex)
-        case AnswerCall(question, text, options):
-            return Answer(question, text, options)
-        case LooseEndsCall():
-            return GetLooseEnds()
-        case CancelLooseEndCall(id_):
-            return CancelLooseEnd(id_)
-        case SetStatusCall(text):
-            return SetStatus(text)
-        case NextTurnCall(reason):
-            return RequestNextTurn(reason)
-        case WakeCall(text, label):
-            return Wake(label, text, key=uuid.uuid4().hex)
+@frozen
+class AskTool(DaemonTool):
+    """Puts a question to the operator or an agent; its answer comes later, as a message."""
+
+    NAME = "ask"
+    DESCRIPTION = (
+        "Ask the operator, or another agent, something that must be answered or expire. "
+        "Returns the question's number at once; the answer wakes you later as a message in "
+        "reply to that number (or says that there was no answer), so end your turn. At most "
+        "20 may be open."
+    )
+    # These lines are about `answer` as well.
+    GUIDE = """\
+`mcp__hive__ask` puts a question that must be answered to the operator or an agent and returns its
+number at once; the answer (or that there was none) wakes you later, in reply to that number. Answer
+a question that is put to you with `mcp__hive__answer`, not with send.
+"""
+
+    question: str = argument("with all that it takes to decide", least=1, most=4000)
+    options: tuple[str, ...] = argument("2 to 20 answers to choose from", most=20, default=())
+    multi: bool = argument("whether several options may be chosen", default=False)
+    ttl_seconds: float | None = argument(
+        "no answer after so long is the answer; default: it stays open",
+        least=1,
+        most=30 * 86400,
+        default=None,
+    )
+    to: str = argument("operator (the default) or an agent", least=1, most=64, default=OPERATOR)
+
+    def wire_request(self) -> Ask:
+        key = uuid.uuid4().hex
+        return Ask(self.question, self.options, self.multi, self.ttl_seconds, self.to, key=key)
+
+    def answer_text(self, answer: Body) -> str:
+        if not isinstance(answer, Sent):
+            return DONE
+        return json.dumps({"question": answer.id, "to": self.to}, ensure_ascii=False)
 
 
-def told(call: DeskCall, answer: Body) -> str:
-    """The answer for the model: JSON, so that no text in it can forge a line of the hive's."""
-    return json.dumps(_told(call, answer), ensure_ascii=False)
+@frozen
+class AnswerTool(DaemonTool):
+    """Answers a question. The daemon checks that it is given by text or by options, not by both."""
+
+    NAME = "answer"
+    DESCRIPTION = "Answer a question that was put to you: by text, or by options if it has some."
+
+    question: int = argument("its number", least=1)
+    text: str | None = argument("the answer, or the text of an option", least=1, default=None)
+    options: tuple[int, ...] = argument("numbers of the options, from 1", most=20, default=())
+
+    def wire_request(self) -> Answer:
+        return Answer(self.question, self.text, self.options)
+
+    def answer_text(self, answer: Body) -> str:
+        if not isinstance(answer, Sent):
+            return DONE
+        return json.dumps({"answered": self.question, "message": answer.id})
 
 
-def _told(call: DeskCall, answer: Body) -> dict[str, Any]:
-    match call, answer:
-        case AskCall(to=to), Sent(id_):
-            return {"question": id_, "to": to}
-        case AnswerCall(question), Sent(id_):
-            return {"answered": question, "message": id_}
-        case WakeCall(), Sent(id_):
-            return {"message": id_}
-        case _, LooseEnds(mine, owed, unanswered):
-            return {
-                "asked": [_question(one) for one in mine],
-                "owed": [_question(one) for one in owed],
-                "unanswered": [_message(one) for one in unanswered],
-            }
-        case CancelLooseEndCall(id_), _:
-            return {"cancelled": id_}
-    return {"done": True}
+@frozen
+class LooseEndsTool(DaemonTool):
+    """Lists what the agent still owes and what it waits for."""
+
+    NAME = "loose_ends"
+    DESCRIPTION = (
+        "What is open: `asked` are your questions that nobody has answered, `owed` are "
+        "questions that you have not answered, `unanswered` are messages that you hold in this "
+        "turn and have not replied to (send with in_reply_to), but for those that need no "
+        "reply: the hive's, your own, broadcasts, and replies to a message of yours."
+    )
+    # These lines are about `cancel_loose_end` as well.
+    GUIDE = """\
+`mcp__hive__loose_ends` tells what you still owe and wait for: look before you end a turn that was
+long, and after one that was cut off. `mcp__hive__cancel_loose_end` withdraws a question of yours.
+"""
+
+    def wire_request(self) -> GetLooseEnds:
+        return GetLooseEnds()
+
+    def answer_text(self, answer: Body) -> str:
+        if not isinstance(answer, LooseEnds):
+            return DONE
+        listed = {
+            "asked": [_question(one) for one in answer.asked],
+            "owed": [_question(one) for one in answer.owed],
+            "unanswered": [_unanswered(one) for one in answer.unanswered],
+        }
+        return json.dumps(listed, ensure_ascii=False)
+
+
+@frozen
+class CancelLooseEndTool(DaemonTool):
+    """Withdraws a question, or says that a message needs no reply."""
+
+    NAME = "cancel_loose_end"
+    DESCRIPTION = (
+        "Withdraw a question of yours (whom you asked is told), or say that a message that you "
+        "hold needs no reply."
+    )
+
+    id: int = argument("a number from loose_ends", least=1)
+
+    def wire_request(self) -> CancelLooseEnd:
+        return CancelLooseEnd(self.id)
+
+    def answer_text(self, answer: Body) -> str:
+        return json.dumps({"cancelled": self.id})
 
 
 def _question(one: Question) -> dict[str, Any]:
@@ -82,5 +138,5 @@ def _question(one: Question) -> dict[str, Any]:
     return shown | ({} if one.expires_at is None else {"expires_at": one.expires_at})
 
 
-def _message(one: Message) -> dict[str, Any]:
+def _unanswered(one: Message) -> dict[str, Any]:
     return {"id": one.id, "from": one.sender, "begins": one.body}

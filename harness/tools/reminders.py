@@ -1,79 +1,112 @@
-"""The tools for reminders and schedules: what is asked of the daemon, and told the model. Pure."""
+"""The tools by which an agent reminds itself, and sees and ends what waits, schedules included."""
 
 import json
 import uuid
-from datetime import UTC, datetime
+from typing import Any, Literal
 
-from harness.tools.calls import (
-    CancelReminderCall,
-    ListRemindersCall,
-    RemindCall,
-    ReminderCall,
-    ScheduleCall,
-)
+from attrs import frozen
+
+from harness.tools.base import DONE, DaemonTool, argument, utc
 from hive.wire import (
     Body,
     CancelReminder,
     ListReminders,
     Remind,
     Reminded,
+    Reminder,
     ReminderList,
-    RequestSchedule,
-    Scheduled,
+    Schedule,
 )
 
 
-def asked(call: ReminderCall) -> Remind | ListReminders | CancelReminder | RequestSchedule:
-    """The request for a call; its key makes a repetition after a broken connection the same."""
-    match call:
-        case RemindCall(message, delay, at, file):
-            seconds = None if delay is None else float(delay)
-            return Remind(message, seconds, at, file, uuid.uuid4().hex)
-        case ListRemindersCall():
-            return ListReminders()
-        case CancelReminderCall(id_, kind):
-            return CancelReminder(id_, kind == "schedule")
-        case ScheduleCall(message, cron, every, zone, to):
-            names = tuple(name for name in to.replace(",", " ").split() if name)
-            seconds = None if every is None else float(every)
-            return RequestSchedule(message, names, cron, seconds, zone, uuid.uuid4().hex)
+@frozen
+class RemindTool(DaemonTool):
+    """Sets a reminder. That exactly one of `delay_seconds` and `at` is given checks the daemon."""
+
+    NAME = "remind"
+    DESCRIPTION = (
+        "Set a reminder for yourself: it comes back as a message from you when it is due, "
+        "whatever happens until then. Give either delay_seconds or at. Returns its number."
+    )
+    # These lines are about the other tools of reminders and schedules as well.
+    GUIDE = """\
+`mcp__hive__remind` sets a reminder for yourself: when it is due it wakes you as a message from
+yourself. End your turn and be reminded, do not sleep or poll in a turn. `list_reminders` and
+`cancel_reminder` show and end what waits; `schedule` asks the operator for one that recurs.
+"""
+
+    message: str = argument("what you want to be reminded of", least=1)
+    delay_seconds: float | None = argument("due in so many seconds", least=1, default=None)
+    at: str | None = argument(
+        "due at this time, ISO 8601 with a zone, such as 2027-01-31T09:00:00Z",
+        least=1,
+        most=64,
+        default=None,
+    )
+    file: str | None = argument(
+        "deliver the message in this file below state/reminders; one over 4 KiB is in a file in "
+        "any case",
+        least=1,
+        most=100,
+        default=None,
+    )
+
+    def wire_request(self) -> Remind:
+        return Remind(self.message, self.delay_seconds, self.at, self.file, uuid.uuid4().hex)
+
+    def answer_text(self, answer: Body) -> str:
+        if not isinstance(answer, Reminded):
+            return DONE
+        return json.dumps({"reminder": answer.id, "due": utc(answer.due_at)})
 
 
-def told(answer: Body) -> str:
-    """The answer for the model, as JSON."""
-    match answer:
-        case Reminded(id_, due_at):
-            return json.dumps({"reminder": id_, "due": _iso(due_at)})
-        case Scheduled(id_, state, following):
-            return json.dumps(
-                {
-                    "schedule": id_,
-                    "state": state.value,
-                    "first_runs_if_approved": [_iso(at) for at in following],
-                    "note": "the operator decides; you get a message then",
-                }
-            )
-        case ReminderList(reminders, schedules):
-            listed = [
-                {"id": r.id, "due": _iso(r.due_at), "state": r.state.value, "message": r.text}
-                | ({"error": r.error} if r.error else {})
-                for r in reminders
-            ]
-            recurring = [
-                {
-                    "id": s.id,
-                    "state": s.state.value,
-                    "when": f"{s.cron} {s.zone}" if s.cron else f"every {s.every_s:g} s",
-                    "next": None if s.next_at is None else _iso(s.next_at),
-                    "to": list(s.to),
-                    "message": s.text,
-                }
-                for s in schedules
-            ]
-            return json.dumps({"reminders": listed, "schedules": recurring}, ensure_ascii=False)
-        case _:
-            return json.dumps({"done": True})
+@frozen
+class ListRemindersTool(DaemonTool):
+    """Lists the reminders and schedules that are not at an end."""
+
+    NAME = "list_reminders"
+    DESCRIPTION = "Your reminders that wait, and your schedules."
+
+    def wire_request(self) -> ListReminders:
+        return ListReminders()
+
+    def answer_text(self, answer: Body) -> str:
+        if not isinstance(answer, ReminderList):
+            return DONE
+        listed = {
+            "reminders": [_reminder(one) for one in answer.reminders],
+            "schedules": [_schedule(one) for one in answer.schedules],
+        }
+        return json.dumps(listed, ensure_ascii=False)
 
 
-def _iso(epoch: float) -> str:
-    return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%dT%H:%M:%SZ}"
+@frozen
+class CancelReminderTool(DaemonTool):
+    """Gives up a reminder or a schedule."""
+
+    NAME = "cancel_reminder"
+    DESCRIPTION = "Give up a reminder of yours, or a schedule."
+
+    id: int = argument("its number", least=1)
+    kind: Literal["reminder", "schedule"] = argument(
+        "what it is; default: a reminder", default="reminder"
+    )
+
+    def wire_request(self) -> CancelReminder:
+        return CancelReminder(self.id, self.kind == "schedule")
+
+
+def _reminder(one: Reminder) -> dict[str, Any]:
+    head = {"id": one.id, "due": utc(one.due_at), "state": one.state.value, "message": one.text}
+    return head | ({"error": one.error} if one.error else {})
+
+
+def _schedule(one: Schedule) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "state": one.state.value,
+        "when": f"{one.cron} {one.zone}" if one.cron else f"every {one.every_s:g} s",
+        "next": None if one.next_at is None else utc(one.next_at),
+        "to": list(one.to),
+        "message": one.text,
+    }

@@ -1,7 +1,8 @@
 """What the model sees of the tools and what the daemon is asked, byte for byte as it is recorded.
 
-The records are beside this file. After a change of the tools that is meant, write them anew with
-`RECORD=1 make tests ARGS=tests/harness/test_recorded_tools.py` and read their difference.
+The records are beside this file, a line of JSON for each call. After a change of the tools that is
+meant, write them anew with `RECORD=1 make tests ARGS=tests/harness/test_recorded_tools.py` and read
+in `git diff` what became of them.
 """
 
 import json
@@ -22,7 +23,7 @@ from harness.link import NoAnswer, NotConnected
 from harness.prompts import system
 from harness.shared import Holding, Options, Shared
 from harness.stream import Asked
-from harness.tools import Tools, mcp
+from harness.tools import Tools, guide, mcp
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.wire import (
@@ -217,6 +218,7 @@ def values() -> Iterator[Case]:
     listed = mcp.read({"id": 1, "method": "tools/list"})["result"]["tools"]
     for tool in (one["name"] for one in listed):
         (schema,) = [one["inputSchema"] for one in listed if one["name"] == tool]
+        assert tool in RIGHT, f"put a right call of the new tool {tool} into RIGHT"
         right, answer, _ = RIGHT[tool]
         for argument in schema["properties"]:
             for value in VALUES:
@@ -320,8 +322,10 @@ def _one_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_the_model_is_told_of_the_tools() -> None:
     listed = mcp.read({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
-    prompt = system("worker-1", ("manager", "bob"), state="/agents/worker-1/state", body_cap=16384)
-    alone = system("ann", (), state="/agents/ann/state", body_cap=9)
+    prompt = system(
+        "worker-1", ("manager", "bob"), state="/agents/worker-1/state", tools=guide(16384)
+    )
+    alone = system("ann", (), state="/agents/ann/state", tools=guide(9))
     check("recorded_tools.jsonl", [*listed["result"]["tools"], listed, prompt, alone])
 
 
