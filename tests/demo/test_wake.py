@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness import prompts
+from harness.tools import guide
 from hive.demo.request import MessagesRequest, Text, ToolResult
 from hive.demo.wake import Wake, last_wake, wakes
 from hive.wire import Lease, Message
@@ -98,6 +99,8 @@ def test_what_the_harness_writes_is_read(messages: list[Message], waiting: int) 
 
 
 def test_the_harness_system_prompt_names_the_agent_and_the_others() -> None:
-    system = prompts.system("zoe", ("manager", "worker-1"), state="/agents/zoe/state", body_cap=9)
+    system = prompts.system(
+        "zoe", ("manager", "worker-1"), state="/agents/zoe/state", tools=guide(9)
+    )
     request = MessagesRequest(system=f"Something of the CLI.\n{system}")
     assert (request.agent, request.others) == ("zoe", ("manager", "worker-1"))

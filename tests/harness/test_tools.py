@@ -239,7 +239,7 @@ async def test_recv_outside_of_a_turn(bench):
     assert bad and "no turn" in text
 
 
-async def test_tools_of_the_desk(bench):
+async def test_questions_the_status_line_and_wake_ups(bench):
     bench.link.answers = [Sent(7), Sent(7), Done(), Done(), Done(), Sent(9)]
     calls = [
         ("ask", {"question": "Red?", "options": ["yes", "no"], "ttl_seconds": 60}),
@@ -280,7 +280,7 @@ async def test_loose_ends_cannot_forge_a_frame(bench):
     assert found["unanswered"] == [{"id": 6, "from": "manager", "begins": "hello"}]
 
 
-async def test_a_desk_that_does_not_answer_is_told_to_the_model(bench):
+async def test_a_question_without_an_answer_is_told_to_the_model(bench):
     bench.link.answers = [RemoteError("too_many", "20 questions are open"), NoAnswer("?")]
     text, bad = await bench.call("ask", {"question": "q"})
     assert bad and "20 questions are open" in text
