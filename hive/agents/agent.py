@@ -1,6 +1,5 @@
 """What the supervised parts of one agent share, and what can be told of it."""
 
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -10,7 +9,7 @@ import trio
 from attrs import define, evolve, field, frozen
 
 from hive.agents.records import AgentRecord, Records
-from hive.alarm import trio_time
+from hive.alarm import Ends
 from hive.broker import Broker, Counts
 from hive.containers import Driver
 from hive.gate import Hold
@@ -102,8 +101,7 @@ class Agent:
     lease: str | None = None
     lease_since: float = 0.0
     """When the lease began or ended last, in Trio's time."""
-    park_ends: float | None = None
-    """When its own park ends, in Trio's time: the wall clock may be set back meanwhile."""
+    park_ends: Ends = field(factory=Ends)
     failures: int = 0
     report: Report | None = None
     heard_at: float | None = None
@@ -177,7 +175,6 @@ class Agent:
         Survives a restart of the daemon.
         """
         self.failures = failures
-        self.park_ends = trio_time(until)
         await self.around.records.park(self.name, reason, until, failures)
         self.record = evolve(
             self.record, park_reason=reason, park_until=until, park_failures=failures
@@ -224,14 +221,6 @@ class Agent:
     def waits(self) -> Hold | None:
         """Why the agent takes no work now: its own park first, then a gate or a budget."""
         record = self.record
-        if record.park_reason is not None and not self._park_is_over:
+        if record.park_reason is not None and not self.park_ends.over(record.park_until):
             return Hold(Condition.PARKED, record.park_reason, record.park_until, record.credential)
         return self.hold
-
-    @property
-    def _park_is_over(self) -> bool:
-        """Whether one clock says so: the wall clock may be set back, the other one may sleep."""
-        until, ends = self.record.park_until, self.park_ends
-        return (until is not None and until <= time.time()) or (
-            ends is not None and ends <= trio.current_time()
-        )

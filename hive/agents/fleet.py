@@ -11,7 +11,6 @@ from attrs import define, evolve, field
 from hive.agents import container, serve, socket
 from hive.agents.agent import Agent, Surroundings
 from hive.agents.records import AgentRecord, credential_key
-from hive.alarm import trio_time
 from hive.containers import destroy
 from hive.link import LinkClosed, Peer
 from hive.paths import Paths
@@ -197,12 +196,7 @@ class Fleet:
         return [self._spec(record) for record in self.records.values() if record.wanted]
 
     def _spec(self, record: AgentRecord) -> ChildSpec:
-        agent = Agent(
-            record,
-            self.around,
-            park_ends=trio_time(record.park_until),
-            failures=record.park_failures,
-        )
+        agent = Agent(record, self.around, failures=record.park_failures)
         self.live[record.name] = agent
         grace = self.around.stop_grace + 3 * container.KILL_WAIT_S
         backoff = Backoff(min=0.2, max=60.0)
