@@ -12,6 +12,9 @@ RECHECK_S = 60.0
 SET_BACK_S = 60.0
 """A wall clock that went back by less is only being corrected."""
 
+_MOST_ENDS = 8
+"""Waits of one owner come one after the other; the oldest are forgotten."""
+
 _LEAST_S = 0.001
 """A clock that stands still, or is slowed down, must not make this a busy loop."""
 
@@ -22,6 +25,31 @@ def trio_time(until: float | None) -> float | None:
     None stands for never, and stays None.
     """
     return None if until is None else trio.current_time() + max(0.0, until - time.time())
+
+
+class Ends:
+    """When waits of one owner are over: as soon as one of two clocks says so.
+
+    The wall clock may be set back, which must make no wait longer; Trio's clock stands still while
+    the machine sleeps.
+    """
+
+    def __init__(self) -> None:
+        self._ends: dict[float, float] = {}  # by the time of the wall clock, in Trio's time
+
+    def over(self, until: float | None) -> bool:
+        """Whether a wait until `until` (epoch seconds; None: for ever) is over.
+
+        How long it lasts at most is decided when it is asked for the first time.
+        """
+        if until is None:
+            return False
+        ends = self._ends.get(until)
+        if ends is None:
+            ends = self._ends[until] = trio.current_time() + until - time.time()
+            if len(self._ends) > _MOST_ENDS:
+                del self._ends[next(iter(self._ends))]
+        return until <= time.time() or ends <= trio.current_time()
 
 
 class Alarm:

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from hive.agents.policy import AgentPark, park_in_force
 from hive.agents.records import AgentRecord, Records
-from hive.alarm import trio_time
+from hive.alarm import Ends
 from hive.broker import Broker, Counts
 from hive.containers import Driver
 from hive.gate import Hold
@@ -114,6 +114,7 @@ class Agent:
     """The lease whose end gates and budgets have been told last."""
     one_end: trio.Lock = field(factory=trio.Lock)
     """Held while the end of a lease is settled, so that whoever else ends it finds it done."""
+    park_ends: Ends = field(factory=Ends)
     report: Report | None = None
     heard_at: float | None = None
     """When the harness was heard last (its container's start counts), in Trio's time.
@@ -132,8 +133,6 @@ class Agent:
     """Set while the agent may take work; replaced at each park."""
     park_request: trio.Event = field(factory=trio.Event)
     restart_request: trio.Event = field(factory=trio.Event)
-    _park_ends: dict[AgentPark, float | None] = field(factory=dict, init=False)
-    """When the parks that were seen last end in Trio's time."""
     stopping: bool = False
     """The operator (or an ordered stop of the hive) wants the container to end."""
 
@@ -203,7 +202,9 @@ class Agent:
     async def forget_ended_parks(self) -> None:
         """Parks that are over stay so; raises StoreError."""
         parks = (self.record.operator_park, self.record.turn_park)
-        over = [park.until for park in parks if park and park.until and self._is_over(park)]
+        over = [
+            park.until for park in parks if park and park.until and self.park_ends.over(park.until)
+        ]
         if over:
             await self.around.records.forget_ended_parks(self.name, max(over))
 
@@ -235,8 +236,9 @@ class Agent:
         """The park that is in force now: the operator's, else that of its failed turns."""
         record = self.record
         parks = (record.operator_park, record.turn_park)
-        self._park_ends = {park: self._ends(park) for park in parks if park is not None}
-        operator, turn = (None if park and self._is_over(park) else park for park in parks)
+        operator, turn = (
+            None if park and self.park_ends.over(park.until) else park for park in parks
+        )
         return park_in_force(operator, turn, time.time())
 
     @property
@@ -245,14 +247,3 @@ class Agent:
         if (park := self.parked) is not None:
             return Hold(Condition.PARKED, park.reason, park.until, self.record.credential)
         return self.hold
-
-    def _ends(self, park: AgentPark) -> float | None:
-        """When the park ends in Trio's time, as its end was seen first."""
-        return self._park_ends.get(park, trio_time(park.until))
-
-    def _is_over(self, park: AgentPark) -> bool:
-        """Whether one clock says so: the wall clock may be set back, the other one may sleep."""
-        ends = self._ends(park)
-        return (park.until is not None and park.until <= time.time()) or (
-            ends is not None and ends <= trio.current_time()
-        )

@@ -59,6 +59,28 @@ def test_state(snapshot: Snapshot | None, agent: object, state: AgentState) -> N
     assert status.queued == 2
 
 
+@pytest.mark.parametrize(
+    ("agent", "note", "state", "reason"),
+    [
+        (Alone, None, AgentState.STARTING, "waits for its harness to connect"),
+        (Alone, "has not answered", AgentState.STARTING, "has not answered"),
+        (Connected, "has not answered", AgentState.RUNNING, "has not answered"),
+        (Connected, None, AgentState.RUNNING, None),
+    ],
+)
+def test_a_harness_that_is_silent_is_told_of(
+    agent: object, note: str | None, state: AgentState, reason: str | None
+) -> None:
+    snapshot = agent_node()
+    children = tuple(
+        evolve(child, note=note) if child.id == "container" else child
+        for child in snapshot.children
+    )
+    snapshot = evolve(snapshot, children=children)
+    status = agent_status(RECORD, agent, snapshot, Counts(), CLOCK)  # type: ignore[arg-type]
+    assert (status.state, status.reason) == (state, reason)
+
+
 def test_an_agent_that_a_gate_holds_is_parked_with_its_reason() -> None:
     class Held(Connected):
         waits = Hold(Condition.RATE_LIMITED, "usage limit", 1_000_200.0)
