@@ -4,6 +4,7 @@ import math
 import shutil
 import subprocess
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -130,7 +131,9 @@ class Bubblewrap:
         """Start the container; raises AlreadyRunning, OSError."""
         where, argv = await self._command(container, visit=False)
         environment = scrubbed(container, self.inside(container.root, container.name).base)
-        return Handle(launch(where, container.name, argv, environment, self.name))
+        seen = (where.state, where.harness, where.claude, where.run, container.root / "run" / "etc")
+        start = partial(launch, where, argv, environment, self.name, seen)
+        return Handle(await trio.to_thread.run_sync(start))
 
     async def visit(self, container: Container) -> tuple[str, ...]:
         """Command of a container that shares the agent's home and state; raises OSError."""
@@ -154,7 +157,8 @@ class Bubblewrap:
 
     async def _refresh(self, etc: Path) -> None:
         async with self._copying:
-            if trio.current_time() - self._copied.get(etc, -math.inf) > _ETC_FRESH:
+            fresh = trio.current_time() - self._copied.get(etc, -math.inf) <= _ETC_FRESH
+            if not (fresh and await trio.to_thread.run_sync(etc.is_dir)):
                 await trio.to_thread.run_sync(copy_etc, etc, self.etc)
                 self._copied[etc] = trio.current_time()
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import trio
 from attrs import field, frozen
 
 from hive.containers.driver import Container, Inside, scrubbed
@@ -44,7 +45,7 @@ class UnsafeProcess:
         where = prepare(container.root, container.name)
         environment = scrubbed(container, where.state.parent)
         argv = (*_WITHOUT_LOCK, *container.argv)
-        return Handle(launch(where, container.name, argv, environment, self.name))
+        return Handle(await trio.to_thread.run_sync(launch, where, argv, environment, self.name))
 
     async def visit(self, container: Container) -> tuple[str, ...]:
         """The command as it is; raises DriverUnavailable, OSError."""
