@@ -11,14 +11,15 @@ from typing import TextIO
 import trio
 
 from hive.containers import DriverUnavailable, kill_container, known_names
-from hive.daemon import config, credentials, vault
+from hive.daemon import config, credentials, ground, vault
 from hive.daemon.claude import ClaudeMissing, check_version, find_claude
 from hive.daemon.config import ConfigError
 from hive.daemon.drivers import UnknownDriver, driver_named, drivers
 from hive.daemon.hive import TREE, Hive, Options
 from hive.daemon.lock import AlreadyRunning, root_lock
 from hive.daemon.tree import build
-from hive.paths import Paths
+from hive.paths import Paths, place_of
+from hive.store import StoreError
 from hive.supervisors import Event, ThreadSink, log_sink, run_root
 
 log = logging.getLogger("hive")
@@ -30,7 +31,7 @@ NO_CREDENTIALS = (
 
 
 class CannotStart(Exception):
-    """The hive cannot start; the text says what is wrong and what to do."""
+    """The hive cannot start, or not go on; the text says what is wrong and what to do."""
 
 
 def options(
@@ -83,26 +84,29 @@ def run(options: Options, *, stop_containers: bool) -> int:
     """
     paths = options.paths
     try:
-        paths.prepare()
-        with root_lock(paths), paths.stacks.open("a") as stacks:
-            code = trio.run(
-                _main,
-                options,
-                stop_containers,
-                stacks,
-                restrict_keyboard_interrupt_to_checkpoints=True,
-            )
-            if stop_containers:
+        with root_lock(paths) as place:
+            ground.check_database(paths)
+            paths.prepare()
+            with paths.stacks.open("a") as stacks:
+                code = trio.run(
+                    _main,
+                    options,
+                    stop_containers,
+                    stacks,
+                    place,
+                    restrict_keyboard_interrupt_to_checkpoints=True,
+                )
+            if stop_containers and place_of(paths.root) == place:
                 sweep(paths)
             return code
-    except AlreadyRunning as error:
+    except (AlreadyRunning, StoreError) as error:
         raise CannotStart(str(error)) from None
     except OSError as error:
         raise CannotStart(f"{paths.root} cannot be used: {error}") from None
 
 
-async def _main(options: Options, stop_containers: bool, stacks: TextIO) -> int:
-    hive = Hive(options)
+async def _main(options: Options, stop_containers: bool, stacks: TextIO, place: str) -> int:
+    hive = Hive(options, stop_containers)
 
     def on_signal(number: signal.Signals, count: int) -> None:
         if count == 1:
@@ -118,11 +122,14 @@ async def _main(options: Options, stop_containers: bool, stacks: TextIO) -> int:
             log_lines(event)
 
     introduce(options)
-    root = build(hive, stacks)
+    root = build(hive, stacks, place)
     try:
-        return await run_root(root, name=TREE, on_signal=on_signal, stop=hive.stop, sink=sink)
+        code = await run_root(root, name=TREE, on_signal=on_signal, stop=hive.stop, sink=sink)
     finally:
         log_lines.close()
+    if hive.gave_up is not None:
+        raise CannotStart(hive.gave_up)
+    return code
 
 
 def introduce(options: Options) -> None:
@@ -132,6 +139,8 @@ def introduce(options: Options) -> None:
         say("Demo: no credentials are used, a scripted model answers every agent.")
     else:
         say(f"Credentials: {options.api.source}")
+    if copied := ground.told_of_copy(options.paths):
+        say(copied)
 
 
 def sweep(paths: Paths) -> list[str]:
