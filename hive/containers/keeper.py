@@ -42,7 +42,7 @@ By it a container is found when its records are gone, and left alone by a copy o
 """
 
 _KEEPER = "hive-keeper"
-_NUMBER = re.compile("[0-9]{1,18}")
+_PID, _TICKS = re.compile("[0-9]{1,9}"), re.compile("[0-9]{1,18}")
 
 _SCRIPT = r"""
 folder=$1 id=$2 rest=$3
@@ -356,7 +356,7 @@ def read_identity(where: Folders) -> Identity | None:
     """What the last keeper recorded of itself; None when there is no whole record."""
     match _record(where.keeper / "identity"):
         case [pid, started, boot, id, driver, *more] if (
-            _NUMBER.fullmatch(pid) and _NUMBER.fullmatch(started) and len(more) in (0, 2)
+            _PID.fullmatch(pid) and _TICKS.fullmatch(started) and len(more) in (0, 2)
         ):
             return Identity(int(pid), int(started), boot, id, driver, *more)
     return None

@@ -50,6 +50,14 @@ def told_of_copy(paths: Paths) -> str | None:
     )
 
 
+def is_still(paths: Paths, place: str) -> bool:
+    """Whether the root is the folder at that place; raises OSError when that cannot be told."""
+    try:
+        return place_of(paths.root) == place
+    except FileNotFoundError:
+        return False
+
+
 async def store(ctx: Context, hive: Hive) -> None:
     """The store as a child: after a replacement of its file the hive stops."""
     try:
@@ -66,9 +74,7 @@ async def watch(ctx: Context, hive: Hive, place: str) -> None:
     while True:
         ctx.tick()
         try:
-            missed = 0 if place_of(paths.root) == place else missed + 1
-        except FileNotFoundError:
-            missed += 1
+            missed = 0 if is_still(paths, place) else missed + 1
         except OSError:
             pass  # nothing is known: looked at again
         if missed > 1:  # not in the middle of something

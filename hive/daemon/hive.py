@@ -44,6 +44,7 @@ from hive.wire import (
     HarnessSettings,
     MessageMoved,
     MessageSent,
+    Notice,
     Spawn,
     Status,
     StatusChanged,
@@ -218,6 +219,7 @@ class Hive:
         """Stop the hive in order, because it cannot go on; `why` says what to do."""
         if self.gave_up is None:
             self.gave_up = why
+            self.publish(None, Notice(why))
             if self.stop_containers:
                 self.fleet.stop_containers()
             self.stop.set()

@@ -18,7 +18,7 @@ from hive.daemon.drivers import UnknownDriver, driver_named, drivers
 from hive.daemon.hive import TREE, Hive, Options
 from hive.daemon.lock import AlreadyRunning, root_lock
 from hive.daemon.tree import build
-from hive.paths import Paths, place_of
+from hive.paths import Paths
 from hive.store import StoreError
 from hive.supervisors import Event, ThreadSink, log_sink, run_root
 
@@ -88,7 +88,7 @@ def run(options: Options, *, stop_containers: bool) -> int:
             ground.check_database(paths)
             paths.prepare()
             with paths.stacks.open("a") as stacks:
-                code = trio.run(
+                code, gave_up = trio.run(
                     _main,
                     options,
                     stop_containers,
@@ -96,8 +96,10 @@ def run(options: Options, *, stop_containers: bool) -> int:
                     place,
                     restrict_keyboard_interrupt_to_checkpoints=True,
                 )
-            if stop_containers and place_of(paths.root) == place:
+            if stop_containers and ground.is_still(paths, place):
                 sweep(paths)
+            if gave_up is not None:
+                raise CannotStart(gave_up)
             return code
     except (AlreadyRunning, StoreError) as error:
         raise CannotStart(str(error)) from None
@@ -105,7 +107,10 @@ def run(options: Options, *, stop_containers: bool) -> int:
         raise CannotStart(f"{paths.root} cannot be used: {error}") from None
 
 
-async def _main(options: Options, stop_containers: bool, stacks: TextIO, place: str) -> int:
+async def _main(
+    options: Options, stop_containers: bool, stacks: TextIO, place: str
+) -> tuple[int, str | None]:
+    """The exit code, and why the hive stopped by itself, if it did."""
     hive = Hive(options, stop_containers)
 
     def on_signal(number: signal.Signals, count: int) -> None:
@@ -127,9 +132,7 @@ async def _main(options: Options, stop_containers: bool, stacks: TextIO, place: 
         code = await run_root(root, name=TREE, on_signal=on_signal, stop=hive.stop, sink=sink)
     finally:
         log_lines.close()
-    if hive.gave_up is not None:
-        raise CannotStart(hive.gave_up)
-    return code
+    return code, hive.gave_up
 
 
 def introduce(options: Options) -> None:
