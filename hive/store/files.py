@@ -8,6 +8,8 @@ import apsw
 
 from hive.store.connections import BUSY_TIMEOUT_MS, fetch
 from hive.store.errors import StoreError, StoreMoved, StoreReplaced
+from hive.store.migrations import version_of
+from hive.store.schema import MIGRATIONS
 
 _TABLES = {"messages", "agents", "events", "audit"}
 """What every database of a hive has."""
@@ -20,7 +22,8 @@ _AT_ONCE = 1000
 def examine(path: Path) -> bool:
     """Look at a database before anything is made; whether it holds a hive (False: nothing yet).
 
-    Raises StoreError when it is none, damaged, not ours, not writable or held by another program.
+    Raises StoreError when it is none, damaged, not ours, not writable or held by another program,
+    SchemaTooNew, and OSError when it cannot be looked at.
     """
     try:
         size = path.stat().st_size
@@ -28,7 +31,7 @@ def examine(path: Path) -> bool:
         size = 0
     if path.exists() and not path.is_file():
         raise StoreError(f"{path} is no file: move it away, or restore a backup of the database")
-    for needed in (path.parent, path):
+    for needed in (path.resolve().parent, path):
         if needed.exists() and not os.access(needed, os.W_OK):
             raise StoreError(
                 f"{needed} cannot be written to (by user {os.geteuid()}), and the hive stores "
@@ -43,6 +46,9 @@ def _holds_hive(path: Path) -> bool:
         try:
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             tables = {name for (name,) in fetch(connection, "SELECT name FROM sqlite_schema")}
+            if tables >= _TABLES:
+                version_of(connection, MIGRATIONS)
+                fetch(connection, "BEGIN IMMEDIATE; ROLLBACK")  # nobody else writes
         finally:
             connection.close()
     except (apsw.BusyError, apsw.LockedError):

@@ -16,6 +16,7 @@ import trio.testing
 
 from hive.store import (
     MIGRATIONS,
+    SchemaTooNew,
     StoreError,
     StoreMoved,
     StoreReplaced,
@@ -253,23 +254,33 @@ def test_what_is_no_database_of_a_hive_is_refused(path: Path, what: str) -> None
     assert str(path) in str(raised.value)
 
 
+def test_a_newer_one_is_refused(path: Path) -> None:
+    trio.run(make, path)
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version={len(MIGRATIONS) + 1}")
+    connection.close()
+    with pytest.raises(SchemaTooNew, match="start the newer version"):
+        examine(path)
+
+
 HOLDS = """
 import sqlite3, sys
 holder = sqlite3.connect(sys.argv[1], isolation_level=None)
-holder.execute("PRAGMA locking_mode=EXCLUSIVE")
-holder.execute("BEGIN EXCLUSIVE")
-holder.execute("CREATE TABLE more (x)")
+holder.executescript(sys.argv[2])
 print("held", flush=True)
 sys.stdin.read()
 """
 
 
+@pytest.mark.parametrize(
+    "how", ["PRAGMA locking_mode=EXCLUSIVE; BEGIN EXCLUSIVE; CREATE TABLE x (x)", "BEGIN IMMEDIATE"]
+)
 def test_one_that_another_program_holds_is_refused(
-    path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     monkeypatch.setattr(files, "BUSY_TIMEOUT_MS", 10)
     trio.run(make, path)
-    command = [sys.executable, "-c", HOLDS, str(path)]
+    command = [sys.executable, "-c", HOLDS, str(path), how]
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
