@@ -186,22 +186,79 @@ async def test_what_was_not_writable_for_a_while_works_again_by_itself(
         await opened.__aexit__(None, None, None)
 
 
-async def test_a_reader_that_met_a_fault_is_replaced(
-    path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_reader_that_met_a_fault_is_replaced(path: Path) -> None:
     async with open_store(path, NUMBERS) as store:
         await store.write(add(1))
-        seen = set()
+        failed: list[apsw.Connection] = []
 
         def fails(connection: apsw.Connection) -> None:
-            seen.add(id(connection))
+            failed.append(connection)
             raise apsw.IOError("disk I/O error")
 
-        for _ in range(connections.READERS + 1):
-            with pytest.raises(StoreError):
-                await store.read(fails)
-        assert await store.read(all_numbers) == [1]
-        assert len(seen) > 1
+        with pytest.raises(StoreError):
+            await store.read(fails)
+        for _ in range(connections.READERS):
+            assert await store.read(lambda c: c not in failed)
+
+
+def holding(began: trio.Event, free: trio.Event, sql: str) -> Callable[[apsw.Connection], None]:
+    def job(connection: apsw.Connection) -> None:
+        fetch(connection, sql)
+        trio.from_thread.run_sync(began.set)
+        trio.from_thread.run(free.wait)
+
+    return job
+
+
+async def test_a_long_read_only_delays_what_must_be_brought_to_safety(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "BUSY_TIMEOUT_MS", 10)
+    began, free, ended = trio.Event(), trio.Event(), trio.Event()
+    with trio.fail_after(10), pytest.raises(StoreMoved):
+        async with open_store(path, NUMBERS) as store, trio.open_nursery() as nursery:
+            await store.write(add(1))
+
+            async def read() -> None:
+                await store.read(holding(began, free, "SELECT * FROM numbers"))
+                ended.set()
+
+            nursery.start_soon(read)
+            await began.wait()
+            remove(Path(f"{path}-wal"))
+            with pytest.raises(StoreError, match="may be stored"):
+                await store.write(add(2))
+            free.set()
+            await ended.wait()
+            await store.write(add(3))
+    assert await numbers_at(path) == [1, 2, 3]
+
+
+async def test_a_store_that_lost_its_log_ends_after_its_readers(path: Path) -> None:
+    """They share its index, which the next life must not find."""
+    began, free, left = trio.Event(), trio.Event(), trio.Event()
+    store = OpenStore(path, NUMBERS)
+
+    async def live() -> None:
+        with pytest.raises(StoreMoved):
+            async with store.opened() as ended:
+                nursery.start_soon(store.read, holding(began, free, ""))
+                await began.wait()
+                remove(Path(f"{path}-wal"))
+                await store.write(add(1))
+                await ended.wait()
+        left.set()
+
+    with trio.fail_after(10):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(live)
+            await began.wait()
+            with trio.move_on_after(0.2):
+                await left.wait()
+            assert not left.is_set()
+            free.set()
+            await left.wait()
+    assert await numbers_at(path) == [1]
 
 
 # Before the start.
