@@ -28,6 +28,7 @@ def run() -> None:
     from harness.app import run_harness
     from harness.command import Folders
     from harness.shared import Options
+    from hive.clock import LoopClock
 
     parser = argparse.ArgumentParser(prog="hive-harness", description=__doc__)
     parser.add_argument("--name", required=True, help="the agent's name")
@@ -40,7 +41,7 @@ def run() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     options = Options(given.name, Folders(given.base), given.socket, tuple(given.wrap))
     linecache.clearcache()  # the source of what attrs has generated: half a MiB in each container
-    sys.exit(trio.run(partial(run_harness, options)))
+    sys.exit(trio.run(partial(run_harness, options), clock=LoopClock()))
 
 
 if __name__ == "__main__":

@@ -16,10 +16,10 @@ from harness.tree import tree_node
 from harness.turns import STOPPED_S, Turns
 from hive.redact import redactor
 from hive.supervisors import (
-    Budget,
     ChildSpec,
     Event,
     Form,
+    RestartIntensity,
     Supervisor,
     log_sink,
     report,
@@ -46,7 +46,9 @@ class Harness:
             self.shared.records,
             lambda text: self.shared.outbox.put(Notice(text)),
         )
-        self.root = Supervisor(self._specs(options), budget=Budget(intensity=10, period=60.0))
+        self.root = Supervisor(
+            self._specs(options), intensity=RestartIntensity(intensity=10, period=60.0)
+        )
 
     def _specs(self, options: Options) -> list[ChildSpec]:
         return [

@@ -29,6 +29,7 @@ RECONNECT_S = 30.0
 """How long a tool waits for a daemon that is away before it tells the model."""
 
 _AT_ONCE = 16
+_LAST_WORD_S = 1.0
 
 Answer = Callable[[str, Json], Awaitable[None]]
 
@@ -72,9 +73,9 @@ class Tools:
         async with trio.open_nursery() as nursery:
             ctx.ready()
             while True:
+                await acquire(limit)  # first: nothing may come between a job and its worker
                 job = await self._receive.receive()
                 ctx.tick()
-                await acquire(limit)
                 nursery.start_soon(self._work, job, limit)
 
     async def _work(self, job: _Job, limit: trio.Semaphore) -> None:
@@ -82,6 +83,10 @@ class Tools:
         try:
             with trio.CancelScope() as self._scopes[request]:
                 await job.answer(request, await self._respond(job.asked.message))
+        except BaseException:  # this call crashes, or another one takes all along: none may hang
+            with trio.move_on_after(_LAST_WORD_S, shield=True):
+                await job.answer(request, _lost(job.asked.message))
+            raise
         finally:
             self._scopes.pop(request, None)
             limit.release()
@@ -178,6 +183,15 @@ class Tools:
                 "holding": [message.id for message in holding.messages] if holding else [],
             }
         )
+
+
+def _lost(message: Json) -> Json:
+    """The answer to a call that has crashed."""
+    todo = mcp.read(message)
+    if not isinstance(todo, Invoke):
+        return todo
+    text = "the call failed inside the harness: it may or may not have been done; look, then go on"
+    return mcp.result(todo.id, text, is_error=True)
 
 
 def _joined(held: list[Message], lease: Lease | None) -> str:

@@ -35,6 +35,8 @@ def main(arguments: Sequence[str]) -> int:
     if not where:
         return _say(f"{SOCKET} is not set: this works inside of an agent's container", NOBODY)
     text = given.text
+    if text == "-" and sys.stdin is None:
+        return _say("standard input is closed: give the text on it, or as an argument", USAGE)
     if text == "-":
         text = sys.stdin.buffer.read(MOST).decode(errors="replace")
     line = json.dumps({"from": _clean(given.label), "text": _clean(text)}).encode() + b"\n"

@@ -9,8 +9,19 @@ import trio
 RECHECK_S = 60.0
 """Longest sleep between two looks at the wall clock, which may have been set."""
 
+SET_BACK_S = 60.0
+"""A wall clock that went back by less is only being corrected."""
+
 _LEAST_S = 0.001
 """A clock that stands still, or is slowed down, must not make this a busy loop."""
+
+
+def trio_time(until: float | None) -> float | None:
+    """The time of Trio's clock at which it is `until` (epoch seconds), as the clocks go now.
+
+    None stands for never, and stays None.
+    """
+    return None if until is None else trio.current_time() + max(0.0, until - time.time())
 
 
 class Alarm:
@@ -29,16 +40,19 @@ class Alarm:
         self._rung = trio.Event()
 
     async def wait(self, until: float | None, tick: Callable[[], None] = lambda: None) -> None:
-        """Return at `until` (epoch seconds; None: never) or when rung; `tick` tells of each look.
+        """Return at `until` (epoch seconds; None: never), or before, to look again: when rung, and
+        when the wall clock was set back. `tick` tells of each look.
 
-        Never early, however the wall clock is set; late by at most RECHECK_S when it is.
+        Late by at most RECHECK_S when the clock was set forward, or the machine slept.
         """
+        before = math.inf
         while True:
             tick()
             left = math.inf if until is None else until - self._now()
-            if left <= 0:
+            if left <= 0 or left > before + SET_BACK_S:
                 await trio.lowlevel.checkpoint()
                 return
+            before = left
             with trio.move_on_after(min(max(left, _LEAST_S), RECHECK_S)):
                 await self._rung.wait()
                 return

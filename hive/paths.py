@@ -35,6 +35,26 @@ def place_of(path: Path) -> str:
     return f"{found.st_dev}:{found.st_ino}"
 
 
+def check_root(root: Path) -> Path:
+    """Return the root as an absolute path; raises ValueError for one that the hive cannot say.
+
+    It goes into JSON, into lines of text and to programs: only printable UTF-8 survives that.
+    """
+    try:
+        root = root.absolute()
+    except OSError as error:
+        raise ValueError(f"the folder that {root} starts from is gone: {error}") from None
+    for path in {str(root), os.path.realpath(root)}:  # the daemon works with the second
+        if not path.isprintable():
+            try:
+                os.fsencode(path).decode()
+                why = "it holds control characters, or your locale is not UTF-8 (see `locale`)"
+            except UnicodeDecodeError:
+                why = "its name is not UTF-8"
+            raise ValueError(f"{path!a} cannot be the folder of a hive: {why}; choose another")
+    return root
+
+
 @frozen
 class Paths:
     """The files and folders under one root (absolute)."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import trio
 from hypercorn.config import Config
 
+from hive.clock import LoopClock
 from web import assets, hardened
 from web.app import create_app
 from web.live import Live
@@ -69,11 +70,12 @@ async def _stop_on_signal(stop: trio.Event) -> None:
 
 
 async def _stop_at_eof(lifeline: int, stop: trio.Event) -> None:
+    """Stop at the end of `lifeline`; answer what comes with an empty line: this loop runs."""
     async with trio.lowlevel.FdStream(os.dup(lifeline)) as stream:
         try:
             while await stream.receive_some():
-                pass
-        except trio.BrokenResourceError:
+                print(flush=True)
+        except (trio.BrokenResourceError, OSError):
             pass
     stop.set()
 
@@ -88,5 +90,6 @@ def run(path: Path, listener: socket.socket, *, lifeline: bool) -> None:
             listener,
             lifeline=sys.stdin.fileno() if lifeline else None,
             ready=lambda url: print(f"hive web: {url}", flush=True),
-        )
+        ),
+        clock=LoopClock(),
     )

@@ -52,6 +52,10 @@ class DaemonAway(Exception):
     """The daemon cannot be asked now; the text says why."""
 
 
+class AnswerLost(DaemonAway):
+    """The daemon was asked, and no answer came: it may have done it."""
+
+
 class Upstream(Session):
     """Keeps the link, fills `live`; `follow` goes on until cancelled."""
 
@@ -79,7 +83,11 @@ class Upstream(Session):
 
     async def send(self, message: OperatorSend) -> int:
         """Send as the operator; the id comes after the commit. Raises DaemonAway, RemoteError."""
-        return (await self._ask(message, Sent)).id
+        try:
+            return (await self._ask(message, Sent)).id
+        except AnswerLost as error:
+            again = "stores it once" if message.key is not None else "may store it twice"
+            raise DaemonAway(f"{error}; it may be stored, sending it again {again}") from None
 
     async def events(self, query: GetEvents) -> Events:
         """Older events than `live` has, or one agent's; raises DaemonAway, RemoteError."""
@@ -100,9 +108,9 @@ class Upstream(Session):
         try:
             answer = await self._peer.request(body, timeout=TIMEOUT)
         except LinkClosed as error:
-            raise DaemonAway(f"the daemon left before it answered: {error}") from None
+            raise AnswerLost(f"the daemon left before it answered: {error}") from None
         except trio.TooSlowError:
-            raise DaemonAway(f"the daemon did not answer within {TIMEOUT:g} s") from None
+            raise AnswerLost(f"the daemon did not answer within {TIMEOUT:g} s") from None
         if not isinstance(answer, expected):
             raise RemoteError("bad_answer", f"expected {expected.__name__}, got {answer!r:.100}")
         return answer

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import trio
 from attrs import define, frozen
 
+from hive.actors.deadlines import Deadlines
 from hive.actors.slot import Slot
 
-if TYPE_CHECKING:
-    from hive.actors.inbox import Inbox
+
+class Callers(Protocol):
+    """Where those are kept who wait for an answer of one actor: its inbox."""
+
+    name: str
+    pending: set[Asked]
+    deadlines: Deadlines
+    late_replies: int
 
 
 class Asked(Slot[Any]):
@@ -27,7 +34,7 @@ class Asked(Slot[Any]):
 
     __slots__ = ("_inbox", "_task", "deadline", "message")
 
-    def __init__(self, message: Any, inbox: Inbox, deadline: float = math.inf) -> None:
+    def __init__(self, message: Any, inbox: Callers, deadline: float = math.inf) -> None:
         self.late = 0
         self.settled = False
         self.message = message

@@ -61,15 +61,18 @@ class Place:
         else:
             self._box = life.box
             self.keep(park, unpark if how.park is not None else None)
-            life.box.park(partial(Parked, self.name, park))
         life.end(how, park)
 
     def keep(self, park: Park, unpark: Callable[[], None] | None = None) -> None:
-        """Parked from now on; on other terms, if it was before."""
+        """Parked from now on; on other terms, if it was before.
+
+        Refuses all calls that wait, also those that were to end the park of before.
+        """
         if self.live is None:
-            self._box = self.inbox()
+            self._box = box = self.inbox()
             self.park = park
             self._unpark = unpark
+            box.park(partial(Parked, self.name, park))
 
     def give_up(self) -> None:
         """The park ended, and no incarnation follows."""

@@ -59,12 +59,17 @@ class ActorRef:
                 raise CallingSelf(f"{self.name} called itself; it would wait for its own reply")
         await trio.lowlevel.checkpoint_if_cancelled()
         call = Call(message, box, box.now() + timeout)
-        if box.must_wait:
+        if not box.must_wait:
+            if (dropped := box.put_nowait(call)) is not None:
+                _refuse(dropped)
+            return await call.wait()
+        box.pending.add(call)  # it may be admitted, and its actor end, before we run again
+        try:
             with trio.fail_at(call.deadline):
                 await self._wait_in_turn(box, call)
-        elif (dropped := box.put_nowait(call)) is not None:
-            _refuse(dropped)
-        return await call.wait()
+            return await call.wait()
+        finally:
+            box.pending.discard(call)
 
     async def cast(self, message: object) -> None:
         """Send without a reply; waits for room if that is the mailbox's policy.

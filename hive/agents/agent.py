@@ -10,6 +10,7 @@ import trio
 from attrs import define, evolve, field, frozen
 
 from hive.agents.records import AgentRecord, Records
+from hive.alarm import trio_time
 from hive.broker import Broker, Counts
 from hive.containers import Driver
 from hive.gate import Hold
@@ -29,6 +30,12 @@ from hive.wire import (
     Spending,
     TurnReport,
 )
+
+SILENT_S = 10.0
+"""A harness reports every 5 s; the operator is told when there was nothing for so long."""
+
+FIRST_WORDS = 2.0
+"""How many times `harness_silence` may pass until a harness has connected: many start at once."""
 
 _LOST = TurnReport(Outcome.INTERRUPTED, "its holder is gone")
 
@@ -78,6 +85,7 @@ class Surroundings:
     changed: Callable[[str], None]
     readonly: tuple[Path, ...]
     alarm_after: float
+    harness_silence: float
     stop_grace: float
     reconnect_grace: float
 
@@ -90,13 +98,21 @@ class Agent:
     around: Surroundings
     peer: Peer | None = None
     instance: str | None = None
+    """The harness instance that connected last."""
     lease: str | None = None
     lease_since: float = 0.0
     """When the lease began or ended last, in Trio's time."""
+    park_ends: float | None = None
+    """When its own park ends, in Trio's time: the wall clock may be set back meanwhile."""
     failures: int = 0
     report: Report | None = None
-    reported_at: float | None = None
-    """When the harness reported last, in Trio's time."""
+    heard_at: float | None = None
+    """When the harness was heard last (its container's start counts), in Trio's time.
+
+    None while nobody watches its container.
+    """
+    has_connected: bool = False
+    """Whether the harness has connected since its container was started or taken up."""
     emitted_by: str | None = None
     emitted: int = 0
     """How many events of the instance `emitted_by` have been published."""
@@ -118,6 +134,23 @@ class Agent:
     def counts(self) -> Counts:
         """How many messages wait for the agent, and how many it holds."""
         return self.around.broker.counts().get(self.name, Counts())
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds in which nothing was heard of the harness; 0 while nobody listens."""
+        return 0.0 if self.heard_at is None else trio.current_time() - self.heard_at
+
+    @property
+    def patience(self) -> float:
+        """Seconds of silence after which the harness is restarted; its start may take longer."""
+        return self.around.harness_silence * (1.0 if self.has_connected else FIRST_WORDS)
+
+    def heard(self) -> None:
+        """The harness has given a sign of life."""
+        was_silent = self.silent_for > SILENT_S
+        self.heard_at = trio.current_time()
+        if was_silent:
+            self.changed()
 
     def publish(self, event: Event) -> None:
         self.around.publish(self.name, event)
@@ -144,6 +177,7 @@ class Agent:
         Survives a restart of the daemon.
         """
         self.failures = failures
+        self.park_ends = trio_time(until)
         await self.around.records.park(self.name, reason, until, failures)
         self.record = evolve(
             self.record, park_reason=reason, park_until=until, park_failures=failures
@@ -173,9 +207,13 @@ class Agent:
             self.close()
         self.changed()
         self.park_request.set()
+        self.wake_serve()
+
+    def wake_serve(self) -> None:
+        """Let `serve`, if it is parked, look why the agent waits now, or go on."""
         if self.subtree is not None:
             with suppress(SupervisorError):  # it is being stopped, or not yet started
-                self.subtree.unpark("serve")  # a parked one looks why it waits now
+                self.subtree.unpark("serve")
 
     def close(self) -> None:
         """Take no work for now; who waits for `open` goes on waiting."""
@@ -186,8 +224,14 @@ class Agent:
     def waits(self) -> Hold | None:
         """Why the agent takes no work now: its own park first, then a gate or a budget."""
         record = self.record
-        if record.park_reason is not None and (
-            record.park_until is None or record.park_until > time.time()
-        ):
+        if record.park_reason is not None and not self._park_is_over:
             return Hold(Condition.PARKED, record.park_reason, record.park_until, record.credential)
         return self.hold
+
+    @property
+    def _park_is_over(self) -> bool:
+        """Whether one clock says so: the wall clock may be set back, the other one may sleep."""
+        until, ends = self.record.park_until, self.park_ends
+        return (until is not None and until <= time.time()) or (
+            ends is not None and ends <= trio.current_time()
+        )

@@ -13,15 +13,17 @@ from pathlib import Path
 
 import trio
 
-from hive.agents.agent import Agent
+from hive.agents.agent import SILENT_S, Agent
 from hive.containers import Container, Handle
 from hive.link import LinkClosed
 from hive.supervisors import Context
 from hive.wire import Notice, StopHarness
 
 KILL_WAIT_S = 5.0
+LOOK_S = 5.0
+"""Between two looks at a container's records and folders, and at how long its harness has been
+silent (or a quarter of what is allowed)."""
 LOG_TAIL = 400
-LOOK_EVERY_S = 5.0
 
 
 class ContainerEnded(Exception):
@@ -52,13 +54,16 @@ async def run(ctx: Context, agent: Agent, environment: Mapping[str, str]) -> Non
         await agent.holder_gone("its container is gone", count=True)
         handle = await driver.start(container)
     agent.restart_request = trio.Event()
+    agent.has_connected = False
+    agent.heard_at = trio.current_time()
     ctx.ready()
     agent.changed()
     try:
         await _watch(ctx, agent, handle)
     finally:
+        agent.heard_at = None
         if agent.stopping:
-            with trio.move_on_after(agent.around.stop_grace + 2 * KILL_WAIT_S, shield=True):
+            with trio.move_on_after(agent.around.stop_grace + 3 * KILL_WAIT_S, shield=True):
                 await _end(agent, handle)
         else:
             handle.detach()
@@ -75,11 +80,11 @@ async def end_unwatched(agent: Agent, environment: Mapping[str, str]) -> None:
 async def _watch(ctx: Context, agent: Agent, handle: Handle) -> None:
     async with trio.open_nursery() as nursery:
 
-        async def restart_when_asked() -> None:
-            await agent.restart_request.wait()
-            handle.kill()
+        async def kill_when_unwanted() -> None:
+            await _until_unwanted(ctx, agent)
+            await _kill(handle)
 
-        nursery.start_soon(restart_when_asked)
+        nursery.start_soon(kill_when_unwanted)
         nursery.start_soon(_look_after, agent, handle)
         status = await handle.wait()
         nursery.cancel_scope.cancel()
@@ -98,7 +103,7 @@ async def _look_after(agent: Agent, handle: Handle) -> None:
     """
     told = ""
     while True:
-        await trio.sleep(LOOK_EVERY_S)
+        await trio.sleep(LOOK_S)
         try:
             lost = handle.look_after()
         except OSError as error:
@@ -121,6 +126,36 @@ async def _look_after(agent: Agent, handle: Handle) -> None:
     agent.restart_request.set()
 
 
+async def _until_unwanted(ctx: Context, agent: Agent) -> None:
+    """Return when the container must be restarted: somebody asks, or its harness is silent."""
+    waited = agent.waits
+    while True:
+        silent = agent.silent_for
+        told = f"its harness has not answered for {silent:.0f} s"
+        is_new = silent > SILENT_S and ctx.note_text is None
+        ctx.note(told if silent > SILENT_S else None)
+        if is_new:
+            agent.changed()
+        if silent > agent.patience:
+            agent.publish(Notice(f"{agent.name}: {told}: it is restarted"))
+            return
+        before, waited = waited, agent.waits
+        if before is not None and waited is None:
+            agent.wake_serve()  # no time is as good as the wall clock's: the machine may have slept
+        with trio.move_on_after(min(LOOK_S, agent.patience / 4)):
+            await agent.restart_request.wait()
+            return
+
+
+async def _kill(handle: Handle) -> None:
+    """Kill the container, and its keeper as well if that does not end then (it may be stopped)."""
+    for _ in range(2):
+        await handle.kill()
+        with trio.move_on_after(KILL_WAIT_S):
+            await handle.wait()
+            return
+
+
 def _last_line(log: Path) -> str:
     """What the harness wrote last; its folder is not ours, so no link there is followed."""
     try:
@@ -136,8 +171,7 @@ def _last_line(log: Path) -> str:
 async def _end(agent: Agent, handle: Handle) -> None:
     """End the container in order: the harness first by its link, then by force."""
     if not await _asked_to_end(agent, handle, agent.around.stop_grace):
-        await trio.to_thread.run_sync(handle.kill)
-        await handle.wait()
+        await _kill(handle)
     await agent.holder_gone("stopped", count=False)
 
 

@@ -11,14 +11,15 @@ from attrs import define, evolve, field
 from hive.agents import container, serve, socket
 from hive.agents.agent import Agent, Surroundings
 from hive.agents.records import AgentRecord, credential_key
+from hive.alarm import trio_time
 from hive.containers import destroy
 from hive.link import LinkClosed, Peer
 from hive.paths import Paths
 from hive.supervisors import (
     Backoff,
-    Budget,
     ChildSpec,
     DynamicSupervisor,
+    RestartIntensity,
     Strategy,
     Supervisor,
     SupervisorError,
@@ -196,7 +197,12 @@ class Fleet:
         return [self._spec(record) for record in self.records.values() if record.wanted]
 
     def _spec(self, record: AgentRecord) -> ChildSpec:
-        agent = Agent(record, self.around, failures=record.park_failures)
+        agent = Agent(
+            record,
+            self.around,
+            park_ends=trio_time(record.park_until),
+            failures=record.park_failures,
+        )
         self.live[record.name] = agent
         grace = self.around.stop_grace + 3 * container.KILL_WAIT_S
         backoff = Backoff(min=0.2, max=60.0)
@@ -221,7 +227,7 @@ class Fleet:
                 ),
             ],
             strategy=Strategy.REST_FOR_ONE,
-            budget=Budget(intensity=5, period=60.0),
+            intensity=RestartIntensity(intensity=5, period=60.0),
         )
         agent.subtree = subtree
         return supervisor_spec(record.name, subtree, park_on_exhausted=True)

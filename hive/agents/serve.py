@@ -4,20 +4,17 @@ A loop that is alive but does nothing is the worst failure, because every page s
 something queued, nobody parked, no turn begun. This child finds it and restarts the harness.
 """
 
-import time
-
 import trio
 from attrs import frozen
 
 from hive.agents.agent import Agent
+from hive.alarm import trio_time
 from hive.gate import Hold
 from hive.supervisors import Context, Park
 from hive.wire import Notice
 
 CHECK_EVERY_S = 5.0
 """Or often enough for the alarm's deadline; fifty idle agents must cost next to nothing."""
-REPORT_SILENCE_S = 30.0
-"""The harness reports every few seconds; silence for so long on a live link means that it hangs."""
 
 
 @frozen
@@ -27,15 +24,12 @@ class View:
     connected: bool
     queued: int
     stuck_for: float
-    report_age: float | None
 
 
 def alarm(view: View, *, after: float) -> str | None:
     """Why the harness must be restarted, or None: pure."""
     if not view.connected:
-        return None  # the container child watches the process, the link has its own deadline
-    if view.report_age is not None and view.report_age > REPORT_SILENCE_S:
-        return f"the harness has not reported for {view.report_age:.0f} s"
+        return None  # the container child watches for silence
     if view.stuck_for > after:
         return f"{view.queued} queued but no turn begun for {view.stuck_for:.0f} s"
     return None
@@ -62,9 +56,7 @@ async def serve(ctx: Context, agent: Agent) -> None:
 
 
 def _park(wait: Hold) -> Park:
-    if wait.until is None:
-        return Park(wait.reason, None)
-    return Park(wait.reason, trio.current_time() + max(0.0, wait.until - time.time()))
+    return Park(wait.reason, trio_time(wait.until))
 
 
 async def _watch(ctx: Context, agent: Agent) -> None:
@@ -87,9 +79,8 @@ async def _watch(ctx: Context, agent: Agent) -> None:
             connected=agent.peer is not None,
             queued=queued,
             stuck_for=now - fine_at,
-            report_age=None if agent.reported_at is None else now - agent.reported_at,
         )
         if why := alarm(view, after=agent.around.alarm_after):
             agent.publish(Notice(f"{agent.name}: {why}; its harness is restarted"))
-            agent.reported_at, fine_at = None, now
+            fine_at = now
             agent.restart_request.set()

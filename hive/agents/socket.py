@@ -8,6 +8,7 @@ broken connection by a few seconds only.
 import random
 import time
 import uuid
+from contextlib import suppress
 
 import trio
 from attrs import define, evolve
@@ -16,7 +17,7 @@ from hive.agents import reminding
 from hive.agents.agent import Agent
 from hive.agents.policy import after_turn
 from hive.broker import BrokerError, Draft
-from hive.link import Credentials, LinkError, Peer, Refuse, Session, serve
+from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, Session, serve
 from hive.store import StoreError
 from hive.supervisors import Context
 from hive.wire import (
@@ -62,6 +63,8 @@ DAEMON_RESTART_GRACE_S = 15.0
 TICK_S = 5.0
 LEASE_DEADLINE_S = 30.0
 LONGEST_WAIT_S = 60.0
+IN_USE_S = 2.0
+"""The harness that is connected must answer in this time, or make way for another instance."""
 REFUSED_PAUSE_S = 0.5
 MOST_MESSAGES = 10
 """In one answer: ten of the largest bodies fit into a frame."""
@@ -69,6 +72,7 @@ _FROM_HARNESS = (TurnStarted, TurnEnded, Text, ToolCall, ToolResult, ApiRetry, N
 """What a container may publish as it is: nothing that speaks for the broker or the hive's tree."""
 
 MOST_PATH = 200
+_REPLACED = "replaced by a newer connection"
 MOST_REPORT = 8_000
 
 
@@ -88,7 +92,12 @@ async def run(ctx: Context, agent: Agent) -> None:
 
 @define(eq=False)
 class _Door:
-    """Admits one harness instance at a time and lets the leases of a lost one run out."""
+    """Admits one harness instance at a time and lets the leases of a lost one run out.
+
+    The instance that is connected stays, as long as it answers; its own new connection replaces
+    its old one. A connection that was replaced is closed at once, so that whoever is at its other
+    end notices and connects anew.
+    """
 
     agent: Agent
     nursery: trio.Nursery
@@ -98,10 +107,12 @@ class _Door:
     async def accept(self, hello: Hello, _: Credentials) -> "_Session":
         if hello.role != "harness":
             raise Refuse("wrong_role", "an agent's socket admits its harness only")
+        await self._refuse_if_in_use(hello.instance)
         agent = self.agent
         self.epoch += 1
+        epoch = self.epoch  # others may come while we wait below
         if agent.peer is not None:
-            self.nursery.start_soon(agent.peer.close, "replaced by a newer connection")
+            self.nursery.start_soon(agent.peer.close, _REPLACED)
             agent.peer = None
         await agent.around.broker.release(
             agent.name,
@@ -110,20 +121,34 @@ class _Door:
             count=True,
             why="its harness came back without it",
         )
-        agent.reported_at = None
         # A lease that is over already, by an answer that was lost, must not end twice.
         leases = {held.lease for held in await agent.around.broker.leases(agent.name)}
         agent.work_began(hello.lease if hello.lease in leases else None)
-        return _Session(self, hello.instance, self.epoch)
+        return _Session(self, hello.instance, epoch)
 
-    def attach(self, peer: Peer, epoch: int) -> None:
+    async def _refuse_if_in_use(self, instance: str) -> None:
+        """Raise Refuse if another instance is connected and answers."""
+        agent = self.agent
+        while (peer := agent.peer) is not None and agent.instance != instance:
+            with trio.move_on_after(IN_USE_S), suppress(LinkClosed):
+                await peer.ping()
+                raise Refuse(
+                    "in_use", "this agent's harness is connected: a second one is not admitted"
+                )
+            if agent.peer is peer:
+                return
+
+    def attach(self, peer: Peer, session: "_Session") -> None:
         """The first sign of life on a new link."""
-        if self.agent.peer is not peer and epoch == self.epoch:
-            self.agent.peer = peer
-            self.agent.changed()
+        agent = self.agent
+        if agent.peer is not peer and session.epoch == self.epoch:
+            agent.peer, agent.instance = peer, session.instance
+            agent.has_connected = True
+            agent.heard()
+            agent.changed()
 
-    def lost(self, peer: Peer) -> None:
-        if self.agent.peer is peer:
+    def lost(self, epoch: int) -> None:
+        if epoch == self.epoch:
             self.agent.peer = None
             self.agent.changed()
             self.start_grace(self.agent.around.reconnect_grace)
@@ -151,14 +176,17 @@ class _Session(Session):
         self.taking = trio.CancelScope()
 
     async def run(self, peer: Peer) -> None:
-        self.door.attach(peer, self.epoch)
+        self.door.attach(peer, self)
         agent = self.door.agent
+        if self.epoch != self.door.epoch:
+            await peer.close(_REPLACED)
+            return
         settings = agent.around.settings(agent.record)
         if settings != self.welcome.settings:  # they changed while the welcome was on its way
             await peer.push(settings)
 
     def closed(self, peer: Peer) -> None:
-        self.door.lost(peer)
+        self.door.lost(self.epoch)
 
     def pushed(self, peer: Peer, body: Body) -> None:
         agent = self.door.agent
@@ -166,14 +194,15 @@ class _Session(Session):
             return
         match body:
             case Report():
-                agent.report, agent.reported_at = body, trio.current_time()
+                agent.report = body
+                agent.heard()
             case ApiSignal() if body.lease == agent.lease:
                 agent.around.limits.signal(agent, body)
             case Spending() if body.lease == agent.lease:
                 agent.around.limits.spending(agent, body)
 
     async def handle(self, peer: Peer, body: Body) -> Body:
-        self.door.attach(peer, self.epoch)
+        self.door.attach(peer, self)
         if self.epoch != self.door.epoch:
             raise LinkError("replaced", "a newer connection of this agent has taken over")
         try:
@@ -207,7 +236,9 @@ class _Session(Session):
 
     async def _send(self, send: Send) -> Sent:
         broker, name = self.door.agent.around.broker, self.door.agent.name
-        draft = Draft(name, send.to, send.body, send.in_reply_to, send.key, send.urgent)
+        draft = Draft(
+            name, send.to, send.body, send.in_reply_to, send.key, send.urgent, by_turn=True
+        )
         return Sent(await broker.send(draft))
 
     async def _take(self, take: Take) -> Taken:

@@ -14,8 +14,7 @@ from hive.broker.errors import (
 )
 from hive.broker.lifecycle import HIVE, Counts, Returned
 from hive.broker.rights import Rights
-from hive.broker.rows import Holding
-from hive.broker.within import key_is_used, next_id, unreplied
+from hive.broker.rows import Holding, key_is_used, next_id, unreplied
 
 __all__ = [
     "HIVE",

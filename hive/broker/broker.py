@@ -3,6 +3,7 @@
 import math
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
@@ -13,7 +14,6 @@ from attrs import evolve
 from hive.broker import rows
 from hive.broker.allowance import Rate, allowed
 from hive.broker.announce import announce
-from hive.broker.arrivals import Arrivals
 from hive.broker.draft import MAX_ID, Draft, addressed, check, check_single
 from hive.broker.errors import BrokerError, NotUrgent, TooManyBroadcasts
 from hive.broker.fitting import fitting
@@ -21,6 +21,7 @@ from hive.broker.lifecycle import (
     DESTROYED,
     DROPPED,
     NOTHING,
+    UNDELIVERED,
     Change,
     Counts,
     Move,
@@ -39,11 +40,10 @@ from hive.broker.lifecycle import (
 )
 from hive.broker.reader import Reader, listed
 from hive.broker.rights import Rights, check_rights
-from hive.broker.rows import Holding
-from hive.broker.writing import with_bounces, write
+from hive.broker.rows import Holding, with_bounces, write
 from hive.store import Store
 from hive.supervisors import Context
-from hive.wire import EVERYBODY, OPERATOR, Event, Lease, Message, MessageState
+from hive.wire import EVERYBODY, OPERATOR, Awaited, Event, Lease, Message, MessageState
 
 BROADCASTS = Rate(burst=5, every=180.0)
 """How often one agent may send to everybody: each costs every agent a turn."""
@@ -91,7 +91,9 @@ class Broker(Reader):
         self._rights = rights
         self._broadcasts_due: dict[str, float] = {}
         self._counts: dict[str, Counts] = {}
-        self._arrivals = Arrivals()
+        self._arrivals = _Arrivals()
+        self._awaited = Counter[int]()
+        """Messages of the operator whose answer somebody waits for, and how many do."""
 
     async def run(self, ctx: Context) -> None:
         """The supervised child: load, then be there. It has no loop, so it never ticks."""
@@ -118,11 +120,12 @@ class Broker(Reader):
         drafts = addressed(draft, recipients)
         broadcast = uuid.uuid4().hex if draft.to == EVERYBODY else None
         refusal = self._refusal(draft)
+        awaited = frozenset(self._awaited)
 
         def job(connection: apsw.Connection) -> tuple[int, Change]:
             now, moves = time.time(), []
             for one in drafts:
-                message = rows.insert(connection, one, now, broadcast)
+                message = rows.insert(connection, one, now, broadcast, awaited)
                 if message is None:
                     return rows.id_of_key(connection, one.sender, one.key), Change()
                 if refusal is not None:  # not before: what was sent is not refused when repeated
@@ -150,11 +153,12 @@ class Broker(Reader):
         is raised here. The first draft gets `next_id(connection)`, the others follow, if no key
         was used before. Drafts are not checked: see `check`.
         """
+        awaited = frozenset(self._awaited)
 
         def job(connection: apsw.Connection) -> tuple[tuple[int, ...], Change]:
             ids, moves, now = list[int](), list[Move](), time.time()
             for draft in prepare(connection):
-                message = rows.insert(connection, draft, now)
+                message = rows.insert(connection, draft, now, awaited=awaited)
                 if message is None:
                     ids.append(rows.id_of_key(connection, draft.sender, draft.key))
                 else:
@@ -295,14 +299,24 @@ class Broker(Reader):
             if not urgent_only:
                 return
 
-    async def wait_sent(self, sender: str, to: str, after: int) -> Message:
-        """Wait for the first message from `sender` to `to` with an id above `after`."""
-        while True:
-            # Taken before the look, so that what comes during it is not missed.
-            arrival = self._arrivals.next(to)
-            if found := await self.sent(sender, to, after, 1):
-                return found[0]
-            await arrival.wait()
+    async def wait_reply(self, id_: int) -> Awaited:
+        """Wait for the answer to the operator's message, as docs/messages.md defines it.
+
+        Returns without one when the message is dead or held: nobody works on it any more. Raises
+        BadMessage.
+        """
+        self._awaited[id_] += 1
+        try:
+            while True:
+                # Taken before the look, so that what comes during it is not missed.
+                arrival = self._arrivals.next(OPERATOR)
+                found = await self.reply(id_)
+                if found.answer is not None or found.question.state in UNDELIVERED:
+                    return found
+                await arrival.wait()
+        finally:
+            self._awaited[id_] -= 1
+            self._awaited += Counter()  # drops those that nobody waits for
 
     # --- inside --------------------------------------------------------------------------------
 
@@ -383,7 +397,26 @@ class Broker(Reader):
         for agent, event in announce(change):
             self._publish(agent, event)
         arrived = {m.message.recipient for m in change.moves if m.message.state == "queued"}
+        if any(m.message.state == "held" and m.message.sender == OPERATOR for m in change.moves):
+            arrived.add(OPERATOR)  # who waits for its answer waits in vain
         self._arrivals.wake(arrived)
+
+
+class _Arrivals:
+    """One event for each recipient that somebody waits for; to be taken before one looks."""
+
+    def __init__(self) -> None:
+        self._events: dict[str, trio.Event] = {}
+
+    def next(self, name: str) -> trio.Event:
+        """Set when something comes for this recipient."""
+        return self._events.setdefault(name, trio.Event())
+
+    def wake(self, names: Iterable[str]) -> None:
+        """Something comes for these."""
+        for name in names:
+            if (event := self._events.pop(name, None)) is not None:
+                event.set()
 
 
 def _resolved(connection: apsw.Connection, message: Message) -> Message:

@@ -22,7 +22,8 @@ class Draft:
     """One message to one recipient; with the same `key` a sender's retry within a day is the same.
 
     To EVERYBODY it is a broadcast: one message to each agent but the sender. `urgent`: it may use
-    the reserve of a budget.
+    the reserve of a budget. `by_turn`: a turn of its sender sends it, which may be its answer to
+    what that turn holds.
     """
 
     sender: str
@@ -31,6 +32,7 @@ class Draft:
     in_reply_to: int | None = field(default=None, converter=_reference)
     key: str | None = None
     urgent: bool = False
+    by_turn: bool = False
 
 
 def check(draft: Draft, recipients: Collection[str], body_cap: int) -> None:

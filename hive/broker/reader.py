@@ -1,11 +1,14 @@
 """Looking at messages: nothing here changes any."""
 
+import apsw
+
 from hive.broker import rows
 from hive.broker.draft import MAX_ID
+from hive.broker.errors import BadMessage
 from hive.broker.fitting import fitting
 from hive.broker.rows import Holding
 from hive.store import Store
-from hive.wire import OPERATOR, Message
+from hive.wire import OPERATOR, Awaited, Message, MessageState
 
 MAX_LISTED = 1_000
 """Most messages that one query returns, whatever its `limit` says."""
@@ -40,6 +43,24 @@ class Reader:
                 lambda c: rows.sent(c, sender, to, bounded(after), listed(limit))
             )
         )
+
+    async def reply(self, id_: int) -> Awaited:
+        """What there is by now of an answer to the operator's message; raises BadMessage."""
+
+        def read(connection: apsw.Connection) -> Awaited | None:
+            question = rows.by_id(connection, bounded(id_))
+            if question is None or question.sender != OPERATOR:
+                return None
+            dead = question.state is MessageState.DEAD
+            return Awaited(
+                question,
+                rows.answer(connection, question),
+                rows.bounced(connection, question) if dead else None,
+            )
+
+        if (found := await self._store.read(read)) is None:
+            raise BadMessage(f"there is no message {id_} of the operator to wait for an answer to")
+        return found
 
     async def broadcast(self, broadcast_id: str) -> tuple[Message, ...]:
         """What became of a broadcast: its message to each recipient."""

@@ -1,16 +1,17 @@
 """The table `messages`: rows to values and back, nothing decided here."""
 
 import json
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import apsw
 from attrs import frozen
 
 from hive.broker.draft import Draft
-from hive.broker.lifecycle import Counts
+from hive.broker.lifecycle import HIVE, Change, Counts, Move, bounce
 from hive.store import fetch
-from hive.wire import Message, MessageState
+from hive.wire import OPERATOR, Message, MessageState
 
 _LINKED = "{reply}.sender IN ({parent}.sender, {parent}.recipient, 'operator', 'hive')"
 """Whether an answer belongs to what it names: nobody joins a thread by guessing a number."""
@@ -19,6 +20,15 @@ _COLUMNS = (
     "id, sender, recipient, body, sent_at, state, in_reply_to, broadcast_id, attempts, redelivered,"
     " urgent, returns"
 )
+
+_ANSWERS = (
+    "(answer.in_reply_to = question.id OR answer.answers = question.id)"
+    " AND +answer.id > question.id AND answer.sender = question.recipient"
+    " AND +answer.recipient = question.sender"
+)
+"""`+` keeps SQLite from reading all that the recipient got since then instead of two indexes."""
+
+_HAS_ANSWER = f"EXISTS (SELECT 1 FROM messages AS answer WHERE {_ANSWERS})"
 
 _LONGEST_THREAD = 1_000
 _THREAD = f"""
@@ -65,14 +75,21 @@ KEY_S = 86_400.0
 
 
 def insert(
-    connection: apsw.Connection, draft: Draft, now: float, broadcast: str | None = None
+    connection: apsw.Connection,
+    draft: Draft,
+    now: float,
+    broadcast: str | None = None,
+    awaited: Collection[int] = (),
 ) -> Message | None:
-    """A new queued message; None if the sender has used this key within the last KEY_S."""
+    """A new queued message; None if the sender has used this key within the last KEY_S.
+
+    `awaited` are the messages of which somebody waits for the answer.
+    """
     fetch(
         connection,
         "INSERT INTO messages (sender, recipient, body, sent_at, state, in_reply_to,"
-        " broadcast_id, idempotency_key, urgent, changed_at)"
-        " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)"
+        " broadcast_id, idempotency_key, urgent, changed_at, answers)"
+        " VALUES (?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (sender, idempotency_key) WHERE idempotency_key IS NOT NULL DO NOTHING",
         (
             draft.sender,
@@ -84,11 +101,12 @@ def insert(
             draft.key,
             draft.urgent,
             now,
+            _answered(connection, draft, awaited),
         ),
     )
     if draft.key is not None and connection.changes() == 0:
         old = _forget_key(connection, draft, now - KEY_S)
-        return insert(connection, draft, now, broadcast) if old else None
+        return insert(connection, draft, now, broadcast, awaited) if old else None
     id_ = connection.last_insert_rowid()
     return Message(
         id_,
@@ -100,6 +118,47 @@ def insert(
         broadcast_id=broadcast,
         urgent=draft.urgent,
     )
+
+
+def _answered(connection: apsw.Connection, draft: Draft, awaited: Collection[int]) -> int | None:
+    """The operator's message that this one answers without naming it: see docs/messages.md."""
+    if not draft.by_turn or draft.to != OPERATOR or draft.in_reply_to is not None:
+        return None
+    bindings = {"agent": draft.sender, "operator": OPERATOR, "awaited": json.dumps(list(awaited))}
+    theirs = "recipient = :agent AND sender = :operator"
+    is_awaited = "id IN (SELECT value FROM json_each(:awaited))"
+    held = fetch(
+        connection,
+        f"SELECT id, {_HAS_ANSWER} FROM messages AS question INDEXED BY messages_leased"
+        f" WHERE state = 'leased' AND {theirs} ORDER BY {is_awaited} DESC, id",
+        bindings,
+    )
+    if held:
+        return next((id_ for id_, has_answer in held if not has_answer), None)
+    done = fetch(
+        connection,
+        f"SELECT id FROM messages AS question WHERE {is_awaited} AND state = 'done' AND {theirs}"
+        f" AND NOT {_HAS_ANSWER} ORDER BY id LIMIT 1",
+        bindings,
+    )
+    return done[0][0] if done else None
+
+
+def answer(connection: apsw.Connection, question: Message) -> Message | None:
+    """The first message that answers this one: it names it, or came from the turn that held it."""
+    first = (
+        "SELECT answer.id FROM messages AS question, messages AS answer"
+        f" WHERE question.id = ? AND {_ANSWERS} ORDER BY answer.id LIMIT 1"
+    )
+    found = _select(connection, f"id = ({first})", (question.id,))
+    return found[0] if found else None
+
+
+def bounced(connection: apsw.Connection, dead: Message) -> Message | None:
+    """The newest message in which the hive told that this one was given up."""
+    where = "in_reply_to = ? AND sender = ? ORDER BY id DESC LIMIT 1"
+    found = _select(connection, where, (dead.id, HIVE))
+    return found[0] if found else None
 
 
 def _forget_key(connection: apsw.Connection, draft: Draft, before: float) -> bool:
@@ -273,3 +332,73 @@ def _message(row: Sequence[Any]) -> Message:
         bool(urgent),
         returns,
     )
+
+
+# -- changes: moves with the bounces of what died by them ----------------------------------------
+
+
+def write(
+    connection: apsw.Connection,
+    moves: Sequence[Move],
+    *,
+    lease: str | None = None,
+    holder: str | None = None,
+    why: str = "",
+) -> Change:
+    """Write the moves; `lease` and `holder` are whose the messages are (were) then."""
+    for move in moves:
+        update(connection, move.message, time.time(), lease, holder)
+    return Change(tuple(moves), why)
+
+
+def with_bounces(
+    connection: apsw.Connection,
+    change: Change,
+    end: Callable[[Message], str],
+    recipients: Collection[str],
+) -> Change:
+    """The change with a bounce for each message that is dead now; `end` says how it ended."""
+    bounces = [
+        Move(message, None)
+        for move in change.moves
+        if move.message.state is MessageState.DEAD
+        and (draft := bounce(move.message, end(move.message), recipients)) is not None
+        and (message := insert(connection, draft, time.time())) is not None
+    ]
+    return Change((*change.moves, *bounces), change.why)
+
+
+# -- for the transactions of others, see Broker.send_within --------------------------------------
+
+
+def next_id(connection: apsw.Connection) -> int:
+    """The id of the next message that this transaction inserts (SQLite's rule of AUTOINCREMENT)."""
+    found = fetch(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'messages'")
+    return int(found[0][0]) + 1 if found else 1
+
+
+def key_is_used(connection: apsw.Connection, sender: str, key: str, now: float) -> bool:
+    """Whether a draft with this key would be the repetition of a message."""
+    sql = "SELECT 1 FROM messages WHERE sender = ? AND idempotency_key = ? AND sent_at >= ?"
+    return bool(fetch(connection, sql, (sender, key, now - KEY_S)))
+
+
+def unreplied(connection: apsw.Connection, agent: str) -> tuple[Message, ...]:
+    """Messages that the agent holds and has not replied to (`in_reply_to`) to their sender.
+
+    Not those of the hive or itself, broadcasts, and what replies to a message of its own: a reply
+    ends an exchange.
+    """
+    held = fetch(
+        connection,
+        "SELECT id FROM messages AS held INDEXED BY messages_leased"
+        " WHERE state = 'leased' AND recipient = :agent AND sender NOT IN (:agent, :hive)"
+        " AND broadcast_id IS NULL"
+        " AND NOT EXISTS (SELECT 1 FROM messages WHERE id = held.in_reply_to AND sender = :agent)"
+        " AND NOT EXISTS (SELECT 1 FROM messages WHERE recipient = held.sender AND id > held.id"
+        "                 AND sender = :agent AND in_reply_to = held.id)"
+        " ORDER BY id",
+        {"agent": agent, "hive": HIVE},
+    )
+    found = (by_id(connection, id_) for (id_,) in held)
+    return tuple(message for message in found if message is not None)

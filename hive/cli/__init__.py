@@ -1,4 +1,4 @@
-"""The command line: `hive …`. Exit codes: 0 ok, 1 failed, 2 usage, 3 no daemon."""
+"""The command line: `hive …`. Its exit codes are in docs/cli.md."""
 
 from hive.cli.commands import main
 

@@ -7,12 +7,43 @@ from typing import TypeVar
 
 import trio
 
+from hive.cli.reach import FAILED, NO_ANSWER, NO_DAEMON, UNSURE, USAGE, unreachable
 from hive.link import LinkRefused, Peer, RemoteError, Session, connect
 from hive.paths import Paths
-from hive.wire import PROTOCOL, Body, EventBatch, Hello, Resync
+from hive.wire import (
+    PROTOCOL,
+    QUESTIONS,
+    Ack,
+    AgentCommand,
+    Answer,
+    Body,
+    EventBatch,
+    GateCommand,
+    Hello,
+    LoggedIn,
+    OperatorSend,
+    Resync,
+    SetBudget,
+    SetCredential,
+    SetRights,
+    TreeCommand,
+    UseCredential,
+    WireError,
+)
 
-FAILED, USAGE, NO_DAEMON = 1, 2, 3
 ANSWER_S = 30.0
+REPEAT_S = 15.0
+"""For how long a request is repeated whose answer was lost: a daemon is restarted meanwhile."""
+
+PAUSE_S = 0.2
+UNSURE_HINT = "`hive audit` shows what was done: look there before you do it again"
+
+_SAME_TWICE = (Ack, Answer, SetRights, SetBudget, SetCredential, LoggedIn, UseCredential)
+_SAME_TWICE_ACTIONS: dict[type, frozenset[str]] = {
+    AgentCommand: frozenset({"start", "stop"}),
+    TreeCommand: frozenset({"park", "unpark", "suspend", "resume"}),
+    GateCommand: frozenset({"hold", "release"}),
+}
 
 T = TypeVar("T")
 
@@ -23,6 +54,13 @@ class CommandFailed(Exception):
     def __init__(self, message: str, code: int = FAILED) -> None:
         super().__init__(message)
         self.code = code
+
+
+class AnswerLost(CommandFailed):
+    """The daemon was asked, and the link broke, or its time was over, before the answer came."""
+
+    def __init__(self, why: object) -> None:
+        super().__init__(f"the daemon did not answer: {why}", NO_ANSWER)
 
 
 class Pushes(Session):
@@ -47,34 +85,84 @@ class Pushes(Session):
 def with_daemon(
     root: Path, use: Callable[[Peer], Awaitable[T]], session: Session | None = None
 ) -> T:
-    """Run `use` with a link to the daemon of `root`; raises CommandFailed."""
-    return trio.run(_with_daemon, Paths(root.absolute()).control, use, session)
+    """Run `use` with a link to the daemon of `root`; raises CommandFailed, AnswerLost."""
+    return _run(lambda: _with_daemon(Paths(root.absolute()), use, session))
+
+
+def ask(root: Path, body: Body, *, timeout: float = ANSWER_S, hint: str = UNSURE_HINT) -> Body:
+    """Ask one question; raises CommandFailed.
+
+    When the answer is lost, a request that may be asked twice is repeated for REPEAT_S. What is
+    then not known to be done fails with UNSURE, and `hint` says how to find out.
+    """
+    return _run(lambda: _ask(Paths(root.absolute()), body, timeout, hint))
+
+
+def repeatable(body: Body) -> bool:
+    """Whether asking twice does the same as asking once."""
+    if isinstance(body, OperatorSend):
+        return body.key is not None
+    if (actions := _SAME_TWICE_ACTIONS.get(type(body))) is not None:
+        return getattr(body, "action", None) in actions
+    return isinstance(body, (*QUESTIONS, *_SAME_TWICE))
+
+
+async def _ask(paths: Paths, body: Body, timeout: float, hint: str) -> Body:
+    async def question(peer: Peer) -> Body:
+        return await peer.request(body, timeout=timeout)
+
+    lost: AnswerLost | None = None
+    give_up = trio.current_time() + timeout
+    while True:
+        try:
+            return await _with_daemon(paths, question, None)
+        except AnswerLost as error:
+            if lost is None:
+                lost, give_up = error, trio.current_time() + REPEAT_S
+        except CommandFailed as error:
+            if lost is None:
+                raise
+            if error.code not in (NO_DAEMON, NO_ANSWER):
+                said = f"{error}; an earlier try, whose answer was lost, may have been done"
+                raise CommandFailed(said, error.code) from None
+        if not repeatable(body) or trio.current_time() >= give_up:
+            if isinstance(body, QUESTIONS):
+                raise lost
+            raise CommandFailed(f"{lost}; it may or may not have been done: {hint}", UNSURE)
+        await trio.sleep(PAUSE_S)
 
 
 async def _with_daemon(
-    path: Path, use: Callable[[Peer], Awaitable[T]], session: Session | None
+    paths: Paths, use: Callable[[Peer], Awaitable[T]], session: Session | None
 ) -> T:
     hello = Hello(PROTOCOL, "operator", uuid.uuid4().hex)
     connected = False
     try:
-        async with connect(path, hello, session) as (peer, _):
+        async with connect(paths.control, hello, session) as (peer, _):
             connected = True
             return await use(peer)
-    except (LinkRefused, RemoteError) as error:
-        raise CommandFailed(error.message) from None
-    except (OSError, trio.TooSlowError) as error:
+    except RemoteError as error:
+        older = error.code in ("unknown_request", "bad_frame", "bad_answer")
+        version = "; are the daemon and this command of the same version?" if older else ""
+        raise CommandFailed(f"{error.message}{version}") from None
+    except WireError as error:
+        locale = "; is your locale UTF-8?" if "UTF-8" in str(error) else ""
+        raise CommandFailed(f"this cannot be sent: {error}{locale}", USAGE) from None
+    except (LinkRefused, OSError, trio.TooSlowError) as error:
         if connected:
-            raise CommandFailed(f"the daemon did not answer: {error or 'too slow'}") from None
+            raise AnswerLost(error if str(error) else "its time was over") from None
         raise CommandFailed(
-            f"no daemon answers at {path}: start it with `hive up`", NO_DAEMON
+            *await trio.to_thread.run_sync(unreachable, paths, error, abandon_on_cancel=True)
         ) from None
     raise AssertionError("unreachable")
 
 
-def ask(root: Path, body: Body, *, timeout: float = ANSWER_S) -> Body:
-    """Ask one question; raises CommandFailed."""
-
-    async def question(peer: Peer) -> Body:
-        return await peer.request(body, timeout=timeout)
-
-    return with_daemon(root, question)
+def _run(run: Callable[[], Awaitable[T]]) -> T:
+    """trio.run, with Ctrl-C as it is: nurseries wrap it into groups."""
+    try:
+        result: T = trio.run(run)
+    except BaseExceptionGroup as group:
+        if group.split(KeyboardInterrupt)[0] is None:
+            raise
+        raise KeyboardInterrupt from None
+    return result

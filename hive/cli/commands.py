@@ -1,7 +1,9 @@
 """Every command: reads its arguments, asks the daemon, prints. Start-up is in `hive.cli.up`."""
 
+import math
 import sys
 import time
+import uuid
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NoReturn, cast
@@ -20,14 +22,16 @@ from hive.cli import (
     undelivered,
     up,
 )
-from hive.cli.ask import CommandFailed, Pushes, ask, with_daemon
+from hive.cli.ask import ANSWER_S, CommandFailed, Pushes, ask, with_daemon
 from hive.cli.gate import gate
 from hive.cli.options import (
     AgentName,
+    check_words,
     json_option,
     message_json,
     print_json,
     root_option,
+    show_any_text,
     text_argument,
 )
 from hive.cli.rights import may_send_option
@@ -39,6 +43,7 @@ from hive.wire import (
     OWN_LOGIN,
     Ack,
     AgentCommand,
+    Awaited,
     Done,
     EventBatch,
     Events,
@@ -49,6 +54,7 @@ from hive.wire import (
     GetThread,
     Inbox,
     LiveEvent,
+    MessageState,
     OperatorSend,
     Sent,
     Spawn,
@@ -60,10 +66,17 @@ from hive.wire import (
 
 AGENT = AgentName()
 STOP_S = 60.0
+LONGEST_WAIT_S = 600.0
+"""One request waits at most so long for an answer; then it is asked again."""
 
 
 class Commands(click.Group):
-    """Turns CommandFailed into a line on stderr and its exit code."""
+    """Takes and shows text of any kind; turns CommandFailed into a line on stderr and its code."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        show_any_text()
+        check_words(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -85,7 +98,8 @@ def fail(message: str, code: int) -> NoReturn:
 def main() -> None:
     """Keep a hive of coding agents alive.
 
-    Exit codes: 0 ok, 1 failed, 2 usage, 3 no daemon.
+    Exit codes: 0 ok, 1 failed, 2 usage, 3 no daemon, 4 a daemon that does not answer, 5 it may or
+    may not have been done.
     """
 
 
@@ -199,8 +213,15 @@ def destroy(name: str, yes: bool, root: Path) -> None:
 @click.option("--from", "sender", default=OPERATOR, show_default=True, help="In whose name.")
 @click.option("--in-reply-to", type=int, help="The message that this answers.")
 @click.option("--urgent", is_flag=True, help="It may use the reserve of a budget.")
-@click.option("--wait", is_flag=True, help="Print what NAME then sends to the operator.")
-@click.option("--timeout", type=float, default=600.0, show_default=True, help="For --wait, in s.")
+@click.option("--key", help="Its idempotency key: sent again with it within a day, it is the same.")
+@click.option("--wait", is_flag=True, help="Wait for NAME's answer and print it.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, max=30 * 86400),
+    default=600.0,
+    show_default=True,
+    help="For --wait, in s.",
+)
 @root_option
 def send(
     name: str,
@@ -208,29 +229,65 @@ def send(
     sender: str,
     in_reply_to: int | None,
     urgent: bool,
+    key: str | None,
     wait: bool,
     timeout: float,
     root: Path,
 ) -> None:
     """Send TEXT (or standard input for -) to NAME, or to all agents for *; print its id."""
-    if wait and name == EVERYBODY:
-        raise click.UsageError("--wait is for one agent's answer: it cannot be used with *")
-    body = OperatorSend(name, text_argument(text), sender, in_reply_to, urgent=urgent)
+    if wait and (name in (EVERYBODY, OPERATOR) or sender != OPERATOR):
+        raise click.UsageError(
+            "--wait is for one agent's answer to you: it goes neither with * or operator as NAME "
+            "nor with --from"
+        )
+    if math.isnan(timeout):
+        raise click.UsageError("--timeout is a number of seconds")
+    key = key or uuid.uuid4().hex
+    body = OperatorSend(name, text_argument(text), sender, in_reply_to, key, urgent)
+    hint = f"sending it again with `--key {key}` within a day stores it once only"
+    id_ = cast(Sent, ask(root, body, hint=hint)).id
+    click.echo(show.safe(_answer(root, name, id_, timeout)) if wait else id_)
 
-    async def use(peer: Peer) -> tuple[int, Inbox | None]:
-        sent = cast(Sent, await peer.request(body, timeout=30))
-        if not wait:
-            return sent.id, None
-        question = WaitReply(name, sent.id, timeout)
-        return sent.id, cast(Inbox, await peer.request(question, timeout=timeout + 10))
 
-    sent_id, answer = with_daemon(root, use)
-    if answer is None:
-        click.echo(sent_id)
-    elif answer.messages:
-        click.echo(show.safe(answer.messages[0].body))
-    else:
-        raise CommandFailed(f"{name} sent nothing within {timeout:g} s (message {sent_id} waits)")
+def _answer(root: Path, name: str, id_: int, timeout: float) -> str:
+    """Wait for the answer to message `id_`; raises CommandFailed when there is none."""
+    deadline = time.monotonic() + timeout
+    while True:
+        left = min(max(deadline - time.monotonic(), 0.0), LONGEST_WAIT_S)
+        try:
+            found = cast(Awaited, ask(root, WaitReply(id_, left), timeout=left + ANSWER_S))
+        except CommandFailed as error:
+            kept = f"message {id_} is stored, `hive inbox` will show its answer"
+            raise CommandFailed(f"{error} ({kept})", error.code) from None
+        if found.answer is not None:
+            return found.answer.body
+        if found.question.state in (MessageState.DEAD, MessageState.HELD):
+            break
+        if time.monotonic() >= deadline:
+            break
+    raise CommandFailed(_no_answer(name, found, timeout))
+
+
+def _no_answer(name: str, found: Awaited, timeout: float) -> str:
+    id_ = found.question.id
+    match found.question.state:
+        case MessageState.DEAD:
+            why = found.bounce.body.partition("\nIt began:")[0] if found.bounce else ""
+            return f"{name} will not answer: {why or f'message {id_} is dead'}"
+        case MessageState.HELD:
+            return (
+                f"{name} does not answer for now: message {id_} was returned too often and waits "
+                f"for you; `hive retry {id_}` or `hive drop {id_}`"
+            )
+        case MessageState.DONE:
+            return (
+                f"{name} has ended its turn for message {id_} and sent no answer within "
+                f"{timeout:g} s; `hive inbox` shows what it sent to you, `hive events {name}` "
+                "what it did"
+            )
+        case state:
+            what = "waits" if state is MessageState.QUEUED else "is worked on"
+            return f"{name} sent nothing within {timeout:g} s (message {id_} {what})"
 
 
 @main.command()

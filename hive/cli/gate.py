@@ -8,20 +8,16 @@ import click
 from click.core import ParameterSource
 
 from hive.cli import show
-from hive.cli.ask import ask, with_daemon
+from hive.cli.ask import ask
 from hive.cli.hand import Span
 from hive.cli.options import json_option, print_json, root_option
-from hive.link import Peer
 from hive.wire import (
     DEFAULT_CREDENTIAL,
     GateCommand,
     Gates,
-    GateStatus,
     GetGates,
     jsonable,
 )
-
-ANSWER_S = 30.0
 
 
 @click.group(invoke_without_command=True)
@@ -47,13 +43,10 @@ def gate(ctx: click.Context, root: Path, as_json: bool) -> None:
 def _act(root: Path, command: GateCommand) -> None:
     """Have it done, then say what is so now."""
 
-    async def use(peer: Peer) -> tuple[GateStatus, ...]:
-        await peer.request(command, timeout=ANSWER_S)
-        return cast(Gates, await peer.request(GetGates(), timeout=ANSWER_S)).gates
-
+    ask(root, command)
     touched = [
         show.gate_line(one)
-        for one in with_daemon(root, use)
+        for one in cast(Gates, ask(root, GetGates())).gates
         if one.credential == command.credential and command.bucket in (None, one.bucket)
     ]
     click.echo("\n".join(touched) or f"{command.credential}: nothing of it is in use")

@@ -9,8 +9,9 @@ from typing import Any, cast
 import click
 import orjson
 
-from hive.cli.ask import USAGE, CommandFailed, ask
-from hive.cli.options import root_option
+from hive.cli.ask import CommandFailed, ask
+from hive.cli.options import root_option, standard_input
+from hive.cli.reach import USAGE
 from hive.cli.terminal import run_at_terminal
 from hive.paths import Paths
 from hive.wire import (
@@ -116,8 +117,8 @@ def _read_secret(credential: str, token_file: str | None) -> str:
                 return _text(file.read(MOST_INPUT))
         except OSError as error:
             raise CommandFailed(f"the token file cannot be read: {error}") from None
-    if token_file == "-" or not sys.stdin.isatty():
-        return _text(sys.stdin.buffer.read(MOST_INPUT))
+    if token_file == "-" or sys.stdin is None or not sys.stdin.isatty():
+        return _text(standard_input(MOST_INPUT))
     prompt = f"Key or token for credential {credential} (not shown)"
     return str(click.prompt(prompt, hide_input=True, err=True))
 
@@ -128,7 +129,7 @@ def _text(data: bytes) -> str:
 
 def _own_login(root: Path, name: str) -> None:
     command = _command(root, name)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
         raise CommandFailed("the CLI's own login needs a terminal; or use --credential", USAGE)
     environment = dict(command.environment) | {"TERM": os.environ.get("TERM", "dumb")}
     code = run_at_terminal((*command.argv, "auth", "login"), environment)

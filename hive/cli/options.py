@@ -1,25 +1,42 @@
 """Options that many commands share."""
 
+import io
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 import orjson
 
-from hive.paths import default_root
-from hive.wire import Message, check_name, jsonable
+from hive.cli.ask import CommandFailed
+from hive.cli.reach import USAGE
+from hive.paths import check_root, default_root
+from hive.wire import MAX_FRAME, Message, check_name, jsonable
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Root(click.Path):
+    """The folder of a hive, absolute."""
+
+    name = "DIR"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not str(value):
+            self.fail("the folder's name is empty: give one, or leave --root out", param, ctx)
+        try:
+            return check_root(Path(os.fsdecode(super().convert(value, param, ctx))))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 def root_option(command: F) -> F:
     """`--root DIR`, else HIVE_ROOT, else the default root."""
     return click.option(
         "--root",
-        type=click.Path(path_type=Path, file_okay=False),
+        type=Root(path_type=Path, file_okay=False),
         default=default_root,
         envvar="HIVE_ROOT",
         show_default="$HIVE_ROOT, /var/lib/hyperhive as root, or the user's data folder",
@@ -68,9 +85,8 @@ class HostPort(click.ParamType[tuple[str, int]]):
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on one line."""
-    sys.stdout.write(orjson.dumps(value).decode() + "\n")
-    sys.stdout.flush()
+    """One JSON document on one line, in UTF-8 whatever the locale: so JSON is defined."""
+    click.echo(orjson.dumps(value))
 
 
 def message_json(message: Message) -> dict[str, Any]:
@@ -82,5 +98,52 @@ def message_json(message: Message) -> dict[str, Any]:
 
 
 def text_argument(text: str) -> str:
-    """The text itself, or standard input for `-`."""
-    return sys.stdin.read() if text == "-" else os.fsencode(text).decode("utf-8", "replace")
+    """The text itself, or standard input for `-`; raises CommandFailed for what is not UTF-8."""
+    if text == "-":
+        return _decoded(standard_input(MAX_FRAME), "standard input")
+    # What the locale could not read is kept in surrogates; it may be UTF-8 all the same.
+    return text if text.isprintable() else _decoded(os.fsencode(text), "the text")
+
+
+def standard_input(most: int) -> bytes:
+    """All of it; raises CommandFailed if it is closed, cannot be read, or is longer than `most`."""
+    if sys.stdin is None:
+        raise CommandFailed("standard input is closed: give the text on it, or as an argument")
+    try:
+        data: bytes = sys.stdin.buffer.read(most + 1)
+    except OSError as error:
+        raise CommandFailed(f"standard input cannot be read: {error}") from None
+    if len(data) > most:
+        raise CommandFailed(
+            f"standard input has more than {most} bytes: send a file's path instead"
+        )
+    return data
+
+
+def _decoded(data: bytes, what: str) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise CommandFailed(
+            f"{what} is not UTF-8 (byte 0x{data[error.start]:02x} at {error.start}): convert it, "
+            "for example with `iconv -f latin1 -t utf-8`",
+            USAGE,
+        ) from None
+
+
+def check_words(words: Iterable[str]) -> None:
+    """Raise click.UsageError for an argument that is not text, whatever command it is for."""
+    for word in words:
+        try:
+            os.fsencode(word).decode()
+        except UnicodeDecodeError:
+            raise click.UsageError(f"{word[:80]!a} is not UTF-8") from None
+        except UnicodeEncodeError:
+            pass  # text that the locale cannot say; nobody can type it
+
+
+def show_any_text() -> None:
+    """Let what the terminal's encoding cannot say be shown escaped, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -148,6 +148,7 @@ def _ask_to_stop(root: Path, held: "Holder") -> None:
                 f"{root} is held by {held}, and no daemon answers: stop it where it was started"
             ) from None
         held.signal(signal.SIGTERM)
+        held.signal(signal.SIGCONT)  # one that is stopped (Ctrl-Z) could not obey
 
 
 def _wait_until_gone(paths: Paths, held: "Holder") -> None:

@@ -15,9 +15,9 @@ from hive.containers.driver import Container, Inside, scrubbed
 from hive.containers.errors import DriverUnavailable
 from hive.containers.etc import copy_etc
 from hive.containers.folders import Folders, folders, prepare
-from hive.containers.handle import Handle, adopt
+from hive.containers.handle import Handle, adopt, start
 from hive.containers.hide import hiding
-from hive.containers.keeper import LOCK_FD, launch
+from hive.containers.keeper import LOCK_FD
 
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _PROBE_WITHIN = 10.0
@@ -132,8 +132,7 @@ class Bubblewrap:
         where, argv = await self._command(container, visit=False)
         environment = scrubbed(container, self.inside(container.root, container.name).base)
         seen = (where.state, where.harness, where.claude, where.run, container.root / "run" / "etc")
-        start = partial(launch, where, argv, environment, self.name, seen)
-        return Handle(await trio.to_thread.run_sync(start))
+        return await start(where, argv, environment, self.name, seen)
 
     async def visit(self, container: Container) -> tuple[str, ...]:
         """Command of a container that shares the agent's home and state; raises OSError."""
@@ -145,6 +144,11 @@ class Bubblewrap:
     ) -> tuple[Folders, tuple[str, ...]]:
         etc = container.root / "run" / "etc"
         await self._refresh(etc)
+        return await trio.to_thread.run_sync(partial(self._prepare, container, etc, visit=visit))
+
+    def _prepare(
+        self, container: Container, etc: Path, *, visit: bool
+    ) -> tuple[Folders, tuple[str, ...]]:
         where = prepare(container.root, container.name)
         _write_users(where, container.name)
         bwrap = shutil.which(self.bwrap) or self.bwrap

@@ -1,5 +1,7 @@
 """A running container as its supervisor holds it."""
 
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import trio
@@ -12,6 +14,7 @@ from hive.containers.keeper import (
     Keeper,
     find,
     is_locked,
+    launch,
     records_left,
     sweep,
 )
@@ -75,15 +78,20 @@ class Handle:
         self._keeper.keep_record()
         return self._keeper.lost_mount()
 
-    def kill(self) -> None:
-        """Kill the whole container with SIGKILL; a second call kills the keeper as well."""
+    async def kill(self) -> None:
+        """Kill the whole container with SIGKILL; a second call kills the keeper as well.
+
+        A thread looks for its processes. Does nothing to one that has ended or is detached.
+        """
         if self._closed:
+            await trio.lowlevel.checkpoint()
             return
-        if self._killed:
-            self._keeper.kill_keeper()
-        else:
-            self._keeper.kill()
-        self._killed = True
+        again, self._killed = self._killed, True
+        keeper = self._keeper.duplicate()  # ours may be closed meanwhile, its number used anew
+        try:
+            await trio.to_thread.run_sync(keeper.kill_keeper if again else keeper.kill)
+        finally:
+            keeper.close()
 
     def detach(self) -> None:
         """Let go of the container without touching it."""
@@ -97,6 +105,21 @@ class Handle:
 
     def __repr__(self) -> str:
         return f"<Handle {self._keeper.identity}>"
+
+
+async def start(
+    where: Folders,
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    driver: str,
+    mounts: Sequence[Path] = (),
+) -> Handle:
+    """Start a container under a keeper, by `keeper.launch` in a thread; raises the same.
+
+    A cancellation does not cut it off in the middle.
+    """
+    started = partial(launch, where, argv, environment, driver, mounts)
+    return Handle(await trio.to_thread.run_sync(started))
 
 
 async def adopt(root: Path, name: str) -> Handle | None:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from hive.containers.errors import AlreadyRunning
 from hive.containers.folders import Folders, folders, open_log
@@ -174,6 +174,10 @@ class Keeper:
             except OSError:
                 return name
         return None
+
+    def duplicate(self) -> "Keeper":
+        """The same keeper by a pidfd of its own; `close` it too."""
+        return evolve(self, pidfd=os.dup(self.pidfd))
 
     def close(self) -> None:
         """Let go of it; it runs on."""

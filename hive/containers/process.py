@@ -8,8 +8,8 @@ from attrs import field, frozen
 from hive.containers.driver import Container, Inside, scrubbed
 from hive.containers.errors import DriverUnavailable
 from hive.containers.folders import folders, prepare
-from hive.containers.handle import Handle, adopt
-from hive.containers.keeper import LOCK_FD, launch
+from hive.containers.handle import Handle, adopt, start
+from hive.containers.keeper import LOCK_FD
 
 # The lock must not be inherited by what an agent starts: that could hold it for ever.
 _WITHOUT_LOCK = ("/bin/sh", "-c", f'exec "$@" {LOCK_FD}<&-', "hive-container")
@@ -42,15 +42,15 @@ class UnsafeProcess:
     async def start(self, container: Container) -> Handle:
         """Start the command; raises DriverUnavailable, AlreadyRunning, OSError."""
         self.check()
-        where = prepare(container.root, container.name)
+        where = await trio.to_thread.run_sync(prepare, container.root, container.name)
         environment = scrubbed(container, where.state.parent)
         argv = (*_WITHOUT_LOCK, *container.argv)
-        return Handle(await trio.to_thread.run_sync(launch, where, argv, environment, self.name))
+        return await start(where, argv, environment, self.name)
 
     async def visit(self, container: Container) -> tuple[str, ...]:
         """The command as it is; raises DriverUnavailable, OSError."""
         self.check()
-        prepare(container.root, container.name)
+        await trio.to_thread.run_sync(prepare, container.root, container.name)
         return container.argv
 
     async def adopt(self, container: Container) -> Handle | None:

@@ -2,6 +2,8 @@
 
 Each reads its standard input and ends at its end-of-file: so it cannot outlive the daemon, not
 even one that was killed. (A parent-death signal would follow the thread that forked, not us.)
+What comes there it answers with an empty line, from its event loop: one that does not is found by
+its supervisor's watchdog, and killed.
 """
 
 import os
@@ -15,6 +17,16 @@ from hive.supervisors import Context
 
 TERM_S = 5.0
 KILL_S = 2.0
+END_S = TERM_S + 2 * KILL_S
+"""Upper bound of the end of a child process: the grace of its spec must be longer."""
+
+ASK_EVERY_S = 4.0
+SILENT_S = 6.0
+"""Of a child that is silent for so long, the operator is told."""
+
+SILENCE_S = 16.0
+"""For the watchdog of the spec: several questions without an answer."""
+
 LONGEST_LINE = 65536
 _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "HOME")
 
@@ -32,7 +44,8 @@ async def child_process(
 ) -> None:
     """Run `argv` in its own process group; ready when it prints its first line.
 
-    The environment is scrubbed, so that no credential reaches it. Raises ChildEnded.
+    It ticks whenever the process answers, at least each ASK_EVERY_S, and a note tells when it has
+    not. The environment is scrubbed, so that no credential reaches it. Raises ChildEnded.
     """
     process = await trio.lowlevel.open_process(
         argv,
@@ -42,15 +55,34 @@ async def child_process(
         start_new_session=True,
     )
     try:
-        async for line in _lines(process):
-            if ctx.ready_at is None:
-                started(line)
-                ctx.ready()
-            say(line)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_ask, ctx, process)
+            async for line in _lines(process):
+                ctx.tick()
+                if line and ctx.ready_at is None:
+                    started(line)
+                    ctx.ready()
+                if line:
+                    say(line)
+            nursery.cancel_scope.cancel()
         raise ChildEnded(f"{argv[2]} ended with status {await process.wait()}")
     finally:
-        with trio.move_on_after(TERM_S + 2 * KILL_S, shield=True):
+        with trio.move_on_after(END_S, shield=True):
             await _end(process)
+
+
+async def _ask(ctx: Context, process: trio.Process) -> None:
+    """Ask the process for a sign of life again and again; note how long there was none."""
+    assert process.stdin is not None
+    while True:
+        silent = trio.current_time() - (ctx.last_tick or ctx.began_at)
+        told = f"has not answered for {silent:.0f} s: it is restarted at {SILENCE_S:g} s"
+        ctx.note(told if silent > SILENT_S else None)
+        try:
+            await process.stdin.send_all(b"\n")
+        except trio.BrokenResourceError:
+            return  # it has closed its input, or ended; its output tells
+        await trio.sleep(ASK_EVERY_S)
 
 
 async def _lines(process: trio.Process) -> AsyncIterator[str]:
@@ -69,6 +101,7 @@ async def _end(process: trio.Process) -> None:
         with trio.move_on_after(patience):
             if process.returncode is None:
                 os.killpg(process.pid, number)
+                os.killpg(process.pid, signal.SIGCONT)  # who is stopped could not obey
             await process.wait()
             break
     if process.stdin is not None:

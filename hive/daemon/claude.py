@@ -46,6 +46,7 @@ def check_version(binary: Path) -> str:
             env=environment,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=30,
             check=True,
             stdin=subprocess.DEVNULL,

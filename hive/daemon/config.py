@@ -41,11 +41,7 @@ class NamedCredential:
         where = f"credential {self.name!r}"
         if (self.api_key is None) == (self.oauth_token is None):
             raise ConfigError(f"{where} needs one of api_key and oauth_token, and not both")
-        if not _SECRET.fullmatch(self.api_key or self.oauth_token or ""):
-            raise ConfigError(
-                f"{where}: a key or token is one word of printable ASCII, at most {MOST_SECRET} "
-                "characters: copy it again, without spaces or line breaks"
-            )
+        check_secret(where, self.api_key or self.oauth_token or "")
 
 
 @frozen
@@ -61,6 +57,8 @@ class AgentsConfig:
     """A turn in which the CLI prints nothing for so long is stopped."""
     alarm_after_s: float = 60.0
     """Queued, connected, not parked, and no turn for so long: the harness is restarted."""
+    harness_silence_s: float = 30.0
+    """A harness of which nothing is heard for so long is restarted (twice that at its start)."""
     stop_grace_s: float = 10.0
     """How long a harness may take to end its turn when it is stopped."""
     reconnect_grace_s: float = 5.0
@@ -106,6 +104,8 @@ _SECRET = re.compile(rf"[!-~]{{1,{MOST_SECRET}}}")
 _MODEL = re.compile(r"[^\s,-][^\s,]*")
 """The CLI takes several as one word with commas; one that began with `-` would be an option."""
 
+LEAST_HARNESS_SILENCE_S = 12.0
+
 MOST_BODY_CAP = 100_000
 """Even a body of characters that JSON must escape then fits into a frame."""
 
@@ -124,6 +124,22 @@ def parse(toml: str, *, source: str = "hive.toml") -> Config:
     except (tomllib.TOMLDecodeError, WireError, ConfigError) as error:
         raise ConfigError(f"{source}: {error}") from None
     return config
+
+
+def check_secret(where: str, value: str) -> None:
+    """Raise ConfigError, without the value, if it can be no key and no token."""
+    if not _SECRET.fullmatch(value):
+        raise ConfigError(
+            f"{where}: a key or token is one word of printable ASCII, at most {MOST_SECRET} "
+            "characters: copy it again, without spaces or line breaks"
+        )
+
+
+def check_model(name: str, where: str = "") -> str:
+    """Return `name` if it may name a model; raises ConfigError."""
+    if not (_MODEL.fullmatch(name) and name.isprintable()):
+        raise ConfigError(f"{where}{name!r} cannot be the name of a model")
+    return name
 
 
 def check_credential_name(name: str) -> str:
@@ -158,14 +174,20 @@ def _check(config: Config) -> None:
     agents, gate = config.agents, config.gate
     for credential in config.credentials:
         credential.check()
+    if config.claude.model is not None:
+        check_model(config.claude.model, "claude.model: ")
     for model in config.claude.fallback_models:
-        if not _MODEL.fullmatch(model):
-            raise ConfigError(f"claude.fallback_models: {model!r} cannot be the name of a model")
+        check_model(model, "claude.fallback_models: ")
     if not 0 < agents.body_cap <= MOST_BODY_CAP:
         raise ConfigError(f"agents.body_cap must be 1 to {MOST_BODY_CAP} bytes")
     for name, value in attrs.asdict(agents).items():
         if name.endswith("_s") and not value > 0:
             raise ConfigError(f"agents.{name} must be above 0 seconds")
+    if agents.harness_silence_s < LEAST_HARNESS_SILENCE_S:
+        raise ConfigError(
+            f"agents.harness_silence_s must be {LEAST_HARNESS_SILENCE_S:g} seconds or more: "
+            "a healthy harness reports every 5 seconds"
+        )
     for name, value in attrs.asdict(gate).items():
         if value < 0:
             raise ConfigError(f"gate.{name} must be 0 seconds or more")

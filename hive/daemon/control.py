@@ -6,22 +6,24 @@ from functools import partial
 from typing import Any, TypeVar
 
 import trio
+from attrs import evolve
 
-from hive.agents import AgentExists, NoSuchAgent
-from hive.broker import BrokerError, Draft
-from hive.containers import ContainerError
-from hive.daemon import hand, login, reminding, rights
+from hive.broker import Draft
+from hive.daemon import hand, login, reminding
+from hive.daemon.acts import Act, described
 from hive.daemon.audit import who
 from hive.daemon.destroy import destroy
+from hive.daemon.faults import explained
 from hive.daemon.hive import Hive
 from hive.events import Lagged
 from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, Session, serve
 from hive.paths import Paths
-from hive.store import StoreError
-from hive.supervisors import Context, SupervisorError
+from hive.questions import NoSuchQuestion
+from hive.supervisors import Context
 from hive.wire import (
     MAX_FRAME,
     OPERATOR,
+    QUESTIONS,
     Ack,
     AgentCommand,
     Answer,
@@ -91,7 +93,7 @@ async def run(ctx: Context, hive: Hive, *, role: str) -> None:
         async def accept(hello: Hello, credentials: Credentials) -> _Session:
             if hello.role != role:
                 raise Refuse("wrong_role", f"this socket is for the role {role!r}")
-            return _Session(hive, nursery, allowed, who(credentials.uid))
+            return _Session(hive, nursery, allowed, who(credentials, role))
 
         await nursery.start(serve, path, accept)
         ctx.ready()
@@ -111,18 +113,27 @@ class _Session(Session):
         self.following.cancel()
 
     async def handle(self, peer: Peer, body: Body) -> Body:
+        """Answer a question, or do an act, which the audit records; every error in clear words."""
         try:
-            return await self._answer(peer, body)
-        except (BrokerError, StoreError) as error:
-            raise LinkError(error.code, str(error)) from None
-        except NoSuchAgent as error:
-            raise LinkError("no_such_agent", str(error)) from None
-        except AgentExists as error:
-            raise LinkError("agent_exists", str(error)) from None
-        except (SupervisorError, ContainerError) as error:
-            raise LinkError("not_done", str(error)) from None
-        except ValueError as error:
-            raise LinkError("bad_request", str(error)) from None
+            if isinstance(body, QUESTIONS):
+                return await self._answer(peer, body)
+            do = partial(self._answer, peer, body)
+            answer = await self.hive.audit.record(self.who, await self._described(body), do)
+        except Exception as error:
+            if (known := explained(error)) is None:
+                raise
+            raise known from error
+        if isinstance(body, Down):  # not before: its end is in the audit, and then its answer
+            self.hive.stop_all()
+        return answer
+
+    async def _described(self, body: Body) -> Act:
+        act = described(body)
+        if isinstance(body, Answer):
+            with suppress(NoSuchQuestion):  # which is the act's to refuse
+                asked = await self.hive.desk.questions.get(body.question)
+                act = evolve(act, detail=f"of {asked.asker}, for {asked.to}: {act.detail}")
+        return act
 
     async def _answer(self, peer: Peer, body: Body) -> Body:
         hive = self.hive
@@ -142,42 +153,33 @@ class _Session(Session):
                 self.following = trio.CancelScope()
                 self.nursery.start_soon(self._follow, peer, body, self.following)
                 return Done()
-            case Spawn(name):
-                await hive.audit.record(self.who, "spawn", name, rights.described(body.may_send))
+            case Spawn():
                 await hive.spawn(body)
                 return Done()
-            case SetRights():
-                await rights.set_rights(hive, self.who, body)
+            case SetRights(name, may_send):
+                await hive.fleet.allow(name, may_send)
                 return Done()
             case GetLogin(agent):
                 return await login.command(hive, agent)
             case SetCredential() | LoggedIn() | UseCredential():
-                await login.act(hive, self.who, body)
+                await login.act(hive, body)
                 return Done()
             case AgentCommand():
-                await hive.audit.record(self.who, body.action, body.name)
                 await self._command(body)
                 return Done()
-            case TreeCommand(path, action, reason, until):
-                detail = f"{reason or ''} until {until}" if until else reason or ""
-                await hive.audit.record(self.who, action, path, detail)
+            case TreeCommand():
                 await hand.act(hive, body)
                 return Done()
             case GetChild(path):
                 return hand.look(hive, path)
             case GetGates():
                 return Gates(hive.gates.statuses())
-            case GateCommand(credential, action, bucket, reason):
-                detail = " ".join(filter(None, (bucket, reason)))
-                await hive.audit.record(self.who, f"gate {action}", credential, detail)
+            case GateCommand():
                 await hive.gates.command(body)
                 return Done()
             case GetBudgets():
                 return Budgets(hive.budgets.statuses(), hive.budgets.spent_today())
-            case SetBudget(scope, period, unit, amount, reserve):
-                what = "none" if amount is None else unit.text(amount)
-                detail = f"{what}, per {period.value}, reserve {unit.text(reserve)}"
-                await hive.audit.record(self.who, "budget", scope, detail)
+            case SetBudget():
                 await hive.budgets.set(body)
                 return Done()
             case GetAudit(limit):
@@ -190,8 +192,10 @@ class _Session(Session):
                 return Inbox(await hive.broker.undelivered(_rows(limit)))
             case Resolve():
                 return await self._resolve(body)
-            case WaitReply(sender, after, wait):
-                return await self._wait_reply(hive.fleet.record(sender).name, after, wait)
+            case WaitReply(message, wait):
+                with trio.move_on_after(min(max(wait, 0.0), LONGEST_WAIT_S)):
+                    return await hive.broker.wait_reply(message)
+                return await hive.broker.reply(message)
             case (
                 GetReminders()
                 | ResolveReminder()
@@ -200,15 +204,13 @@ class _Session(Session):
                 | ResolveSchedule()
                 | EditSchedule()
             ):
-                return await reminding.answer(hive, self.who, body)
+                return await reminding.answer(hive, body)
             case GetQuestions(ended, limit):
                 found = await hive.desk.questions.listed(_rows(limit), ended=ended)
                 return Questions(_newest_that_fit(found))
             case Answer():
                 return Sent(await self._answer_question(body))
-            case Down():
-                await hive.audit.record(self.who, "down", str(hive.paths.root))
-                hive.stop_all()
+            case Down():  # see `handle`
                 return Done()
         raise LinkError("not_allowed", f"{type(body).__name__} cannot be asked here")
 
@@ -234,19 +236,12 @@ class _Session(Session):
             raise LinkError("bad_request", f"action must be one of {sorted(actions)}")
         if len(resolve.ids) > MOST_ROWS:
             raise LinkError("bad_request", f"give at most {MOST_ROWS} ids at once")
-        ids = " ".join(map(str, resolve.ids))
-        await self.hive.audit.record(self.who, resolve.action, "messages", ids)
         return Count(await actions[resolve.action](resolve.ids))
 
     async def _answer_question(self, answer: Answer) -> int:
         """As the operator, also in an agent's place; a question to himself is then read."""
-        desk, id_ = self.hive.desk, answer.question
-        asked = await desk.questions.get(id_)
-        said = answer.text or "option " + ", ".join(map(str, answer.options))
-        detail = f"of {asked.asker}, for {asked.to}: {said}"
-        await self.hive.audit.record(self.who, "answer", f"question {id_}", detail)
-        sent = await desk.answer_as_operator(answer)
-        await self.hive.broker.acknowledge([id_])
+        sent = await self.hive.desk.answer_as_operator(answer)
+        await self.hive.broker.acknowledge([answer.question])
         return sent
 
     async def _command(self, command: AgentCommand) -> None:
@@ -262,11 +257,6 @@ class _Session(Session):
         if command.action not in actions:
             raise LinkError("bad_request", f"action must be one of {[*actions, 'destroy']}")
         await actions[command.action](command.name)
-
-    async def _wait_reply(self, sender: str, after: int, wait: float) -> Inbox:
-        with trio.move_on_after(min(max(wait, 0.0), LONGEST_WAIT_S)):
-            return Inbox((await self.hive.broker.wait_sent(sender, OPERATOR, after),))
-        return Inbox(())
 
     async def _follow(self, peer: Peer, follow: Follow, scope: trio.CancelScope) -> None:
         """Push events until the connection or this following ends."""

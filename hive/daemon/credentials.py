@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from attrs import evolve, field, frozen
 
-from hive.daemon.config import Config, ConfigError, NamedCredential
+from hive.daemon.config import Config, ConfigError, NamedCredential, check_secret
 from hive.wire import DEFAULT_CREDENTIAL, OWN_LOGIN
 
 API_KEY = "ANTHROPIC_API_KEY"
@@ -88,6 +88,8 @@ def resolve(
     silently bill the key.
     """
     base = ((BASE_URL, environment[BASE_URL]),) if environment.get(BASE_URL) else ()
+    if base and not (base[0][1].isascii() and base[0][1].isprintable()):
+        raise ConfigError(f"{BASE_URL} is no URL: it holds more than printable ASCII characters")
     access = ApiAccess(base=base)
     for one in config.credentials:
         access = access.with_(one, "hive.toml")
@@ -99,6 +101,8 @@ def resolve(
             raise ConfigError(
                 f"both {API_KEY} and {OAUTH_TOKEN} are set: unset the one not to be billed"
             )
+        for name in present:
+            check_secret(name, environment[name])
         given = tuple(
             Known(DEFAULT_CREDENTIAL, name, (name, environment[name])) for name in present
         )

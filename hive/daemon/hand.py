@@ -5,10 +5,11 @@ store and outlive the daemon. What the hive cannot work without can be kicked, b
 """
 
 from hive.agents import Agent
+from hive.alarm import trio_time
 from hive.daemon.hive import TREE, Hive
 from hive.daemon.parks import Kept
 from hive.daemon.status import now, tree
-from hive.supervisors import NotFound, Supervisor
+from hive.supervisors import NotFound, State, Supervisor
 from hive.wire import Child, Happening, TreeCommand
 
 ACTIONS = ("park", "unpark", "kick", "suspend", "resume")
@@ -77,6 +78,25 @@ async def restore_parks(hive: Hive) -> None:
             await _park(hive, kept.path, kept.reason, kept.until)
 
 
+async def renew_parks(hive: Hive) -> None:
+    """Let parks end by the wall clock: the one that they wait by does not run while all sleeps.
+
+    A wall clock that was set back makes none longer.
+    """
+    for kept in await hive.parks.all():
+        try:
+            supervisor, child = find(hive, kept.path)
+        except BadPath:
+            continue
+        states = {one.id: one.state for one in supervisor.which_children()}
+        if kept.until is None or states[child] is not State.PARKED:
+            continue
+        ends = trio_time(kept.until)
+        node = hive.root.snapshot().find(kept.path)
+        if node is not None and node.until is not None and ends is not None and ends < node.until:
+            supervisor.park(child, kept.reason, ends)
+
+
 async def _park(hive: Hive, path: str, reason: str, until: float | None) -> None:
     supervisor, child = find(hive, path)
     agent = serving(hive, path)
@@ -84,7 +104,7 @@ async def _park(hive: Hive, path: str, reason: str, until: float | None) -> None
         await agent.park(reason, until, agent.failures)
     else:
         await hive.parks.keep(Kept(path, reason, until))
-    supervisor.park(child, reason, _trio_time(until))
+    supervisor.park(child, reason, trio_time(until))
 
 
 async def _forget(hive: Hive, path: str) -> None:
@@ -145,13 +165,6 @@ def serving(hive: Hive, path: str) -> Agent | None:
     if len(parts) == 4 and parts[1] == "agents" and parts[3] == "serve":
         return hive.fleet.live.get(parts[2])
     return None
-
-
-def _trio_time(epoch: float | None) -> float | None:
-    if epoch is None:
-        return None
-    clock = now()
-    return clock.trio + max(0.0, epoch - clock.epoch)
 
 
 def _nothing_at(path: str) -> BadPath:

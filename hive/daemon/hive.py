@@ -16,7 +16,7 @@ from hive.broker import Broker, Counts, Rights
 from hive.budget import Budgets
 from hive.containers import Driver, runtime_folders
 from hive.daemon.audit import AuditLog
-from hive.daemon.config import Config
+from hive.daemon.config import Config, check_model
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.drivers import driver_named
 from hive.daemon.incidents import Incidents
@@ -144,7 +144,6 @@ class Hive:
             self.broker,
             place=self._place,
             publish=self.publish,
-            audit=self.audit.record,
             limits=ReminderLimits(reminders.pending, reminders.burst, reminders.per_hour),
         )
         self.schedules = Schedules(
@@ -152,7 +151,6 @@ class Hive:
             self.broker,
             names=lambda: self.fleet.names(),
             publish=self.publish,
-            audit=self.audit.record,
         )
         self.desk = Desk(
             self.store,
@@ -175,6 +173,7 @@ class Hive:
             changed=self._changed,
             readonly=runtime_folders(options.claude.parent),
             alarm_after=agents.alarm_after_s,
+            harness_silence=agents.harness_silence_s,
             stop_grace=agents.stop_grace_s,
             reconnect_grace=agents.reconnect_grace_s,
         )
@@ -190,7 +189,7 @@ class Hive:
         await self.fleet.create(
             wish.name,
             driver=wish.driver or config.agents.driver,
-            model=wish.model or config.claude.model,
+            model=config.claude.model if wish.model is None else check_model(wish.model),
             credential=self.api.check(wish.credential),
             may_send=wish.may_send,
         )
@@ -240,7 +239,7 @@ class Hive:
 
     def _notices(self) -> tuple[str, ...]:
         held = sum(counts.held for counts in self.broker.counts().values())
-        return tuple(notices(held, self.budgets.statuses()))
+        return tuple(notices(held, self.budgets.statuses(), self.root.child_snapshots()))
 
     def _agents(self, names: Iterable[str], clock: Clock) -> tuple[AgentStatus, ...]:
         nodes = {node.id: node for node in self.fleet.supervisor.child_snapshots()}

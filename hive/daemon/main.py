@@ -10,6 +10,7 @@ from typing import TextIO
 
 import trio
 
+from hive.clock import LoopClock
 from hive.containers import DriverUnavailable, kill_container, known_names
 from hive.daemon import config, credentials, ground, vault
 from hive.daemon.claude import ClaudeMissing, check_version, find_claude
@@ -94,6 +95,7 @@ def run(options: Options, *, stop_containers: bool) -> int:
                     stop_containers,
                     stacks,
                     place,
+                    clock=LoopClock(),
                     restrict_keyboard_interrupt_to_checkpoints=True,
                 )
             if stop_containers and ground.is_still(paths, place):

@@ -88,8 +88,10 @@ def agent_status(
     state, reason = AgentState(culprit.state.value), culprit.reason
     if culprit is not node and state is AgentState.STOPPED:
         state, reason = AgentState.STARTING, None  # a part that waits for its turn to start
-    elif culprit is node and state is AgentState.RUNNING and agent.peer is None:
-        state, reason = AgentState.STARTING, "waits for its harness to connect"
+    elif culprit is node and state is AgentState.RUNNING:
+        reason = _container_note(node)
+        if agent.peer is None:
+            state, reason = AgentState.STARTING, reason or "waits for its harness to connect"
     wait, until = agent.waits, clock.wall(culprit.until)
     if wait is not None and state in (AgentState.RUNNING, AgentState.STARTING, AgentState.PARKED):
         state, reason, until = AgentState.PARKED, wait.reason, wait.until
@@ -116,6 +118,11 @@ def _culprit(node: Snapshot) -> Snapshot:
     if node.state is not State.RUNNING:
         return node
     return next((child for child in _needed(node) if child.state is not State.RUNNING), node)
+
+
+def _container_note(node: Snapshot) -> str | None:
+    """What the container child says of a harness that is silent."""
+    return next((child.note for child in node.children if child.id == "container"), None)
 
 
 def _oldest_tick(node: Snapshot) -> float | None:

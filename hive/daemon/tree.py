@@ -9,22 +9,25 @@ import trio
 
 from hive.broker import Draft
 from hive.daemon import control, credentials, ground, hand
-from hive.daemon.children import child_process
+from hive.daemon.children import END_S, SILENCE_S, child_process
+from hive.daemon.clocks import Clocks, jumps
 from hive.daemon.hive import Hive
+from hive.store import StoreError
 from hive.supervisors import (
     Backoff,
-    Budget,
     ChildSpec,
     Context,
     LoopWatchdog,
     Restart,
+    RestartIntensity,
     Strategy,
     Supervisor,
     supervisor_spec,
 )
-from hive.wire import OPERATOR, Spawn
+from hive.wire import OPERATOR, Notice, Spawn
 
 BLOCKED_LOOP_S = 2.0
+CLOCKS_EVERY_S = 10.0
 MANAGER = "manager"
 DEMO_WORKER = "worker-1"
 DEMO_WELCOME = (
@@ -53,7 +56,10 @@ def build(hive: Hive, stacks: TextIO, place: str) -> Supervisor:
         ChildSpec("questions", hive.desk.run),
     ]
     if options.demo:
-        children.append(ChildSpec("demo", partial(_demo, hive), backoff=Backoff(min=0.2)))
+        demo = partial(_demo, hive)
+        children.append(
+            ChildSpec("demo", demo, grace=2 * END_S, watchdog=SILENCE_S, backoff=Backoff(min=0.2))
+        )
     children += [
         supervisor_spec("agents", hive.fleet.supervisor),
         ChildSpec("states", hive.announce_states),
@@ -68,11 +74,14 @@ def build(hive: Hive, stacks: TextIO, place: str) -> Supervisor:
         ChildSpec("schedules", hive.schedules.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
+        ChildSpec("clocks", partial(_watch_clocks, hive)),
         ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),
     ]
     root = Supervisor(
-        children, strategy=Strategy.REST_FOR_ONE, budget=Budget(intensity=5, period=60.0)
+        children,
+        strategy=Strategy.REST_FOR_ONE,
+        intensity=RestartIntensity(intensity=5, period=60.0),
     )
     hive.root = root
     return root
@@ -83,7 +92,7 @@ def _web(hive: Hive, host: str, port: int) -> ChildSpec:
     socket, bind = str(hive.paths.web), f"{host}:{port}"
     argv = (sys.executable, "-m", "web", "--socket", socket, "--bind", bind, "--lifeline")
     run = partial(child_process, argv=argv, say=hive.options.say)
-    return ChildSpec("web", run, park_on_exhausted=True)
+    return ChildSpec("web", run, grace=2 * END_S, watchdog=SILENCE_S, park_on_exhausted=True)
 
 
 async def _demo(hive: Hive, ctx: Context) -> None:
@@ -115,6 +124,22 @@ async def _first_steps(hive: Hive, ctx: Context) -> None:
         await hive.broker.send(Draft(OPERATOR, MANAGER, DEMO_WELCOME, key="demo-welcome"))
     ctx.ready()
     await trio.sleep_forever()
+
+
+async def _watch_clocks(hive: Hive, ctx: Context) -> None:
+    """Say that time has jumped, and let the operator's parks end by the wall clock all the same."""
+    ctx.ready()
+    before = Clocks.now()
+    while True:
+        await trio.sleep(CLOCKS_EVERY_S)
+        after = Clocks.now()
+        for text in jumps(before, after):
+            hive.publish(None, Notice(text))
+            try:
+                await hand.renew_parks(hive)
+            except StoreError as error:
+                ctx.note(f"parks may last longer than until their time: {error}"[:200])
+        before = after
 
 
 async def _restore_parks(hive: Hive, ctx: Context) -> None:

@@ -16,13 +16,14 @@ from hive.demo.server import serve
 
 
 async def _stdin_ended(scope: trio.CancelScope) -> None:
-    """Cancel `scope` at the end of stdin.
+    """Cancel `scope` at the end of stdin; answer what comes with an empty line: the loop runs.
 
     Only waits for readiness: making stdin non-blocking would do so for a terminal's shell, too.
     """
     try:
         await trio.lowlevel.wait_readable(0)
         while os.read(0, 4096):
+            print(flush=True)
             await trio.lowlevel.wait_readable(0)
     except OSError:  # /dev/null, a file, or closed: nothing to wait for
         print("hive.demo: stdin must be a pipe or a terminal that stays open", file=sys.stderr)

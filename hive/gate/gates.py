@@ -7,7 +7,7 @@ from functools import partial
 
 import trio
 
-from hive.actors import ActorError, ActorHost, MailboxFull, NoActor, Parked
+from hive.actors import ActorDied, ActorError, ActorHost, MailboxFull, NoActor, Parked
 from hive.gate.around import Around
 from hive.gate.client import Client
 from hive.gate.events import Admit, Event, Look, NewLogin, Said, Signal, TurnEnd
@@ -38,6 +38,10 @@ _NO_MATTER = frozenset(
 """Ends of a turn that close no gate."""
 
 WATCHDOG_S = 60.0
+
+
+class GateUnavailable(Exception):
+    """A gate does not work now; the text says why, whether it was told, and what to do."""
 
 
 class Gates:
@@ -125,8 +129,7 @@ class Gates:
     async def command(self, command: GateCommand) -> None:
         """Do what the operator says.
 
-        Raises ValueError with what is allowed, and ActorError or trio.TooSlowError when the gate
-        does not answer.
+        Raises ValueError with what is allowed, and GateUnavailable.
         """
         if command.credential not in self._seats:
             known = ", ".join(sorted(self._seats)) or "none in use yet"
@@ -134,7 +137,10 @@ class Gates:
             raise ValueError(f"{name!r} is no credential in use; allowed: {known}")
         await self.ensure(command.credential)
         host = self._host(command.credential)
-        await host.ref.call(command, timeout=DECIDE_WITHIN_S)
+        try:
+            await host.ref.call(command, timeout=DECIDE_WITHIN_S)
+        except (ActorError, trio.TooSlowError) as error:
+            raise GateUnavailable(_unavailable(command.credential, error)) from error
 
     def hold(self, credential: str, model: str | None, agent: str) -> Hold | None:
         """Why this agent has to wait, as far as is known now."""
@@ -222,3 +228,26 @@ class Gates:
                 seat.denied.add(agent)
                 return Hold(bucket.condition, "its gate does not answer", None, credential)
         return None
+
+
+def _unavailable(credential: str, error: ActorError | trio.TooSlowError) -> str:
+    gate, path = f"the gate of {credential}", f"hive/gate/{credential}"
+    match error:
+        case Parked(reason=reason):
+            return f"{gate} is parked ({reason}): nothing was done; `hive unpark {path}` starts it"
+        case MailboxFull():
+            return f"{gate} has too much to decide: nothing was done; try again in a moment"
+        case ActorDied():
+            return (
+                f"{gate} failed while it decided, and is restarted: `hive gate` shows whether this "
+                f"was done, `hive tree {path}` why it failed"
+            )
+        case trio.TooSlowError():
+            return (
+                f"{gate} did not answer within {DECIDE_WITHIN_S:g} s and may do it yet: look at "
+                f"`hive gate` before you repeat it; `hive kick {path}` restarts a gate that hangs"
+            )
+    return (
+        f"{gate} does not run, it is being restarted or stopped: nothing was done; try again in a "
+        f"moment; `hive tree {path}` shows why"
+    )

@@ -3,10 +3,9 @@
 from hive.link.client import connect, keep_connected
 from hive.link.errors import LinkClosed, LinkError, LinkRefused, Refuse, RemoteError
 from hive.link.limits import Limits
-from hive.link.peer import Peer
+from hive.link.peer import Peer, Session
 from hive.link.server import Accept, serve
-from hive.link.session import Session
-from hive.link.unix import Credentials, bind
+from hive.link.unix import Credentials, bind, listener
 
 __all__ = [
     "Accept",
@@ -22,5 +21,6 @@ __all__ = [
     "bind",
     "connect",
     "keep_connected",
+    "listener",
     "serve",
 ]

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,8 +12,7 @@ from hive.link.channel import Channel, open_channel
 from hive.link.errors import LinkClosed, LinkRefused, Violation
 from hive.link.intake import Unreadable, read
 from hive.link.limits import Limits
-from hive.link.peer import Peer, refuse
-from hive.link.session import Session
+from hive.link.peer import Peer, Session, refuse
 from hive.link.unix import dial
 from hive.wire import PROTOCOL, Failure, Hello, Welcome, encode_frame
 
@@ -34,7 +33,8 @@ async def connect(
     with trio.fail_after(limits.hello):
         transport = await dial(path)
     async with open_channel(transport, limits, server=False) as channel:
-        await channel.send(encode_frame(hello))
+        with suppress(LinkClosed):  # who is full says so without a hello
+            await channel.send(encode_frame(hello))
         welcome = await _welcome(channel, limits)
         peer = Peer(channel, session or Session(), limits)
         async with trio.open_nursery() as nursery:

@@ -19,7 +19,7 @@ class Limits:
     handlers: int = 64
     """Requests of the peer that may be in work at once; more are answered with `busy`."""
     connections: int = 64
-    """Connections that one socket serves at once; more are closed unheard."""
+    """Connections that one socket serves at once; more are refused."""
     buffer: int = 1 << 20
     """Bytes that wait for the peer to read before senders have to wait too."""
     overflow: int = 1 << 20

@@ -1,4 +1,7 @@
-"""Requests, replies and pushes over a channel, the same on both sides."""
+"""Requests, replies and pushes over a channel, the same on both sides.
+
+A `Session` is what one side does with what the other says, a `Peer` is that other side.
+"""
 
 import logging
 from typing import Any, get_args
@@ -10,9 +13,9 @@ from hive.link.channel import Channel
 from hive.link.errors import LinkClosed, LinkError, RemoteError, Violation
 from hive.link.intake import Unreadable, failure, read
 from hive.link.limits import Limits
-from hive.link.session import Session
 from hive.wire import (
     MAX_FRAME,
+    PROTOCOL,
     Body,
     Failure,
     Frame,
@@ -28,6 +31,33 @@ from hive.wire import (
 _log = logging.getLogger(__name__)
 
 _NORMAL, _POLICY, _INTERNAL = 1000, 1008, 1011  # close codes of RFC 6455
+
+
+class Session:
+    """Override what you need; as it is, a session allows nothing.
+
+    `requests` and `pushes` are the wire classes (a class or a union) that the peer may send.
+    """
+
+    welcome: Welcome = Welcome(PROTOCOL)
+    requests: Any = None
+    pushes: Any = None
+
+    async def handle(self, peer: "Peer", body: Body) -> Body:
+        """Answer one request, beside others; raise LinkError(code, message) to fail it.
+
+        Cancelled when the link closes. Any other exception is logged and answered `internal`.
+        """
+        raise LinkError("not_allowed", "nothing can be asked here")
+
+    def pushed(self, peer: "Peer", body: Body) -> None:
+        """Take one push, in the order they were sent. Must not block: it runs in the reader."""
+
+    async def run(self, peer: "Peer") -> None:
+        """Runs beside the link and is cancelled when it closes; raising closes the link."""
+
+    def closed(self, peer: "Peer") -> None:
+        """Called once when the link is gone; `peer.reason` says why."""
 
 
 @define(eq=False)
@@ -94,6 +124,10 @@ class Peer:
         Raises LinkClosed and WireError (cannot be sent).
         """
         await self._send(_encode(Push(body)))
+
+    async def ping(self) -> None:
+        """Return when the other side's process has answered; raises LinkClosed."""
+        await self._channel.ping()
 
     async def close(self, why: str = "closed") -> None:
         """Say goodbye and end the link, within a moment."""

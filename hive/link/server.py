@@ -12,8 +12,7 @@ from hive.link.channel import Channel, open_channel
 from hive.link.errors import LinkClosed, Refuse, Violation
 from hive.link.intake import Unreadable, read
 from hive.link.limits import Limits
-from hive.link.peer import Peer, refuse
-from hive.link.session import Session
+from hive.link.peer import Peer, Session, refuse
 from hive.link.unix import Credentials, bind, credentials
 from hive.wire import PROTOCOL, Hello
 
@@ -21,6 +20,9 @@ _log = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
 """How often it is looked whether the socket's file is still there."""
+
+_REFUSED = 8
+"""Connections beyond the bound that are told so; more are closed unheard."""
 
 Accept = Callable[[Hello, Credentials], Awaitable[Session]]
 """Gives the session of a connection; raises Refuse(code, message)."""
@@ -45,12 +47,16 @@ async def serve(
 
     async def connected(transport: trio.SocketStream) -> None:
         nonlocal open_now
-        if open_now >= limits.connections:
+        full = open_now >= limits.connections
+        if full:
             _log.warning("%s: over %d connections, one closed", path, limits.connections)
-            return
+            if open_now >= limits.connections + _REFUSED:
+                return
         open_now += 1
         try:
-            await _serve_one(transport, accept, limits)
+            await (
+                _refuse_one(transport, limits) if full else _serve_one(transport, accept, limits)
+            )
         except* (LinkClosed, trio.TooSlowError):
             pass  # before there was a session: nobody to tell
         except* Exception:
@@ -113,6 +119,13 @@ async def _serve_one(transport: trio.SocketStream, accept: Accept, limits: Limit
             await refuse(channel, error.code, error.message)
             return
         await Peer(channel, session, limits, hello).run(session.welcome)
+
+
+async def _refuse_one(transport: trio.SocketStream, limits: Limits) -> None:
+    """Say why, without waiting for a hello."""
+    async with open_channel(transport, limits, server=True) as channel:
+        why = f"it serves {limits.connections} connections already: end some, then try again"
+        await refuse(channel, "full", why)
 
 
 async def _hello(channel: Channel, limits: Limits) -> Hello:

@@ -86,7 +86,22 @@ async def dial(path: Path) -> trio.SocketStream:
         return await trio.open_unix_socket(address)
 
 
+def listener(path: Path) -> Credentials:
+    """Who listens at `path`, which a process that is stopped does as well.
+
+    Raises OSError as connect(2) does, BlockingIOError when too many wait to be accepted.
+    """
+    with _folder(path) as (_, address), socket.socket(socket.AF_UNIX) as sock:
+        sock.setblocking(False)
+        sock.connect(address)
+        return _credentials(sock)
+
+
 def credentials(stream: trio.SocketStream) -> Credentials:
     """Who connected this stream (SO_PEERCRED)."""
-    raw = stream.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+    return _credentials(stream.socket)
+
+
+def _credentials(sock: socket.socket | trio.socket.SocketType) -> Credentials:
+    raw = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
     return Credentials(*_UCRED.unpack(raw))

@@ -59,7 +59,7 @@ class Questions:
             policy.check_room([one.id for one in rows.asked_by(connection, asker)])
             asked = evolve(question, id=next_id(connection))
             rows.insert(connection, asked, ask.key)
-            return (Draft(asker, asked.to, texts.asking(asked)),)
+            return (Draft(asker, asked.to, texts.asking(asked), by_turn=True),)
 
         try:
             ids = await self._broker.send_within(prepare)

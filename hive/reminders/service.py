@@ -1,7 +1,7 @@
 """Reminders: set, listed, cancelled, and delivered when they are due."""
 
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -39,8 +39,6 @@ MOST_LISTED = 500
 SHOWN = 200
 """Characters of a text in a list."""
 
-Audit = Callable[[str, str, str, str], Awaitable[None]]
-
 
 @frozen
 class Place:
@@ -66,7 +64,6 @@ class Reminders:
         *,
         place: Callable[[str], Place],
         publish: Callable[[str | None, Event], object],
-        audit: Audit,
         limits: Limits = policy.Limits(),  # noqa: B008 - frozen
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -74,7 +71,6 @@ class Reminders:
         self._broker = broker
         self._place = place
         self._publish = publish
-        self._audit = audit
         self._limits = limits
         self._now = now
         self._served: dict[str, Alarm] = {}
@@ -126,7 +122,7 @@ class Reminders:
 
     # --- asked by the operator -----------------------------------------------------------------
 
-    async def resolve(self, who: str, wish: ResolveReminder) -> Done:
+    async def resolve(self, wish: ResolveReminder) -> Done:
         """Retry a failed reminder or cancel an open one; raises NoSuchReminder, BadReminder."""
         now = self._now()
         jobs: dict[str, Callable[[apsw.Connection], bool]] = {
@@ -135,7 +131,6 @@ class Reminders:
         }
         if wish.action not in jobs:
             raise BadReminder(f"action must be one of {sorted(jobs)}")
-        await self._audit(who, wish.action, f"reminder {wish.id}", "")
         if not await self._store.write(jobs[wish.action], lambda _: self._changed(None)):
             state = "that failed" if wish.action == "retry" else "that waits"
             raise NoSuchReminder(f"there is no reminder {wish.id} {state}: see `hive reminders`")

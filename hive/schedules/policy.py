@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from attrs import frozen
 from cronsim import CronSim, CronSimError
 
+from hive.alarm import SET_BACK_S
 from hive.schedules.errors import BadSchedule
 
 SHORTEST_S = 60.0
@@ -90,6 +91,17 @@ def due(rule: Rule, next_at: float, now: float) -> Run | None:
             return Run(skipped, at)
         skipped += 1
     return Run(skipped, first(rule, now))
+
+
+def planned(rule: Rule, next_at: float, last_at: float | None, now: float) -> float:
+    """When the next run is: earlier than `next_at` if the wall clock was set back since.
+
+    That is so if the last run lies ahead, or the next one by more than the interval.
+    """
+    last_is_ahead = last_at is not None and last_at > now + SET_BACK_S
+    if last_is_ahead or (rule.every_s is not None and next_at > now + rule.every_s + SET_BACK_S):
+        return min(next_at, first(rule, now) or next_at)
+    return next_at
 
 
 def runs(rule: Rule, after: float) -> Iterator[float]:

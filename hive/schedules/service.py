@@ -1,7 +1,7 @@
 """Schedules: requested by agents, approved by the operator, run when they are due."""
 
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import apsw
 import trio
@@ -45,8 +45,6 @@ CHANGE_DEADLINE_S = 10.0
 
 STORE_RETRY_S = 5.0
 
-Audit = Callable[[str, str, str, str], Awaitable[None]]
-
 
 @frozen
 class _Step:
@@ -81,14 +79,12 @@ class Schedules:
         *,
         names: Callable[[], Collection[str]],
         publish: Callable[[str | None, Event], object],
-        audit: Audit,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._broker = broker
         self._names = names
         self._publish = publish
-        self._audit = audit
         self._now = now
         self._alarm = Alarm(now)
 
@@ -143,12 +139,11 @@ class Schedules:
 
     # --- asked by the operator -----------------------------------------------------------------
 
-    async def resolve(self, who: str, wish: ResolveSchedule) -> Done:
+    async def resolve(self, wish: ResolveSchedule) -> Done:
         """Approve, deny, fire or cancel; raises NoSuchSchedule, BadSchedule."""
         if (step := _STEPS.get(wish.action)) is None:
             raise BadSchedule(f"action must be one of {sorted(_STEPS)}")
         reason = (wish.reason or "")[:MOST_REASON]
-        await self._audit(who, wish.action, f"schedule {wish.id}", reason)
         found = await self._find(wish.id)
         if found is None or found.state not in step.states:
             states = " or ".join(step.states)
@@ -165,10 +160,8 @@ class Schedules:
         await self._change(found, after, [Draft(HIVE, found.agent, told)])
         return Done()
 
-    async def edit(self, who: str, wish: EditSchedule) -> Done:
+    async def edit(self, wish: EditSchedule) -> Done:
         """Change a requested or active schedule; raises NoSuchSchedule, BadSchedule."""
-        given = f"{wish.cron or wish.every_s or ''} {wish.zone or ''} {wish.to or ''} "
-        await self._audit(who, "edit", f"schedule {wish.id}", f"{given}{wish.text or ''}".strip())
         found = await self._find(wish.id)
         if found is None or found.state not in _STEPS["cancel"].states:
             raise NoSuchSchedule(f"there is no schedule {wish.id} to edit: see `hive schedules`")
@@ -198,7 +191,7 @@ class Schedules:
             ctx.tick()
             self._alarm.reset()
             try:
-                known = await self._store.read(rows.active)
+                known = [await self._replanned(one) for one in await self._store.read(rows.active)]
                 due = [one for one in known if one.next_at is not None and self._due(one)]
                 for one in due:
                     await self._run(one)
@@ -211,6 +204,17 @@ class Schedules:
             if not due:
                 times = [one.next_at for one in known if one.next_at is not None]
                 await self._alarm.wait(min(times, default=None), ctx.tick)
+
+    async def _replanned(self, schedule: Schedule) -> Schedule:
+        """The schedule; its next run comes earlier if the wall clock was set back."""
+        if schedule.next_at is None:
+            return schedule
+        at = policy.planned(_rule(schedule), schedule.next_at, schedule.last_at, self._now())
+        if at == schedule.next_at:
+            return schedule
+        after = evolve(schedule, next_at=at)
+        await self._change(schedule, after, (), must=False)
+        return after
 
     def _due(self, schedule: Schedule) -> bool:
         return schedule.next_at is not None and schedule.next_at <= self._now()

@@ -238,4 +238,20 @@ CREATE TABLE says (
 ) STRICT;
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _PARKS, _LIMITS, _THREADS, _REMINDERS, _QUESTIONS)
+_ANSWERS_AND_OUTCOMES = """
+ALTER TABLE messages ADD COLUMN answers INTEGER;  -- without in_reply_to: by the turn it came from
+CREATE INDEX messages_answers ON messages(answers) WHERE answers IS NOT NULL;
+ALTER TABLE audit ADD COLUMN outcome TEXT NOT NULL DEFAULT 'unknown'
+    CHECK (outcome IN ('done', 'refused', 'failed', 'unknown'));
+ALTER TABLE audit ADD COLUMN why TEXT;
+"""
+
+MIGRATIONS: tuple[str, ...] = (
+    _FIRST,
+    _PARKS,
+    _LIMITS,
+    _THREADS,
+    _REMINDERS,
+    _QUESTIONS,
+    _ANSWERS_AND_OUTCOMES,
+)

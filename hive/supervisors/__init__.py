@@ -2,12 +2,11 @@
 
 from hive.actors.exits import Exit, ExitKind, Ignored, Park, Shutdown
 from hive.supervisors.backoff import Backoff
-from hive.supervisors.budget import Budget
 from hive.supervisors.context import Context
 from hive.supervisors.dynamic import DynamicSupervisor
 from hive.supervisors.errors import (
     AlreadyPresent,
-    BudgetExhausted,
+    IntensityExceeded,
     MaxChildren,
     NotFound,
     NotRunning,
@@ -25,6 +24,7 @@ from hive.supervisors.events import (
     Exited,
     Overdue,
     Parked,
+    PastEvent,
     Reconfigured,
     Restarting,
     Resumed,
@@ -39,7 +39,7 @@ from hive.supervisors.events import (
     log_sink,
     one_line,
 )
-from hive.supervisors.past import Past
+from hive.supervisors.intensity import RestartIntensity
 from hive.supervisors.reports import Form, report
 from hive.supervisors.retry import RetryAfter
 from hive.supervisors.root import run_root
@@ -53,8 +53,6 @@ __all__ = [
     "AlreadyPresent",
     "AutoShutdown",
     "Backoff",
-    "Budget",
-    "BudgetExhausted",
     "ChildInfo",
     "ChildSpec",
     "Context",
@@ -67,6 +65,7 @@ __all__ = [
     "Exited",
     "Form",
     "Ignored",
+    "IntensityExceeded",
     "LoopStatistics",
     "LoopWatchdog",
     "MaxChildren",
@@ -77,9 +76,10 @@ __all__ = [
     "Overdue",
     "Park",
     "Parked",
-    "Past",
+    "PastEvent",
     "Reconfigured",
     "Restart",
+    "RestartIntensity",
     "Restarting",
     "Resumed",
     "RetryAfter",

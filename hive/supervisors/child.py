@@ -11,7 +11,7 @@ from attrs import define, field
 from hive.actors.exits import Park, Stop
 from hive.actors.slot import Slot
 from hive.supervisors.context import Context
-from hive.supervisors.past import Past
+from hive.supervisors.events import PastEvent
 from hive.supervisors.policy import History
 from hive.supervisors.spec import ChildSpec
 from hive.supervisors.tree import Snapshot, State
@@ -40,7 +40,7 @@ class Child:
     incarnation: int = 0
     restarts: int = 0
     history: History = field(factory=History)
-    past: tuple[Past, ...] = ()
+    past: tuple[PastEvent, ...] = ()
     suspended: bool = False
     retry_start: bool = False
     fresh: bool = False

@@ -8,9 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from attrs import evolve
 
-from hive.supervisors.budget import DEFAULT_BUDGET, Budget
 from hive.supervisors.errors import SpecError
 from hive.supervisors.events import Sink
+from hive.supervisors.intensity import DEFAULT_INTENSITY, RestartIntensity
 from hive.supervisors.spec import AutoShutdown, ChildSpec, check_specs
 from hive.supervisors.supervisor import Supervisor
 
@@ -28,14 +28,14 @@ class DynamicSupervisor(Supervisor):
         self,
         load: Callable[[], Awaitable[Sequence[ChildSpec]]] | None = None,
         *,
-        budget: Budget = DEFAULT_BUDGET,
+        intensity: RestartIntensity = DEFAULT_INTENSITY,
         max_children: float = math.inf,
         width: int = 32,
         auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
         sink: Sink | None = None,
         random: Callable[[], float] = _random.random,
     ) -> None:
-        super().__init__(budget=budget, auto_shutdown=auto_shutdown, sink=sink, random=random)
+        super().__init__(intensity=intensity, auto_shutdown=auto_shutdown, sink=sink, random=random)
         if width < 1 or max_children < 1:
             raise SpecError(f"width is {width}, max_children {max_children}; allowed: 1 or more")
         self._flags = evolve(self._flags, width=width, dynamic=True, max_children=max_children)

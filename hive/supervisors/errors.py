@@ -50,22 +50,22 @@ class StartFailed(SupervisorError):
         return f"{self.path} did not start: {self.detail or cause_text(self.__cause__)}"
 
 
-class BudgetExhausted(SupervisorError):
+class IntensityExceeded(SupervisorError):
     """A supervisor gave up on its children; `__cause__` is the last failure, and so on down."""
 
     def __init__(
-        self, path: str, child: str, budget: str, cause: BaseException | None, detail: str = ""
+        self, path: str, child: str, intensity: str, cause: BaseException | None, detail: str = ""
     ) -> None:
         super().__init__(path, child)
         self.path = path
         self.child = child
-        self.budget = budget
+        self.intensity = intensity
         self.detail = detail
         self.__cause__ = cause
 
     def __str__(self) -> str:
         why = f": {self.detail}" if self.__cause__ is None and self.detail else ""
-        return f"{self.path} gave up on {self.child!r} ({self.budget}){why}"
+        return f"{self.path} gave up on {self.child!r} ({self.intensity}){why}"
 
 
 def cause_text(error: BaseException | None) -> str:

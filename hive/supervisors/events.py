@@ -12,6 +12,9 @@ from hive.supervisors.errors import cause_chain, cause_text
 
 log = logging.getLogger("hive.supervisors")
 LINE_LIMIT = 500
+PAST_EVENTS = 32
+"""How many events a supervisor remembers of each child."""
+PAST_LINE_LIMIT = 300
 
 
 @frozen
@@ -228,3 +231,24 @@ def one_line(text: str, limit: int = LINE_LIMIT) -> str:
     if cut.isprintable():
         return cut
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in cut)
+
+
+@frozen
+class PastEvent:
+    """One line of a child's history; keeps no exception and no frame.
+
+    `at` is a Trio time, `event` the name of the event's class in lower case, `incarnation` counts
+    from 1. `text` is printable and at most PAST_LINE_LIMIT characters long, but untrusted.
+    """
+
+    at: float
+    event: str
+    incarnation: int
+    text: str
+
+
+def remember(past: tuple[PastEvent, ...], event: Event, incarnation: int) -> tuple[PastEvent, ...]:
+    """The history with one more event; beyond PAST_EVENTS the oldest is forgotten."""
+    line = one_line(safe_text(event), PAST_LINE_LIMIT)
+    one = PastEvent(event.at, type(event).__name__.lower(), incarnation, line)
+    return (*past[1 - PAST_EVENTS :], one)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from hive.supervisors.budget import Budget
 from hive.supervisors.errors import SpecError
+from hive.supervisors.intensity import RestartIntensity
 from hive.supervisors.spec import AutoShutdown, Strategy
 
 
@@ -17,7 +17,7 @@ class Flags:
     """`random` gives chances in [0, 1) for jitter. `dynamic`: the set of children is not fixed."""
 
     strategy: Strategy
-    budget: Budget
+    intensity: RestartIntensity
     auto_shutdown: AutoShutdown
     random: Callable[[], float]
     width: int = 1  # how many children start, or stop, at a time
@@ -27,9 +27,9 @@ class Flags:
 
 def check_flags(flags: Flags) -> None:
     """Raise SpecError naming every fault."""
-    faults = [f"budget is {flags.budget!r}; allowed: a Budget"]
-    if isinstance(flags.budget, Budget):
-        faults = flags.budget.faults()
+    faults = [f"intensity is {flags.intensity!r}; allowed: a RestartIntensity"]
+    if isinstance(flags.intensity, RestartIntensity):
+        faults = flags.intensity.faults()
     if not isinstance(flags.strategy, Strategy):
         faults.append(f"strategy is {flags.strategy!r}; allowed: a member of Strategy")
     if not isinstance(flags.auto_shutdown, AutoShutdown):

@@ -15,9 +15,9 @@ from hive.actors.exits import Exit, Park, Shutdown, Stop, fatal_part
 from hive.supervisors import events as ev
 from hive.supervisors.child import After, Child
 from hive.supervisors.context import Context
-from hive.supervisors.errors import BudgetExhausted, StartFailed
+from hive.supervisors.errors import IntensityExceeded, StartFailed
 from hive.supervisors.flags import Flags
-from hive.supervisors.lives import Lives, Spawn
+from hive.supervisors.incarnations import Incarnations, Spawn
 from hive.supervisors.policy import Decision, End, ends_supervisor, judge, taken_along
 from hive.supervisors.sequence import StartQueue, StopBatch
 from hive.supervisors.spec import ChildSpec, Restart, Strategy
@@ -27,7 +27,7 @@ WAITS = "waits for its turn"
 
 
 class Machine:
-    """Lives for one Supervisor.run(); a restart of the supervisor makes a new one."""
+    """Incarnations for one Supervisor.run(); a restart of the supervisor makes a new one."""
 
     def __init__(
         self, flags: Flags, ctx: Context, emit: ev.Sink, specs: Iterable[ChildSpec]
@@ -36,7 +36,7 @@ class Machine:
         self.path = ctx.path
         self.incarnation = ctx.incarnation
         self.children: dict[str, Child] = {}
-        self.lives = Lives(emit, self._on_end, self._on_unpark)
+        self.incarnations = Incarnations(emit, self._on_end, self._on_unpark)
         self.since = trio.current_time()
         self.stopping = False
         self.failure: BaseException | None = None
@@ -66,7 +66,7 @@ class Machine:
 
     def begin(self, spawn: Spawn) -> None:
         """Accept children; a dynamic supervisor is ready before they are."""
-        self.lives.spawn = spawn
+        self.incarnations.spawn = spawn
         if self.flags.dynamic:
             self._ctx.ready()
 
@@ -74,14 +74,14 @@ class Machine:
         """Stop and start those whose turn it is; True when the supervisor has ended."""
         if self._batch is not None:
             passed = self._batch.advance(self._stop_in_turn)
-            if passed and self.stopping and self.lives.alive > 0:
+            if passed and self.stopping and self.incarnations.alive > 0:
                 self._ctx.stuck()
             if passed and not any(child.alive for child in self._batch.members):
                 self._batch = None
         if self.stopping:
-            return self.lives.alive == 0
+            return self.incarnations.alive == 0
         if self._batch is None:
-            idle = self._starts.advance(trio.current_time(), self.lives.launch)
+            idle = self._starts.advance(trio.current_time(), self.incarnations.launch)
             if idle and not self._up:
                 self._up = True
                 self.since = trio.current_time()
@@ -90,7 +90,7 @@ class Machine:
 
     def next_due(self) -> float:
         """When the loop must go on even if nothing happens."""
-        due = self.lives.timers.next()
+        due = self.incarnations.timers.next()
         if self._batch is None and not self.stopping and self._starts.due > trio.current_time():
             due = min(due, self._starts.due)
         return due
@@ -98,7 +98,7 @@ class Machine:
     def fire_timers(self) -> None:
         """Let all due timers act."""
         now = trio.current_time()
-        while (child := self.lives.timers.pop_due(now)) is not None:
+        while (child := self.incarnations.timers.pop_due(now)) is not None:
             self._on_timer(child, now)
 
     def abandon(self) -> None:
@@ -133,14 +133,14 @@ class Machine:
         """Start it now, or in its turn: a group, and a supervisor at its start, keep the order."""
         if self._grouped or not self._up:
             self._enqueue(child)
-            self.lives.changed.set()
+            self.incarnations.changed.set()
         else:
-            self.lives.launch(child)
+            self.incarnations.launch(child)
 
     def start_queued_now(self) -> None:
         """End the common back-off of a group."""
         self._starts.due = -math.inf
-        self.lives.changed.set()
+        self.incarnations.changed.set()
 
     def order_end(self, child: Child, after: After, detail: str) -> None:
         """End the incarnation if there is one, then do what `after` says."""
@@ -148,37 +148,37 @@ class Machine:
             return
         child.after = after
         if child.alive:
-            self.lives.stop(child, Stop(detail))
+            self.incarnations.stop(child, Stop(detail))
         else:
             child.queued = False
-            self.lives.timers.set(child, math.inf)
+            self.incarnations.timers.set(child, math.inf)
             self._follow_order(child, detail)
-        self.lives.changed.set()
+        self.incarnations.changed.set()
 
     def unpark(self, child: Child, by: str) -> None:
         """Start a parked child."""
-        self.lives.emit(ev.Unparked(child.path, trio.current_time(), by), child)
+        self.incarnations.emit(ev.Unparked(child.path, trio.current_time(), by), child)
         self.start(child)
 
     def hurry(self, grace: float) -> None:
         """Shorten all stops from now on: no drain, at most `grace` seconds for each worker."""
-        self.lives.hurry(self.children.values(), grace)
+        self.incarnations.hurry(self.children.values(), grace)
 
     def shut_down(self, detail: str, failure: BaseException | None = None) -> None:
         """Begin the ordered stop of everything; `failure` is raised at its end."""
         if self.failure is None or fatal_part(failure) is not None:
             self.failure = failure or self.failure
-        self.lives.changed.set()
+        self.incarnations.changed.set()
         if self.stopping:
             return
         self.stopping = True
         self.since = now = trio.current_time()
-        self.lives.emit(ev.Stopping(self.path, now, detail))
+        self.incarnations.emit(ev.Stopping(self.path, now, detail))
         for child in self.children.values():
             if child.alive:
                 child.after = After.STOP
                 continue
-            self.lives.timers.set(child, math.inf)
+            self.incarnations.timers.set(child, math.inf)
             child.fail_start(StartFailed(child.path, detail=f"its supervisor stops: {detail}"))
             child.give_up_park()
             if child.state is not State.FAILED:
@@ -190,25 +190,25 @@ class Machine:
 
     def _enqueue(self, child: Child) -> None:
         child.enter(State.STOPPED, trio.current_time(), WAITS)
-        self.lives.timers.set(child, math.inf)
+        self.incarnations.timers.set(child, math.inf)
         self._starts.add(child)
 
     def _stop_in_turn(self, child: Child) -> None:
         why = "its supervisor stops" if self.stopping else "its group restarts"
-        self.lives.stop(child, Stop(why))
+        self.incarnations.stop(child, Stop(why))
 
     # -- what happens to children --------------------------------------------------------------
 
     def _on_timer(self, child: Child, now: float) -> None:
         match child.state:
             case State.STARTING | State.RUNNING if not self.stopping:
-                self.lives.check_silence(child, now)
+                self.incarnations.check_silence(child, now)
             case State.STOPPING if child.scope is not None and not child.scope.cancel_called:
-                self.lives.cancel(child)
+                self.incarnations.cancel(child)
             case State.STOPPING:
-                self.lives.mark_overdue(child, now)
+                self.incarnations.mark_overdue(child, now)
             case State.BACKOFF if not child.queued:
-                self.lives.launch(child)
+                self.incarnations.launch(child)
             case State.PARKED:
                 self.unpark(child, "time")
 
@@ -248,7 +248,9 @@ class Machine:
     def _judge(self, child: Child, ended: Exit, now: float) -> None:
         flags = self.flags
         end = End(ended, now, child.healthy_for(now), child.retry_start)
-        verdict = judge(end, child.spec, child.history, self._window, flags.budget, flags.random())
+        verdict = judge(
+            end, child.spec, child.history, self._window, flags.intensity, flags.random()
+        )
         child.stop = None
         child.history, self._window = verdict.history, verdict.window
         match verdict.decision:
@@ -259,11 +261,11 @@ class Machine:
                 self._restart(child, verdict.reason, verdict.until or now, now)
             case Decision.ESCALATE:
                 child.enter(State.FAILED, now, verdict.reason)
-                failure = BudgetExhausted(
-                    self.path, child.spec.id, str(flags.budget), ended.error, verdict.reason
+                failure = IntensityExceeded(
+                    self.path, child.spec.id, str(flags.intensity), ended.error, verdict.reason
                 )
-                self.lives.emit(ev.Escalated(self.path, now, failure))
-                self.shut_down("restart budget exhausted", failure)
+                self.incarnations.emit(ev.Escalated(self.path, now, failure))
+                self.shut_down("restart intensity exceeded", failure)
             case Decision.FAIL_START:
                 self._fail_start(child, ended, now)
             case Decision.KEEP | Decision.REMOVE:
@@ -296,21 +298,21 @@ class Machine:
         child.enter(State.PARKED, now, reason, until)
         if child.ctx is not None:
             child.ctx.tell_park(Park(reason, until))
-        self.lives.timers.set(child, math.inf if until is None else until)
+        self.incarnations.timers.set(child, math.inf if until is None else until)
         child.settle(None)
-        self.lives.emit(ev.Parked(child.path, now, reason, until), child)
+        self.incarnations.emit(ev.Parked(child.path, now, reason, until), child)
 
     def _restart(self, child: Child, reason: str, due: float, now: float) -> None:
         child.restarts += 1
         child.retry_start = True
-        self.lives.emit(ev.Restarting(child.path, now, due, child.history.failures), child)
+        self.incarnations.emit(ev.Restarting(child.path, now, due, child.history.failures), child)
         if self._grouped:
             self._restart_group(child, due)
         if due > now:
             child.enter(State.BACKOFF, now, reason, due)
-            self.lives.timers.set(child, due)
+            self.incarnations.timers.set(child, due)
         elif not self._grouped:
-            self.lives.launch(child)
+            self.incarnations.launch(child)
 
     def _restart_group(self, failed: Child, due: float) -> None:
         """Take the others along: stop in reverse, wait the one delay, start in order."""

@@ -7,9 +7,9 @@ from enum import Enum, auto
 from attrs import evolve, frozen
 
 from hive.actors.exits import Exit, ExitKind, leaves
-from hive.supervisors.budget import Budget
-from hive.supervisors.errors import BudgetExhausted, cause_text
+from hive.supervisors.errors import IntensityExceeded, cause_text
 from hive.supervisors.events import exit_text
+from hive.supervisors.intensity import RestartIntensity
 from hive.supervisors.retry import is_final, retry_delay
 from hive.supervisors.spec import AutoShutdown, ChildSpec, Restart, Strategy
 
@@ -27,9 +27,9 @@ class Decision(Enum):
 
 @frozen
 class History:
-    """What counts against a child: failures, parks, exhausted budgets, each in a row.
+    """What counts against a child: failures, parks, intensities exceeded, each in a row.
 
-    `window` holds the times of its failures if it has a budget of its own.
+    `window` holds the times of its failures if they are counted apart.
     """
 
     failures: int = 0
@@ -70,7 +70,7 @@ def judge(
     spec: ChildSpec,
     history: History,
     window: tuple[float, ...],
-    budget: Budget,
+    intensity: RestartIntensity,
     chance: float,
 ) -> Verdict:
     """Decide about a child that ended by itself; `chance` in [0, 1) is for the jitter."""
@@ -89,13 +89,13 @@ def judge(
     failures = spec.backoff.failures_after(history.failures, end.healthy_for)
     history = evolve(history, failures=failures)
     if spec.park_on_exhausted:
-        own, exhausted = budget.add(history.window, end.at)
-        if exhausted or budget.worn_out(failures) or gave_up(end.exit):
+        own, exhausted = intensity.add(history.window, end.at)
+        if exhausted or intensity.worn_out(failures) or gave_up(end.exit):
             return _park_exhausted(end, spec, history, window, chance)
         history = evolve(history, window=own)
     else:
-        window, exhausted = budget.add(window, end.at)
-        if exhausted or budget.worn_out(failures):
+        window, exhausted = intensity.add(window, end.at)
+        if exhausted or intensity.worn_out(failures):
             return Verdict(Decision.ESCALATE, history, window, reason=reason)
     delay = retry_delay(end.exit.error, spec.backoff.max)
     if delay is None:
@@ -104,7 +104,7 @@ def judge(
 
 
 def decide(ended: Exit, restart: Restart, *, was_ready: bool, retry_start: bool) -> Decision:
-    """What the kind of end and the restart type ask for, before any budget.
+    """What the kind of end and the restart type ask for, before any failure is counted.
 
     A one-shot child (transient, temporary) may be done before it says ready; a permanent one may
     not, so that a forgotten ready() is never silent.
@@ -138,9 +138,9 @@ def ends_supervisor(mode: AutoShutdown, significant: bool, others_active: int) -
 
 
 def gave_up(ended: Exit) -> bool:
-    """Whether the child is a supervisor that exhausted its own budget."""
+    """Whether the child is a supervisor that exceeded its own intensity."""
     return ended.error is not None and any(
-        isinstance(leaf, BudgetExhausted) for leaf in leaves(ended.error)
+        isinstance(leaf, IntensityExceeded) for leaf in leaves(ended.error)
     )
 
 
@@ -162,5 +162,5 @@ def _park_exhausted(
     exhaustions = spec.park_backoff.failures_after(history.exhaustions, end.healthy_for)
     history = evolve(history, exhaustions=exhaustions, window=())
     until = end.at + spec.park_backoff.delay(exhaustions, chance)
-    reason = f"restart budget exhausted: {exit_text(end.exit)}"
+    reason = f"restart intensity exceeded: {exit_text(end.exit)}"
     return Verdict(Decision.PARK, history, window, until, reason)

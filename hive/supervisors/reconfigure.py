@@ -8,9 +8,9 @@ import trio
 from attrs import evolve
 
 from hive.supervisors import events as ev
-from hive.supervisors.budget import Budget
 from hive.supervisors.errors import MaxChildren, NotRunning, SpecError
 from hive.supervisors.flags import Flags, check_flags
+from hive.supervisors.intensity import RestartIntensity
 from hive.supervisors.machine import Machine
 from hive.supervisors.spec import AutoShutdown, ChildSpec, Strategy, check_specs
 
@@ -18,14 +18,14 @@ from hive.supervisors.spec import AutoShutdown, ChildSpec, Strategy, check_specs
 def changed_flags(
     flags: Flags,
     strategy: Strategy | None,
-    budget: Budget | None,
+    intensity: RestartIntensity | None,
     auto_shutdown: AutoShutdown | None,
 ) -> Flags:
     """The flags with those changed that are given. Raises SpecError."""
     flags = evolve(
         flags,
         strategy=flags.strategy if strategy is None else strategy,
-        budget=flags.budget if budget is None else budget,
+        intensity=flags.intensity if intensity is None else intensity,
         auto_shutdown=flags.auto_shutdown if auto_shutdown is None else auto_shutdown,
     )
     check_flags(flags)
@@ -64,4 +64,4 @@ def change(machine: Machine, flags: Flags, specs: Sequence[ChildSpec] | None) ->
             else:
                 child.spec = spec
         machine.reorder([*new, *kept])
-    machine.lives.emit(ev.Reconfigured(machine.path, trio.current_time(), added, kept))
+    machine.incarnations.emit(ev.Reconfigured(machine.path, trio.current_time(), added, kept))

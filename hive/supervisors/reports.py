@@ -14,8 +14,7 @@ from attrs import frozen
 
 from hive.actors.exits import leaves
 from hive.supervisors.errors import cause_chain, cause_text
-from hive.supervisors.events import Escalated, Event, Exited, one_line, safe_text
-from hive.supervisors.past import Past
+from hive.supervisors.events import Escalated, Event, Exited, PastEvent, one_line, safe_text
 
 CUT = "… (cut)"
 
@@ -39,7 +38,7 @@ class Form:
 DEFAULT_FORM = Form()
 
 
-def report(event: Event, form: Form = DEFAULT_FORM, *, past: tuple[Past, ...] = ()) -> str:
+def report(event: Event, form: Form = DEFAULT_FORM, *, past: tuple[PastEvent, ...] = ()) -> str:
     """The full text of an event; `past` is the history of its child. Never raises."""
     try:
         lines = [_line(line, form) for line in _lines(event, form, past)]
@@ -49,7 +48,7 @@ def report(event: Event, form: Form = DEFAULT_FORM, *, past: tuple[Past, ...] = 
     return text if len(text) <= form.limit else text[: max(0, form.limit - len(CUT))] + CUT
 
 
-def _lines(event: Event, form: Form, past: tuple[Past, ...]) -> Iterator[str]:
+def _lines(event: Event, form: Form, past: tuple[PastEvent, ...]) -> Iterator[str]:
     yield f"{logging.getLevelName(event.severity)} {event.path}: {safe_text(event)}"
     *ancestors, _ = event.path.split("/")
     if ancestors:

@@ -84,7 +84,7 @@ def suspend(machine: Machine, child_id: str) -> None:
     child = get(machine, child_id)
     if not child.suspended:
         child.suspended = True
-        machine.lives.emit(ev.Suspended(child.path, trio.current_time()), child)
+        machine.incarnations.emit(ev.Suspended(child.path, trio.current_time()), child)
         if child.ctx is not None:
             child.ctx.suspend()
 
@@ -94,7 +94,7 @@ def resume(machine: Machine, child_id: str) -> None:
     child = get(machine, child_id)
     if child.suspended:
         child.suspended = False
-        machine.lives.emit(ev.Resumed(child.path, trio.current_time()), child)
+        machine.incarnations.emit(ev.Resumed(child.path, trio.current_time()), child)
         if child.ctx is not None:
             child.ctx.resume()
 

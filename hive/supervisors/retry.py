@@ -12,7 +12,7 @@ class RetryAfter(Exception):
     """Raised by a child that fails and knows when to try again, `seconds` from now.
 
     The delay replaces the back-off's, up to its `max`; whoever must wait longer raises Park. A
-    failure in all else: it spends budget. `cause` becomes `__cause__`. Raises ValueError.
+    failure in all else. `cause` becomes `__cause__`. Raises ValueError.
     """
 
     def __init__(self, seconds: float, cause: BaseException | None = None) -> None:

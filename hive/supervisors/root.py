@@ -10,7 +10,7 @@ import trio
 
 from hive.actors.exits import Shutdown
 from hive.supervisors.context import Context
-from hive.supervisors.errors import BudgetExhausted
+from hive.supervisors.errors import IntensityExceeded
 from hive.supervisors.events import (
     Escalated,
     Event,
@@ -99,7 +99,7 @@ class _Root:
         except Shutdown:
             pass
         except Exception as error:
-            if not isinstance(error, BudgetExhausted):  # that one has announced itself
+            if not isinstance(error, IntensityExceeded):  # that one has announced itself
                 self._emit(Escalated(self._name, trio.current_time(), error))
             return ESCALATED
         return CLEAN

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Awaitable, Callable, Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal, Protocol
 
 from attrs import frozen
 
@@ -14,9 +14,6 @@ from hive.supervisors.context import Context
 from hive.supervisors.errors import SpecError
 from hive.supervisors.retry import class_faults
 from hive.supervisors.tree import Snapshot
-
-if TYPE_CHECKING:
-    from hive.supervisors.supervisor import Supervisor
 
 Kind = Literal["worker", "supervisor"]
 
@@ -53,6 +50,13 @@ class OnSilence(StrEnum):
     REPORT = "report"  # tell it, again each time that the watchdog's time has passed
 
 
+class Subtree(Protocol):
+    """A supervisor that a child runs, for whoever looks for a child below it."""
+
+    def locate(self, path: str) -> tuple[Any, str]:
+        """The supervisor of the child at `path` and the child's id there. Raises NotFound."""
+
+
 @frozen
 class ChildSpec:
     """One child. All times in seconds.
@@ -61,8 +65,9 @@ class ChildSpec:
     A stop sets `ctx.stop_requested`, waits `drain`, cancels, waits `grace` (math.inf: for ever;
     0: brutal), and then reports the child as overdue. `watchdog`: the longest silence of
     `ctx.tick()` after ready(), and `on_silence` what then happens. `never_retry`: exceptions after
-    which it is parked until somebody unparks it, at no cost in budget. `park_on_exhausted`: the
-    child has a budget of its own, and when it (or the supervisor that it is) exhausts it, it is
+    which it is parked until somebody unparks it, at no cost. `park_on_exhausted`: the
+    failures of the child are counted apart, and when it (or the supervisor that it is) exceeds the
+    intensity, it is
     parked for growing times by `park_backoff` instead of ending its supervisor. `park_jitter`
     spreads wake times by up to that much. `children` and `hurry` let a child that has a tree of its
     own show it and stop it faster; `supervisor` is what it runs, for Supervisor.locate().
@@ -85,7 +90,7 @@ class ChildSpec:
     park_jitter: float = 1.0
     children: Callable[[], tuple[Snapshot, ...]] | None = None
     hurry: Callable[[float], None] | None = None
-    supervisor: Supervisor | None = None
+    supervisor: Subtree | None = None
 
 
 def check_specs(

@@ -11,15 +11,14 @@ from attrs import frozen
 
 from hive.supervisors import requests
 from hive.supervisors.backoff import DEFAULT_BACKOFF, PARK_BACKOFF, Backoff
-from hive.supervisors.budget import DEFAULT_BUDGET, Budget
 from hive.supervisors.context import Context
 from hive.supervisors.errors import NotFound, NotRunning, NotStopped
-from hive.supervisors.events import Sink, deliver
+from hive.supervisors.events import PastEvent, Sink, deliver
 from hive.supervisors.flags import Flags, check_flags
+from hive.supervisors.intensity import DEFAULT_INTENSITY, RestartIntensity
+from hive.supervisors.loop import serve
 from hive.supervisors.machine import Machine
-from hive.supervisors.past import Past
 from hive.supervisors.reconfigure import change, changed_flags, check_change
-from hive.supervisors.run import serve
 from hive.supervisors.spec import AutoShutdown, ChildSpec, Restart, Strategy, check_specs
 from hive.supervisors.tree import Counts, Snapshot, State
 
@@ -48,12 +47,12 @@ class Supervisor:
         children: Sequence[ChildSpec] = (),
         *,
         strategy: Strategy = Strategy.ONE_FOR_ONE,
-        budget: Budget = DEFAULT_BUDGET,
+        intensity: RestartIntensity = DEFAULT_INTENSITY,
         auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
         sink: Sink | None = None,
         random: Callable[[], float] = _random.random,
     ) -> None:
-        self._flags = Flags(strategy, budget, auto_shutdown, random)
+        self._flags = Flags(strategy, intensity, auto_shutdown, random)
         check_flags(self._flags)
         check_specs(children, auto_shutdown=auto_shutdown)
         self._specs = tuple(children)
@@ -65,7 +64,7 @@ class Supervisor:
     async def run(self, ctx: Context) -> None:
         """One incarnation: ends when it is cancelled, told to stop by `ctx`, or gives up.
 
-        Raises StartFailed, BudgetExhausted, Shutdown (a significant child ended), and the
+        Raises StartFailed, IntensityExceeded, Shutdown (a significant child ended), and the
         KeyboardInterrupt or SystemExit of a child; RuntimeError if it runs already.
         """
         if self._serving:
@@ -109,7 +108,7 @@ class Supervisor:
         requests.delete(self._active(), child_id)
 
     def kick(self, child_id: str) -> None:
-        """Stop it if it runs, start it now; also from backoff, park, stopped. Costs no budget."""
+        """Stop it if it runs, start it now; also from backoff, park, stopped. It is no failure."""
         requests.kick(self._active(), child_id)
 
     def park(self, child_id: str, reason: str, until: float | None = None) -> None:
@@ -133,7 +132,7 @@ class Supervisor:
         children: Sequence[ChildSpec] | None = None,
         *,
         strategy: Strategy | None = None,
-        budget: Budget | None = None,
+        intensity: RestartIntensity | None = None,
         auto_shutdown: AutoShutdown | None = None,
     ) -> None:
         """Replace what is given, now and for later incarnations; no child is started or stopped.
@@ -143,7 +142,7 @@ class Supervisor:
         restarted (a DynamicSupervisor then asks load()). Raises SpecError, MaxChildren, or, for a
         DynamicSupervisor that does not run, NotRunning; then nothing is changed.
         """
-        flags = changed_flags(self._flags, strategy, budget, auto_shutdown)
+        flags = changed_flags(self._flags, strategy, intensity, auto_shutdown)
         machine = self._machine if self._serving else None
         check_change(flags, children, machine)
         self._flags = flags
@@ -188,7 +187,7 @@ class Supervisor:
                 return spec.supervisor.locate(path)
         raise NotFound(f"{self._path or 'a supervisor that never ran'} has nobody at {path!r}")
 
-    def history(self, child_id: str) -> tuple[Past, ...]:
+    def history(self, child_id: str) -> tuple[PastEvent, ...]:
         """The last events of a child, oldest first; also of the last run. Raises NotFound."""
         machine = self._machine
         if machine is None or child_id not in machine.children:

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from hive.supervisors.past import Past
+from hive.supervisors.events import PastEvent
 
 
 class State(StrEnum):
@@ -43,7 +43,7 @@ class Snapshot:
     incarnation: int
     children: tuple[Snapshot, ...] = ()
     suspended: bool = False
-    past: tuple[Past, ...] = ()
+    past: tuple[PastEvent, ...] = ()
 
     def walk(self) -> Iterator[Snapshot]:
         """This snapshot and all below it, in start order."""

@@ -31,6 +31,7 @@ class LoopWatchdog:
 
     `file` needs a file descriptor; default stderr. A long block is reported at `limit` and then
     each time that it has doubled, and once more when it is over. Times are of the real clock.
+    A process that was stopped as a whole is no blocked loop.
     """
 
     def __init__(self, limit: float = 2.0, *, file: TextIO | None = None) -> None:
@@ -64,7 +65,12 @@ class LoopWatchdog:
 
     def _watch(self, done: threading.Event) -> None:
         report_at = self._limit
+        looked = time.monotonic()
         while not done.wait(self._limit / 4):
+            late = time.monotonic() - looked - self._limit / 4
+            looked += late + self._limit / 4
+            if late >= self._limit:
+                self._beat += late  # the whole process stood still: the loop is not to blame
             # Sleeping for limit/4 is the loop's own doing, not a block.
             blocked = time.monotonic() - self._beat - self._limit / 4
             if blocked >= report_at:

@@ -3,6 +3,8 @@
 `AgentBody` is all that a container may say, `ControlBody` the operator, `WebBody` the web process.
 """
 
+from enum import StrEnum
+
 from attrs import field, frozen
 
 from hive.wire.events import Event, EventBatch, Events, Follow, GetEvents, Resync
@@ -23,9 +25,16 @@ from hive.wire.limits import (
     UseCredential,
 )
 from hive.wire.mail import Ack, GetInbox, GetThread, GetUndelivered, Inbox, Resolve
-from hive.wire.model import AgentStatus, Lease, Status, TreeNode, TurnReport
-from hive.wire.questions import AgentDesk, ControlDesk, DeskBody
-from hive.wire.reminders import AgentReminderBody, ControlReminderBody, ReminderBody
+from hive.wire.model import AgentStatus, Lease, Message, Status, TreeNode, TurnReport
+from hive.wire.questions import AgentDesk, ControlDesk, DeskBody, GetQuestions
+from hive.wire.reminders import (
+    AgentReminderBody,
+    ControlReminderBody,
+    GetReminders,
+    GetSchedules,
+    ReminderBody,
+    ReminderRollup,
+)
 
 # --- harness asks daemon -----------------------------------------------------------------------
 
@@ -220,15 +229,29 @@ class GetAudit:
     limit: int = 100
 
 
+class ActOutcome(StrEnum):
+    """What came of an operator's act."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    """It is not allowed, or cannot be: nothing was changed."""
+    FAILED = "failed"
+    """It was tried, and did not work."""
+    UNKNOWN = "unknown"
+    """No end was recorded: the daemon died first, whoever asked was gone, or it is under way."""
+
+
 @frozen
 class AuditEntry:
-    """Who did what to whom; `at` in epoch seconds."""
+    """Who did what to whom, and what came of it and why; `at` in epoch seconds."""
 
     at: float
     who: str
     action: str
     target: str
     detail: str
+    outcome: ActOutcome = ActOutcome.UNKNOWN
+    why: str = ""
 
 
 @frozen
@@ -257,11 +280,23 @@ class Count:
 
 @frozen
 class WaitReply:
-    """Wait for the first message with an id above `after` that `sender` sends to the operator."""
+    """Wait at most `wait` s for the answer to the operator's message; answered with `Awaited`."""
 
-    sender: str
-    after: int
+    message: int
     wait: float
+
+
+@frozen
+class Awaited:
+    """The operator's message as it is now, and its answer if there is one.
+
+    A `question` that is dead or held gets none any more; `bounce` says why it is dead. In any other
+    state the time was over, and an answer may come yet.
+    """
+
+    question: Message
+    answer: Message | None = None
+    bounce: Message | None = None
 
 
 @frozen
@@ -299,6 +334,7 @@ Body = (
     | Ack
     | Count
     | WaitReply
+    | Awaited
     | GetEvents
     | Events
     | Follow
@@ -356,3 +392,23 @@ ControlBody = (
     | GetThread
 )
 WebBody = GetStatus | OperatorSend | GetInbox | GetEvents | Follow
+
+QUESTIONS = (
+    GetStatus,
+    GetInbox,
+    GetThread,
+    GetUndelivered,
+    WaitReply,
+    GetEvents,
+    Follow,
+    GetChild,
+    GetAudit,
+    GetGates,
+    GetBudgets,
+    GetLogin,
+    GetQuestions,
+    GetReminders,
+    ReminderRollup,
+    GetSchedules,
+)
+"""What of ControlBody and WebBody changes nothing; everything else is an act."""

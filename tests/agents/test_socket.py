@@ -1,8 +1,10 @@
 """The agent's socket: who holds a lease, when it goes back, and what a container may say."""
 
+import os
+import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,15 @@ from hive.agents import Agent, AgentRecord, Records, Surroundings
 from hive.agents import socket as agent_socket
 from hive.broker import Broker, Draft
 from hive.gate import Hold
-from hive.link import Limits, LinkRefused, Peer, RemoteError, connect
+from hive.link import (
+    Limits,
+    LinkClosed,
+    LinkRefused,
+    Peer,
+    RemoteError,
+    connect,
+    keep_connected,
+)
 from hive.paths import Paths
 from hive.questions import Desk
 from hive.reminders import Place, Reminders
@@ -136,8 +146,8 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             broker=broker,
             desk=desk,
             records=Records(store),
-            reminders=Reminders(store, broker, place=lambda _: place, publish=quiet, audit=quiet),
-            schedules=Schedules(store, broker, names=lambda: {"scout"}, publish=quiet, audit=quiet),
+            reminders=Reminders(store, broker, place=lambda _: place, publish=quiet),
+            schedules=Schedules(store, broker, names=lambda: {"scout"}, publish=quiet),
             driver=lambda name: pytest.fail("no container here"),
             settings=lambda record: HarnessSettings(record.name),
             limits=limits,
@@ -145,6 +155,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             changed=lambda name: None,
             readonly=(),
             alarm_after=60,
+            harness_silence=30,
             stop_grace=1,
             reconnect_grace=GRACE,
         )
@@ -228,12 +239,97 @@ async def test_a_new_instance_returns_it_at_once(scout: Fixture) -> None:
     number = await scout.mail()
     async with scout.link("one") as (old, _):
         await take(old)
-        async with scout.link("two") as (new, _):
-            assert await scout.state(number) == ("queued", 1, True)
-            lease = (await take(new)).lease
-            assert lease is not None and lease.messages[0].redelivered
-            with trio.fail_after(5):
-                await old.closed.wait()
+    async with scout.link("two") as (new, _):
+        assert await scout.state(number) == ("queued", 1, True)
+        lease = (await take(new)).lease
+        assert lease is not None and lease.messages[0].redelivered
+
+
+async def test_a_second_instance_cannot_displace_one_that_answers(scout: Fixture) -> None:
+    number = await scout.mail()
+    async with scout.link("one") as (harness, _):
+        lease = (await take(harness)).lease
+        assert lease is not None
+        with pytest.raises(LinkRefused, match="a second one is not admitted"):
+            async with scout.link("two"):
+                pass
+        await ask(harness, Finish(lease.id, TurnReport(Outcome.COMPLETED)))
+    assert await scout.state(number) == ("done", 0, False)
+
+
+STOPS_ITSELF = """
+import os, signal, sys, trio
+from pathlib import Path
+from hive.link import connect
+from hive.wire import PROTOCOL, Hello
+
+async def main():
+    async with connect(Path(sys.argv[1]), Hello(PROTOCOL, "harness", "frozen")) as (peer, _):
+        await peer.ping()
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+trio.run(main)
+"""
+
+
+async def test_one_that_does_not_answer_makes_way(
+    scout: Fixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agent_socket, "IN_USE_S", 0.1)
+    path = scout.agent.around.paths.socket("scout")
+    frozen = await trio.lowlevel.open_process([sys.executable, "-c", STOPS_ITSELF, str(path)])
+    try:
+        await trio.to_thread.run_sync(os.waitid, os.P_PID, frozen.pid, os.WSTOPPED | os.WNOWAIT)
+        assert scout.agent.instance == "frozen"
+        async with scout.link("alive") as (peer, _):
+            await ask(peer, Take(0))
+            assert scout.agent.instance == "alive"
+    finally:
+        frozen.kill()
+        await frozen.wait()
+
+
+async def test_a_new_connection_of_the_same_instance_replaces_its_old_one(scout: Fixture) -> None:
+    async with scout.link("one") as (old, _), scout.link("one") as (new, _):
+        with trio.fail_after(5):
+            await old.closed.wait()
+        assert old.reason == "replaced by a newer connection"
+        await ask(new, Take(0))
+
+
+async def test_short_connections_leave_nobody_on_a_dead_link(scout: Fixture) -> None:
+    """However they interleave with the harness's own, it is back when they have gone."""
+    path = scout.agent.around.paths.socket("scout")
+    gone, works = trio.Event(), trio.Event()
+
+    async def use(peer: Peer, _: object) -> None:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(work, peer)
+            await peer.closed.wait()
+            nursery.cancel_scope.cancel()
+
+    async def work(peer: Peer) -> None:
+        await gone.wait()
+        with suppress(RemoteError, LinkClosed):
+            await ask(peer, Take(0))
+            works.set()
+
+    async def knock(number: int) -> None:
+        for _ in range(20):
+            with suppress(OSError, LinkRefused, trio.TooSlowError):
+                async with scout.link(f"stranger {number}"):
+                    pass
+
+    async with trio.open_nursery() as nursery:
+        hello = Hello(PROTOCOL, "harness", "the harness")
+        nursery.start_soon(partial(keep_connected, path, lambda: hello, use, longest=0.05))
+        async with trio.open_nursery() as strangers:
+            for number in range(8):
+                strangers.start_soon(knock, number)
+        gone.set()
+        with trio.fail_after(10):
+            await works.wait()
+        nursery.cancel_scope.cancel()
 
 
 async def test_the_same_instance_without_its_lease_returns_it(scout: Fixture) -> None:

@@ -43,8 +43,8 @@ def main(root: Path, agents: int, batch: int) -> None:
         broker=broker,
         desk=Desk(store, broker, recipients=lambda: names, publish=hub.publish),
         records=Records(store),
-        reminders=Reminders(store, broker, place=quiet, publish=hub.publish, audit=quiet),
-        schedules=Schedules(store, broker, names=lambda: names, publish=hub.publish, audit=quiet),
+        reminders=Reminders(store, broker, place=quiet, publish=hub.publish),
+        schedules=Schedules(store, broker, names=lambda: names, publish=hub.publish),
         driver=lambda _: SimpleNamespace(),  # no container is started
         limits=NoLimits(),
         settings=lambda record: HarnessSettings(record.name),
@@ -52,6 +52,7 @@ def main(root: Path, agents: int, batch: int) -> None:
         changed=lambda _: None,
         readonly=(),
         alarm_after=60.0,
+        harness_silence=30.0,
         stop_grace=1.0,
         reconnect_grace=5.0,
     )

@@ -75,7 +75,7 @@ async def opened(folder: Path) -> AsyncIterator[Bench]:
         await broker.load()
         place = Place(Path("/nowhere"), Path("/nowhere"))
         nobody = partial(pytest.fail, "nothing fails here")
-        reminders = Reminders(store, broker, place=lambda _: place, publish=nobody, audit=nobody)
+        reminders = Reminders(store, broker, place=lambda _: place, publish=nobody)
         yield Bench(store, broker, reminders)
 
 

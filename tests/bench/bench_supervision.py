@@ -10,16 +10,16 @@ from bench.figures import Book
 
 from hive.supervisors import (
     Backoff,
-    Budget,
     ChildSpec,
     Context,
     DynamicSupervisor,
+    RestartIntensity,
     Supervisor,
 )
 
 TREES = "Supervisors"
 AT_ONCE = Backoff(initial=0, healthy_after=0)
-ENDLESS = Budget(intensity=10**9, period=1.0)
+ENDLESS = RestartIntensity(intensity=10**9, period=1.0)
 
 
 async def bare_restarts(count: int, watch: Stopwatch) -> None:
@@ -64,7 +64,7 @@ async def hive_restarts(count: int, watch: Stopwatch) -> None:
             raise ValueError("boom")
 
     top = Supervisor(
-        [ChildSpec("child", child, backoff=AT_ONCE)], budget=ENDLESS, sink=lambda event: None
+        [ChildSpec("child", child, backoff=AT_ONCE)], intensity=ENDLESS, sink=lambda event: None
     )
     async with trio.open_nursery() as nursery:
         nursery.start_soon(top.run, Context("top"))

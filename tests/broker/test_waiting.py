@@ -114,27 +114,6 @@ async def test_no_wake_is_lost_between_many_senders_and_takers(bench: Bench) -> 
     assert len(set(taken)) == len(taken) == 60
 
 
-async def test_wait_sent_finds_the_first_reply_whenever_it_comes(bench: Bench) -> None:
-    asked = await bench.send(sender="operator", to="ann")
-    with trio.fail_after(5):
-        async with trio.open_nursery() as nursery:
-            found: list[int] = []
-            nursery.start_soon(wait_for_reply, bench, asked, found)
-            await trio.testing.wait_all_tasks_blocked(0.02)
-            await bench.send(sender="bob", to="operator")
-            await bench.send(sender="ann", to="bob")
-            await trio.testing.wait_all_tasks_blocked(0.02)
-            assert found == []
-            reply = await bench.send(sender="ann", to="operator")
-        await bench.send(sender="ann", to="operator")
-        await wait_for_reply(bench, asked, found)
-    assert found == [reply, reply]
-
-
-async def wait_for_reply(bench: Bench, after: int, found: list[int]) -> None:
-    found.append((await bench.broker.wait_sent("ann", "operator", after)).id)
-
-
 async def test_a_send_whose_caller_is_cancelled_is_counted_and_wakes(bench: Bench) -> None:
     """The commit decides, not whether somebody still waits for it."""
     with trio.fail_after(5):

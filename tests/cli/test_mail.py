@@ -155,7 +155,8 @@ async def test_the_socket_refuses_what_no_command_asks(
         with pytest.raises(RemoteError, match=text):
             await peer.request(resolve, timeout=5)
         assert await peer.request(Resolve((2**62, -5), "drop"), timeout=5) == Count(0)
-    assert [entry[0] for entry in await seat.audited()] == ["drop"]
+    ends = [(entry.action, entry.outcome) for entry in await seat.audit.newest(10)]
+    assert ends == [(resolve.action, "refused"), ("drop", "done")]
 
 
 async def test_a_thread_is_shown_whole(seat: Seat) -> None:

@@ -99,11 +99,8 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
             broker,
             place=lambda name: Place(state, Path(f"/agents/{name}/state")),
             publish=lambda *_: None,
-            audit=audit.record,
         )
-        schedules = Schedules(
-            store, broker, names=lambda: ["ann"], publish=lambda *_: None, audit=audit.record
-        )
+        schedules = Schedules(store, broker, names=lambda: ["ann"], publish=lambda *_: None)
         around = Surroundings(
             paths=paths,
             broker=broker,
@@ -118,6 +115,7 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
             changed=lambda name: None,
             readonly=(),
             alarm_after=60,
+            harness_silence=30,
             stop_grace=1,
             reconnect_grace=1,
         )

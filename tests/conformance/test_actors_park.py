@@ -20,7 +20,15 @@ from hive.actors import (
     Registry,
     get_status,
 )
-from hive.supervisors import Backoff, Budget, ChildSpec, State, Strategy, Supervisor, Unparked
+from hive.supervisors import (
+    Backoff,
+    ChildSpec,
+    RestartIntensity,
+    State,
+    Strategy,
+    Supervisor,
+    Unparked,
+)
 
 pytestmark = pytest.mark.usefixtures("puppets")  # for the random schedules
 AT_ONCE = Backoff(initial=0, healthy_after=0)
@@ -38,7 +46,7 @@ class Seat:
         self.ref = self.host.ref
         spec = ChildSpec("seat", self.host.run, **{"backoff": AT_ONCE, "park_jitter": 0} | how)
         self.top = Supervisor(
-            [spec], strategy=strategy, budget=Budget(2, 10), sink=self.events.append
+            [spec], strategy=strategy, intensity=RestartIntensity(2, 10), sink=self.events.append
         )
 
     def _make(self) -> Actor:
@@ -203,14 +211,14 @@ async def test_park_again_with_another_deadline_is_what_callers_get() -> None:
         assert (caught.value.until, caught.value.reason) == (90.0, "longer")
 
 
-async def test_park_after_an_exhausted_budget_answers_like_any_other() -> None:
+async def test_park_after_an_exceeded_intensity_answers_like_any_other() -> None:
     park_backoff = Backoff(initial=40, min=40, max=40, jitter=0)
     seat = Seat(park_on_exhausted=True, park_backoff=park_backoff, unparked_by=lambda message: True)
     async with serving(seat.top):
         for _ in range(3):
             await seat.ref.cast(raises(ValueError("boom")))
             await trio.testing.wait_all_tasks_blocked()
-        with pytest.raises(Parked, match="exhausted") as caught:
+        with pytest.raises(Parked, match="exceeded") as caught:
             await seat.ref.call("x")
         assert caught.value.until == 40
         await seat.ref.cast("kept")
@@ -278,7 +286,7 @@ async def test_park_what_was_postponed_stays() -> None:
         assert status.postponed == 1  # handled again, and postponed again
 
 
-async def test_park_needs_no_budget() -> None:
+async def test_park_needs_no_intensity() -> None:
     seat = Seat()
     async with serving(seat.top):
         for number in range(1, 20):

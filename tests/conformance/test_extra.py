@@ -9,7 +9,6 @@ from support.puppets import AT_ONCE, CRASH, GENEROUS, incarnations, settle, stat
 
 from hive.supervisors import (
     Backoff,
-    Budget,
     ChildSpec,
     Context,
     Exited,
@@ -21,6 +20,7 @@ from hive.supervisors import (
     Parked,
     Restart,
     Restarting,
+    RestartIntensity,
     Shutdown,
     SpecError,
     State,
@@ -55,7 +55,7 @@ async def test_elixir_max_children_counts_those_that_do_not_run_yet(puppets, wha
 
 
 async def test_elixir_a_retry_that_succeeds_later(puppets) -> None:
-    top = puppets.dynamic([puppets.child("a", backoff=SLOW)], budget=GENEROUS)
+    top = puppets.dynamic([puppets.child("a", backoff=SLOW)], intensity=GENEROUS)
     async with puppets.up(top):
         puppets.inits["a"] = OSError("not now")
         await puppets.end("a", CRASH)
@@ -67,8 +67,8 @@ async def test_elixir_a_retry_that_succeeds_later(puppets) -> None:
         assert [event.failures for event in puppets.of(Restarting)] == [1, 2, 3, 4]
 
 
-async def test_elixir_the_budget_may_run_out_inside_of_the_retries(puppets) -> None:
-    top = puppets.dynamic([puppets.child("a", backoff=AT_ONCE)], budget=Budget(3, 60))
+async def test_elixir_the_intensity_may_run_out_inside_of_the_retries(puppets) -> None:
+    top = puppets.dynamic([puppets.child("a", backoff=AT_ONCE)], intensity=RestartIntensity(3, 60))
     async with puppets.up(top) as run:
         puppets.inits["a"] = OSError("not now")
         await puppets.end("a", CRASH)
@@ -141,7 +141,9 @@ async def test_elixir_the_chain_of_ancestors_is_in_the_report(puppets) -> None:
 
 async def test_suture_failures_are_forgotten_after_health(puppets) -> None:
     steps = Backoff(initial=0, min=1, factor=2, max=8, jitter=0, healthy_after=100)
-    top = puppets.make([puppets.child("a", backoff=steps)], budget=Budget(1000, 10, in_a_row=4))
+    top = puppets.make(
+        [puppets.child("a", backoff=steps)], intensity=RestartIntensity(1000, 10, in_a_row=4)
+    )
     async with puppets.up(top) as run:
         for _ in range(3):
             for _ in range(4):
@@ -159,7 +161,7 @@ async def test_suture_failures_are_forgotten_after_health(puppets) -> None:
 async def test_suture_a_pause_is_entered_and_left_exactly_once(puppets) -> None:
     pause = Backoff(initial=100, min=100, max=100, jitter=0)
     child = puppets.child("a", park_on_exhausted=True, park_backoff=pause)
-    top = puppets.make([child], budget=Budget(2, 60))
+    top = puppets.make([child], intensity=RestartIntensity(2, 60))
     async with puppets.up(top):
         for _ in range(3):
             await puppets.end("a", CRASH)
@@ -205,7 +207,7 @@ async def test_suture_remove_a_hung_service_and_stop_after_it(puppets) -> None:
 
 async def test_suture_termination_of_a_tree_climbs_only_if_it_must(puppets) -> None:
     worker = puppets.child("worker", restart=Restart.TRANSIENT)
-    inner = puppets.make([worker], budget=Budget(0, 1))
+    inner = puppets.make([worker], intensity=RestartIntensity(0, 1))
     below = supervisor_spec("in", inner, restart=Restart.TEMPORARY)
     top = puppets.make([puppets.child("other")])
     with pytest.raises(BaseExceptionGroup) as caught:
@@ -282,7 +284,7 @@ async def test_systemd_an_extension_must_be_repeated(puppets) -> None:
 
 async def test_systemd_starts_by_hand_are_not_counted_and_reset_the_failures(puppets) -> None:
     steps = Backoff(initial=10, min=20, max=80, jitter=0)
-    top = puppets.make([puppets.child("a", backoff=steps)], budget=Budget(2, 1e6))
+    top = puppets.make([puppets.child("a", backoff=steps)], intensity=RestartIntensity(2, 1e6))
     async with puppets.up(top) as run:
         for _ in range(10):
             await top.terminate_child("a")

@@ -11,8 +11,6 @@ from support.puppets import AT_ONCE, CRASH, GENEROUS, incarnations, settle, stat
 
 from hive.supervisors import (
     Backoff,
-    Budget,
-    BudgetExhausted,
     ChildSpec,
     Context,
     DynamicSupervisor,
@@ -20,9 +18,11 @@ from hive.supervisors import (
     Event,
     Exited,
     Form,
+    IntensityExceeded,
     Overdue,
     Park,
     Parked,
+    RestartIntensity,
     RetryAfter,
     Started,
     State,
@@ -39,7 +39,7 @@ EACH_STRATEGY = pytest.mark.parametrize("strategy", Strategy)
 
 
 async def test_ours_park_with_a_deadline_and_early_unpark(puppets) -> None:
-    top = puppets.make([puppets.child("a", park_jitter=0)], budget=Budget(0, 1))
+    top = puppets.make([puppets.child("a", park_jitter=0)], intensity=RestartIntensity(0, 1))
     async with puppets.up(top) as run:
         for woken_by in ("time", "operator"):
             await puppets.end("a", Park("limited", trio.current_time() + 100))
@@ -81,7 +81,7 @@ def _giving(specs):
 @pytest.mark.parametrize(("asked", "waits"), [(30, 30), (0, 0), (-5, 0), (1e9, 60), (math.inf, 60)])
 async def test_ours_retry_after_overrides_the_back_off_up_to_its_cap(puppets, asked, waits) -> None:
     steps = Backoff(initial=7, min=7, max=60, jitter=1.0)
-    top = puppets.make([puppets.child("a", backoff=steps)], budget=Budget(1, 1e6))
+    top = puppets.make([puppets.child("a", backoff=steps)], intensity=RestartIntensity(1, 1e6))
     async with puppets.up(top) as run:
         failed = trio.current_time()
         await puppets.end("a", ExceptionGroup("g", [RetryAfter(asked, CRASH)]))
@@ -92,8 +92,10 @@ async def test_ours_retry_after_overrides_the_back_off_up_to_its_cap(puppets, as
         assert run.ended.is_set()
 
 
-async def test_ours_the_budget_of_a_parked_child_is_not_spent_by_parks(puppets) -> None:
-    top = puppets.make([puppets.child("a", park_on_exhausted=True)], budget=Budget(1, 60))
+async def test_ours_the_intensity_of_a_parked_child_is_not_spent_by_parks(puppets) -> None:
+    top = puppets.make(
+        [puppets.child("a", park_on_exhausted=True)], intensity=RestartIntensity(1, 60)
+    )
     async with puppets.up(top):
         await puppets.end("a", CRASH)
         for _ in range(5):
@@ -104,20 +106,20 @@ async def test_ours_the_budget_of_a_parked_child_is_not_spent_by_parks(puppets) 
         assert states(top) == {"a": State.RUNNING}
         await puppets.end("a", CRASH)  # the second failure within the period, parks and all
         assert states(top) == {"a": State.PARKED}
-        assert "budget exhausted" in puppets.of(Parked)[-1].reason
+        assert "intensity exceeded" in puppets.of(Parked)[-1].reason
 
 
 @EACH_STRATEGY
 async def test_ours_escalation_while_a_sibling_is_parked(puppets, strategy) -> None:
     children = [puppets.child("a"), puppets.child("b"), puppets.child("c")]
-    top = puppets.make(children, budget=Budget(0, 1), strategy=strategy)
+    top = puppets.make(children, intensity=RestartIntensity(0, 1), strategy=strategy)
     async with puppets.up(top) as run:
         await puppets.end("a", Park("limited", trio.current_time() + 1000))
         await puppets.end("b", CRASH)
         assert run.ended.is_set()
         assert states(top) == {"a": State.STOPPED, "b": State.FAILED, "c": State.STOPPED}
         assert trio.current_time() < 1
-    assert isinstance(run.error, BudgetExhausted)
+    assert isinstance(run.error, IntensityExceeded)
     assert len(puppets.of(Escalated)) == 1
 
 
@@ -172,7 +174,7 @@ async def test_ours_a_jump_of_the_clock_is_no_silence_of_those_who_could_not_tic
             ChildSpec("silent", silent, watchdog=5, backoff=AT_ONCE),
             puppets.child("parked"),
         ],
-        budget=GENEROUS,
+        intensity=GENEROUS,
     )
     async with puppets.up(top):
         await puppets.end("parked", Park("limited", trio.current_time() + 3600))
@@ -231,7 +233,7 @@ async def test_ours_a_sink_that_blocks(puppets) -> None:
         seen.append(event)
 
     sink = ThreadSink(blocks, capacity=3)
-    top = puppets.make([puppets.child("a")], sink=sink, budget=GENEROUS)
+    top = puppets.make([puppets.child("a")], sink=sink, intensity=GENEROUS)
     async with puppets.up(top):
         for _ in range(20):
             await puppets.end("a", CRASH)
@@ -247,7 +249,7 @@ async def test_ours_a_sink_that_blocks(puppets) -> None:
 async def test_ours_an_overdue_child_in_a_pause_of_its_supervisor(puppets) -> None:
     """A supervisor whose child hangs is overdue itself, and parked only when it is gone."""
     stuck = puppets.child("stuck", stop=50, grace=1)
-    inner = puppets.make([stuck, puppets.child("a")], budget=Budget(0, 1))
+    inner = puppets.make([stuck, puppets.child("a")], intensity=RestartIntensity(0, 1))
     outer = puppets.make([supervisor_spec("in", inner, park_on_exhausted=True)])
     async with puppets.up(outer):
         await puppets.end("a", CRASH)

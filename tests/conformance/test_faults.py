@@ -115,7 +115,7 @@ async def test_a_deaf_child_is_overdue_and_never_there_twice(
     watchdog = 50 if order == "watchdog" else None
     spec = ChildSpec("deaf", once, grace=2, backoff=AT_ONCE, watchdog=watchdog)
     top = puppets.make(
-        [puppets.child("first"), spec, puppets.child("last")], strategy=strategy, budget=GENEROUS
+        [puppets.child("first"), spec, puppets.child("last")], strategy=strategy, intensity=GENEROUS
     )
     async with puppets.up(top), trio.open_nursery() as nursery:
         match order:
@@ -195,7 +195,7 @@ async def test_groups_mixed_with_cancelled(puppets, strategy, when) -> None:
     top = puppets.make(
         [ChildSpec("messy", messy, backoff=AT_ONCE), puppets.child("b")],
         strategy=strategy,
-        budget=GENEROUS,
+        intensity=GENEROUS,
     )
     async with puppets.up(top) as run:
         await settle()
@@ -229,7 +229,7 @@ def _leaves(error: BaseException):
 async def test_a_death_at_every_moment(puppets, strategy, when) -> None:
     """And then one more: whatever state the first left, the next failure is handled too."""
     children = [puppets.child(name, park_jitter=0, init=1) for name in "abc"]
-    top = puppets.make(children, strategy=strategy, budget=GENEROUS)
+    top = puppets.make(children, strategy=strategy, intensity=GENEROUS)
     async with puppets.up(top) as run:
         await trio.sleep(5)
         match when:

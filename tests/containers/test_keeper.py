@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from hive.containers import (
     known_names,
     last_exit,
     list_containers,
+    processes,
 )
 from hive.containers.folders import LOG_ROTATES_AT
 from hive.containers.keeper import find, is_locked
@@ -141,7 +143,7 @@ async def test_a_detached_container_runs_on(driver: Driver, root: Path) -> None:
         nursery.start_soon(waiter)
         await trio.testing.wait_all_tasks_blocked()
         first.detach()
-    first.kill()  # no longer its to kill
+    await first.kill()  # no longer its to kill
     second = await driver.adopt(container(root, "unused"))
     assert second is not None
     assert second.identity == first.identity
@@ -167,17 +169,17 @@ async def test_many_may_wait(driver: Driver, root: Path) -> None:
 async def test_kill_ends_everything(driver: Driver, root: Path, probe: Any, word: str) -> None:
     running = await driver.start(container(root, FOREVER.format(word=word)))
     await probe.until(lambda: len(probe.running(word)) == 3)
-    running.kill()
+    await running.kill()
     assert await wait(running) == "killed by SIGKILL"
     assert probe.running(word) == []
     assert read_process(running.pid) is None
-    running.kill()  # harmless
+    await running.kill()  # harmless
 
 
 async def test_kill_at_the_very_start(driver: Driver, root: Path, probe: Any, word: str) -> None:
     for _ in range(5):
         running = await driver.start(container(root, FOREVER.format(word=word)))
-        running.kill()
+        await running.kill()
         assert (await wait(running)).startswith("killed")
         assert probe.running(word) == []
 
@@ -203,8 +205,8 @@ async def test_a_second_kill_reaches_a_keeper_that_does_not_answer(
     running = await driver.start(container(root, FOREVER.format(word=word)))
     await probe.until(lambda: len(probe.running(word)) == 3)
     os.kill(running.pid, signal.SIGSTOP)
-    running.kill()
-    running.kill()
+    await running.kill()
+    await running.kill()
     assert await wait(running) == "killed with its keeper"
     assert probe.running(word) == []
 
@@ -379,7 +381,7 @@ async def test_the_lock_is_held_as_long_as_the_container_but_not_by_the_agent(
     assert running.pid in probe.holders(lock)
     commands = {probe.holders(lock)[pid] for pid in others}
     assert commands == ({"bwrap"} if driver.name == "bubblewrap" else set())
-    running.kill()
+    await running.kill()
     await wait(running)
     assert probe.holders(lock) == {}
 
@@ -446,7 +448,7 @@ async def test_there_is_one_container_whatever_was_removed(
             await driver.start(container(root, "exit 1"))
         again = await driver.adopt(container(root, "unused"))
         assert again is not None
-        again.kill()
+        await again.kill()
         assert await wait(again) == "killed by SIGKILL"
     else:
         assert await driver.adopt(container(root, "unused")) is None
@@ -537,7 +539,7 @@ async def test_a_copy_of_a_root_leaves_the_containers_of_the_original_alone(
     shutil.rmtree(copy / "run")
     kill_container(copy, "alpha")
     assert len(probe.running(word)) == 3
-    running.kill()
+    await running.kill()
     await wait(running)
 
 
@@ -587,6 +589,28 @@ async def test_a_container_of_an_earlier_version_is_adopted(
     record.unlink()
     again.look_after()
     assert keeper.read_identity(folders(root, "alpha")) == again.identity
-    again.kill()
+    await again.kill()
     assert await wait(again) == "killed by SIGKILL"
     assert probe.running(word) == []
+
+
+async def test_the_hosts_processes_are_looked_at_in_a_thread(
+    driver: Driver, root: Path, word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thousands of them take long, and the event loop has others to serve."""
+    looked_at_by: set[bool] = set()
+    look = processes.all_processes
+
+    def watched() -> Any:
+        looked_at_by.add(threading.current_thread() is threading.main_thread())
+        return look()
+
+    monkeypatch.setattr(processes, "all_processes", watched)
+    running = await driver.start(container(root, FOREVER.format(word=word)))
+    os.kill(running.pid, signal.SIGKILL)  # so that the next start looks for what it has left
+    await wait(running)
+    (folders(root, "alpha").keeper / "identity").write_text("1 1 boot id driver\n")
+    again = await driver.start(container(root, FOREVER.format(word=word)))
+    await again.kill()
+    await wait(again)
+    assert looked_at_by == {False}

@@ -4,7 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from hive.daemon.config import Config, ConfigError, NamedCredential, load, parse
+from hive.daemon.config import (
+    Config,
+    ConfigError,
+    NamedCredential,
+    check_model,
+    load,
+    parse,
+)
 from hive.daemon.credentials import demo, resolve
 
 
@@ -20,6 +27,7 @@ def test_an_empty_file_is_all_defaults() -> None:
         ("agents = 3", "must be a section"),
         ("[agents]\nbody_cap = '1'", "expected int, got str @ $.agents.body_cap"),
         ("[agents]\nstop_grace_s = 0", "must be above 0"),
+        ("[agents]\nharness_silence_s = 6", "harness_silence_s must be 12 seconds or more"),
         ("[agents]\nbody_cap = 0", "body_cap"),
         ("[agents]\nbody_cap = 1000000", "body_cap"),
         ("[credentials.default]\napi_key = 'a'\noauth_token = 'b'", "and not both"),
@@ -108,3 +116,22 @@ def test_nothing_secret_is_in_a_repr() -> None:
     kept = (NamedCredential("work", oauth_token="sk-secret"),)
     api = resolve(config, {}, kept)
     assert "sk-secret" not in f"{config!r} {kept!r} {api!r} {api.source}"
+
+
+@pytest.mark.parametrize("model", ["", "a b", "--print", "a,b", "a\0b", "x\x1b[2J", "\ud800"])
+def test_what_cannot_be_the_name_of_a_model_is_refused(model: str) -> None:
+    with pytest.raises(ConfigError, match="cannot be the name of a model"):
+        check_model(model)
+    assert check_model("claude-opus-4[1m]") == "claude-opus-4[1m]"
+    with pytest.raises(ConfigError, match=r"claude\.model: '-x' cannot"):
+        parse("[claude]\nmodel = '-x'")
+
+
+@pytest.mark.parametrize("value", ["two words", "line\n", "\udcff", "ä", "x" * 5000])
+def test_an_environment_that_no_api_takes_is_refused_without_being_shown(value: str) -> None:
+    for name in ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"):
+        with pytest.raises(ConfigError, match=name) as refused:
+            resolve(Config(), {name: value})
+        assert value not in str(refused.value)
+    with pytest.raises(ConfigError, match="ANTHROPIC_BASE_URL"):
+        resolve(Config(), {"ANTHROPIC_BASE_URL": "http://x/\udcff"})

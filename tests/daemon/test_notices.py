@@ -1,4 +1,7 @@
+from attrs import evolve
+
 from hive.daemon.notices import notices
+from hive.supervisors import Snapshot, State
 from hive.wire import BudgetStatus, Period, Unit
 
 
@@ -15,3 +18,11 @@ def test_what_waits_and_what_is_nearly_used() -> None:
         "the hive's budget in total: 1,600,000 tokens of 2,000,000 tokens used",
         "manager's budget of today: $5.02 of $5.00 used",
     ]
+
+
+def test_a_process_that_does_not_answer() -> None:
+    web = Snapshot("hive/web", "web", "worker", State.RUNNING, None, None, 0, 0, 1, None, 1, ())
+    silent = evolve(web, note="has not answered for 9 s")
+    janitor = evolve(silent, id="janitor", note="last round: removed 3 messages")
+    assert list(notices(0, [], [web, janitor])) == []
+    assert list(notices(0, [], [janitor, silent])) == ["web has not answered for 9 s"]

@@ -52,6 +52,14 @@ async def test_it_says_where_it_listens_and_ends_with_its_parent(tmp_path: Path)
         assert await process.wait() == 0
 
 
+async def test_it_answers_its_parent() -> None:
+    async with started() as (process, _):
+        assert process.stdin is not None and process.stdout is not None
+        for _ in range(3):
+            await process.stdin.send_all(b"\n")
+            assert await process.stdout.receive_some() == b"\n"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_it_ends_on_signals_though_a_request_stalls(number: signal.Signals) -> None:
     rule = b'{"rules": [{"reply": {"type": "stall", "at": "stream"}}]}'

@@ -1,9 +1,13 @@
 """Wrong input gets a clear error and an exit code, and the hive goes on."""
 
+import os
+import signal
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from support.model_api import ModelApi
 from support.running import RunningHive, scrubbed
 
 BAD_NAMES = ["", "..", "../x", "A", "1a", "a" * 32, "ä", "a/b", "a b", "-a", "operator", "a\n"]
@@ -85,3 +89,20 @@ def test_credentials_show_nowhere(hive: RunningHive) -> None:
     for file in (path for path in hive.root.rglob("*") if path.is_file()):
         inside_claudes_home = "claude" in file.relative_to(hive.root).parts
         assert inside_claudes_home or secret not in file.read_bytes(), file
+
+
+def test_a_root_with_blanks_quotes_and_letters_of_any_kind_works(
+    model: ModelApi, make_hive: Callable[..., RunningHive], tmp_path: Path
+) -> None:
+    hive = make_hive(model.environment, root=tmp_path / "a 'größe' $(x)")
+    hive.up()
+    said = hive.ok("send", "manager", "grüße \U0001f600", "--wait", "--timeout", "60")
+    assert "grüße \U0001f600" in said
+    (sent,) = [one for one in hive.json("audit") if one["action"] == "send"]
+    assert sent["outcome"] == "done" and "by command line, pid" in sent["who"]
+    os.kill(hive.pid, signal.SIGSTOP)
+    try:
+        stopped = hive.run("send", "manager", "x")
+    finally:
+        os.kill(hive.pid, signal.SIGCONT)
+    assert stopped.returncode == 4 and f"kill -CONT {hive.pid}" in stopped.stderr

@@ -73,12 +73,13 @@ class Bench:
         params = {"name": name, "arguments": arguments}
         rpc = {"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params}
         send, receive = trio.open_memory_channel(1)
+        number = str(self._number)
 
         async def answer(request, value):
-            assert request == str(self._number)
+            assert request == number
             send.send_nowait(value)
 
-        await self.tools.submit(Asked(str(self._number), "mcp_message", "hive", rpc), answer)
+        await self.tools.submit(Asked(number, "mcp_message", "hive", rpc), answer)
         return receive
 
     async def call(self, name, arguments):
@@ -169,6 +170,19 @@ async def test_a_recv_that_is_withdrawn_makes_the_turn_unsure(bench):
     assert bench.shared.holding.unsure is True
     bench.link.answers = [Sent(1)]
     assert (await bench.call("send", {"to": "manager", "body": "x"}))[1] is False
+
+
+async def test_a_crash_leaves_no_call_without_an_answer():
+    with pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
+        async with trio.open_nursery() as nursery:
+            bench = Bench(nursery)
+            waits = await bench.submit("recv", {"wait_seconds": 60})
+            await bench.link.blocked.wait()
+            bench.link.answers = [RuntimeError("a fault of ours")]
+            crashes = await bench.submit("send", {"to": "manager", "body": "x"})
+    for receive in (waits, crashes):
+        result = receive.receive_nowait()["result"]
+        assert result["isError"] and "may or may not have been done" in result["content"][0]["text"]
 
 
 async def test_recv_outside_of_a_turn(bench):

@@ -465,8 +465,17 @@ async def test_connections_are_bounded(serving: Any, raw: Any, quick: Limits) ->
         await first.greet()
         await second.greet()
         with trio.fail_after(2):  # at once, not at the deadline for the hello
-            assert await third.until_end() == []
-        for peer in (first, second, third):
+            await third.upgrade()
+            said = decode_frame(await third.hear())
+            assert isinstance(said, Failure) and said.code == "full"
+        with pytest.raises(LinkRefused, match="serves 2 connections"):
+            async with connect(hive.path, Hello(PROTOCOL, "harness", "x"), limits=limits):
+                pass
+        silent = [await raw.dial(hive.path) for _ in range(8)]  # they wait to be told
+        unheard = await raw.dial(hive.path)
+        with trio.fail_after(2):
+            assert await unheard.until_end() == []
+        for peer in (first, second, third, unheard, *silent):
             await peer.stream.aclose()
         with trio.fail_after(2):
             for session in hive.sessions:

@@ -29,7 +29,7 @@ async def main(path):
         await broker.load()
         place = Place(Path("/nowhere"), Path("/nowhere"))
         quiet = lambda *_: None
-        reminders = Reminders(store, broker, place=lambda _: place, publish=quiet, audit=quiet)
+        reminders = Reminders(store, broker, place=lambda _: place, publish=quiet)
         for name in names:
             nursery.start_soon(reminders.scheduler, Context("t"), name)
 

@@ -41,7 +41,7 @@ async def test_a_stop_under_load(tmp_path: Path) -> None:
     broker = Broker(store, publish=lambda *_: None, recipients=lambda: NAMES)
     place = Place(Path("/nowhere"), Path("/nowhere"))
     quiet = lambda *_: None  # noqa: E731
-    reminders = Reminders(store, broker, place=lambda _: place, publish=quiet, audit=quiet)  # type: ignore[arg-type]
+    reminders = Reminders(store, broker, place=lambda _: place, publish=quiet)  # type: ignore[arg-type]
     events: list[Event] = []
     ctx = Context("top", on_event=events.append)
     top = tree(store, broker, reminders)

@@ -10,7 +10,6 @@ from hive.supervisors import (
     AlreadyPresent,
     AutoShutdown,
     Backoff,
-    Budget,
     ChildSpec,
     Counts,
     Event,
@@ -19,6 +18,7 @@ from hive.supervisors import (
     NotRunning,
     Restart,
     Restarting,
+    RestartIntensity,
     Shutdown,
     SpecError,
     Started,
@@ -106,9 +106,9 @@ async def test_stopping_the_supervisor_tells_those_who_wait_for_a_start(script) 
         await top.start_child(script.child("c"))
 
 
-async def test_kick_starts_now_from_every_state_and_costs_no_budget(script) -> None:
-    never = Budget(intensity=0, period=1)
-    top = script.make([script.child("a", stop=1), script.child("b")], budget=never)
+async def test_kick_starts_now_from_every_state_and_costs_no_intensity(script) -> None:
+    never = RestartIntensity(intensity=0, period=1)
+    top = script.make([script.child("a", stop=1), script.child("b")], intensity=never)
     async with script.running(top):
         script.take()
         top.kick("a")
@@ -287,8 +287,8 @@ def test_all_faults_are_told_at_once() -> None:
     ("flags", "text"),
     [
         ({"strategy": "all"}, "strategy is 'all'"),
-        ({"budget": Budget(intensity=-1)}, "budget.intensity is -1"),
-        ({"budget": Budget(period=0)}, "budget.period is 0"),
+        ({"intensity": RestartIntensity(intensity=-1)}, "intensity.intensity is -1"),
+        ({"intensity": RestartIntensity(period=0)}, "intensity.period is 0"),
         ({"auto_shutdown": "any"}, "auto_shutdown is 'any'"),
     ],
 )

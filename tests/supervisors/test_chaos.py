@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from hive.supervisors import (
     Backoff,
-    Budget,
-    BudgetExhausted,
     ChildSpec,
     Context,
+    IntensityExceeded,
     NotFound,
     NotRunning,
     NotStopped,
     Park,
     Restart,
+    RestartIntensity,
     StartFailed,
     State,
     StillRunning,
@@ -135,7 +135,9 @@ def check(stage: Stage, top: Supervisor) -> None:
 async def scenario(strategy: Strategy, restarts: list[Restart], script: list[tuple]) -> None:
     stage = Stage()
     specs = [stage.child(name, kind) for name, kind in zip(NAMES, restarts, strict=True)]
-    top = Supervisor(specs, strategy=strategy, budget=Budget(intensity=10_000, period=1))
+    top = Supervisor(
+        specs, strategy=strategy, intensity=RestartIntensity(intensity=10_000, period=1)
+    )
     outer = Supervisor([supervisor_spec("in", top)])
     ctx, ended = Context("top"), trio.Event()
 
@@ -188,14 +190,16 @@ def test_a_stop_at_any_moment_leaves_nothing_alive(strategy, restarts, script, m
     async def run() -> None:
         stage = Stage()
         specs = [stage.child(name, kind) for name, kind in zip(NAMES, restarts, strict=True)]
-        top = Supervisor(specs, strategy=strategy, budget=Budget(intensity=3, period=2))
+        top = Supervisor(
+            specs, strategy=strategy, intensity=RestartIntensity(intensity=3, period=2)
+        )
         with trio.move_on_after(moment):
             async with trio.open_nursery() as nursery, trio.open_nursery() as askers:
 
                 async def serve() -> None:
                     try:
                         await top.run(Context("top"))
-                    except (BudgetExhausted, StartFailed):
+                    except (IntensityExceeded, StartFailed):
                         pass
 
                 nursery.start_soon(serve)

@@ -5,10 +5,10 @@ import trio
 
 from hive.supervisors import (
     Backoff,
-    Budget,
     DynamicSupervisor,
     MaxChildren,
     Restart,
+    RestartIntensity,
     SpecError,
     State,
     supervisor_spec,
@@ -25,7 +25,9 @@ def loader(script, names, **spec):
 
 async def test_load_gives_the_children_of_each_incarnation(script) -> None:
     names = ["a", "b"]
-    dynamic = DynamicSupervisor(loader(script, names), budget=Budget(intensity=0, period=1))
+    dynamic = DynamicSupervisor(
+        loader(script, names), intensity=RestartIntensity(intensity=0, period=1)
+    )
     async with script.running(script.make([supervisor_spec("agents", dynamic)])):
         assert await dynamic.start_child(script.child("c")) == "value of c"
         names.append("c")

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from hive.supervisors import (
     AutoShutdown,
     Backoff,
-    Budget,
     ChildSpec,
     Context,
     Event,
     Ignored,
     Park,
     Restart,
+    RestartIntensity,
     RetryAfter,
     Shutdown,
     State,
@@ -67,10 +67,10 @@ class Bench:
         for _ in range(50):
             ended = self.machine.advance()
             self.machine.fire_timers()
-            self.machine.lives.tell()
-            if not self.machine.lives.changed.is_set():
+            self.machine.incarnations.tell()
+            if not self.machine.incarnations.changed.is_set():
                 break
-            self.machine.lives.changed = trio.Event()
+            self.machine.incarnations.changed = trio.Event()
         else:
             raise AssertionError("the machine does not come to rest")
         for child in self.machine.children.values():
@@ -90,8 +90,10 @@ class Bench:
         life.on_exit(error)
 
 
-def make(strategy: Strategy, restarts: list[Restart], budget: Budget, width: int = 1) -> Bench:
-    flags = Flags(strategy, budget, AutoShutdown.NEVER, lambda: 0.0, width)
+def make(
+    strategy: Strategy, restarts: list[Restart], intensity: RestartIntensity, width: int = 1
+) -> Bench:
+    flags = Flags(strategy, intensity, AutoShutdown.NEVER, lambda: 0.0, width)
     specs = [
         ChildSpec(name, _start, restart, grace=5, backoff=STEPS, park_jitter=0)
         for name, restart in zip(NAMES, restarts, strict=False)
@@ -162,7 +164,7 @@ def on_trio(test) -> None:
 @given(st.sampled_from(Strategy), kinds, moves)
 def test_no_second_incarnation_and_a_stop_in_reverse_order(strategy, restarts, script) -> None:
     def test(clock: trio.testing.MockClock) -> None:
-        bench = make(strategy, restarts, Budget(10_000, 1))
+        bench = make(strategy, restarts, RestartIntensity(10_000, 1))
         for move in script:
             play(bench, move, clock)
             if bench.go_on() or bench.machine.stopping:  # a first start failed
@@ -181,7 +183,7 @@ def test_no_second_incarnation_and_a_stop_in_reverse_order(strategy, restarts, s
 @given(st.sampled_from(Strategy), kinds, moves)
 def test_a_stop_alone_is_the_exact_reverse_of_the_start(strategy, restarts, script) -> None:
     def test(clock: trio.testing.MockClock) -> None:
-        bench = make(strategy, restarts, Budget(10_000, 1))
+        bench = make(strategy, restarts, RestartIntensity(10_000, 1))
         for move in script:
             if move[0] not in ("kick", "park", "terminate"):  # no stop of its own is under way
                 play(bench, move, clock)
@@ -208,7 +210,7 @@ def test_a_stop_alone_is_the_exact_reverse_of_the_start(strategy, restarts, scri
 )
 def test_escalation_happens_exactly_at_the_boundary(strategy, intensity, crashes) -> None:
     def test(clock: trio.testing.MockClock) -> None:
-        bench = make(strategy, [Restart.PERMANENT] * 4, Budget(intensity, 10.0))
+        bench = make(strategy, [Restart.PERMANENT] * 4, RestartIntensity(intensity, 10.0))
         at: list[float] = []
         for pause, name in crashes:
             clock.jump(pause)
@@ -245,9 +247,9 @@ def _all_ready(bench: Bench, clock: trio.testing.MockClock) -> None:
     st.sampled_from(Strategy),
     st.lists(st.tuples(names, st.sampled_from([None, 0.0, 3.0, 1e6])), max_size=20),
 )
-def test_parks_never_spend_budget_nor_touch_a_sibling(strategy, parks) -> None:
+def test_parks_never_spend_intensity_nor_touch_a_sibling(strategy, parks) -> None:
     def test(clock: trio.testing.MockClock) -> None:
-        bench = make(strategy, [Restart.PERMANENT] * 4, Budget(0, 1e9))
+        bench = make(strategy, [Restart.PERMANENT] * 4, RestartIntensity(0, 1e9))
         _all_ready(bench, clock)
         for name, until in parks:
             others = {life.ctx for life in bench.lives if life.name != name and not life.ended}
@@ -267,9 +269,9 @@ def test_parks_never_spend_budget_nor_touch_a_sibling(strategy, parks) -> None:
 
 def test_the_bench_itself_sees_a_second_incarnation() -> None:
     def test(clock: trio.testing.MockClock) -> None:
-        bench = make(Strategy.ONE_FOR_ONE, [Restart.PERMANENT], Budget())
+        bench = make(Strategy.ONE_FOR_ONE, [Restart.PERMANENT], RestartIntensity())
         try:
-            bench.machine.lives.launch(bench.machine.children["a"])
+            bench.machine.incarnations.launch(bench.machine.children["a"])
         except AssertionError as error:
             assert "two incarnations" in str(error)
         else:

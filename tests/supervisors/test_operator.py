@@ -8,7 +8,6 @@ import trio
 import trio.testing
 
 from hive.supervisors import (
-    Budget,
     ChildSpec,
     Context,
     DynamicSupervisor,
@@ -18,6 +17,7 @@ from hive.supervisors import (
     OnSilence,
     Park,
     Parked,
+    RestartIntensity,
     Resumed,
     Silent,
     State,
@@ -107,7 +107,7 @@ async def test_a_suspend_callback_that_raises_is_logged(script, caplog) -> None:
 
 
 async def test_history_holds_the_last_events_and_nothing_alive(script) -> None:
-    top = script.make([script.child("a")], budget=Budget(1000, 1))
+    top = script.make([script.child("a")], intensity=RestartIntensity(1000, 1))
     async with script.running(top):
         await script.end("a", CRASH)
         top.park("a", "by hand\x1b")
@@ -174,7 +174,9 @@ async def test_nothing_of_an_incarnation_that_ended_is_kept(script) -> None:
             raise Park("rest")
         raise ValueError
 
-    top = script.make([ChildSpec("a", start, park_on_exhausted=True)], budget=Budget(0, 1))
+    top = script.make(
+        [ChildSpec("a", start, park_on_exhausted=True)], intensity=RestartIntensity(0, 1)
+    )
     async with script.running(top):
         script.events.clear()  # an event holds the exception, and that its frames
         gc.collect()
@@ -198,7 +200,9 @@ async def test_messages_of_a_child_that_ended_badly_are_in_the_event(script) -> 
         ctx.ready()
         raise CRASH
 
-    top = script.make([ChildSpec("a", reports, park_on_exhausted=True)], budget=Budget(intensity=0))
+    top = script.make(
+        [ChildSpec("a", reports, park_on_exhausted=True)], intensity=RestartIntensity(intensity=0)
+    )
     async with script.running(top):
         (exited,) = script.of(Exited)
         assert exited.messages == tuple(f"message {n}\\n" for n in range(84, 100))

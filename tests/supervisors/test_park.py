@@ -6,11 +6,11 @@ import trio.testing
 
 from hive.supervisors import (
     Backoff,
-    Budget,
     Exited,
     Park,
     Parked,
     Restarting,
+    RestartIntensity,
     State,
     Strategy,
     Supervisor,
@@ -18,11 +18,11 @@ from hive.supervisors import (
     supervisor_spec,
 )
 
-NEVER = Budget(intensity=0, period=1)
+NEVER = RestartIntensity(intensity=0, period=1)
 
 
-async def test_a_raised_park_sleeps_until_its_time_and_costs_no_budget(script) -> None:
-    top = script.make([script.child("a"), script.child("b")], budget=NEVER)
+async def test_a_raised_park_sleeps_until_its_time_and_costs_no_intensity(script) -> None:
+    top = script.make([script.child("a"), script.child("b")], intensity=NEVER)
     async with script.running(top):
         script.take()
         await script.end("a", Park("limited", 100.0))
@@ -73,7 +73,7 @@ async def test_a_park_inside_of_a_group_counts_a_crash_beside_it_does_not(script
 
 async def test_a_park_during_init_counts_as_started(script) -> None:
     script.fail_init["b"] = Park("limited", 20.0)
-    top = script.make([script.child(n) for n in "abc"], budget=NEVER)
+    top = script.make([script.child(n) for n in "abc"], intensity=NEVER)
     async with script.running(top):
         assert [c.state for c in top.snapshot().children] == [
             State.RUNNING,
@@ -131,11 +131,11 @@ async def test_the_operator_parks_unparks_and_kicks(script) -> None:
         assert top.snapshot().children[0].state is State.RUNNING
 
 
-async def test_an_exhausted_budget_parks_for_growing_times_instead_of_escalating(script) -> None:
+async def test_an_exceeded_intensity_parks_for_growing_times_instead_of_escalating(script) -> None:
     park = Backoff(initial=10, min=20, factor=2, max=60, jitter=0, healthy_after=1e6)
     fast = Backoff(min=0.01, max=0.01)
     spec = script.child("a", backoff=fast, park_on_exhausted=True, park_backoff=park)
-    top = script.make([spec, script.child("b")], budget=Budget(intensity=1, period=60))
+    top = script.make([spec, script.child("b")], intensity=RestartIntensity(intensity=1, period=60))
     async with script.running(top):
         for rest in (10, 20, 40, 60, 60):
             await script.end("a", ValueError("no"))
@@ -144,15 +144,15 @@ async def test_an_exhausted_budget_parks_for_growing_times_instead_of_escalating
             a, b = top.snapshot().children
             assert (a.state, b.state, b.incarnation) == (State.PARKED, State.RUNNING, 1)
             assert a.until - a.since == pytest.approx(rest)
-            assert a.reason == "restart budget exhausted: crashed: ValueError: no"
+            assert a.reason == "restart intensity exceeded: crashed: ValueError: no"
             await trio.sleep(rest + 0.1)
         await script.end("b", ValueError())  # its own first failure, not the last of a's
         assert top.snapshot().state is State.RUNNING
 
 
 async def test_a_supervisor_that_gave_up_is_parked_at_once(script) -> None:
-    inner = script.make([script.child("w")], budget=NEVER)
-    top = script.make([supervisor_spec("in", inner, park_on_exhausted=True)], budget=NEVER)
+    inner = script.make([script.child("w")], intensity=NEVER)
+    top = script.make([supervisor_spec("in", inner, park_on_exhausted=True)], intensity=NEVER)
     async with script.running(top):
         await script.end("w", ValueError("boom"))
         (node,) = top.snapshot().children
@@ -165,9 +165,10 @@ async def test_a_supervisor_that_gave_up_is_parked_at_once(script) -> None:
 async def test_a_first_start_that_fails_does_not_end_others_if_it_may_park(script) -> None:
     script.fail_init["w"] = OSError("port in use")
     web = script.make([script.child("w")])
-    budget = Budget(intensity=2, period=60)
+    intensity = RestartIntensity(intensity=2, period=60)
     top = script.make(
-        [supervisor_spec("web", web, park_on_exhausted=True), script.child("z")], budget=budget
+        [supervisor_spec("web", web, park_on_exhausted=True), script.child("z")],
+        intensity=intensity,
     )
     async with script.running(top):
         await trio.sleep(5)

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hive.actors import Exit, ExitKind, Park, Shutdown, Stop, classify
-from hive.supervisors import Backoff, Budget, BudgetExhausted, ChildSpec, Restart, Strategy
+from hive.supervisors import (
+    Backoff,
+    ChildSpec,
+    IntensityExceeded,
+    Restart,
+    RestartIntensity,
+    Strategy,
+)
 from hive.supervisors import one_line as flat
 from hive.supervisors.policy import Decision, End, History, decide, judge, taken_along
 
@@ -46,11 +53,11 @@ def test_the_steps_by_example():
 
 
 @given(st.lists(times, min_size=1), st.integers(0, 5), st.floats(0.001, 100))
-def test_the_budget_is_the_count_of_recent_failures(at, intensity, period):
-    budget, window = Budget(intensity, period), ()
+def test_the_intensity_is_the_count_of_recent_failures(at, intensity, period):
+    limit, window = RestartIntensity(intensity, period), ()
     at.sort()
     for position, now in enumerate(at):
-        window, exhausted = budget.add(window, now)
+        window, exhausted = limit.add(window, now)
         recent = [then for then in at[: position + 1] if now - then <= period]
         assert list(window) == recent
         assert exhausted == (len(recent) > intensity)
@@ -74,14 +81,14 @@ def test_temporary_children_are_never_restarted_and_parks_always_park(kind, rest
 
 
 @given(st.lists(times, min_size=1, max_size=30), chance, st.booleans())
-def test_a_crash_restarts_later_or_escalates_or_parks_by_the_budget_alone(at, luck, own):
+def test_a_crash_restarts_later_or_escalates_or_parks_by_the_intensity_alone(at, luck, own):
     spec = ChildSpec("a", _start, park_on_exhausted=own)
-    budget, history, window = Budget(3, 10.0), History(), ()
+    limit, history, window = RestartIntensity(3, 10.0), History(), ()
     for now in sorted(at):
         end = End(Exit(ExitKind.CRASHED, "", ValueError()), now, 0.0, True)
         before = history.window if own else window
-        exhausted = budget.add(before, now)[1]
-        verdict = judge(end, spec, history, window, budget, luck)
+        exhausted = limit.add(before, now)[1]
+        verdict = judge(end, spec, history, window, limit, luck)
         history, window = verdict.history, verdict.window
         gone = Decision.PARK if own else Decision.ESCALATE
         assert verdict.decision is (gone if exhausted else Decision.RESTART)
@@ -94,7 +101,7 @@ def test_a_crash_restarts_later_or_escalates_or_parks_by_the_budget_alone(at, lu
 def test_a_park_never_ends_before_its_time_nor_at_once(now, until, parks, luck):
     spec = ChildSpec("a", _start, park_jitter=5.0)
     end = End(classify(Park("limited", until), None), now, None, False)
-    verdict = judge(end, spec, History(parks=parks), (1.0,), Budget(0, 1), luck)
+    verdict = judge(end, spec, History(parks=parks), (1.0,), RestartIntensity(0, 1), luck)
     assert verdict.decision is Decision.PARK
     assert verdict.window == (1.0,)
     assert verdict.until >= until
@@ -102,11 +109,11 @@ def test_a_park_never_ends_before_its_time_nor_at_once(now, until, parks, luck):
     assert verdict.until <= max(until, now + spec.backoff.max) + spec.park_jitter
 
 
-def test_a_supervisor_that_gave_up_parks_without_a_second_look_at_the_budget():
+def test_a_supervisor_that_gave_up_parks_without_a_second_look_at_the_intensity():
     spec = ChildSpec("a", _start, park_on_exhausted=True)
-    gave_up = BudgetExhausted("p", "c", "b", None)
+    gave_up = IntensityExceeded("p", "c", "b", None)
     end = End(Exit(ExitKind.CRASHED, "", ExceptionGroup("g", [gave_up])), 0.0, 5.0, True)
-    assert judge(end, spec, History(), (), Budget(100, 1), 0.0).decision is Decision.PARK
+    assert judge(end, spec, History(), (), RestartIntensity(100, 1), 0.0).decision is Decision.PARK
 
 
 @given(st.sampled_from(Strategy), st.integers(0, 20), st.integers(0, 20))

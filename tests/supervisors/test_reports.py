@@ -5,7 +5,7 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.supervisors import Event, Exit, Exited, ExitKind, Form, Past, ThreadSink, report
+from hive.supervisors import Event, Exit, Exited, ExitKind, Form, PastEvent, ThreadSink, report
 
 texts = st.text(max_size=60)
 errors = st.recursive(
@@ -20,7 +20,7 @@ def test_a_report_is_bounded_and_printable_whatever_is_in_it(
     error, path, messages, depth, limit
 ) -> None:
     event = Exited(path, 1.0, 1, Exit(ExitKind.CRASHED, "", error), 1.0, tuple(messages))
-    past = (Past(0.0, "started", 1, "started"),)
+    past = (PastEvent(0.0, "started", 1, "started"),)
     form = Form(depth=depth, limit=limit, line_limit=50)
     text = report(event, form, past=past)
     assert len(text) <= max(limit, 7)
@@ -31,7 +31,7 @@ def test_secrets_are_redacted_in_every_line() -> None:
     error = ValueError("key sk-secret")
     error.__cause__ = OSError("sk-secret again")
     event = Exited("top/sk-secret", 1.0, 1, Exit(ExitKind.CRASHED, "", error), 1.0, ("sk-secret",))
-    past = (Past(0.0, "parked", 1, "parked: sk-secret"),)
+    past = (PastEvent(0.0, "parked", 1, "parked: sk-secret"),)
     form = Form(redact=lambda line: line.replace("sk-secret", "***"))
     assert "sk-secret" in report(event, past=past)
     assert "sk-secret" not in report(event, form, past=past)

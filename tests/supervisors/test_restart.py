@@ -6,16 +6,16 @@ import trio.testing
 
 from hive.supervisors import (
     Backoff,
-    Budget,
-    BudgetExhausted,
     ChildSpec,
     Context,
     Escalated,
     Exited,
     Ignored,
+    IntensityExceeded,
     NotFound,
     Restart,
     Restarting,
+    RestartIntensity,
     Shutdown,
     StartFailed,
     State,
@@ -212,7 +212,9 @@ async def test_no_member_starts_while_an_old_one_is_overdue(script) -> None:
 
 
 async def test_back_off_grows_is_capped_and_is_forgotten_after_health(script) -> None:
-    top = script.make([script.child("a", backoff=STEADY)], budget=Budget(intensity=1000, period=1))
+    top = script.make(
+        [script.child("a", backoff=STEADY)], intensity=RestartIntensity(intensity=1000, period=1)
+    )
     async with script.running(top):
         for delay in (0, 1, 2, 4, 8, 8):
             await script.end("a", CRASH)
@@ -229,9 +231,11 @@ async def test_back_off_grows_is_capped_and_is_forgotten_after_health(script) ->
 
 
 @pytest.mark.parametrize(("gap", "survives"), [(5.0, False), (5.001, True)])
-async def test_budget_boundary(script, gap, survives) -> None:
+async def test_intensity_boundary(script, gap, survives) -> None:
     fast = Backoff(initial=0, min=0.0001, max=0.0001, jitter=0)
-    top = script.make([script.child("a", backoff=fast)], budget=Budget(intensity=1, period=5))
+    top = script.make(
+        [script.child("a", backoff=fast)], intensity=RestartIntensity(intensity=1, period=5)
+    )
     error = None
     try:
         async with script.running(top):
@@ -240,14 +244,16 @@ async def test_budget_boundary(script, gap, survives) -> None:
             await script.end("a", CRASH)
             await trio.sleep(1)
             assert top.snapshot().state is (State.RUNNING if survives else State.FAILED)
-    except BudgetExhausted as caught:
+    except IntensityExceeded as caught:
         error = caught
     assert (error is None) == survives
 
 
 async def test_intensity_0_escalates_at_the_first_failure_and_stops_in_order(script) -> None:
-    top = script.make([script.child(n) for n in "abc"], budget=Budget(intensity=0, period=1))
-    with pytest.raises(BudgetExhausted):
+    top = script.make(
+        [script.child(n) for n in "abc"], intensity=RestartIntensity(intensity=0, period=1)
+    )
+    with pytest.raises(IntensityExceeded):
         async with script.running(top):
             script.take()
             await script.end("b", CRASH)
@@ -255,11 +261,11 @@ async def test_intensity_0_escalates_at_the_first_failure_and_stops_in_order(scr
 
 
 async def test_escalation_climbs_and_keeps_the_chain_of_causes(script) -> None:
-    never = Budget(intensity=0, period=1)
-    low = script.make([script.child("w")], budget=never)
-    mid = script.make([supervisor_spec("low", low), script.child("m")], budget=never)
-    top = script.make([supervisor_spec("mid", mid), script.child("t")], budget=never)
-    with pytest.raises(BudgetExhausted) as caught:
+    never = RestartIntensity(intensity=0, period=1)
+    low = script.make([script.child("w")], intensity=never)
+    mid = script.make([supervisor_spec("low", low), script.child("m")], intensity=never)
+    top = script.make([supervisor_spec("mid", mid), script.child("t")], intensity=never)
+    with pytest.raises(IntensityExceeded) as caught:
         async with script.running(top):
             await script.end("w", CRASH)
     chain = cause_chain(caught.value)
@@ -286,7 +292,7 @@ async def test_a_failed_start_of_a_nested_supervisor_keeps_the_chain(script) -> 
 
 
 async def test_a_restarted_supervisor_begins_anew(script) -> None:
-    inner = script.make([script.child("w")], budget=Budget(intensity=0, period=1))
+    inner = script.make([script.child("w")], intensity=RestartIntensity(intensity=0, period=1))
     top = script.make([supervisor_spec("in", inner), script.child("z")])
     async with script.running(top):
         await inner.start_child(script.child("extra"))
@@ -319,7 +325,7 @@ async def test_a_child_that_fails_for_ever_blocks_nobody(script, strategy) -> No
     top = script.make(
         [script.child("a"), script.child("b", backoff=Backoff(initial=1, min=1, max=1))],
         strategy=strategy,
-        budget=Budget(intensity=1000, period=1),
+        intensity=RestartIntensity(intensity=1000, period=1),
     )
     async with script.running(top):
         script.fail_init["b"] = CRASH

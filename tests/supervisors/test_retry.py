@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from hive.actors import Exit, ExitKind
 from hive.supervisors import (
     Backoff,
-    Budget,
-    BudgetExhausted,
     ChildSpec,
+    IntensityExceeded,
     Parked,
     Restart,
+    RestartIntensity,
     RetryAfter,
     StartFailed,
     State,
@@ -36,7 +36,7 @@ def crash(error: BaseException, at: float = 0.0) -> End:
 def test_the_delay_is_what_was_asked_within_the_cap(asked, initial, luck, cap) -> None:
     spec = ChildSpec("a", _start, backoff=Backoff(initial=initial, min=0.1, max=cap, jitter=1))
     group = ExceptionGroup("g", [ValueError(), *map(RetryAfter, asked)])
-    verdict = judge(crash(group), spec, History(), (), Budget(), luck)
+    verdict = judge(crash(group), spec, History(), (), RestartIntensity(), luck)
     assert verdict.decision is Decision.RESTART
     assert verdict.until == min(max(0.0, *asked), cap)
     assert verdict.history.failures == 1
@@ -45,8 +45,8 @@ def test_the_delay_is_what_was_asked_within_the_cap(asked, initial, luck, cap) -
 @given(st.integers(0, 5), st.integers(0, 10), st.booleans())
 def test_too_many_in_a_row_however_slow(limit, failures, own) -> None:
     spec = ChildSpec("a", _start, park_on_exhausted=own)
-    budget = Budget(1000, 0.001, in_a_row=limit)
-    verdict = judge(crash(ValueError()), spec, History(failures), (), budget, 0.0)
+    intensity = RestartIntensity(1000, 0.001, in_a_row=limit)
+    verdict = judge(crash(ValueError()), spec, History(failures), (), intensity, 0.0)
     gone = Decision.PARK if own else Decision.ESCALATE
     assert verdict.decision is (gone if failures + 1 > limit else Decision.RESTART)
 
@@ -55,7 +55,7 @@ def test_too_many_in_a_row_however_slow(limit, failures, own) -> None:
 def test_a_class_that_is_never_retried_parks_for_good_and_costs_nothing(restart, own) -> None:
     spec = ChildSpec("a", _start, restart, never_retry=(LookupError,), park_on_exhausted=own)
     end = crash(ExceptionGroup("g", [RetryAfter(3), KeyError("gone")]))
-    verdict = judge(end, spec, History(), (1.0,), Budget(0, 100), 0.0)
+    verdict = judge(end, spec, History(), (1.0,), RestartIntensity(0, 100), 0.0)
     if restart is Restart.TEMPORARY:
         assert verdict.decision is Decision.REMOVE
     else:
@@ -71,7 +71,9 @@ def test_a_delay_that_is_no_number_is_refused() -> None:
 
 
 async def test_never_retry_waits_for_the_operator(script) -> None:
-    top = script.make([script.child("a", never_retry=(PermissionError,))], budget=Budget(0, 1))
+    top = script.make(
+        [script.child("a", never_retry=(PermissionError,))], intensity=RestartIntensity(0, 1)
+    )
     async with script.running(top):
         await script.end("a", PermissionError("bad key"))
         await trio.sleep(80_000)
@@ -94,7 +96,9 @@ async def test_never_retry_in_the_first_start_is_its_starters(script) -> None:
 async def test_slow_failures_in_a_row_escalate_where_the_period_alone_would_not(script) -> None:
     slow = Backoff(initial=60, min=60, max=60, jitter=0, healthy_after=10)
     for in_a_row, ends in ((None, False), (3, True)):
-        top = script.make([script.child("a", backoff=slow)], budget=Budget(1, 5, in_a_row=in_a_row))
+        top = script.make(
+            [script.child("a", backoff=slow)], intensity=RestartIntensity(1, 5, in_a_row=in_a_row)
+        )
         try:
             async with script.running(top):
                 for _ in range(4):
@@ -102,5 +106,5 @@ async def test_slow_failures_in_a_row_escalate_where_the_period_alone_would_not(
                     await trio.sleep(60)
                     await trio.testing.wait_all_tasks_blocked()
             assert not ends
-        except BudgetExhausted:
+        except IntensityExceeded:
             assert ends

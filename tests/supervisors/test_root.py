@@ -10,10 +10,10 @@ import trio
 import trio.testing
 
 from hive.supervisors import (
-    Budget,
     ChildSpec,
     Context,
     Escalated,
+    RestartIntensity,
     State,
     Unstopped,
     run_root,
@@ -48,9 +48,9 @@ async def test_cancelling_the_caller_is_the_ordered_stop(script) -> None:
 
 async def test_escalation_returns_1_and_tells_the_chain(script) -> None:
     codes = []
-    never = Budget(intensity=0, period=1)
-    inner = script.make([script.child("w")], budget=never)
-    top = script.make([supervisor_spec("in", inner)], budget=never)
+    never = RestartIntensity(intensity=0, period=1)
+    inner = script.make([script.child("w")], intensity=never)
+    top = script.make([supervisor_spec("in", inner)], intensity=never)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(run, script, top, codes))
         await trio.sleep(1)

@@ -10,11 +10,11 @@ from attrs import define, field
 
 from hive.supervisors import (
     Backoff,
-    Budget,
     ChildSpec,
     Context,
     DynamicSupervisor,
     Event,
+    RestartIntensity,
     State,
     Supervisor,
 )
@@ -22,7 +22,7 @@ from hive.supervisors import (
 CRASH = ValueError("boom")
 AT_ONCE = Backoff(initial=0, min=1e-6, max=1e-6, jitter=0)  # OTP knows no delay
 SOON = 1e-3
-GENEROUS = Budget(intensity=1000, period=10)
+GENEROUS = RestartIntensity(intensity=1000, period=10)
 
 
 @define

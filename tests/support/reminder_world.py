@@ -26,7 +26,6 @@ class World:
     names: set[str]
     rights: dict[str, Rights] = field(factory=dict)
     published: list[Event] = field(factory=list)
-    audited: list[tuple[str, ...]] = field(factory=list)
     offset: float = BEGIN
     reminders: Reminders = field(init=False)
 
@@ -65,15 +64,11 @@ async def world(limits: Limits | None = None, body_cap: int = 16384) -> AsyncIte
         await broker.load()
         made = World(store, broker, names, rights)
 
-        async def audit(*entry: str) -> None:
-            made.audited.append(entry)
-
         made.reminders = Reminders(
             store,
             broker,
             place=lambda name: Place(Path("/nowhere"), Path(f"/agents/{name}/state")),
             publish=lambda _, event: made.published.append(event),
-            audit=audit,
             limits=limits or Limits(),
             now=made.now,
         )

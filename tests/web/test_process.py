@@ -117,6 +117,19 @@ def test_lifeline(daemon: ThreadedDaemon) -> None:
                 os.close(fd)
 
 
+def test_it_answers_whoever_holds_its_lifeline(folder: Path) -> None:
+    near, far = os.pipe()
+    try:
+        with web_process(folder / "web.sock", "--lifeline", stdin=near) as web:
+            assert web.process.stdout is not None
+            for _ in range(3):
+                os.write(far, b"\n")
+                assert web.process.stdout.readline() == "\n"
+    finally:
+        os.close(near)
+        os.close(far)
+
+
 def test_it_waits_for_a_daemon_that_comes_later(folder: Path) -> None:
     path = folder / "web.sock"
     with web_process(path) as web, websocket_to(web.port) as page:

@@ -17,7 +17,8 @@ from trio_websocket import open_websocket_url as open_websocket
 import web.app
 import web.upstream
 import web.viewer
-from hive.wire import AgentState, MessageState, Notice, Text
+from hive.link import LinkClosed
+from hive.wire import AgentState, MessageState, Notice, OperatorSend, Text
 from web.loopback import Address, listen
 from web.server import serve
 
@@ -328,6 +329,26 @@ async def test_daemon_away_and_back(daemon: FakeDaemon, site: Site) -> None:
             assert await close_code(socket) == web.viewer.RESYNC.code
             assert (await site.snapshot())["seq"] == 1
             nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(
+    ("key", "again"), [("k-1", "stores it once"), (None, "may store it twice")]
+)
+async def test_a_send_whose_answer_was_lost_says_that_it_may_be_stored(
+    daemon: FakeDaemon, site: Site, monkeypatch: pytest.MonkeyPatch, key: str | None, again: str
+) -> None:
+    await site.until_here()
+
+    def stop(_: OperatorSend) -> int:
+        daemon.stop()
+        raise LinkClosed("killed")
+
+    monkeypatch.setattr(daemon, "send", stop)
+    form = json.dumps({"to": "manager", "body": "x", "key": key}).encode()
+    answer = await site.ask("POST", "/api/send", form, Content_Type="application/json")
+    assert answer.status == 503
+    assert "may be stored" in answer.json["error"]["message"]
+    assert again in answer.json["error"]["message"]
 
 
 async def test_lost_events_mean_a_new_beginning(daemon: FakeDaemon, site: Site) -> None:

@@ -46,17 +46,18 @@ def _happening(past: Happening) -> str:
 
 
 def audit(entries: Sequence[AuditEntry]) -> str:
-    """What operators did, oldest first."""
+    """What operators did, and what came of it, oldest first."""
     if not entries:
         return "nobody has done anything yet"
     return table(
-        ("WHEN", "WHO", "WHAT", "TARGET", "DETAIL"),
+        ("WHEN", "WHO", "WHAT", "TARGET", "OUTCOME", "DETAIL"),
         [
             (
                 clock(e.at),
                 one_line(e.who),
                 one_line(e.action),
                 one_line(e.target),
+                one_line(f"{e.outcome.value}: {e.why}" if e.why else e.outcome.value, 100),
                 one_line(e.detail),
             )
             for e in entries

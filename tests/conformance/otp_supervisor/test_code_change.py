@@ -6,11 +6,11 @@ from support.puppets import CRASH, incarnations, settle, states
 
 from hive.supervisors import (
     AutoShutdown,
-    Budget,
-    BudgetExhausted,
+    IntensityExceeded,
     MaxChildren,
     Reconfigured,
     Restart,
+    RestartIntensity,
     SpecError,
     State,
     Strategy,
@@ -19,7 +19,7 @@ from hive.supervisors import (
 
 async def test_code_change(puppets) -> None:
     """Adapted: flags are arguments of reconfigure()."""
-    top = puppets.make([puppets.child(name) for name in "abc"], budget=Budget(100, 60))
+    top = puppets.make([puppets.child(name) for name in "abc"], intensity=RestartIntensity(100, 60))
     async with puppets.up(top) as run:
         await puppets.end("b", CRASH)
         assert incarnations(top) == {"a": 1, "b": 2, "c": 1}
@@ -28,16 +28,16 @@ async def test_code_change(puppets) -> None:
         assert incarnations(top) == {"a": 1, "b": 3, "c": 2}
         for wrong in (
             {"strategy": "all"},
-            {"budget": Budget(intensity=-1)},
+            {"intensity": RestartIntensity(intensity=-1)},
             {"auto_shutdown": "any"},
         ):
             with pytest.raises(SpecError, match="allowed"):
                 top.reconfigure(**wrong, children=[puppets.child("d")])
         assert list(states(top)) == ["a", "b", "c"]
-        top.reconfigure(budget=Budget(2, 60))  # two failures are in the window already
+        top.reconfigure(intensity=RestartIntensity(2, 60))  # two failures are in the window already
         await puppets.end("a", CRASH)
         assert run.ended.is_set()
-    assert isinstance(run.error, BudgetExhausted)
+    assert isinstance(run.error, IntensityExceeded)
 
 
 async def test_code_change_map(puppets) -> None:
@@ -71,11 +71,13 @@ async def test_code_change_simple(puppets) -> None:
     async with puppets.up(top) as run:
         with pytest.raises(SpecError, match="one_for_one"):
             top.reconfigure(strategy=Strategy.ONE_FOR_ALL)
-        top.reconfigure(budget=Budget(0, 60), auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
+        top.reconfigure(
+            intensity=RestartIntensity(0, 60), auto_shutdown=AutoShutdown.ANY_SIGNIFICANT
+        )
         await top.start_child(puppets.child("b", restart=Restart.TEMPORARY, significant=True))
         await puppets.end("a", CRASH)
         assert run.ended.is_set()
-    assert isinstance(run.error, BudgetExhausted)
+    assert isinstance(run.error, IntensityExceeded)
 
 
 async def test_code_change_simple_map(puppets) -> None:

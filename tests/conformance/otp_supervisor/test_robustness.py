@@ -8,12 +8,12 @@ from hive.actors import Actor, ActorHost, Registry
 from hive.supervisors import (
     AlreadyPresent,
     Backoff,
-    Budget,
-    BudgetExhausted,
     ChildSpec,
     Context,
+    IntensityExceeded,
     NotStopped,
     Overdue,
+    RestartIntensity,
     State,
     StillRunning,
     Strategy,
@@ -49,12 +49,12 @@ async def test_child_unlink(puppets) -> None:
 
 
 async def test_tree(puppets) -> None:
-    budget = Budget(intensity=1, period=3600)
-    leaf = puppets.make([puppets.child("a"), puppets.child("b")], budget=budget)
+    intensity = RestartIntensity(intensity=1, period=3600)
+    leaf = puppets.make([puppets.child("a"), puppets.child("b")], intensity=intensity)
     middle = puppets.make(
-        [supervisor_spec("leaf", leaf, backoff=AT_ONCE), puppets.child("m")], budget=budget
+        [supervisor_spec("leaf", leaf, backoff=AT_ONCE), puppets.child("m")], intensity=intensity
     )
-    top = puppets.make([supervisor_spec("middle", middle, backoff=AT_ONCE)], budget=budget)
+    top = puppets.make([supervisor_spec("middle", middle, backoff=AT_ONCE)], intensity=intensity)
     async with puppets.up(top) as run:
         await leaf.start_child(puppets.child("added"))
         await puppets.end("a", CRASH)  # stays local
@@ -67,7 +67,7 @@ async def test_tree(puppets) -> None:
         await puppets.end("b", CRASH)  # its start fails: climbs to the top
         await run.ended.wait()
     gave_up, *failed, cause = cause_chain(run.error)
-    assert (type(gave_up), gave_up.path) == (BudgetExhausted, "top")
+    assert (type(gave_up), gave_up.path) == (IntensityExceeded, "top")
     assert [one.path for one in failed] == ["top/middle/leaf", "top/middle/leaf/b"]
     assert cause is puppets.inits["b"]
 
@@ -86,7 +86,7 @@ async def test_simple_global_supervisor(puppets) -> None:
             await self.ref.stop()
 
     host = ActorHost(Named, name="named")
-    top = puppets.make([ChildSpec("named", host.run, backoff=AT_ONCE)], budget=GENEROUS)
+    top = puppets.make([ChildSpec("named", host.run, backoff=AT_ONCE)], intensity=GENEROUS)
     async with puppets.up(top):
         for step in (lambda: host.ref.cast(CRASH), lambda: top.terminate_child("named")):
             assert registry.whereis("boss") is host.ref
@@ -124,18 +124,18 @@ async def _hanging_restart_loop(puppets, top) -> None:
 
 
 async def test_hanging_restart_loop(puppets) -> None:
-    top = puppets.make([puppets.child("a", backoff=SLOW)], budget=GENEROUS)
+    top = puppets.make([puppets.child("a", backoff=SLOW)], intensity=GENEROUS)
     await _hanging_restart_loop(puppets, top)
 
 
 async def test_hanging_restart_loop_rest_for_one(puppets) -> None:
     children = [puppets.child("first"), puppets.child("a", backoff=SLOW), puppets.child("last")]
-    top = puppets.make(children, strategy=Strategy.REST_FOR_ONE, budget=GENEROUS)
+    top = puppets.make(children, strategy=Strategy.REST_FOR_ONE, intensity=GENEROUS)
     await _hanging_restart_loop(puppets, top)
 
 
 async def test_hanging_restart_loop_simple(puppets) -> None:
-    top = puppets.dynamic([puppets.child("a", backoff=SLOW)], budget=GENEROUS)
+    top = puppets.dynamic([puppets.child("a", backoff=SLOW)], intensity=GENEROUS)
     await _hanging_restart_loop(puppets, top)
 
 

@@ -45,7 +45,7 @@ async def test_do_not_save_start_parameters_for_temporary_children() -> None:
 @pytest.mark.parametrize("end", ["normal", "shutdown", "crash", "terminated"])
 async def test_do_not_save_child_specs_for_temporary_children(puppets, strategy, end) -> None:
     spec = puppets.child("a", restart=Restart.TEMPORARY)
-    top = puppets.make([puppets.child("other")], strategy=strategy, budget=GENEROUS)
+    top = puppets.make([puppets.child("other")], strategy=strategy, intensity=GENEROUS)
     async with puppets.up(top):
         for _ in range(3):
             await top.start_child(spec)

@@ -11,23 +11,23 @@ from support.puppets import AT_ONCE, CRASH, Puppets, incarnations, settle, state
 
 from hive.supervisors import (
     Backoff,
-    Budget,
-    BudgetExhausted,
     ChildSpec,
     Context,
     Escalated,
     Exited,
+    IntensityExceeded,
     Restart,
+    RestartIntensity,
     State,
     Strategy,
 )
 
 HOUR = 3600.0
-TWICE = Budget(intensity=2, period=HOUR)
+TWICE = RestartIntensity(intensity=2, period=HOUR)
 
 
 async def test_multiple_restarts(puppets) -> None:
-    top = puppets.make([puppets.child("a")], budget=Budget(intensity=1, period=1))
+    top = puppets.make([puppets.child("a")], intensity=RestartIntensity(intensity=1, period=1))
     async with puppets.up(top) as run:
         for _ in range(10):
             await puppets.end("a", CRASH)
@@ -37,11 +37,11 @@ async def test_multiple_restarts(puppets) -> None:
         await puppets.end("a", CRASH)
         puppets.order("a", CRASH)
         await run.ended.wait()
-    assert isinstance(run.error, BudgetExhausted)
+    assert isinstance(run.error, IntensityExceeded)
 
 
 async def test_one_for_one(puppets) -> None:
-    top = puppets.make([puppets.child("a"), puppets.child("b")], budget=TWICE)
+    top = puppets.make([puppets.child("a"), puppets.child("b")], intensity=TWICE)
     async with puppets.up(top) as run:
         for times in (2, 3):
             await puppets.end("a", CRASH)
@@ -89,14 +89,14 @@ async def test_one_for_all_other_child_fails_restart(puppets) -> None:
 
 
 async def test_simple_one_for_one(puppets) -> None:
-    top = puppets.dynamic([puppets.child("a"), puppets.child("b")], budget=TWICE)
+    top = puppets.dynamic([puppets.child("a"), puppets.child("b")], intensity=TWICE)
     async with puppets.up(top) as run:
         for times in (2, 3):
             await puppets.end("a", CRASH)
             assert incarnations(top) == {"a": times, "b": 1}
         await puppets.end("a", CRASH)
         assert run.ended.is_set()
-    assert isinstance(run.error, BudgetExhausted)
+    assert isinstance(run.error, IntensityExceeded)
 
 
 async def test_simple_one_for_one_shutdown(puppets) -> None:
@@ -126,7 +126,7 @@ async def test_simple_one_for_one_extra(puppets) -> None:
 
 
 async def test_simple_one_for_one_escalation(puppets) -> None:
-    top = puppets.dynamic([puppets.child("b"), puppets.child("a")], budget=TWICE)
+    top = puppets.dynamic([puppets.child("b"), puppets.child("a")], intensity=TWICE)
     async with puppets.up(top) as run:
         puppets.inits["a"] = OSError("not again")
         await puppets.end("a", CRASH)
@@ -203,7 +203,7 @@ async def test_temporary_bystander(puppets, strategy) -> None:
 
 
 def _group(puppets, strategy: Strategy):
-    return puppets.make([puppets.child(name) for name in "abc"], strategy=strategy, budget=TWICE)
+    return puppets.make([puppets.child(name) for name in "abc"], strategy=strategy, intensity=TWICE)
 
 
 async def _escalates(puppets, strategy: Strategy) -> None:
@@ -212,7 +212,7 @@ async def _escalates(puppets, strategy: Strategy) -> None:
     top = puppets.make(
         [puppets.child("a"), puppets.child("b", backoff=slow)],
         strategy=strategy,
-        budget=Budget(intensity=4, period=10),
+        intensity=RestartIntensity(intensity=4, period=10),
     )
     async with puppets.up(top) as run:
         puppets.inits["b"] = OSError("not again")
@@ -225,4 +225,4 @@ async def _escalates(puppets, strategy: Strategy) -> None:
         assert puppets.log.count("+b") == 1 + 4
         assert puppets.log[-1] == "-a"
     assert str(run.error.__cause__) == "not again"
-    assert run.error.budget == str(Budget(4, 10))
+    assert run.error.intensity == str(RestartIntensity(4, 10))

@@ -16,7 +16,7 @@ from hive.actors.exits import Exit, Park, Stop, classify
 from hive.supervisors import events as ev
 from hive.supervisors.child import After, Child
 from hive.supervisors.context import Context
-from hive.supervisors.past import remember
+from hive.supervisors.events import remember
 from hive.supervisors.sequence import Timers
 from hive.supervisors.spec import OnSilence
 from hive.supervisors.tree import State
@@ -27,7 +27,7 @@ BRUTAL_GRACE = 0.1  # even a task that obeys at once needs some scheduler passes
 Spawn = Callable[[Child, Context, trio.CancelScope, Callable[[BaseException | None], None]], None]
 
 
-class Lives:
+class Incarnations:
     """The living children of one supervisor; `spawn` makes tasks.
 
     `on_end` is told each end, `on_unpark` that a child's host asks to end its park.

@@ -1,4 +1,4 @@
-"""Restart budget: too many failures in a short time, or in a row, and the supervisor gives up."""
+"""Restart intensity: with too many failures in a short time, or in a row, a supervisor gives up."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from attrs import frozen
 
 
 @frozen
-class Budget:
+class RestartIntensity:
     """At most `intensity` failures within `period` seconds, of all children together.
 
     OTP's rule (`add_restart` in supervisor.erl): a failure exactly `period` old still counts.
@@ -33,17 +33,17 @@ class Budget:
         """What is wrong with these values, in words."""
         faults = []
         if isinstance(self.intensity, bool) or not isinstance(self.intensity, int):
-            faults.append(f"budget.intensity is {self.intensity!r}; allowed: a whole number")
+            faults.append(f"intensity.intensity is {self.intensity!r}; allowed: a whole number")
         elif self.intensity < 0:
-            faults.append(f"budget.intensity is {self.intensity}; allowed: 0 or more")
+            faults.append(f"intensity.intensity is {self.intensity}; allowed: 0 or more")
         if self.in_a_row is not None and (
             isinstance(self.in_a_row, bool)
             or not isinstance(self.in_a_row, int)
             or self.in_a_row < 0
         ):
-            faults.append(f"budget.in_a_row is {self.in_a_row!r}; allowed: None, 0 or more")
+            faults.append(f"intensity.in_a_row is {self.in_a_row!r}; allowed: None, 0 or more")
         if not 0 < self.period < math.inf:
-            faults.append(f"budget.period is {self.period}; allowed: seconds above 0")
+            faults.append(f"intensity.period is {self.period}; allowed: seconds above 0")
         return faults
 
     def __str__(self) -> str:
@@ -51,4 +51,4 @@ class Budget:
         return f"more than {self.intensity} failures in {self.period:g} s{row}"
 
 
-DEFAULT_BUDGET = Budget()
+DEFAULT_INTENSITY = RestartIntensity()

@@ -1,12 +1,14 @@
-"""The control loop of one incarnation of a supervisor.
+"""The tasks of one incarnation of a supervisor: its control loop, and one for each child.
 
-It never awaits a child: it waits for the next transition or timer and lets the machine go on. So
-no child, however slow, keeps the others or the operator waiting.
+The loop never awaits a child: it waits for the next transition or timer and lets the machine go
+on. So no child, however slow, keeps the others or the operator waiting. A child runs in a scope
+of its own, which only the loop cancels, with the guard outside of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from types import TracebackType
 
 import trio
 
@@ -15,7 +17,6 @@ from hive.supervisors.child import Child
 from hive.supervisors.context import Context
 from hive.supervisors.errors import cause_text
 from hive.supervisors.machine import Machine
-from hive.supervisors.runner import host
 
 
 async def serve(machine: Machine, ctx: Context) -> None:
@@ -52,17 +53,17 @@ async def _keep(machine: Machine) -> None:
         machine.abandon()  # shielded children would live for ever
         raise
     finally:
-        machine.lives.tell()
+        machine.incarnations.tell()
 
 
 async def _loop(machine: Machine) -> None:
     while True:
-        machine.lives.tell()
+        machine.incarnations.tell()
         if machine.advance():
             return
         with trio.move_on_at(machine.next_due()):
-            await machine.lives.changed.wait()
-        machine.lives.changed = trio.Event()
+            await machine.incarnations.changed.wait()
+        machine.incarnations.changed = trio.Event()
         machine.fire_timers()
 
 
@@ -85,6 +86,41 @@ def _spawner(
         on_exit: Callable[[BaseException | None], None],
     ) -> None:
         name = f"{child.path}#{child.incarnation}"
-        nursery.start_soon(host, child.spec.start, ctx, scope, on_exit, name=name)
+        nursery.start_soon(_host, child.spec.start, ctx, scope, on_exit, name=name)
 
     return spawn
+
+
+async def _host(
+    start: Callable[[Context], Awaitable[None]],
+    ctx: Context,
+    scope: trio.CancelScope,
+    on_exit: Callable[[BaseException | None], None],
+) -> None:
+    """Run the child in `scope` (shielded: only its supervisor cancels it) and report its end.
+
+    The guard is outside the scope, or a crash in the child's cleanup would go unseen.
+    """
+    guard = _Guard()
+    with guard, scope:
+        await start(ctx)
+    on_exit(guard.error)
+
+
+class _Guard:
+    """Keeps whatever leaves the block.
+
+    Also a Cancelled: out of a shielded scope of our own can only come a stray one from elsewhere,
+    a failure of the child like any other, and nothing that an outer scope waits for.
+    """
+
+    error: BaseException | None = None
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self, _: type[BaseException] | None, error: BaseException | None, __: TracebackType | None
+    ) -> bool:
+        self.error = error
+        return not isinstance(error, GeneratorExit)  # the interpreter's own, on teardown
