@@ -86,13 +86,13 @@ def holder(paths: Paths) -> Holder | None:
     """The daemon that holds the root, or None when nobody does."""
     there = [place for place in (paths.root, paths.lock) if place.exists()]
     for place in there:
-        for process in lockers(place, "FLOCK"):
+        for process in _lockers(place):
             return Holder(process)
     return Holder(None) if any(map(_is_locked, there)) else None
 
 
-def lockers(place: Path, kind: str) -> Iterator[Process]:
-    """Processes that hold a lock of this kind (FLOCK, POSIX) on the file, by proc_locks(5)."""
+def _lockers(place: Path) -> Iterator[Process]:
+    """Processes that hold a flock(2) on the file, by proc_locks(5)."""
     wanted = place.stat()
     try:
         lines = Path("/proc/locks").read_text().splitlines()
@@ -100,7 +100,7 @@ def lockers(place: Path, kind: str) -> Iterator[Process]:
         return
     for line in lines:
         words = line.split()  # 1: FLOCK ADVISORY WRITE 703 08:02:131 0 EOF; -> means that it waits
-        if words[1] == kind and words[5].rpartition(":")[2] == str(wanted.st_ino):
+        if words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(wanted.st_ino):
             process = read_process(int(words[4]))
             if process is not None and _has_open(process, wanted):
                 yield process
