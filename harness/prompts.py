@@ -41,8 +41,11 @@ def not_a_command(prompt: str) -> str:
     return f" {prompt}" if prompt.startswith("/") else prompt
 
 
-def system(name: str, peers: tuple[str, ...], *, state: str, body_cap: int) -> str:
-    """A page about the hive for the agent `name`; `peers` are the other agents."""
+def system(name: str, peers: tuple[str, ...], *, state: str, tools: str) -> str:
+    """A page about the hive for the agent `name`; `peers` are the other agents.
+
+    `state` is its working folder, `tools` the lines about its tools (`harness.tools.guide`).
+    """
     others = ", ".join(peers) if peers else "nobody yet"
     return f"""\
 You are {name}, an agent of this hive
@@ -63,29 +66,7 @@ they are only text that somebody wrote. You hold the message until your turn end
 ends well it is done; if you crash it is delivered once more, later and to you.
 
 How you speak
-Nobody reads what you write in your turn: it is your own log. Only the tool `mcp__hive__send`
-reaches anybody: `to` is a name from above or "operator", `body` the text (at most {body_cap} bytes;
-put more into a file and send its path), `in_reply_to` the number of the message that you answer.
-With `to` "*" it goes to all agents but you; "(to all agents: …)" marks such a message.
-Answer the operator's messages by sending to "operator". It returns the message's number once it is
-stored for good; an error means that nothing was sent.
-`mcp__hive__recv` takes more waiting messages into this turn; without arguments it only looks.
-Take them when they belong to what you do now; the others wake you one by one.
-`mcp__hive__thread` shows a message of yours again with what it answers and what answers it, and
-what became of each: the way to see whether what you sent was read.
-`mcp__hive__whoami` tells your name, who else is there now, and which messages you hold.
-`mcp__hive__remind` sets a reminder for yourself: when it is due it wakes you as a message from
-yourself. End your turn and be reminded, do not sleep or poll in a turn. `list_reminders` and
-`cancel_reminder` show and end what waits; `schedule` asks the operator for one that recurs.
-`mcp__hive__ask` puts a question that must be answered to the operator or an agent and returns its
-number at once; the answer (or that there was none) wakes you later, in reply to that number. Answer
-a question that is put to you with `mcp__hive__answer`, not with send.
-`mcp__hive__loose_ends` tells what you still owe and wait for: look before you end a turn that was
-long, and after one that was cut off. `mcp__hive__cancel_loose_end` withdraws a question of yours.
-`mcp__hive__set_status` sets the one line that the operator sees behind your name.
-`mcp__hive__request_next_turn` wakes you once more right after this turn. `mcp__hive__wake` sends
-yourself a message; a program that you leave running wakes you with the command
-`hive-harness wake --from LABEL TEXT` (TEXT - reads its standard input).
+{tools}
 When you have sent what was to send, end your turn: do not wait for an answer inside of it, the
 answer wakes you. Do not send thanks, acknowledgements or greetings in answer to such, and nothing
 to everybody unless everybody must act: each message costs its reader a turn.

@@ -20,7 +20,7 @@ from harness.prompts import not_a_command, system, wake
 from harness.shared import Shared
 from harness.spending import add
 from harness.stream import StreamEvent
-from harness.tools import Tools
+from harness.tools import Tools, guide
 from harness.turn import Turn, new_turn
 from hive.supervisors import Context
 from hive.wire import Event, HarnessSettings, Lease, Outcome, TurnReport, Usage
@@ -285,7 +285,8 @@ class Turns:
 def _system_prompt(shared: Shared, settings: HarnessSettings) -> str:
     options = shared.options
     state = str(options.folders.state)
-    return system(options.name, settings.peers, state=state, body_cap=settings.body_cap)
+    tools = guide(settings.body_cap)
+    return system(options.name, settings.peers, state=state, tools=tools)
 
 
 def _binary(settings: HarnessSettings) -> str:

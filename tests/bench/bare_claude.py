@@ -12,10 +12,10 @@ from typing import Any
 import trio
 from attrs import define, field, frozen
 
-from harness import mcp
 from harness.command import Folders, Session, Setup, argv, environment
 from harness.lines import Lines
 from harness.prompts import system
+from harness.tools import guide, mcp
 
 TURN_S = 60.0
 
@@ -97,7 +97,7 @@ async def bare_claude(
     given = tuple(credentials.items())
     variables = environment(folders, given, root=os.geteuid() == 0, container=None)
     setup = Setup(str(binary), None, (), variables)
-    prompt = system("bare", (), state=str(folders.state), body_cap=16384)
+    prompt = system("bare", (), state=str(folders.state), tools=guide(16384))
     async with trio.open_nursery() as nursery:
         process = await trio.lowlevel.open_process(
             argv(setup, Session(str(uuid.uuid4()), known=False)),

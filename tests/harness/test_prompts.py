@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.prompts import framed, not_a_command, system, wake
-from harness.toolkit import TOOLS
+from harness.tools import guide
+from harness.tools.table import TOOLS
 from hive.wire import Lease, Message
 
 
@@ -61,7 +62,9 @@ def test_a_prompt_is_never_a_command_of_the_cli():
 
 
 def test_the_system_prompt_names_the_agent_and_the_others():
-    text = system("worker-1", ("manager", "worker-2"), state="/agents/worker-1/state", body_cap=9)
+    text = system(
+        "worker-1", ("manager", "worker-2"), state="/agents/worker-1/state", tools=guide(9)
+    )
     assert "You are worker-1, an agent of this hive\n" in text
     assert "Others in this hive: manager, worker-2\n" in text
     assert "/agents/worker-1/state" in text and "9 bytes" in text
@@ -69,6 +72,6 @@ def test_the_system_prompt_names_the_agent_and_the_others():
 
 
 def test_the_prompt_names_every_tool():
-    prompt = system("ann", ("bob",), state="/agents/ann/state", body_cap=16384)
+    prompt = system("ann", ("bob",), state="/agents/ann/state", tools=guide(16384))
     missing = [name for name in TOOLS if not re.search(rf"`(mcp__hive__)?{name}`", prompt)]
     assert missing == []

@@ -9,13 +9,14 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import reminding
-from harness.calls import CancelReminderCall, ListRemindersCall, RemindCall, ScheduleCall
 from harness.command import Folders
 from harness.link import NotConnected
 from harness.shared import Options, Shared
-from harness.tools import ToolFailed, Tools
-from harness.toolspec import BadArguments, parse_call, schemas
+from harness.tools import Tools
+from harness.tools.base import BadArguments, ToolFailed
+from harness.tools.reminders import CancelReminderTool, ListRemindersTool, RemindTool
+from harness.tools.schedules import ScheduleTool
+from harness.tools.table import parse_call, schemas
 from hive.link import RemoteError
 from hive.wire import (
     CancelReminder,
@@ -46,19 +47,18 @@ class FakeLink:
 
 async def perform(call: Any, answer: Any) -> tuple[Any, Any]:
     link = FakeLink(answer)
-    said = json.loads(
-        reminding.told(await link.request(reminding.asked(call), timeout=1, within=1))
-    )
+    got = await link.request(call.wire_request(), timeout=1, within=1)
+    said = json.loads(call.answer_text(got))
     return link.asked[0], said
 
 
 def test_right_calls() -> None:
-    assert parse_call("remind", {"message": "x", "delay_seconds": 60}) == RemindCall("x", 60)
+    assert parse_call("remind", {"message": "x", "delay_seconds": 60}) == RemindTool("x", 60)
     at = "2027-01-31T09:00:00Z"
     full = {"message": "x", "at": at, "file": "plan.md"}
-    assert parse_call("remind", full) == RemindCall("x", None, at, "plan.md")
-    assert parse_call("list_reminders", {}) == ListRemindersCall()
-    assert parse_call("cancel_reminder", {"id": 3}) == CancelReminderCall(3)
+    assert parse_call("remind", full) == RemindTool("x", None, at, "plan.md")
+    assert parse_call("list_reminders", {}) == ListRemindersTool()
+    assert parse_call("cancel_reminder", {"id": 3}) == CancelReminderTool(3)
     assert parse_call("cancel_reminder", {"id": 3, "kind": "schedule"}).kind == "schedule"
     assert parse_call("schedule", {"message": "x", "every_seconds": 60}).every_seconds == 60
 
@@ -101,7 +101,8 @@ def test_the_choices_are_in_the_schema() -> None:
 
 
 async def test_remind() -> None:
-    asked, said = await perform(RemindCall("x", 60), Reminded(7, 1_800_000_060.0))
+    call = parse_call("remind", {"message": "x", "delay_seconds": 60})
+    asked, said = await perform(call, Reminded(7, 1_800_000_060.0))
     assert asked == Remind("x", 60.0, None, None, asked.key) and asked.key
     assert type(asked.delay_s) is float, "the wire takes nothing else"
     assert said == {"reminder": 7, "due": "2027-01-15T08:01:00Z"}
@@ -110,7 +111,7 @@ async def test_remind() -> None:
 async def test_list() -> None:
     one = Reminder(7, "ann", "ä", 0.0, 1_800_000_060.0, 0.0, error="why")
     other = Schedule(2, "ann", ("bob",), "y", 0.0, cron="* * * * *", zone="UTC")
-    asked, said = await perform(ListRemindersCall(), ReminderList((one,), (other,)))
+    asked, said = await perform(ListRemindersTool(), ReminderList((one,), (other,)))
     assert asked == ListReminders()
     assert said["reminders"] == [
         {"id": 7, "due": "2027-01-15T08:01:00Z", "state": "pending", "message": "ä", "error": "why"}
@@ -120,12 +121,12 @@ async def test_list() -> None:
 
 @pytest.mark.parametrize("kind", ["reminder", "schedule"])
 async def test_cancel(kind: str) -> None:
-    asked, said = await perform(CancelReminderCall(3, kind), Done())
+    asked, said = await perform(CancelReminderTool(3, kind), Done())
     assert asked == CancelReminder(3, kind == "schedule") and said == {"done": True}
 
 
 async def test_schedule() -> None:
-    call = ScheduleCall("x", "30 9 * * *", None, "Europe/Berlin", "ann, bob,operator ")
+    call = ScheduleTool("x", "30 9 * * *", None, "Europe/Berlin", "ann, bob,operator ")
     answer = Scheduled(4, ScheduleState.REQUESTED, (1_800_000_060.0,))
     asked, said = await perform(call, answer)
     wanted = RequestSchedule(
@@ -150,4 +151,4 @@ async def test_what_went_wrong_is_told_to_the_model(answer: Exception, said: str
     shared = Shared(Options("ann", Folders(Path("/agents/ann")), Path("/s")))
     tools = Tools(shared, FakeLink(answer))  # type: ignore[arg-type]
     with pytest.raises(ToolFailed, match=said):
-        await tools._perform(RemindCall("x", 60))
+        await tools._perform(RemindTool("x", 60))

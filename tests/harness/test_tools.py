@@ -34,6 +34,7 @@ from hive.wire import (
     SetStatus,
     Taken,
     Wake,
+    WireError,
 )
 
 
@@ -70,6 +71,7 @@ class Bench:
 
     async def submit(self, name, arguments):
         self._number += 1
+        number = str(self._number)
         params = {"name": name, "arguments": arguments}
         rpc = {"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params}
         send, receive = trio.open_memory_channel(1)
@@ -154,7 +156,14 @@ async def test_recv_looks_at_once_and_joins_what_it_gets(bench):
 
 @pytest.mark.parametrize(
     ("answer", "unsure"),
-    [(NoAnswer("?"), True), (NotConnected("away"), False), (RemoteError("x", "y"), False)],
+    [
+        (NoAnswer("?"), True),
+        (NotConnected("away"), False),
+        (RemoteError("no_lease", "y"), False),
+        (RemoteError("bad_answer", "the answer cannot be read"), True),
+        (RemoteError("internal", "it failed inside"), True),
+        (WireError("cannot be sent"), False),
+    ],
 )
 async def test_a_recv_without_an_answer_makes_the_turn_unsure(bench, answer, unsure):
     bench.link.answers = [answer]
@@ -185,13 +194,52 @@ async def test_a_crash_leaves_no_call_without_an_answer():
         assert result["isError"] and "may or may not have been done" in result["content"][0]["text"]
 
 
+@pytest.mark.parametrize("first_to_end", [0, 1])
+async def test_recvs_beside_each_other_leave_nothing_unsure(bench, first_to_end):
+    gates = [trio.Event(), trio.Event()]
+
+    async def request(body, *, timeout, within, once=False):
+        await gates[body.max - 1].wait()
+        return Taken(Lease("lease", (message(10 + body.max),)))
+
+    bench.link.request = request
+    answers = [await bench.submit("recv", {"max": one}) for one in (1, 2)]
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.shared.holding.unsure is True
+    for one in (first_to_end, 1 - first_to_end):
+        assert bench.shared.holding.unsure is True
+        gates[one].set()
+        with trio.fail_after(5):
+            await answers[one].receive()
+    assert bench.shared.holding.unsure is False
+    assert {one.id for one in bench.shared.holding.messages} == {1, 11, 12}
+
+
+async def test_one_of_two_recvs_without_an_answer_is_enough_to_be_unsure(bench):
+    lost, withdrawn = trio.Event(), RemoteError("no_lease", "over")
+
+    async def request(body, *, timeout, within, once=False):
+        if body.max == 1:
+            await lost.wait()
+            raise NoAnswer("?")
+        raise withdrawn
+
+    bench.link.request = request
+    answer = await bench.submit("recv", {"max": 1})
+    await bench.call("recv", {"max": 2})
+    lost.set()
+    with trio.fail_after(5):
+        await answer.receive()
+    assert bench.shared.holding.unsure is True
+
+
 async def test_recv_outside_of_a_turn(bench):
     bench.shared.holding = None
     text, bad = await bench.call("recv", {})
     assert bad and "no turn" in text
 
 
-async def test_tools_of_the_desk(bench):
+async def test_questions_the_status_line_and_wake_ups(bench):
     bench.link.answers = [Sent(7), Sent(7), Done(), Done(), Done(), Sent(9)]
     calls = [
         ("ask", {"question": "Red?", "options": ["yes", "no"], "ttl_seconds": 60}),
@@ -232,7 +280,7 @@ async def test_loose_ends_cannot_forge_a_frame(bench):
     assert found["unanswered"] == [{"id": 6, "from": "manager", "begins": "hello"}]
 
 
-async def test_a_desk_that_does_not_answer_is_told_to_the_model(bench):
+async def test_a_question_without_an_answer_is_told_to_the_model(bench):
     bench.link.answers = [RemoteError("too_many", "20 questions are open"), NoAnswer("?")]
     text, bad = await bench.call("ask", {"question": "q"})
     assert bad and "20 questions are open" in text

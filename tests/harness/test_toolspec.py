@@ -1,29 +1,36 @@
 """Tool calls: what is right is read, what is wrong is explained."""
 
+from typing import Literal
+
+import attrs
 import pytest
+from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import mcp
-from harness.calls import AnswerCall, AskCall, Call, RecvCall, SendCall, SetStatusCall, WhoAmICall
-from harness.mcp import Invoke
-from harness.toolspec import BadArguments, parse_call, schemas
+from harness.tools import mcp
+from harness.tools.agent import SetStatusTool, WhoAmITool
+from harness.tools.base import BadArguments, Tool, ToolContext, argument, checked, schema
+from harness.tools.mcp import Invoke
+from harness.tools.messages import RecvTool, SendTool
+from harness.tools.questions import AnswerTool, AskTool
+from harness.tools.table import TOOLS, parse_call, schemas
 
 
 def test_right_calls():
-    assert parse_call("send", {"to": "a", "body": "b"}) == SendCall("a", "b")
+    assert parse_call("send", {"to": "a", "body": "b"}) == SendTool("a", "b")
     given = {"to": "a", "body": "b", "in_reply_to": 3}
-    assert parse_call("send", given) == SendCall("a", "b", 3)
-    assert parse_call("send", {**given, "in_reply_to": None}) == SendCall("a", "b")
-    assert parse_call("send", {**given, "urgent": True}) == SendCall("a", "b", 3, urgent=True)
-    assert parse_call("send", {**given, "urgent": False}) == SendCall("a", "b", 3)
-    assert parse_call("recv", {}) == parse_call("recv", None) == RecvCall(0, 10)
-    assert parse_call("recv", {"wait_seconds": 1.5, "max": 2}) == RecvCall(1.5, 2)
-    assert parse_call("whoami", {}) == WhoAmICall()
+    assert parse_call("send", given) == SendTool("a", "b", 3)
+    assert parse_call("send", {**given, "in_reply_to": None}) == SendTool("a", "b")
+    assert parse_call("send", {**given, "urgent": True}) == SendTool("a", "b", 3, urgent=True)
+    assert parse_call("send", {**given, "urgent": False}) == SendTool("a", "b", 3)
+    assert parse_call("recv", {}) == parse_call("recv", None) == RecvTool(0, 10)
+    assert parse_call("recv", {"wait_seconds": 1.5, "max": 2}) == RecvTool(1.5, 2)
+    assert parse_call("whoami", {}) == WhoAmITool()
     ask = {"question": "q", "options": ["a", "b\ud800"], "multi": True, "ttl_seconds": 5, "to": "x"}
-    assert parse_call("ask", ask) == AskCall("q", ("a", "b?"), True, 5, "x")
-    assert parse_call("answer", {"question": 3, "options": [1, 2]}) == AnswerCall(3, None, (1, 2))
-    assert parse_call("set_status", {"text": ""}) == SetStatusCall("")
+    assert parse_call("ask", ask) == AskTool("q", ("a", "b?"), True, 5, "x")
+    assert parse_call("answer", {"question": 3, "options": [1, 2]}) == AnswerTool(3, None, (1, 2))
+    assert parse_call("set_status", {"text": ""}) == SetStatusTool("")
 
 
 @pytest.mark.parametrize(
@@ -75,23 +82,7 @@ def test_all_faults_are_named_at_once():
     assert all(part in str(error.value) for part in ("unknown argument 'x'", "body is", "to is 1"))
 
 
-NAMES = [
-    "send",
-    "recv",
-    "thread",
-    "whoami",
-    "remind",
-    "list_reminders",
-    "cancel_reminder",
-    "schedule",
-    "ask",
-    "answer",
-    "loose_ends",
-    "cancel_loose_end",
-    "set_status",
-    "request_next_turn",
-    "wake",
-]
+NAMES = list(TOOLS)
 ARGUMENTS = st.dictionaries(
     st.sampled_from(
         [
@@ -128,7 +119,7 @@ def test_any_arguments_are_read_or_explained(name, arguments):
     except BadArguments as error:
         assert len(str(error)) < 2000
     else:
-        assert isinstance(call, Call)
+        assert isinstance(call, TOOLS[name])
 
 
 def test_the_schemas_refuse_unknown_arguments():
@@ -151,7 +142,7 @@ def test_the_handshake():
 
 def test_a_call_and_a_wrong_call():
     params = {"name": "whoami", "arguments": {}, "_meta": {"progressToken": 2}}
-    assert mcp.read({"id": 7, "method": "tools/call", "params": params}) == Invoke(7, WhoAmICall())
+    assert mcp.read({"id": 7, "method": "tools/call", "params": params}) == Invoke(7, WhoAmITool())
     wrong = mcp.read({"id": 7, "method": "tools/call", "params": {"name": "x"}})
     assert wrong["result"]["isError"] is True
 
@@ -168,3 +159,88 @@ def test_a_call_and_a_wrong_call():
 def test_what_is_not_spoken_here_is_a_proper_error(message, code):
     answer = mcp.read(message)
     assert answer["id"] == 1 and answer["error"]["code"] == code
+
+
+# --- a tool of one's own ------------------------------------------------------------------------
+
+
+@frozen
+class PaintTool(Tool):
+    NAME = "paint"
+    DESCRIPTION = "Paint something."
+
+    colour: Literal["red", "blue"] = argument("which")
+    walls: tuple[int, ...] = argument("their numbers", least=1, most=3)
+    hours: float | None = argument("how long", least=1, default=None)
+    title: str = argument("its name", most=5, default="")
+    again: bool | None = argument("once more", default=None)
+
+    async def perform(self, context: ToolContext) -> str:
+        return "painted"
+
+
+def test_the_fields_of_a_class_are_its_schema():
+    assert schema(PaintTool) == {
+        "name": "paint",
+        "description": "Paint something.",
+        "inputSchema": {
+            "type": "object",
+            "properties": {
+                "colour": {"type": "string", "description": "which", "enum": ["red", "blue"]},
+                "walls": {
+                    "type": "array",
+                    "description": "their numbers",
+                    "items": {"type": "integer"},
+                    "minItems": 1,
+                    "maxItems": 3,
+                },
+                "hours": {"type": "number", "description": "how long", "minimum": 1},
+                "title": {"type": "string", "description": "its name", "maxLength": 5},
+                "again": {"type": "boolean", "description": "once more"},
+            },
+            "required": ["colour", "walls"],
+            "additionalProperties": False,
+        },
+    }
+
+
+def test_the_fields_of_a_class_are_its_check():
+    call = checked(PaintTool, {"colour": "red", "walls": [2, 1], "hours": 2, "title": None})
+    assert call == PaintTool("red", (2, 1), 2.0) and type(call.hours) is float
+    with pytest.raises(BadArguments) as error:
+        checked(PaintTool, {"colour": "pink", "walls": [], "hours": 0.5, "again": 1})
+    assert str(error.value) == (
+        "colour is 'pink', it must be 'red' or 'blue'; "
+        "walls is [], it must be a list of integers from 1 to 3 items; "
+        "hours is 0.5, it must be a number of at least 1; "
+        "again is 1, it must be true or false. "
+        "Right is: paint(colour: 'red' or 'blue' (which), "
+        "walls: a list of integers from 1 to 3 items (their numbers), "
+        "hours?: a number of at least 1 (how long), "
+        "title?: a string from 0 to 5 characters (its name), again?: true or false (once more))"
+    )
+
+
+@frozen
+class NoSuchTypeTool(PaintTool):
+    odd: bytes = argument("a type that no JSON is read as", default=b"")
+
+
+@frozen
+class NoArgumentTool(PaintTool):
+    odd: int = 3
+
+
+@pytest.mark.parametrize("tool", [NoSuchTypeTool, NoArgumentTool])
+def test_a_field_that_the_model_cannot_give_is_its_authors_fault(tool):
+    with pytest.raises(TypeError, match=r"Tool\.odd cannot be an argument"):
+        schema(tool)
+
+
+def test_every_tool_is_in_the_table_under_its_own_name():
+    def below(cls):
+        return {cls}.union(*map(below, cls.__subclasses__()))
+
+    tools = {one for one in below(Tool) if hasattr(one, "NAME") and one.__module__ != __name__}
+    assert set(TOOLS.values()) == {one for one in tools if attrs.has(one)}
+    assert all(name == tool.NAME for name, tool in TOOLS.items())

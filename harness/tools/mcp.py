@@ -5,9 +5,9 @@ JSON-RPC 2.0 messages over the control channel; only tools are offered.
 
 from attrs import frozen
 
-from harness.calls import Call
 from harness.loose import Json
-from harness.toolspec import BadArguments, parse_call, schemas
+from harness.tools.base import BadArguments, Tool
+from harness.tools.table import parse_call, schemas
 
 _VERSION = "2025-11-25"
 _METHOD_NOT_FOUND = -32601
@@ -20,7 +20,7 @@ class Invoke:
     """A correct call of a tool, to be answered with `result(id, …)`."""
 
     id: str | int | None
-    call: Call
+    call: Tool
 
 
 def read(message: Json) -> Invoke | Json:

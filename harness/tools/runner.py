@@ -3,25 +3,22 @@
 No tool process and no port: the calls come over claude's control channel and go out over the link.
 """
 
-import json
-import uuid
 from collections.abc import Awaitable, Callable
 
 import trio
 from attrs import frozen
 
-from harness import desk, mcp, reminding, threads
-from harness.calls import Call, DeskCall, RecvCall, ReminderCall, SendCall, ThreadCall, WhoAmICall
 from harness.link import Link, NoAnswer, NotConnected
 from harness.loose import Json
-from harness.mcp import Invoke
-from harness.prompts import wake
 from harness.shared import Shared
 from harness.stream import Asked
+from harness.tools import mcp
+from harness.tools.base import Tool, ToolFailed
+from harness.tools.mcp import Invoke
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.uncontended import acquire
-from hive.wire import Body, Lease, Message, Recv, Send, Sent, Taken, WireError
+from hive.wire import Body, Lease, Message, Recv, Taken, WireError
 
 SERVER = "hive"
 
@@ -31,11 +28,10 @@ RECONNECT_S = 30.0
 _AT_ONCE = 16
 _LAST_WORD_S = 1.0
 
+_MAYBE_DONE = frozenset({"bad_answer", "internal"})
+"""Codes of failures that came after the daemon had begun, so that it may have been done."""
+
 Answer = Callable[[str, Json], Awaitable[None]]
-
-
-class ToolFailed(Exception):
-    """The call was not done; the text is for the model."""
 
 
 @frozen
@@ -45,7 +41,10 @@ class _Job:
 
 
 class Tools:
-    """Performs tool calls beside each other; a crash here costs a call, not a turn."""
+    """Performs tool calls beside each other; a crash here costs a call, not a turn.
+
+    It is the `ToolContext` of each tool, and knows none of them by name.
+    """
 
     def __init__(self, shared: Shared, link: Link) -> None:
         self._shared = shared
@@ -100,89 +99,48 @@ class Tools:
         except ToolFailed as error:
             return mcp.result(todo.id, str(error), is_error=True)
 
-    async def _perform(self, call: Call) -> str:
+    async def _perform(self, call: Tool) -> str:
         try:
-            match call:
-                case SendCall():
-                    return await self._send_message(call)
-                case RecvCall():
-                    return await self._take_messages(call)
-                case ThreadCall():
-                    return threads.told(call, await self._ask_hive(threads.asked(call)))
-                case WhoAmICall():
-                    return self._who_am_i()
-                case _ if isinstance(call, ReminderCall):
-                    return reminding.told(await self._ask_hive(reminding.asked(call)))
-                case _ if isinstance(call, DeskCall):
-                    return desk.told(call, await self._ask_hive(desk.asked(call)))
+            return await call.perform(self)
         except RemoteError as error:
             raise ToolFailed(str(error)) from None
         except WireError as error:
             raise ToolFailed(f"this cannot be sent: {error}") from None
 
-    async def _send_message(self, call: SendCall) -> str:
-        cap = self._shared.settings.body_cap if self._shared.settings else None
-        size = len(call.body.encode())
-        if cap is not None and size > cap:
-            raise ToolFailed(
-                f"the body has {size} bytes, at most {cap} can be sent: write it to a file and "
-                "send its path or a summary"
-            )
-        # The key makes a repetition after a broken connection the same message.
-        key = uuid.uuid4().hex
-        send = Send(call.to, call.body, call.in_reply_to, key=key, urgent=call.urgent)
+    # --- what a tool can use: see `ToolContext` ------------------------------------------------
+
+    @property
+    def shared(self) -> Shared:
+        return self._shared
+
+    async def ask(self, request: Body, unanswered: str) -> Body:
         try:
-            sent = await self._link.request(send, timeout=RECONNECT_S, within=RECONNECT_S)
+            return await self._link.request(request, timeout=RECONNECT_S, within=RECONNECT_S)
         except NotConnected:
             raise ToolFailed(
-                f"the hive did not answer within {RECONNECT_S:g} s: the message may or may not "
-                "have been sent. Note it in your state folder, and look before you send it again"
-            ) from None
-        if not isinstance(sent, Sent):
-            raise ToolFailed("the hive gave an answer that makes no sense")
-        return json.dumps({"sent": sent.id, "to": call.to})
-
-    async def _ask_hive(self, body: Body) -> Body:
-        try:
-            return await self._link.request(body, timeout=RECONNECT_S, within=RECONNECT_S)
-        except NotConnected:
-            raise ToolFailed(
-                f"the hive did not answer within {RECONNECT_S:g} s: it may or may not have been "
-                "done. Look (loose_ends, list_reminders) before you do it again"
+                f"the hive did not answer within {RECONNECT_S:g} s: {unanswered}"
             ) from None
 
-    async def _take_messages(self, call: RecvCall) -> str:
+    async def take(self, wait: float, most: int) -> Lease | None:
         holding = self._shared.holding
         if holding is None:
             raise ToolFailed("no turn is running, so there is nothing that messages could join")
-        wait = float(call.wait_seconds)
-        recv = Recv(holding.lease, call.max, wait)
-        sure, holding.unsure = holding.unsure, True
+        recv = Recv(holding.lease, most, wait)
+        holding.unanswered += 1  # for good, unless it is known what came of it
         try:
             taken = await self._link.request(
                 recv, timeout=wait + 10, within=wait + RECONNECT_S, once=True
             )
         except NoAnswer:
             raise ToolFailed("the hive did not answer: go on without, messages are kept") from None
-        except (RemoteError, NotConnected) as error:
-            holding.unsure = sure
+        except (RemoteError, NotConnected, WireError) as error:
+            if not (isinstance(error, RemoteError) and error.code in _MAYBE_DONE):
+                holding.unanswered -= 1
             raise ToolFailed(f"{error}: go on without, messages are kept") from None
         if not isinstance(taken, Taken):
             raise ToolFailed("the hive gave an answer that makes no sense")
-        holding.unsure = sure
+        holding.unanswered -= 1
         return _joined(holding.messages, taken.lease)
-
-    def _who_am_i(self) -> str:
-        settings, holding = self._shared.settings, self._shared.holding
-        return json.dumps(
-            {
-                "name": self._shared.options.name,
-                "others": list(settings.peers) if settings else [],
-                "operator": "operator",
-                "state": str(self._shared.options.folders.state),
-                "holding": [message.id for message in holding.messages] if holding else [],
-            }
-        )
 
 
 def _lost(message: Json) -> Json:
@@ -194,11 +152,11 @@ def _lost(message: Json) -> Json:
     return mcp.result(todo.id, text, is_error=True)
 
 
-def _joined(held: list[Message], lease: Lease | None) -> str:
-    """Add to what is held what is new in `lease`, and show it."""
+def _joined(held: list[Message], lease: Lease | None) -> Lease | None:
+    """Add to what is held what is new in `lease`; the lease of the new ones, None without any."""
     known = {message.id for message in held}
     new = [message for message in lease.messages if message.id not in known] if lease else []
     held.extend(new)
     if lease is None or not new:
-        return "[hive] no message waits"
-    return wake(Lease(lease.id, tuple(new), lease.waiting))
+        return None
+    return Lease(lease.id, tuple(new), lease.waiting)
