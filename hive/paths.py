@@ -18,6 +18,23 @@ def default_root() -> Path:
     return (Path(data) if data else Path.home() / ".local/share") / "hyperhive"
 
 
+def make_private(folder: Path) -> None:
+    """Make the folder and what is missing above it, each for its owner only; raises OSError."""
+    if not folder.is_dir():
+        make_private(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+def place_of(path: Path) -> str:
+    """Which file or folder lies at `path`, whatever its name; raises OSError if there is none.
+
+    It holds as long as that one exists and until the next boot: a copy of a folder has another
+    place, a folder that was moved within its filesystem has the same.
+    """
+    found = path.stat()
+    return f"{found.st_dev}:{found.st_ino}"
+
+
 def check_root(root: Path) -> Path:
     """Return the root as an absolute path; raises ValueError for one that the hive cannot say.
 
@@ -63,6 +80,7 @@ class Paths:
 
     @property
     def lock(self) -> Path:
+        """What a daemon of an earlier version locks; today's lock is on the root itself."""
         return self.run / "hive.lock"
 
     @property
@@ -82,19 +100,29 @@ class Paths:
         """Where the loop's watchdog writes all stacks when the loop is blocked."""
         return self.run / "blocked-stacks.txt"
 
+    @property
+    def agents(self) -> Path:
+        """The folders of the agents."""
+        return self.root / "agents"
+
+    @property
+    def destroyed_agents(self) -> Path:
+        """The folders of agents that were destroyed."""
+        return self.root / "destroyed"
+
     def agent(self, name: str) -> Path:
         """The folder of one agent; raises ValueError unless `name` may name one."""
-        return self.root / "agents" / check_name(name)
+        return self.agents / check_name(name)
 
     def destroyed(self, name: str, when: str) -> Path:
         """Where the folder of an agent goes that was destroyed then."""
-        return self.root / "destroyed" / f"{check_name(name)}-{when}"
+        return self.destroyed_agents / f"{check_name(name)}-{when}"
 
     def socket(self, name: str) -> Path:
         """The agent's own socket, alone in a folder that its container sees as /run/hive."""
         return self.run / "agents" / check_name(name) / "hive.sock"
 
     def prepare(self) -> None:
-        """Make the folders that the daemon itself needs, private to their owner."""
-        for folder in (self.root, self.run, self.run / "agents", self.root / "agents"):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Make what is missing of the folders that the daemon itself needs; raises OSError."""
+        for folder in (self.run / "agents", self.agents):
+            make_private(folder)

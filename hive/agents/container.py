@@ -21,7 +21,8 @@ from hive.wire import Notice, StopHarness
 
 KILL_WAIT_S = 5.0
 LOOK_S = 5.0
-"""Between two looks at how long a harness has been silent, or a quarter of what is allowed."""
+"""Between two looks at a container's records and folders, and at how long its harness has been
+silent (or a quarter of what is allowed)."""
 LOG_TAIL = 400
 
 
@@ -84,6 +85,7 @@ async def _watch(ctx: Context, agent: Agent, handle: Handle) -> None:
             await _kill(handle)
 
         nursery.start_soon(kill_when_unwanted)
+        nursery.start_soon(_look_after, agent, handle)
         status = await handle.wait()
         nursery.cancel_scope.cancel()
     await agent.holder_gone("its harness ended", count=not agent.stopping)
@@ -91,6 +93,37 @@ async def _watch(ctx: Context, agent: Agent, handle: Handle) -> None:
     why = f"{status}: {last}" if last else str(status)
     agent.publish(Notice(f"{agent.name}: container {why}"))
     raise ContainerEnded(why)
+
+
+async def _look_after(agent: Agent, handle: Handle) -> None:
+    """Keep the container's records; restart it, between turns, when it sees a folder of old.
+
+    What somebody removes or replaces stays in the container's sight as it was, and nobody else's:
+    it would never find a new socket of the daemon.
+    """
+    told = ""
+    while True:
+        await trio.sleep(LOOK_S)
+        try:
+            lost = handle.look_after()
+        except OSError as error:
+            if told != str(error):
+                told = str(error)
+                agent.publish(
+                    Notice(f"{agent.name}: its container's record cannot be written: {error}")
+                )
+            continue
+        if lost is not None:
+            agent.close()  # no other turn begins
+            if agent.lease is None:
+                break
+    agent.publish(
+        Notice(
+            f"{agent.name}: {lost} was removed or replaced while its container ran, which still "
+            "sees the former folder: the container is restarted"
+        )
+    )
+    agent.restart_request.set()
 
 
 async def _until_unwanted(ctx: Context, agent: Agent) -> None:

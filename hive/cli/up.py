@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +14,9 @@ from hive.cli.ask import CommandFailed, ask
 from hive.cli.options import HostPort, root_option
 from hive.paths import Paths
 from hive.wire import Down
+
+if TYPE_CHECKING:
+    from hive.daemon.lock import Holder
 
 WEB_DEFAULT = "127.0.0.1:8420"
 DOWN_S = 60.0
@@ -120,12 +123,15 @@ def down(root: Path) -> None:
     from hive.daemon.main import sweep
 
     paths = Paths(root.absolute())
-    pid = holder(paths)
-    if pid is not None:
-        _ask_to_stop(root, pid)
-        _wait_until_gone(paths, pid)
-    ended = sweep(paths)
-    if pid is None and not ended:
+    try:
+        held = holder(paths)
+        if held is not None:
+            _ask_to_stop(root, held)
+            _wait_until_gone(paths, held)
+        ended = sweep(paths)
+    except OSError as error:
+        raise CommandFailed(f"{root} cannot be looked at: {error}") from None
+    if held is None and not ended:
         click.echo(f"nothing runs in {root}")
     else:
         click.echo(
@@ -133,21 +139,25 @@ def down(root: Path) -> None:
         )
 
 
-def _ask_to_stop(root: Path, pid: int) -> None:
+def _ask_to_stop(root: Path, held: "Holder") -> None:
     try:
         ask(root, Down(), timeout=5)
     except CommandFailed:
-        os.kill(pid, signal.SIGTERM)  # it holds the lock, so the pid is its own
-        os.kill(pid, signal.SIGCONT)  # one that is stopped (Ctrl-Z) could not obey
+        if held.process is None:
+            raise CommandFailed(
+                f"{root} is held by {held}, and no daemon answers: stop it where it was started"
+            ) from None
+        held.signal(signal.SIGTERM)
+        held.signal(signal.SIGCONT)  # one that is stopped (Ctrl-Z) could not obey
 
 
-def _wait_until_gone(paths: Paths, pid: int) -> None:
+def _wait_until_gone(paths: Paths, held: "Holder") -> None:
     from hive.daemon.lock import holder
 
     deadline = time.monotonic() + DOWN_S
-    while holder(paths) == pid:
+    while holder(paths) == held:
         if time.monotonic() > deadline:
-            os.kill(pid, signal.SIGKILL)
-            click.echo(f"the daemon (pid {pid}) did not stop in {DOWN_S:g} s and was killed")
+            held.signal(signal.SIGKILL)
+            click.echo(f"the daemon ({held}) did not stop in {DOWN_S:g} s and was killed")
             return
         time.sleep(0.05)

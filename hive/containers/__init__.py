@@ -7,8 +7,15 @@ from hive.containers.folders import Folders, folders, prepare
 from hive.containers.handle import Handle
 from hive.containers.keeper import MARKER, ExitStatus, Identity, destroy, last_exit
 from hive.containers.process import UnsafeProcess
+from hive.containers.processes import Process, read_process, send_signal
 from hive.containers.runtime import runtime_folders
-from hive.containers.survivors import Running, kill_container, known_names, list_containers
+from hive.containers.survivors import (
+    Running,
+    forget_foreign,
+    kill_container,
+    known_names,
+    list_containers,
+)
 
 __all__ = [
     "MARKER",
@@ -23,16 +30,20 @@ __all__ = [
     "Handle",
     "Identity",
     "Inside",
+    "Process",
     "Running",
     "System",
     "UnsafeProcess",
     "bubblewrap_argv",
     "destroy",
     "folders",
+    "forget_foreign",
     "kill_container",
     "known_names",
     "last_exit",
     "list_containers",
     "prepare",
+    "read_process",
     "runtime_folders",
+    "send_signal",
 ]

@@ -131,7 +131,8 @@ class Bubblewrap:
         """Start the container; raises AlreadyRunning, OSError."""
         where, argv = await self._command(container, visit=False)
         environment = scrubbed(container, self.inside(container.root, container.name).base)
-        return await start(where, container.name, argv, environment, self.name)
+        seen = (where.state, where.harness, where.claude, where.run, container.root / "run" / "etc")
+        return await start(where, argv, environment, self.name, seen)
 
     async def visit(self, container: Container) -> tuple[str, ...]:
         """Command of a container that shares the agent's home and state; raises OSError."""
@@ -160,7 +161,8 @@ class Bubblewrap:
 
     async def _refresh(self, etc: Path) -> None:
         async with self._copying:
-            if trio.current_time() - self._copied.get(etc, -math.inf) > _ETC_FRESH:
+            fresh = trio.current_time() - self._copied.get(etc, -math.inf) <= _ETC_FRESH
+            if not (fresh and await trio.to_thread.run_sync(etc.is_dir)):
                 await trio.to_thread.run_sync(copy_etc, etc, self.etc)
                 self._copied[etc] = trio.current_time()
 

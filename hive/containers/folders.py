@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from hive.paths import make_private
 from hive.wire import check_name
 
 LOG_ROTATES_AT = 1 << 20
@@ -14,8 +15,10 @@ LOG_ROTATES_AT = 1 << 20
 
 @frozen
 class Folders:
-    """The folders of one agent; a container sees all but `keeper`."""
+    """The folders of agent `name` under `root`; a container sees all but `keeper`."""
 
+    root: Path
+    name: str
     state: Path
     harness: Path
     claude: Path
@@ -32,6 +35,8 @@ def folders(root: Path, name: str) -> Folders:
     """Name the folders of agent `name`; raises ValueError for what is not a name."""
     agent = root / "agents" / check_name(name)
     return Folders(
+        root=root,
+        name=name,
         state=agent / "state",
         harness=agent / "harness",
         claude=agent / "claude",
@@ -44,8 +49,7 @@ def prepare(root: Path, name: str) -> Folders:
     """Create what is missing of an agent's folders, closed to other users; raises OSError."""
     wanted = folders(root, name)
     for folder in (wanted.state, wanted.harness, wanted.claude, wanted.run, wanted.keeper):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        folder.mkdir(mode=0o700, exist_ok=True)
+        make_private(folder)
     return wanted
 
 

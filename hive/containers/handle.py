@@ -15,7 +15,7 @@ from hive.containers.keeper import (
     find,
     is_locked,
     launch,
-    read_identity,
+    records_left,
     sweep,
 )
 
@@ -67,6 +67,17 @@ class Handle:
             await _until_gone(self._keeper.where, self._keeper.identity)
             return self._status
 
+    def look_after(self) -> str | None:
+        """Write its records again if they are gone; raises OSError.
+
+        Returns a folder (its name under the root) that was removed or replaced while the
+        container sees the former one, to which nobody else has a way; None when there is none.
+        """
+        if self._closed:
+            return None
+        self._keeper.keep_record()
+        return self._keeper.lost_mount()
+
     async def kill(self) -> None:
         """Kill the whole container with SIGKILL; a second call kills the keeper as well.
 
@@ -97,13 +108,17 @@ class Handle:
 
 
 async def start(
-    where: Folders, name: str, argv: Sequence[str], environment: Mapping[str, str], driver: str
+    where: Folders,
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    driver: str,
+    mounts: Sequence[Path] = (),
 ) -> Handle:
     """Start a container under a keeper, by `keeper.launch` in a thread; raises the same.
 
     A cancellation does not cut it off in the middle.
     """
-    started = partial(launch, where, name, argv, environment, driver)
+    started = partial(launch, where, argv, environment, driver, mounts)
     return Handle(await trio.to_thread.run_sync(started))
 
 
@@ -111,7 +126,8 @@ async def adopt(root: Path, name: str) -> Handle | None:
     """Take up the running container of an agent, or None when there is none.
 
     Waits for a keeper that is about to record itself, and ends what a killed keeper may have
-    left. Raises AlreadyRunning when something that cannot be identified holds the agent's lock.
+    left, and a container whose records are gone. Raises AlreadyRunning when something that cannot
+    be identified holds the agent's lock.
     """
     where = folders(root, name)
     with trio.move_on_after(_GONE_WITHIN):
@@ -122,8 +138,7 @@ async def adopt(root: Path, name: str) -> Handle | None:
             if not is_locked(where):
                 break
             await trio.sleep(_POLL)
-    identity = read_identity(where)
-    if identity is not None and await _until_gone(where, identity):
+    if records_left(where) and await _until_gone(where):
         (where.keeper / "identity").unlink(missing_ok=True)
         return None
     if not is_locked(where):
@@ -134,7 +149,7 @@ async def adopt(root: Path, name: str) -> Handle | None:
     )
 
 
-async def _until_gone(where: Folders, identity: Identity) -> bool:
+async def _until_gone(where: Folders, identity: Identity | None = None) -> bool:
     """Wait for the kernel to finish with a container's processes; False if it does not."""
     with trio.move_on_after(_GONE_WITHIN):
         while True:

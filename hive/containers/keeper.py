@@ -8,11 +8,12 @@ right: it follows the *thread* that forked.
 
 import fcntl
 import os
+import re
 import select
 import shutil
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from uuid import uuid4
 
@@ -21,27 +22,37 @@ from attrs import evolve, field, frozen
 from hive.containers.errors import AlreadyRunning
 from hive.containers.folders import Folders, folders, open_log
 from hive.containers.processes import (
+    Process,
+    all_processes,
     boot_id,
     kill_descendants,
     open_pidfd,
     read_process,
+    variable,
 )
+from hive.paths import make_private, place_of
 
 LOCK_FD = 9
 """Descriptor of the lock in the keeper; a command that must not hold it closes it."""
 
 MARKER = "HIVE_CONTAINER"
-"""Environment variable that names the container to which a process belongs."""
+"""Environment variable that names the container to which a process belongs: `id@root/agent`.
+
+By it a container is found when its records are gone, and left alone by a copy of its root.
+"""
+
+_KEEPER = "hive-keeper"
+_PID, _TICKS = re.compile("[0-9]{1,9}"), re.compile("[0-9]{1,18}")
 
 _SCRIPT = r"""
-folder=$1 id=$2 driver=$3
+folder=$1 id=$2 rest=$3
 shift 3
 cd / && unset OLDPWD || exit 125
 read -r stat < /proc/$$/stat || exit 125
 read -r boot < /proc/sys/kernel/random/boot_id || exit 125
 start_time() { shift 19; start=$1; }
 start_time ${stat##*) }
-printf '%s\n' "$$ $start $boot $id $driver" > "$folder/identity" || exit 125
+printf '%s\n' "$$ $start $boot $id $rest" > "$folder/identity" || exit 125
 "$@"
 code=$?
 printf '%s\n' "$id $code" > "$folder/exit"
@@ -61,13 +72,24 @@ _DEFAULT_SIGNALS = (
 
 @frozen
 class Identity:
-    """A keeper that no reused pid can pass for; `id` names this one container for good."""
+    """A keeper that no reused pid can pass for; `id` names this one container for good.
+
+    `root` is the place of its root and `mounts` the places of the folders that it sees, by their
+    names under the root; None in the record of an earlier version.
+    """
 
     pid: int
     started: int
     boot: str
     id: str
     driver: str
+    root: str | None = None
+    mounts: str | None = None
+
+    def line(self) -> str:
+        """The record of it."""
+        more = "" if self.root is None else f" {self.root} {self.mounts}"
+        return f"{self.pid} {self.started} {self.boot} {self.id} {self.driver}{more}\n"
 
 
 @frozen
@@ -105,7 +127,7 @@ class Keeper:
         if self.ended():
             return
         pid = self.identity.pid
-        if not kill_descendants(pid, _marker(self.identity), frozenset((pid,))):
+        if not kill_descendants(pid, _of_container(self.identity), frozenset((pid,))):
             self.kill_keeper()  # before its container was there; `sweep` ends a late one
 
     def kill_keeper(self) -> None:
@@ -132,6 +154,27 @@ class Keeper:
             return ExitStatus(own.si_status, None, time.time())
         return ExitStatus(None, None, time.time())
 
+    def keep_record(self) -> None:
+        """Write the record again if somebody removed it; raises OSError."""
+        record = self.where.keeper / "identity"
+        ours = self.identity.root in (None, place_of(self.where.root))
+        if ours and not record.exists():
+            make_private(record.parent)
+            written = record.with_name("identity.new")
+            written.write_text(self.identity.line())
+            written.replace(record)
+
+    def lost_mount(self) -> str | None:
+        """A folder that is no longer the one that the container sees; None when all are."""
+        for mount in (self.identity.mounts or "").split(",")[1:]:
+            name, _, place = mount.partition("=")
+            try:
+                if place_of(self.where.root / name) != place:
+                    return name
+            except OSError:
+                return name
+        return None
+
     def duplicate(self) -> "Keeper":
         """The same keeper by a pidfd of its own; `close` it too."""
         return evolve(self, pidfd=os.dup(self.pidfd))
@@ -142,28 +185,42 @@ class Keeper:
 
 
 def launch(
-    where: Folders, name: str, argv: Sequence[str], environment: Mapping[str, str], driver: str
+    where: Folders,
+    argv: Sequence[str],
+    environment: Mapping[str, str],
+    driver: str,
+    mounts: Sequence[Path] = (),
 ) -> Keeper:
     """Start a keeper for `argv`, without a moment in which a second one could start.
 
-    Raises AlreadyRunning, OSError.
+    `mounts` are the folders under the root that the container sees. Blocks: it may have to look
+    at all processes. Raises AlreadyRunning, OSError.
     """
+    left = records_left(where)
     lock = take_lock(where)
-    if lock is None:
-        raise AlreadyRunning(f"{name} has a container already: adopt or kill that one")
+    running = None if lock is None else find(where)  # its lock may have been removed
+    if running is not None:
+        running.close()
+    if lock is None or running is not None:
+        if lock is not None:
+            os.close(lock)
+        raise AlreadyRunning(f"{where.name} has a container already: adopt or kill that one")
     try:
-        left = read_identity(where)
-        if left is not None:  # by a process driver's keeper that was killed
-            kill_descendants(None, _marker(left), frozenset())
+        if left:
+            sweep(where)
         for record in ("identity", "exit"):
             (where.keeper / record).unlink(missing_ok=True)
         log = open_log(where)
         try:
-            container = uuid4().hex
+            container, root = uuid4().hex, place_of(where.root)
+            # The list begins with nothing, so that it is never empty.
+            names = ((mount.relative_to(where.root), place_of(mount)) for mount in mounts)
+            seen = ",".join(["-", *(f"{name}={place}" for name, place in names)])
+            own = (str(where.keeper), container, f"{driver} {root} {seen}")
             pid = os.posix_spawn(
                 "/bin/sh",
-                ("sh", "-c", _SCRIPT, "hive-keeper", str(where.keeper), container, driver, *argv),
-                {**environment, MARKER: container},
+                ("sh", "-c", _SCRIPT, _KEEPER, *own, *argv),
+                {**environment, MARKER: container + _of(where)},
                 file_actions=(
                     (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_DUP2, log, 1),
@@ -180,13 +237,15 @@ def launch(
         os.close(lock)  # the keeper's copy holds it
     process = read_process(pid)  # our unreaped child: the pid is still its own
     assert process is not None
-    return Keeper(
-        where, Identity(pid, process.started, boot_id(), container, driver), os.pidfd_open(pid)
-    )
+    identity = Identity(pid, process.started, boot_id(), container, driver, root, seen)
+    return Keeper(where, identity, os.pidfd_open(pid))
 
 
 def find(where: Folders) -> Keeper | None:
-    """The running keeper that the record names, or None; a stale or forged record names none."""
+    """The running keeper that the record names, or None.
+
+    A stale, forged or copied record names none.
+    """
     identity = read_identity(where)
     if identity is None or identity.boot != boot_id():
         return None
@@ -196,25 +255,96 @@ def find(where: Folders) -> Keeper | None:
     keeper = Keeper(where, identity, pidfd)
     if keeper.ended():  # at most its zombie is left, perhaps ours
         keeper.reap()
-    elif is_locked(where):
+    elif _is_own(where, identity):
         return keeper
     keeper.close()
     return None
 
 
-def sweep(where: Folders, identity: Identity) -> bool:
-    """Kill what is left of a container whose keeper has ended; whether there was anything."""
-    return bool(kill_descendants(None, _marker(identity), frozenset())) or is_locked(where)
+def _is_own(where: Folders, identity: Identity) -> bool:
+    """Whether this living process keeps a container of this agent, and not of a copied root's."""
+    process = read_process(identity.pid)
+    if process is None:
+        return False
+    if identity.root is not None:
+        return variable(process, MARKER) == identity.id + _of(where)
+    # Of an earlier version, without a mark of its root. It has our lock open; when that file was
+    # removed, its arguments name our folder.
+    of = Path(f"/proc/{process.pid}")
+    try:
+        return (of / f"fd/{LOCK_FD}").samefile(where.keeper / "lock") or _named(of, where)
+    except FileNotFoundError:
+        return _named(of, where)
+    except OSError:
+        return False
 
 
-def _marker(identity: Identity) -> bytes:
-    return f"{MARKER}={identity.id}".encode()
+def _named(of: Path, where: Folders) -> bool:
+    return f"{_KEEPER}\0{where.keeper}\0".encode() in (of / "cmdline").read_bytes()
+
+
+def is_foreign(where: Folders) -> bool:
+    """Whether the record is of another root's container, from which this root was copied."""
+    identity = read_identity(where)
+    if identity is None or identity.boot != boot_id():
+        return False
+    if identity.root is not None:
+        return identity.root != place_of(where.root)
+    process = read_process(identity.pid)
+    lives = process is not None and process.started == identity.started
+    return lives and not _is_own(where, identity)
+
+
+def records_left(where: Folders) -> bool:
+    """Whether the agent had a container whose remains may be there, or its records are gone."""
+    lock = where.keeper / "lock"
+    return where.root.exists() and (read_identity(where) is not None or not lock.exists())
+
+
+def sweep(where: Folders, identity: Identity | None = None) -> bool:
+    """Kill what is left of a container whose keeper has ended; whether there was anything.
+
+    Without `identity`: of any container of the agent.
+    """
+    if identity is not None:
+        marked = _of_container(identity)
+    else:
+        left = None if is_foreign(where) else read_identity(where)
+        marked = _of_agent(where, left)
+    return bool(kill_descendants(None, marked, frozenset())) or is_locked(where)
+
+
+def _of(where: Folders) -> str:
+    """The end of the markers of all containers of this agent."""
+    return f"@{place_of(where.root)}/{where.name}"
+
+
+def _of_container(identity: Identity) -> Callable[[Process], bool]:
+    return lambda process: (variable(process, MARKER) or "").split("@")[0] == identity.id
+
+
+def _of_agent(where: Folders, left: Identity | None) -> Callable[[Process], bool]:
+    end, old = _of(where), None if left is None else left.id
+
+    def marked(process: Process) -> bool:
+        value = variable(process, MARKER)
+        return value is not None and (value.endswith(end) or value == old)
+
+    return marked
+
+
+def marked_names(root: Path) -> frozenset[str]:
+    """Agents of this root of whom processes run, whatever became of their records."""
+    start, values = place_of(root) + "/", [variable(one, MARKER) for one in all_processes()]
+    ends = [value.partition("@")[2] for value in values if value is not None]
+    return frozenset(end[len(start) :] for end in ends if end.startswith(start))
 
 
 def destroy(root: Path, name: str) -> None:
     """Forget the agent's containers, not its own folders; raises AlreadyRunning, OSError."""
     where = folders(root, name)
     if not where.keeper.exists():
+        shutil.rmtree(where.run, ignore_errors=True)
         return
     lock = take_lock(where)
     if lock is None:
@@ -229,8 +359,10 @@ def destroy(root: Path, name: str) -> None:
 def read_identity(where: Folders) -> Identity | None:
     """What the last keeper recorded of itself; None when there is no whole record."""
     match _record(where.keeper / "identity"):
-        case [pid, started, boot, id, driver] if pid.isdecimal() and started.isdecimal():
-            return Identity(int(pid), int(started), boot, id, driver)
+        case [pid, started, boot, id, driver, *more] if (
+            _PID.fullmatch(pid) and _TICKS.fullmatch(started) and len(more) in (0, 2)
+        ):
+            return Identity(int(pid), int(started), boot, id, driver, *more)
     return None
 
 

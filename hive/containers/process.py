@@ -45,7 +45,7 @@ class UnsafeProcess:
         where = await trio.to_thread.run_sync(prepare, container.root, container.name)
         environment = scrubbed(container, where.state.parent)
         argv = (*_WITHOUT_LOCK, *container.argv)
-        return await start(where, container.name, argv, environment, self.name)
+        return await start(where, argv, environment, self.name)
 
     async def visit(self, container: Container) -> tuple[str, ...]:
         """The command as it is; raises DriverUnavailable, OSError."""

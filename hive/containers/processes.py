@@ -79,12 +79,15 @@ def send_signal(process: Process, number: signal.Signals) -> bool:
     return True
 
 
-def has_marker(process: Process, marker: bytes) -> bool:
-    """Whether the process was started with `marker` (`NAME=value`) in its environment."""
+def variable(process: Process, name: str) -> str | None:
+    """The variable in the environment with which the process was started; None if not there."""
     try:
-        return marker in Path(f"/proc/{process.pid}/environ").read_bytes().split(b"\0")
+        environment = Path(f"/proc/{process.pid}/environ").read_bytes()
     except OSError:
-        return False
+        return None
+    start = f"{name}=".encode()
+    values = (one for one in environment.split(b"\0") if one.startswith(start))
+    return next((one[len(start) :].decode(errors="replace") for one in values), None)
 
 
 def with_descendants(processes: Iterable[Process], first: frozenset[int]) -> frozenset[int]:
@@ -98,8 +101,10 @@ def with_descendants(processes: Iterable[Process], first: frozenset[int]) -> fro
         members |= more
 
 
-def kill_descendants(of: int | None, marker: bytes, except_for: frozenset[int]) -> int:
-    """Kill the children of process `of` and whatever carries `marker`, with all descendants.
+def kill_descendants(
+    of: int | None, marked: Callable[[Process], bool], except_for: frozenset[int]
+) -> int:
+    """Kill the children of process `of` and whatever is `marked`, with all descendants.
 
     Each is frozen first, and they are counted again until no new one appears, so that none can
     fork its way out. A process that cleared its environment *and* lost its parents escapes; only
@@ -107,7 +112,7 @@ def kill_descendants(of: int | None, marker: bytes, except_for: frozenset[int]) 
     """
     frozen_ones: dict[int, Process] = {}
     for _ in range(_MOST_ROUNDS):
-        new = [p for p in _members(of, marker) if p.pid not in except_for | frozen_ones.keys()]
+        new = [p for p in _members(of, marked) if p.pid not in except_for | frozen_ones.keys()]
         if not new:
             break
         for process in new:
@@ -118,10 +123,10 @@ def kill_descendants(of: int | None, marker: bytes, except_for: frozenset[int]) 
     return len(frozen_ones)
 
 
-def _members(of: int | None, marker: bytes) -> list[Process]:
+def _members(of: int | None, marked: Callable[[Process], bool]) -> list[Process]:
     processes = all_processes()
     first = {p.pid for p in processes if (of is not None and p.parent == of)}
-    first |= {p.pid for p in processes if has_marker(p, marker)}
+    first |= {p.pid for p in processes if marked(p)}
     members = with_descendants(processes, frozenset(first))
     return [p for p in processes if p.pid in members and not p.ended]
 

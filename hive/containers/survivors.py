@@ -12,8 +12,9 @@ from hive.containers.keeper import (
     Identity,
     Keeper,
     find,
+    is_foreign,
     is_locked,
-    read_identity,
+    marked_names,
     sweep,
 )
 from hive.wire import check_name
@@ -33,21 +34,39 @@ class Running:
 def known_names(root: Path) -> tuple[str, ...]:
     """Agents that ever had a container here; `hive down` calls `kill_container` for each.
 
-    More than `list_containers`, because a killed keeper can leave processes behind.
+    More than `list_containers`, because a killed keeper can leave processes behind; and those of
+    whom processes run although their records were removed. Blocks: looks at all processes.
     """
-    names = []
-    for folder in sorted((root / "run" / "keepers").glob("*")):
-        try:
-            names.append(check_name(folder.name))
-        except ValueError:
-            continue  # nothing of ours
-    return tuple(names)
+    running = marked_names(root) if root.exists() else frozenset[str]()
+    return tuple(sorted({*_recorded(root), *filter(_is_name, running)}))
+
+
+def _recorded(root: Path) -> list[str]:
+    folders_there = (root / "run" / "keepers").glob("*")
+    return sorted(folder.name for folder in folders_there if _is_name(folder.name))
+
+
+def _is_name(name: str) -> bool:
+    try:
+        check_name(name)
+    except ValueError:
+        return False  # nothing of ours
+    return True
+
+
+def forget_foreign(root: Path) -> tuple[str, ...]:
+    """Remove records of another root's containers, from which this one was copied; whose."""
+    copied = [folders(root, name) for name in _recorded(root)]
+    copied = [where for where in copied if is_foreign(where)]
+    for where in copied:
+        (where.keeper / "identity").unlink(missing_ok=True)
+    return tuple(where.name for where in copied)
 
 
 def list_containers(root: Path) -> tuple[Running, ...]:
     """The running containers of a root, by name; stale and forged records are left out."""
     running = []
-    for name in known_names(root):
+    for name in _recorded(root):
         keeper = _find(folders(root, name))
         if keeper is not None:
             keeper.close()
@@ -61,6 +80,8 @@ def kill_container(root: Path, name: str, within: float = 5.0) -> ExitStatus | N
     Raises TimeoutError when something of it is still there after `within` seconds.
     """
     where = folders(root, name)
+    if not root.exists():
+        return None
     deadline = time.monotonic() + within
     keeper = _find(where)
     status = None
@@ -73,8 +94,7 @@ def kill_container(root: Path, name: str, within: float = 5.0) -> ExitStatus | N
             status = keeper.reap()
         finally:
             keeper.close()
-    identity = read_identity(where)  # for what a killed keeper may have left behind
-    while sweep(where, identity) if identity else is_locked(where):
+    while sweep(where):  # what a killed keeper may have left, or what has no records
         if time.monotonic() > deadline:
             raise TimeoutError(
                 f"something of {name}'s container holds {where.keeper / 'lock'}: "

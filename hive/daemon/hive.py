@@ -44,6 +44,7 @@ from hive.wire import (
     HarnessSettings,
     MessageMoved,
     MessageSent,
+    Notice,
     Spawn,
     Status,
     StatusChanged,
@@ -78,7 +79,11 @@ class Hive:
     """All parts of one running hive."""
 
     options: Options
+    stop_containers: bool = False
+    """Whether the end of the hive is that of its agents' containers too."""
     stop: trio.Event = field(factory=trio.Event)
+    gave_up: str | None = None
+    """Why the hive stops by itself."""
     store: Store = field(init=False)
     events: Hub = field(init=False)
     incidents: Incidents = field(init=False, factory=Incidents)
@@ -212,6 +217,15 @@ class Hive:
         """Stop the hive and every container of it."""
         self.fleet.stop_containers()
         self.stop.set()
+
+    def give_up(self, why: str) -> None:
+        """Stop the hive in order, because it cannot go on; `why` says what to do."""
+        if self.gave_up is None:
+            self.gave_up = why
+            self.publish(None, Notice(why))
+            if self.stop_containers:
+                self.fleet.stop_containers()
+            self.stop.set()
 
     def status(self) -> Status:
         """The whole hive at this moment."""

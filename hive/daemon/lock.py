@@ -1,44 +1,131 @@
-"""One daemon for each root: a lock that the kernel drops with its holder."""
+"""One daemon for each root: a lock that the kernel drops with its holder.
+
+It is on the root folder itself, because a file in it can be removed, and then a second daemon would
+lock a new one. Who holds it is asked of the kernel: what a file says may be stale.
+"""
 
 import fcntl
 import os
+import signal
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
-from hive.paths import Paths
+from attrs import field, frozen
+
+from hive.containers import Process, read_process, send_signal
+from hive.paths import Paths, make_private, place_of
+
+_TRIED_FOR = 1.0
+"""Seconds for which a lock that nobody seems to hold is tried again: a look at it takes it, too."""
 
 
 class AlreadyRunning(Exception):
     """Another daemon holds this root."""
 
 
+@frozen
+class Holder:
+    """The daemon that holds a root; `process` is None when it cannot be seen from here.
+
+    It is then in another container (pid namespace), or another user's.
+    """
+
+    process: Process | None = field(eq=lambda one: None if one is None else (one.pid, one.started))
+
+    def signal(self, number: signal.Signals) -> bool:
+        """Signal exactly this process, through a pidfd; False when it is gone or not seen.
+
+        Raises PermissionError.
+        """
+        return self.process is not None and send_signal(self.process, number)
+
+    def __str__(self) -> str:
+        if self.process is None:
+            return "a process that cannot be seen from here"
+        return f"pid {self.process.pid}"
+
+
 @contextmanager
-def root_lock(paths: Paths) -> Iterator[None]:
-    """Hold the root's lock for a `with` block; raises AlreadyRunning with the holder's pid."""
-    with paths.lock.open("a+") as file:
+def root_lock(paths: Paths) -> Iterator[str]:
+    """Hold the root for a `with` block; gives its place, by which its replacement is noticed.
+
+    Makes the root if it is missing. Raises AlreadyRunning with the holder, OSError.
+    """
+    make_private(paths.root)
+    with ExitStack() as stack:
+        _take(paths, paths.root, stack)
+        if paths.lock.exists():  # what a daemon of an earlier version locks
+            _take(paths, paths.lock, stack)
+        yield place_of(paths.root)
+
+
+def _take(paths: Paths, place: Path, stack: ExitStack) -> None:
+    deadline = time.monotonic() + _TRIED_FOR
+    while True:
+        descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), place.stat()):
+                stack.callback(os.close, descriptor)
+                return
         except BlockingIOError:
-            pid = holder(paths)
-            raise AlreadyRunning(
-                f"a hive runs in {paths.root} already (pid {pid}): use it, stop it with "
-                f"`hive down --root {paths.root}`, or choose another --root"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
+            found = holder(paths)
+            if (found and found.process) or time.monotonic() > deadline:
+                os.close(descriptor)
+                raise AlreadyRunning(
+                    f"a hive runs in {paths.root} already ({found or Holder(None)}): use it, stop "
+                    f"it with `hive down --root {paths.root}`, or choose another --root"
+                ) from None
+        os.close(descriptor)
+        time.sleep(0.01)
 
 
-def holder(paths: Paths) -> int | None:
-    """The pid of the daemon that holds the root, or None when nobody does."""
+def holder(paths: Paths) -> Holder | None:
+    """The daemon that holds the root, or None when nobody does."""
+    there = [place for place in (paths.root, paths.lock) if place.exists()]
+    for place in there:
+        for process in _lockers(place):
+            return Holder(process)
+    return Holder(None) if any(map(_is_locked, there)) else None
+
+
+def _lockers(place: Path) -> Iterator[Process]:
+    """Processes that hold a flock(2) on the file, by proc_locks(5)."""
+    wanted = place.stat()
     try:
-        with paths.lock.open("r+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                text = file.read().strip()
-                return int(text) if text.isdigit() else 0
-    except FileNotFoundError:
-        pass
-    return None
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        words = line.split()  # 1: FLOCK ADVISORY WRITE 703 08:02:131 0 EOF; -> means that it waits
+        if words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(wanted.st_ino):
+            process = read_process(int(words[4]))
+            if process is not None and _has_open(process, wanted):
+                yield process
+
+
+def _has_open(process: Process, wanted: os.stat_result) -> bool:
+    """Whether the process has this file open; the device in a lock's line is not always that of
+    stat(2) (btrfs), so inode numbers alone could mean another file."""
+    try:
+        entries = list(os.scandir(f"/proc/{process.pid}/fd"))
+    except OSError:
+        return False
+    for entry in entries:
+        with suppress(OSError):  # closed meanwhile
+            if os.path.samestat(Path(entry.path).stat(), wanted):
+                return True
+    return False
+
+
+def _is_locked(place: Path) -> bool:
+    descriptor = os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

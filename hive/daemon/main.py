@@ -12,7 +12,7 @@ import trio
 
 from hive.clock import LoopClock
 from hive.containers import DriverUnavailable, kill_container, known_names
-from hive.daemon import config, credentials, vault
+from hive.daemon import config, credentials, ground, vault
 from hive.daemon.claude import ClaudeMissing, check_version, find_claude
 from hive.daemon.config import ConfigError
 from hive.daemon.drivers import UnknownDriver, driver_named, drivers
@@ -20,6 +20,7 @@ from hive.daemon.hive import TREE, Hive, Options
 from hive.daemon.lock import AlreadyRunning, root_lock
 from hive.daemon.tree import build
 from hive.paths import Paths
+from hive.store import StoreError
 from hive.supervisors import Event, ThreadSink, log_sink, run_root
 
 log = logging.getLogger("hive")
@@ -31,7 +32,7 @@ NO_CREDENTIALS = (
 
 
 class CannotStart(Exception):
-    """The hive cannot start; the text says what is wrong and what to do."""
+    """The hive cannot start, or not go on; the text says what is wrong and what to do."""
 
 
 def options(
@@ -84,27 +85,35 @@ def run(options: Options, *, stop_containers: bool) -> int:
     """
     paths = options.paths
     try:
-        paths.prepare()
-        with root_lock(paths), paths.stacks.open("a") as stacks:
-            code = trio.run(
-                _main,
-                options,
-                stop_containers,
-                stacks,
-                clock=LoopClock(),
-                restrict_keyboard_interrupt_to_checkpoints=True,
-            )
-            if stop_containers:
+        with root_lock(paths) as place:
+            ground.check_database(paths)
+            paths.prepare()
+            with paths.stacks.open("a") as stacks:
+                code, gave_up = trio.run(
+                    _main,
+                    options,
+                    stop_containers,
+                    stacks,
+                    place,
+                    clock=LoopClock(),
+                    restrict_keyboard_interrupt_to_checkpoints=True,
+                )
+            if stop_containers and ground.is_still(paths, place):
                 sweep(paths)
+            if gave_up is not None:
+                raise CannotStart(gave_up)
             return code
-    except AlreadyRunning as error:
+    except (AlreadyRunning, StoreError) as error:
         raise CannotStart(str(error)) from None
     except OSError as error:
         raise CannotStart(f"{paths.root} cannot be used: {error}") from None
 
 
-async def _main(options: Options, stop_containers: bool, stacks: TextIO) -> int:
-    hive = Hive(options)
+async def _main(
+    options: Options, stop_containers: bool, stacks: TextIO, place: str
+) -> tuple[int, str | None]:
+    """The exit code, and why the hive stopped by itself, if it did."""
+    hive = Hive(options, stop_containers)
 
     def on_signal(number: signal.Signals, count: int) -> None:
         if count == 1:
@@ -120,11 +129,12 @@ async def _main(options: Options, stop_containers: bool, stacks: TextIO) -> int:
             log_lines(event)
 
     introduce(options)
-    root = build(hive, stacks)
+    root = build(hive, stacks, place)
     try:
-        return await run_root(root, name=TREE, on_signal=on_signal, stop=hive.stop, sink=sink)
+        code = await run_root(root, name=TREE, on_signal=on_signal, stop=hive.stop, sink=sink)
     finally:
         log_lines.close()
+    return code, hive.gave_up
 
 
 def introduce(options: Options) -> None:
@@ -134,6 +144,8 @@ def introduce(options: Options) -> None:
         say("Demo: no credentials are used, a scripted model answers every agent.")
     else:
         say(f"Credentials: {options.api.source}")
+    if copied := ground.told_of_copy(options.paths):
+        say(copied)
 
 
 def sweep(paths: Paths) -> list[str]:

@@ -8,7 +8,7 @@ import orjson
 import trio
 
 from hive.broker import Draft
-from hive.daemon import control, credentials, destroy, hand
+from hive.daemon import control, credentials, destroy, ground, hand
 from hive.daemon.children import END_S, SILENCE_S, child_process
 from hive.daemon.clocks import Clocks, jumps
 from hive.daemon.hive import Hive
@@ -36,15 +36,18 @@ DEMO_WELCOME = (
 )
 
 
-def build(hive: Hive, stacks: TextIO) -> Supervisor:
+def build(hive: Hive, stacks: TextIO, place: str) -> Supervisor:
     """The root supervisor; `stacks` gets all stacks when the loop is blocked.
+
+    `place` is that of the root folder, as `place_of` gives it.
 
     A part that fails takes along those that were started after it, because they use it. That
     costs no turn: the containers are only let go of, and adopted again.
     """
     options = hive.options
     children = [
-        ChildSpec("store", hive.store.run, grace=30.0),
+        ChildSpec("ground", partial(ground.watch, hive=hive, place=place)),
+        ChildSpec("store", partial(ground.store, hive=hive), grace=30.0),
         ChildSpec("events", hive.events.run),
         ChildSpec("broker", hive.broker.run),
         ChildSpec("budgets", hive.budgets.run),

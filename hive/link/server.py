@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +17,9 @@ from hive.link.unix import Credentials, bind, credentials
 from hive.wire import PROTOCOL, Hello
 
 _log = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 2.0
+"""How often it is looked whether the socket's file is still there."""
 
 _REFUSED = 8
 """Connections beyond the bound that are told so; more are closed unheard."""
@@ -35,6 +39,7 @@ async def serve(
 ) -> NoReturn:
     """Serve links on the unix socket at `path` until cancelled; no connection can end it.
 
+    When the socket's file is removed, it is made again within seconds; links stay as they are.
     `ready` is called (and `task_status` started) once it listens. Raises OSError if it cannot.
     """
     listener = bind(path, mode)
@@ -60,11 +65,48 @@ async def serve(
             open_now -= 1
 
     async with trio.open_nursery() as nursery:
-        await nursery.start(trio.serve_listeners, connected, [listener])
-        ready()
-        task_status.started()
-        await trio.sleep_forever()
+        told = False
+        while True:
+            file = _file_at(path)
+            async with trio.open_nursery() as accepting:
+                accept_all = partial(trio.serve_listeners, handler_nursery=nursery)
+                await accepting.start(accept_all, connected, [listener])
+                if not told:
+                    ready()
+                    task_status.started()
+                    told = True
+                listener = await _bound_anew(path, mode, file)
+                accepting.cancel_scope.cancel()  # the links that there are go on
     raise AssertionError("unreachable")
+
+
+async def _bound_anew(path: Path, mode: int, file: tuple[int, int] | None) -> trio.SocketListener:
+    """Wait until somebody has removed the socket's file; then listen at a new one there."""
+    told = ""
+    while True:
+        await trio.sleep(LOOK_EVERY_S)
+        if file is not None and _file_at(path) == file:
+            continue
+        try:
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            listener = bind(path, mode)
+        except FileNotFoundError:
+            continue  # the folder above is missing, too: whose it is makes it again
+        except OSError as error:
+            if told != str(error):
+                told = str(error)
+                _log.warning("%s is gone and cannot be made again: %s", path, error)
+        else:
+            _log.warning("%s was gone and has been made again", path)
+            return listener
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.lstat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 async def _serve_one(transport: trio.SocketStream, accept: Accept, limits: Limits) -> None:

@@ -1,7 +1,16 @@
 """The store: one SQLite file, one writer thread with group commit, a pool of readers."""
 
 from hive.store.connections import fetch
-from hive.store.errors import SchemaTooNew, StoreClosed, StoreError, StoreFull, StoreStuck
+from hive.store.errors import (
+    SchemaTooNew,
+    StoreClosed,
+    StoreError,
+    StoreFull,
+    StoreMoved,
+    StoreReplaced,
+    StoreStuck,
+)
+from hive.store.files import examine
 from hive.store.schema import MIGRATIONS
 from hive.store.store import Store, open_store
 
@@ -12,7 +21,10 @@ __all__ = [
     "StoreClosed",
     "StoreError",
     "StoreFull",
+    "StoreMoved",
+    "StoreReplaced",
     "StoreStuck",
+    "examine",
     "fetch",
     "open_store",
 ]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import apsw
 import trio
 
-from hive.store.errors import StoreClosed, explain
+from hive.store.errors import StoreClosed, StoreFull, explain
 
 T = TypeVar("T")
 Bindings = Sequence[Any] | Mapping[str, Any]
@@ -26,19 +26,38 @@ def fetch(connection: apsw.Connection, sql: str, bindings: Bindings = ()) -> lis
     return connection.execute(sql, bindings).fetchall()
 
 
-def open_writer(path: Path) -> apsw.Connection:
-    """Open the one connection that writes; the file is made for its owner only."""
-    path.touch(mode=0o600)
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-    fetch(connection, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON")
+def open_writer(path: Path, *, create: bool) -> apsw.Connection:
+    """Open the one connection that writes, and write; the file is made for its owner only.
+
+    SQLite opens what is read-only at that moment for reading alone, and for good: so it is proven.
+    Raises what SQLite raises, but not that there is no space: that comes and goes.
+    """
+    if create:
+        path.touch(mode=0o600)
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    try:
+        connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+        fetch(
+            connection, "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=ON"
+        )
+        version = connection.pragma("user_version")
+        try:
+            with connection:
+                fetch(connection, f"PRAGMA user_version={version}")  # it writes, although the same
+        except apsw.Error as error:
+            if not isinstance(explain(error, connection), StoreFull):
+                raise
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
 def _open_reader(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(BUSY_TIMEOUT_MS)
-    fetch(connection, "PRAGMA query_only=ON")
+    # A first read opens the log, too: it works then whatever becomes of the files' names.
+    fetch(connection, "PRAGMA query_only=ON; SELECT count(*) FROM sqlite_schema")
     return connection
 
 
@@ -46,6 +65,7 @@ class Readers:
     """A few connections that only read, used by worker threads, one snapshot for each job."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._idle = deque(_open_reader(path) for _ in range(READERS))
         self._limiter = trio.CapacityLimiter(READERS)
         self._closed = False
@@ -71,6 +91,7 @@ class Readers:
             fault = explain(error)
             if fault is error:
                 raise
+            connection = self._anew(connection)
             raise fault from error
         else:
             return result
@@ -78,6 +99,20 @@ class Readers:
             self._idle.append(connection)
             if self._closed:
                 self._drain()
+
+    def _anew(self, failed: apsw.Connection) -> apsw.Connection:
+        """Another connection after a fault of the file, which may be over; else the same."""
+        try:
+            connection = _open_reader(self._path)
+        except (apsw.Error, OSError):
+            return failed
+        failed.close()
+        return connection
+
+    async def ended(self) -> None:
+        """After `close`: wait until the last job has ended."""
+        for _ in range(READERS):
+            await self._limiter.acquire_on_behalf_of(object())
 
     def _drain(self) -> None:
         while self._idle:

@@ -29,6 +29,24 @@ class StoreStuck(StoreError):
     code = "store_stuck"
 
 
+class StoreMoved(StoreError):
+    """Files of the database were removed; what they held is in safety, the store ends.
+
+    Opened anew it has everything that it had.
+    """
+
+    code = "store_moved"
+
+
+class StoreReplaced(StoreError):
+    """Another file, or none, lies where the database was; what it held is in safety.
+
+    Somebody wanted that, so the hive must not go on by itself; the text says what to do.
+    """
+
+    code = "store_replaced"
+
+
 class SchemaTooNew(StoreError):
     """The database was written by a newer version."""
 

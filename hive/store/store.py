@@ -11,7 +11,14 @@ import outcome
 import trio
 
 from hive.store.connections import Readers
-from hive.store.errors import StoreClosed, StoreError, StoreStuck, explain
+from hive.store.errors import (
+    StoreClosed,
+    StoreError,
+    StoreMoved,
+    StoreReplaced,
+    StoreStuck,
+    explain,
+)
 from hive.store.migrations import migrate
 from hive.store.writer import Job, Result, Writer
 from hive.supervisors import Context
@@ -31,6 +38,7 @@ class Store:
     def __init__(self, path: Path, migrations: Sequence[str]) -> None:
         self._path = path
         self._migrations = tuple(migrations)
+        self._opened = False
         self._slots = trio.Semaphore(MAX_WAITING)
         self._writer: Writer | None = None
         self._readers: Readers | None = None
@@ -39,7 +47,8 @@ class Store:
         """Open, serve until cancelled, finish what is queued, close.
 
         A tick says that the writer has come round. Raises StoreError (SchemaTooNew, …) when it
-        cannot open, StoreStuck when a thread does not end, StoreClosed when the writer died.
+        cannot open, StoreStuck when a thread does not end, StoreClosed when the writer died,
+        StoreMoved and StoreReplaced when its files were taken away.
         """
         async with self.opened() as ended:
             ctx.ready(self)
@@ -71,17 +80,21 @@ class Store:
             yield ended
         finally:
             self._writer = None
-            if self._readers is not None:
-                self._readers.close()
-                self._readers = None
+            readers, self._readers = self._readers, None
+            if readers is not None:
+                readers.close()
             writer.stop()
             with trio.move_on_after(STOP_S, shield=True):
                 await ended.wait()
+                if readers is not None and isinstance(writer.failure, StoreMoved):
+                    await readers.ended()  # they still use the index of the removed log
             if not ended.is_set():
                 raise StoreStuck(
                     f"{self._path}: the writer did not end within {STOP_S:.0f} s; "
                     f"it is busy with {writer.busy_with()}"
                 )
+            if isinstance(writer.failure, StoreMoved | StoreReplaced):
+                raise writer.failure
             if writer.failure is not None:
                 raise StoreClosed(f"{self._path}: the writer died") from writer.failure
 
@@ -124,9 +137,16 @@ class Store:
 
     def _open_writer(self, on_exit: Callable[[], None], token: trio.lowlevel.TrioToken) -> Writer:
         try:
-            return Writer(
-                self._path, lambda c: migrate(c, self._migrations), self._deliver, on_exit, token
+            writer = Writer(
+                self._path,
+                not self._opened,  # a later life never begins with an empty one
+                lambda c: migrate(c, self._migrations),
+                self._deliver,
+                on_exit,
+                token,
             )
+            self._opened = True
+            return writer
         except (apsw.Error, OSError) as error:
             raise StoreError(f"{self._path} cannot be opened: {explain(error)}") from error
 

@@ -8,6 +8,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,8 @@ import trio
 from attrs import define
 
 from hive.store.connections import open_writer
-from hive.store.errors import StoreClosed, explain
+from hive.store.errors import StoreClosed, StoreError, StoreFull, explain
+from hive.store.files import Files
 
 MAX_BATCH = 512
 
@@ -38,7 +40,7 @@ class Job:
 
 
 class Writer:
-    """Owns the read-write connection and its thread.
+    """Owns the read-write connection and its thread. The file is made if `create`.
 
     `deliver` (each finished batch) and `on_exit` (the thread has ended) are called in Trio's
     thread. `failure` is what killed the thread, if anything did.
@@ -47,14 +49,17 @@ class Writer:
     def __init__(
         self,
         path: Path,
+        create: bool,
         prepare: Callable[[apsw.Connection], None],
         deliver: Callable[[list[tuple[Job, Result]]], None],
         on_exit: Callable[[], None],
         token: trio.lowlevel.TrioToken,
     ) -> None:
-        self._connection = open_writer(path)
+        self._path = path
+        self._connection = open_writer(path, create=create)
         try:
             prepare(self._connection)
+            self._files = Files(path)
         except BaseException:
             self._connection.close()
             raise
@@ -63,6 +68,7 @@ class Writer:
         self._batch: dict[Job, Result | None] = {}
         self._doing: Job | None = None
         self._since = 0.0
+        self._faulty = False
         self.failure: Exception | None = None
         # A daemon thread: one that is stuck in the kernel must not keep the process alive.
         threading.Thread(target=self._main, name="hive-store-writer", daemon=True).start()
@@ -87,12 +93,19 @@ class Writer:
         try:
             while self._take_batch():
                 self._since = time.monotonic()
+                if self._faulty:
+                    self._open_anew()
                 self._commit(list(self._batch))
+                lost = self._keep_files()
                 self._hand_over()
-            self._connection.close()
+                if lost is not None:
+                    raise lost
         except Exception as error:
             self.failure = error
         finally:
+            with suppress(Exception):
+                self._connection.close()
+                self._files.close()
             self._hand_over()
             self._soon(self._exit)
 
@@ -168,7 +181,39 @@ class Writer:
         return result
 
     def _error(self, error: Exception) -> Result:
-        return outcome.Error(explain(error, self._connection))
+        fault = explain(error, self._connection)
+        self._faulty |= fault is not error and not isinstance(fault, StoreFull)
+        return outcome.Error(fault)
+
+    def _open_anew(self) -> None:
+        """After a fault of the file, which may be over: a connection can outlast its use."""
+        if self._files.lost():
+            return
+        try:
+            connection = open_writer(self._path, create=False)
+        except (apsw.Error, OSError):
+            return  # the jobs will be told so by the one that we have
+        self._connection.close()
+        self._connection, self._faulty = connection, False
+
+    def _keep_files(self) -> StoreError | None:
+        """See to it that what was just committed is in files that stay, before anybody is told.
+
+        Why the store must end, or None. What cannot be brought to safety now is tried again with
+        the next batch.
+        """
+        if not self._files.lost():
+            return None
+        try:
+            return self._files.mend(self._connection)
+        except (apsw.Error, OSError) as error:
+            fault = StoreError(
+                f"files of {self._path} were removed or replaced while the hive ran, and what it "
+                f"holds cannot be written anew ({error}): this may be stored, or not; do not stop "
+                "the hive, mend the folder or its disk: it is tried again every few seconds"
+            )
+            self._batch.update((job, outcome.Error(fault)) for job in self._batch)
+            return None
 
     def _hand_over(self) -> None:
         done = [(job, result or self._died()) for job, result in self._batch.items()]

@@ -28,6 +28,8 @@ class Running:
 
     def __init__(self, deadly: int = 1) -> None:
         self.ended = trio.Event()
+        self.lost: str | None = None
+        self.fault: OSError | None = None
         self.killed_at: list[float] = []
         self._deadly = deadly
 
@@ -43,6 +45,11 @@ class Running:
 
     def detach(self) -> None:
         self.detached = True
+
+    def look_after(self) -> str | None:
+        if self.fault is not None:
+            raise self.fault
+        return self.lost
 
 
 class Hive:
@@ -215,3 +222,38 @@ async def test_a_park_of_seconds_ends_however_the_wall_clock_is_set(
         assert hive.agent.waits is None, f"{ends_by} clock says that it is over"
         assert hive.woken == ["serve"]
         nursery.cancel_scope.cancel()
+
+
+async def test_one_that_sees_a_removed_folder_is_restarted_between_two_turns() -> None:
+    hive = Hive(Running(), harness_silence=1e6)
+    hive.agent.open.set()
+
+    async def turn() -> None:
+        hive.agent.work_began("a lease")
+        await trio.sleep(7)
+        hive.running.lost = "run/agents/scout"
+        await trio.sleep(50)
+        assert not hive.agent.open.is_set(), "no other turn begins"
+        assert hive.running.killed_at == []
+        hive.agent.work_began(None)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(turn)
+        assert 57 < await hive.run_until_it_ends() < 57 + 2 * container.LOOK_S
+    assert "run/agents/scout was removed or replaced" in hive.notices[0]
+
+
+async def test_a_record_that_cannot_be_written_is_said_once_and_tried_again() -> None:
+    hive = Hive(Running(), harness_silence=1e6)
+    hive.running.fault = OSError("no space left")
+
+    async def mend() -> None:
+        await trio.sleep(42)
+        assert hive.running.killed_at == []
+        hive.running.fault, hive.running.lost = None, "agents/scout/state"
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(mend)
+        assert 42 < await hive.run_until_it_ends() < 42 + 2 * container.LOOK_S
+    said = [text for text in hive.notices if "cannot be written: no space left" in text]
+    assert len(said) == 1

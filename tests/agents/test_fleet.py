@@ -50,11 +50,12 @@ class Driver:
 
 def container() -> Any:
     gone = trio.Event()
+
+    async def kill() -> None:
+        gone.set()
+
     return SimpleNamespace(
-        gone=gone,
-        wait=gone.wait,
-        kill=lambda: trio.from_thread.run_sync(gone.set),
-        detach=lambda: None,
+        gone=gone, wait=gone.wait, kill=kill, detach=lambda: None, look_after=lambda: None
     )
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,7 +23,9 @@ from hive.containers import (
     UnsafeProcess,
     destroy,
     folders,
+    forget_foreign,
     handle,
+    keeper,
     kill_container,
     known_names,
     last_exit,
@@ -302,7 +305,20 @@ async def test_a_false_identity_names_nobody(
             assert not (where.keeper / "identity").exists()
 
 
-@pytest.mark.parametrize("text", ["", "12", "1 2 3 4 5", "-1 2 3 4 5\n", "x y z\n", "\0\xff\n"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "12",
+        "1 2 3 4 5",
+        "-1 2 3 4 5\n",
+        "1 2 3 4 5 6\n",
+        "1" + 30 * "0" + f" 2 {boot_id()} 4 5\n",
+        "1" + 12 * "0" + f" 2 {boot_id()} 4 5 6 7\n",
+        "x y z\n",
+        "\0\xff\n",
+    ],
+)
 async def test_a_broken_record_names_nobody(bubblewrap: Bubblewrap, root: Path, text: str) -> None:
     running = await bubblewrap.start(container(root, "exit 0"))
     await wait(running)
@@ -395,6 +411,187 @@ async def test_no_zombie_stays_of_a_container_that_ended_while_detached(
     await probe.until(lambda: (p := read_process(running.pid)) is None or p.ended)
     assert await driver.adopt(container(root, "unused")) is None
     assert read_process(running.pid) is None
+
+
+def lose(root: Path, what: str) -> None:
+    """Remove what a cleaner of old files, or somebody who tidies up, removes."""
+    where = folders(root, "alpha")
+    match what:
+        case "the lock":
+            (where.keeper / "lock").unlink()
+        case "the record":
+            (where.keeper / "identity").unlink()
+        case "all files":
+            for file in where.keeper.iterdir():
+                file.unlink()
+        case "the folder":
+            shutil.rmtree(root / "run")
+
+
+def copy_root(root: Path, to: Path) -> None:
+    subprocess.run(["cp", "-a", root, to], check=True)
+
+
+LOST = pytest.mark.parametrize("what", ["the lock", "all files", "the folder"])
+
+
+@LOST
+async def test_there_is_one_container_whatever_was_removed(
+    driver: Driver, root: Path, probe: Any, word: str, what: str
+) -> None:
+    start_and_die(driver, root, FOREVER.format(word=word))
+    await probe.until(lambda: len(probe.running(word)) == 3)
+    lose(root, what)
+    again: Handle | None
+    if what == "the lock":  # its record names it
+        with pytest.raises(AlreadyRunning):
+            await driver.start(container(root, "exit 1"))
+        again = await driver.adopt(container(root, "unused"))
+        assert again is not None
+        await again.kill()
+        assert await wait(again) == "killed by SIGKILL"
+    else:
+        assert await driver.adopt(container(root, "unused")) is None
+        assert probe.running(word) == []
+    again = await driver.start(container(root, "exit 4"))
+    assert await wait(again) == "exited with 4"
+
+
+@pytest.mark.parametrize("what", ["all files", "the folder"])
+async def test_a_start_ends_what_has_no_records(
+    driver: Driver, root: Path, probe: Any, word: str, what: str
+) -> None:
+    start_and_die(driver, root, FOREVER.format(word=word))
+    await probe.until(lambda: len(probe.running(word)) == 3)
+    lose(root, what)
+    again = await driver.start(container(root, "exit 4"))
+    assert await wait(again) == "exited with 4"
+    assert probe.running(word) == []
+
+
+@LOST
+async def test_hive_down_ends_it_whatever_was_removed(
+    driver: Driver, root: Path, probe: Any, word: str, what: str
+) -> None:
+    start_and_die(driver, root, FOREVER.format(word=word))
+    await probe.until(lambda: len(probe.running(word)) == 3)
+    lose(root, what)
+    assert known_names(root) == ("alpha",)
+    kill_container(root, "alpha")
+    assert probe.running(word) == []
+
+
+@pytest.mark.parametrize("what", ["the record", "all files", "the folder"])
+async def test_who_holds_a_container_keeps_its_record(
+    driver: Driver, root: Path, probe: Any, what: str
+) -> None:
+    state = driver.inside(root, "alpha").base / "state"
+    running = await driver.start(container(root, f"echo > {state}/up; {go(driver, root)}"))
+    await probe.until((folders(root, "alpha").state / "up").exists)
+    assert running.look_after() is None
+    lose(root, what)
+    lost = running.look_after()
+    assert lost == ("run/agents/alpha" if (what, driver.name) == LOST_MOUNT else None)
+    running.detach()
+    assert running.look_after() is None
+    again = await driver.adopt(container(root, "unused"))
+    assert again is not None
+    assert again.identity == running.identity
+    assert again.look_after() == lost
+    let_go(root)
+    assert await wait(again) == "exited with 7"
+
+
+LOST_MOUNT = ("the folder", "bubblewrap")
+
+
+@pytest.mark.parametrize("part", ["state", "claude", "run"])
+async def test_a_folder_that_was_replaced_is_told(
+    bubblewrap: Bubblewrap, root: Path, part: str
+) -> None:
+    running = await bubblewrap.start(container(root, go(bubblewrap, root)))
+    folder = getattr(folders(root, "alpha"), part)
+    folder.rename(folder.with_name("former"))
+    folder.mkdir()
+    assert running.look_after() == str(folder.relative_to(root))
+    folder.rmdir()
+    folder.with_name("former").rename(folder)
+    assert running.look_after() is None
+    let_go(root)
+    await wait(running)
+
+
+async def test_a_copy_of_a_root_leaves_the_containers_of_the_original_alone(
+    driver: Driver, root: Path, probe: Any, word: str, tmp_path: Path
+) -> None:
+    running = await driver.start(container(root, FOREVER.format(word=word)))
+    await probe.until(lambda: len(probe.running(word)) == 3)
+    copy, other = tmp_path / "copy", tmp_path / "other"
+    for of in (copy, other):
+        copy_root(root, of)
+    assert kill_container(copy, "alpha") is None
+    assert list_containers(copy) == ()
+    assert await driver.adopt(container(copy, "unused")) is None
+    assert forget_foreign(other) == ("alpha",)
+    assert forget_foreign(other) == () and forget_foreign(root) == ()
+    for of in (copy, other):
+        await wait(await driver.start(container(of, "exit 0")))
+    shutil.rmtree(copy / "run")
+    kill_container(copy, "alpha")
+    assert len(probe.running(word)) == 3
+    await running.kill()
+    await wait(running)
+
+
+async def test_a_root_that_was_moved_has_its_containers(
+    driver: Driver, root: Path, probe: Any, word: str
+) -> None:
+    start_and_die(driver, root, FOREVER.format(word=word))
+    await probe.until(lambda: len(probe.running(word)) == 3)
+    moved = root.with_name("moved")
+    shutil.move(root, moved)
+    assert forget_foreign(moved) == ()
+    (moved / "run/keepers/alpha/lock").unlink()
+    assert len(list_containers(moved)) == 1
+    kill_container(moved, "alpha")
+    assert probe.running(word) == []
+
+
+@pytest.mark.parametrize("then", ["all is there", "the lock was removed", "a copy was made"])
+async def test_a_container_of_an_earlier_version_is_adopted(
+    driver: Driver,
+    root: Path,
+    probe: Any,
+    word: str,
+    monkeypatch: pytest.MonkeyPatch,
+    then: str,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr(keeper, "_of", lambda _: "")  # as it marked its processes
+    running = await driver.start(container(root, FOREVER.format(word=word)))
+    monkeypatch.undo()
+    await probe.until(lambda: len(probe.running(word)) == 3)
+    record = folders(root, "alpha").keeper / "identity"
+    record.write_text(" ".join(record.read_text().split()[:5]) + "\n")
+    running.detach()
+    if then == "the lock was removed":
+        lose(root, "the lock")
+    if then == "a copy was made":
+        copy_root(root, copy := tmp_path / "copy")
+        assert kill_container(copy, "alpha") is None
+        assert forget_foreign(copy) == ("alpha",)
+        assert forget_foreign(root) == ()
+        assert len(probe.running(word)) == 3
+    again = await driver.adopt(container(root, "unused"))
+    assert again is not None
+    assert again.identity.id == running.identity.id
+    assert again.look_after() is None
+    record.unlink()
+    again.look_after()
+    assert keeper.read_identity(folders(root, "alpha")) == again.identity
+    await again.kill()
+    assert await wait(again) == "killed by SIGKILL"
+    assert probe.running(word) == []
 
 
 async def test_the_hosts_processes_are_looked_at_in_a_thread(
