@@ -25,6 +25,7 @@ from hive.supervisors import (
 from hive.wire import OPERATOR, Spawn
 
 BLOCKED_LOOP_S = 2.0
+FOLLOW_HOST_S = 5.0
 MANAGER = "manager"
 DEMO_WORKER = "worker-1"
 DEMO_WELCOME = (
@@ -64,6 +65,7 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
         ChildSpec("reminders", hive.reminders.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("schedules", hive.schedules.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
+        ChildSpec("host", partial(_follow_host, hive), park_on_exhausted=True),
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
         ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),
@@ -112,6 +114,20 @@ async def _first_steps(hive: Hive, ctx: Context) -> None:
         await hive.broker.send(Draft(OPERATOR, MANAGER, DEMO_WELCOME, key="demo-welcome"))
     ctx.ready()
     await trio.sleep_forever()
+
+
+async def _follow_host(hive: Hive, ctx: Context) -> None:
+    """Containers outlive changes of the host's network: they see its new files within seconds."""
+    ctx.ready()
+    while True:
+        try:
+            for driver in hive.options.drivers.values():
+                await driver.refresh(hive.paths.root)
+            ctx.note(None)
+        except OSError as error:  # such as a full disk: what they see is old until it works again
+            ctx.note(f"containers see an old /etc: {error}"[:200])
+        ctx.tick()
+        await trio.sleep(FOLLOW_HOST_S)
 
 
 async def _restore_parks(hive: Hive, ctx: Context) -> None:
