@@ -89,7 +89,7 @@ class Turns:
             turn = new_turn(lease.id, str(uuid.uuid4()), settings.turn_silence_s, usage)
             verdict, again = await self._round(turn, lease, settings, ctx)
             usage = add(usage, turn.usage)
-            if verdict.outcome is Outcome.CONTEXT_FULL and not renewed:
+            if verdict.renew and not renewed:
                 renewed = again = True
                 ctx.extend(2 * STOP_S)
                 await self._renew()

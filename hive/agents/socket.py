@@ -291,7 +291,11 @@ class _Session(Session):
         agent, broker = self.door.agent, self.door.agent.around.broker
         await agent.around.limits.turn_ended(agent, finish.lease, finish.report)
         verdict = after_turn(
-            finish.report, failures=agent.failures, now=time.time(), jitter=random.random()
+            finish.report,
+            failures=agent.failures,
+            now=time.time(),
+            jitter=random.random(),
+            held=agent.hold is not None,
         )
         if verdict.park is not None:
             await agent.park(verdict.park.reason, verdict.park.until, verdict.failures)
