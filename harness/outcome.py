@@ -241,7 +241,7 @@ _SAID_OF_OTHERS = frozenset({413, 429})
 """Client errors that mean the same whoever gave them."""
 
 _ID_TAKEN = re.compile(r"Session ID \S+ is already in use")
-_ID_UNKNOWN = re.compile(r"No conversation found with session ID")
+_ID_UNKNOWN = re.compile(r"No conversation found with session ID|Failed to resume session:")
 
 
 def classify(seen: Seen) -> Verdict:
@@ -266,7 +266,7 @@ def session_is_taken(stderr: str) -> bool:
 
 
 def session_is_unknown(seen: Seen) -> bool:
-    """The CLI refused `--resume`: the session does not exist, so begin a new one."""
+    """The CLI refused `--resume`: no such session, or none that it can read; begin a new one."""
     texts = seen.result.errors if seen.result else ()
     ended = (seen.ended.stderr,) if seen.ended else ()
     return any(_ID_UNKNOWN.search(text) for text in (*texts, *ended))

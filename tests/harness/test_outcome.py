@@ -33,14 +33,14 @@ def failure(
     resets_at=None,
     text="",
     window=None,
-    type="a_type_of_the_api",
+    kind="a_type_of_the_api",
 ) -> ApiFailure:
-    return ApiFailure(error, api_error, status, resets_at, text, window, type)
+    return ApiFailure(error, api_error, status, resets_at, text, window, kind)
 
 
 def portal(status, error="unknown", text="") -> ApiFailure:
     """The line about an answer that was none of the API."""
-    return failure(error, status=status, text=text, type=None)
+    return failure(error, status=status, text=text, kind=None)
 
 
 ROWS = {
@@ -59,7 +59,7 @@ ROWS = {
     "overloaded 529": (result(status=529), None, Outcome.OVERLOADED),
     "repeatedly overloaded": (
         result(),
-        failure("server_error", text="API Error: Repeated 529 Overloaded errors", type=None),
+        failure("server_error", text="API Error: Repeated 529 Overloaded errors", kind=None),
         Outcome.OVERLOADED,
     ),
     "server 500": (result(status=500), None, Outcome.SERVER_ERROR),
@@ -68,7 +68,7 @@ ROWS = {
     "no connection": (result(api_error="connection_failed"), None, Outcome.UNREACHABLE),
     "no answer in time": (
         result(),
-        failure("server_error", text="Request timed out after 120 s", type=None),
+        failure("server_error", text="Request timed out after 120 s", kind=None),
         Outcome.UNREACHABLE,
     ),
     "a certificate of nobody": (
@@ -77,7 +77,7 @@ ROWS = {
             "server_error",
             "tls_untrusted_ca",
             text="API Error: Unable to connect to API: Self-signed certificate detected",
-            type=None,
+            kind=None,
         ),
         Outcome.UNREACHABLE,
     ),
@@ -86,13 +86,13 @@ ROWS = {
         failure(
             "server_error",
             text="API Error: Unable to connect to API: SSL certificate hostname mismatch",
-            type=None,
+            kind=None,
         ),
         Outcome.UNREACHABLE,
     ),
     "no words for why there is no answer": (
         result(),
-        failure("server_error", text="API Error: words of tomorrow", type=None),
+        failure("server_error", text="API Error: words of tomorrow", kind=None),
         Outcome.UNREACHABLE,
     ),
     "a page in the API's place": (
