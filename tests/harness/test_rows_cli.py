@@ -229,6 +229,22 @@ async def test_a_key_that_is_limited_is_retried_a_few_times_only(start):
         assert hive.daemon.signals == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "model", "conversations"),
+    [(FailKind.LONG_CONTEXT, "opus[1m]", 2), (FailKind.MODEL_CREDITS, "fable", 1)],
+)
+async def test_credits_that_one_model_needs_are_no_limit_of_all(start, kind, model, conversations):
+    """The CLI tells of a rejection in mid-turn, but of no window: nobody else is to wait for it."""
+    async with start(environment=(*OAUTH, *QUICK), model=model) as hive:
+        hive.script.add(Rule(Fail(kind)))
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.NO_CREDITS
+        assert "sage credits" in report.detail
+        assert hive.daemon.signals == []
+        assert len(hive.script.requests) == conversations, "a shorter one may need none"
+
+
 async def test_a_model_that_is_not_there_gives_way_to_the_next(start):
     async with start(model="opus", fallback_models=("sonnet", "haiku")) as hive:
         hive.script.add(Rule(Fail(FailKind.NO_MODEL), count=1))
