@@ -13,6 +13,7 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from heapq import nlargest
 from itertools import islice
 from pathlib import Path
@@ -24,7 +25,7 @@ from hive.supervisors import one_line
 KEPT = 3
 """How many damaged files of one name are kept, the latest."""
 
-MOST_BYTES = 32 << 20
+MOST_BYTES = 8 << 20
 """Of a configuration; the CLI's own has some kilobytes."""
 
 _MOST_ENTRIES = 1000
@@ -52,11 +53,11 @@ def repair(home: Path, session: str) -> Repaired:
     lost_session = False
     for name in _FOLDERS:
         notes += _look(home / name, _folder_damage)
+    if found := _look(home / ".claude.json", _config_damage):
+        notes += [*found, _restore(home)]
     for folder in (home, home / ".claude"):
         for pipe in list(_pipes(folder)):
             notes += _look(pipe, _pipe_damage)
-    if found := _look(home / ".claude.json", _config_damage):
-        notes += [*found, _restore(home)]
     for project in _entries(home / ".claude" / "projects"):
         if found := _look(Path(project.path, f"{session}.jsonl"), _file_damage):
             lost_session = True
@@ -138,9 +139,10 @@ def _set_aside(path: Path, why: str) -> str:
             return f"{why}: removed"
         aside = path.with_name(f"{path.name}{_DAMAGED}{time.time_ns()}")
         path.rename(aside)
-        _drop_old(path)
     except OSError as error:
         return f"{why} and cannot be set aside: {error.strerror}"
+    with suppress(OSError):
+        _drop_old(path)
     return f"{why}: set aside as {aside.name}"
 
 

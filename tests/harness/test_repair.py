@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -108,7 +111,7 @@ def test_something_else_in_the_configurations_place_blocks_nobody(home: Path, ki
             file.symlink_to("/dev/zero")
     assert repair(home, SESSION).notes
     assert secret.read_text() == "not to be moved"
-    assert not (home / ".claude.json").is_fifo() and repair(home, SESSION).notes == ()
+    assert config(home) == {"userID": "newer"} and repair(home, SESSION).notes == ()
 
 
 def test_a_configuration_without_end_is_not_read_whole(home: Path) -> None:
@@ -175,6 +178,42 @@ def test_what_cannot_be_set_aside_is_said(home: Path, monkeypatch: pytest.Monkey
     (home / ".claude.json").write_text("{")
     monkeypatch.setattr("harness.repair.Path.rename", refuse)
     assert "cannot be set aside: Operation not permitted" in repair(home, SESSION).notes[0]
+
+
+# Becomes an ordinary user after its imports, which that user may be unable to read.
+AS_USER = """
+import codecs, os, sys
+from pathlib import Path
+from harness.repair import repair
+
+codecs.lookup("utf-8-sig")
+
+uid, home, session = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
+if os.geteuid() == 0:
+    os.setgroups([])
+    os.setresgid(uid, uid, uid)
+    os.setresuid(uid, uid, uid)
+print(*repair(home, session).notes, sep=chr(10))
+"""
+
+
+def test_what_may_not_be_read_is_set_aside_by_whoever_owns_the_folder() -> None:
+    """As in a container, where no user may read everything; the file may be of another user."""
+    uid = 70001 if os.geteuid() == 0 else os.geteuid()
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        (home / ".claude" / "backups").mkdir(parents=True)
+        (home / ".claude.json").write_bytes(GOOD)
+        backup(home, 1000, b'{"userID": "older"}')
+        for path in (home, *home.rglob("*")):
+            os.chown(path, uid, uid)
+        (home / ".claude.json").chmod(0)
+        (home / ".claude").chmod(0)
+        command = [sys.executable, "-c", AS_USER, str(uid), str(home), SESSION]
+        said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+        assert "Permission denied: set aside" in said.stdout
+        assert "backup of 1000 is restored" in said.stdout
+        assert config(home) == {"userID": "older"}
 
 
 @given(st.binary(max_size=200))
