@@ -3,8 +3,8 @@
 Text decides nothing unless the CLI itself wrote it (its synthetic error lines, `errors[]` of a
 result), and even then only its beginning: a refused request may be quoted behind it. What a model
 or a tool wrote never gets here. Order of the tests: no result, `api_error`,
-`terminal_reason`, the synthetic line's `error` (a 403 alone has many reasons), HTTP status,
-subtype, stop reason, text.
+`terminal_reason`, a refusal that is none of the API, the synthetic line's `error` (a 403 alone has
+many reasons), HTTP status, subtype, stop reason, text.
 """
 
 import re
@@ -38,19 +38,24 @@ class Seen:
 
 @frozen
 class Verdict:
-    """An outcome and why in one line; which limit it was and when it resets (epoch seconds)."""
+    """An outcome and why in one line; which limit it was and when it resets (epoch seconds).
+
+    `renew`: a new conversation may go better.
+    """
 
     outcome: Outcome
     detail: str
     until: float | None = None
     window: str | None = None
+    renew: bool = False
 
 
 @frozen
 class Row:
     """A class of failures: the values that tell it, column by column, and its outcome.
 
-    `text` is how the CLI's own text begins, for when it says nothing typed.
+    `text` is how the CLI's own text begins, for when it says nothing typed. `renew`: a new
+    conversation may cure it.
     """
 
     name: str
@@ -62,9 +67,11 @@ class Row:
     subtype: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
     text: str | None = None
+    renew: bool = False
 
 
 ROWS: tuple[Row, ...] = (
+    # --- the account: closes all models, or the window's own ------------------------------------
     Row(
         "subscription limit",
         Outcome.LIMITED,
@@ -86,19 +93,20 @@ ROWS: tuple[Row, ...] = (
         text=r"(API Error: )?(Repeated )?529 Overloaded",
     ),
     Row(
-        "server error",
-        Outcome.OVERLOADED,
-        error=("server_error",),
-        status=range(500, 1000),
-        text=r"API Error: 5\d\d ",
+        "not reached",
+        Outcome.UNREACHABLE,
+        api_error=(
+            "connection_failed",
+            "no_response",
+            "tls_untrusted_ca",
+            "tls_cert_signature_failure",
+            "gateway_content_type",
+            "network_edge_blocked",
+        ),
+        status=(407, 511),
+        text=r"(API Error: )?(Connection (dropped|refused)|Can't reach the API|Unable to connect"
+        r"|API returned an empty or malformed response)|Request timed out",
     ),
-    Row(
-        "no connection",
-        Outcome.OVERLOADED,
-        api_error=("connection_failed", "stream_idle_timeout", "no_response", "computer_slept"),
-        text=r"(API Error: )?Connection (dropped|refused)",
-    ),
-    Row("no answer in time", Outcome.OVERLOADED, text=r"Request timed out"),
     Row(
         "bad key",
         Outcome.UNAUTHORISED,
@@ -117,7 +125,6 @@ ROWS: tuple[Row, ...] = (
     Row(
         "credit exhausted",
         Outcome.BILLING,
-        api_error=("model_requires_usage_credits", "long_context_credits_required"),
         error=("billing_error",),
         status=(402,),
         text=r"Credit balance is too low",
@@ -130,19 +137,48 @@ ROWS: tuple[Row, ...] = (
         text=r"API Error: 400 This organization has been disabled|Your \w+ belongs to a disabled",
     ),
     Row("account disabled", Outcome.DISABLED, error=("account_on_hold", "verification_required")),
+    # --- one model: closes that -----------------------------------------------------------------
+    Row(
+        "model needs credits",
+        Outcome.NO_CREDITS,
+        api_error=(
+            "model_requires_usage_credits",
+            "consent_unanswered",
+            "no_allowed_fallback",
+            "model_substitution_disabled",
+        ),
+    ),
+    Row(
+        "long context needs credits",
+        Outcome.NO_CREDITS,
+        api_error=("long_context_credits_required",),
+        text=r"API Error: Usage credits required for",
+        renew=True,
+    ),
     Row(
         "model not found",
         Outcome.NO_MODEL,
+        api_error=("claude_code_version_too_old",),
         error=("model_not_found",),
         status=(404,),
-        text=r"There's an issue with the selected model",
+        text=r"There's an issue with the selected model|Claude \w+ is not available with",
     ),
+    # --- one request, as far as one agent can see -----------------------------------------------
+    Row(
+        "server error",
+        Outcome.SERVER_ERROR,
+        api_error=("stream_idle_timeout", "computer_slept"),
+        status=range(500, 1000),
+        text=r"API Error: 5\d\d ",
+    ),
+    # --- the conversation -----------------------------------------------------------------------
     Row(
         "prompt too long",
         Outcome.CONTEXT_FULL,
         api_error=("message_over_context_limit", "autocompact_thrashing"),
         reason=("prompt_too_long", "blocking_limit", "rapid_refill_breaker"),
         text=r"Prompt is too long",
+        renew=True,
     ),
     Row(
         "request too large",
@@ -150,19 +186,38 @@ ROWS: tuple[Row, ...] = (
         reason=("image_error",),
         status=(413,),
         text=r"Request too large",
+        renew=True,
     ),
-    Row("other 400", Outcome.FAILED, text=r"API Error: 4\d\d "),
+    # --- the turn -------------------------------------------------------------------------------
     Row(
         "output limit",
-        Outcome.FAILED,
+        Outcome.REFUSED,
         api_error=("max_output_tokens",),
         error=("max_output_tokens",),
     ),
-    Row("refusal", Outcome.FAILED, stop=("refusal",)),
-    Row("max turns", Outcome.FAILED, reason=("max_turns",), subtype=("error_max_turns",)),
+    Row(
+        "refused for what it holds",
+        Outcome.REFUSED,
+        api_error=(
+            "dlp_request_denied",
+            "safety_monitor_blocked",
+            "hook_denied",
+            "pdf_too_large",
+            "pdf_password_protected",
+            "media_removed",
+        ),
+        stop=("refusal",),
+    ),
+    Row(
+        "no words",
+        Outcome.REFUSED,
+        api_error=("empty_completion", "malformed_tool_use_exhausted"),
+        reason=("malformed_tool_use_exhausted",),
+    ),
+    Row("max turns", Outcome.REFUSED, reason=("max_turns",), subtype=("error_max_turns",)),
     Row(
         "budget of the CLI",
-        Outcome.FAILED,
+        Outcome.REFUSED,
         reason=("budget_exhausted",),
         subtype=("error_max_budget_usd",),
     ),
@@ -170,12 +225,23 @@ ROWS: tuple[Row, ...] = (
 )
 """What can go wrong; where two rows have a value in common, the first counts.
 
-What is no error for the CLI (fine, an empty answer, refused tools) is completed, and what ends
-without a result (killed, a bad flag, a session id in use) failed: neither needs a row.
+What is no error for the CLI (fine, an empty answer, refused tools) is completed. What has no row
+failed, for a reason that is not known: so does what ends without a result (killed, a bad flag, a
+session id in use), and kinds that a setting of one agent causes (effort_requires_thinking,
+advisor_incompatible, field_not_granted, tool_history_mismatch, oauth_refresh_store_refused).
 """
 
+_TYPED = 2
+"""Columns that come before the question whether it was the API that answered."""
+
+_NOT_REACHED = next(row for row in ROWS if row.outcome is Outcome.UNREACHABLE)
+_BAD_REQUEST = Row("other 4xx", Outcome.REFUSED, text=r"API Error: 4\d\d ")
+
+_SAID_OF_OTHERS = frozenset({413, 429})
+"""Client errors that mean the same whoever gave them."""
+
 _ID_TAKEN = re.compile(r"Session ID \S+ is already in use")
-_ID_UNKNOWN = re.compile(r"No conversation found with session ID")
+_ID_UNKNOWN = re.compile(r"No conversation found with session ID|Failed to resume session:")
 
 
 def classify(seen: Seen) -> Verdict:
@@ -188,8 +254,10 @@ def classify(seen: Seen) -> Verdict:
     row = _row(result, failure) if result.is_error or _was_aborted(result) else None
     outcome = row.outcome if row else Outcome.FAILED
     detail = "; ".join(_own_texts(result, failure)) if outcome is not Outcome.INTERRUPTED else ""
-    until, window = _limit(seen) if outcome is Outcome.LIMITED else (None, None)
-    return Verdict(outcome, _line(detail or _names(result, failure)), until, window)
+    has_end = outcome in (Outcome.LIMITED, Outcome.NO_CREDITS)
+    until, window = _limit(seen) if has_end else (None, None)
+    renew = row is not None and row.renew
+    return Verdict(outcome, _line(detail or _names(result, failure)), until, window, renew)
 
 
 def session_is_taken(stderr: str) -> bool:
@@ -198,7 +266,7 @@ def session_is_taken(stderr: str) -> bool:
 
 
 def session_is_unknown(seen: Seen) -> bool:
-    """The CLI refused `--resume`: the session does not exist, so begin a new one."""
+    """The CLI refused `--resume`: no such session, or none that it can read; begin a new one."""
     texts = seen.result.errors if seen.result else ()
     ended = (seen.ended.stderr,) if seen.ended else ()
     return any(_ID_UNKNOWN.search(text) for text in (*texts, *ended))
@@ -209,18 +277,37 @@ def _row(result: Result, failure: ApiFailure | None) -> Row | None:
     failure = failure or ApiFailure(None, None, None, None, "")
     columns: tuple[tuple[Callable[[Row], Container[object]], object], ...] = (
         (lambda row: row.api_error, result.api_error or failure.api_error),
-        (lambda row: row.reason, result.terminal_reason),
+        (lambda row: row.reason, result.terminal_reason),  # so far `_TYPED`
         (lambda row: row.error, failure.error),
         (lambda row: row.status, result.status or failure.status),
         (lambda row: row.subtype, result.subtype),
         (lambda row: row.stop, result.stop_reason),
     )
-    for column, value in columns:
+    status = result.status or failure.status
+    for place, (column, value) in enumerate(columns):
+        if place == _TYPED and _is_anothers(failure):
+            return _NOT_REACHED
         for row in ROWS:
             if value in column(row):
                 return row
     texts = _own_texts(result, failure)
-    return next((row for row in ROWS if _begins(row, texts)), None)
+    for row in (*ROWS, _BAD_REQUEST):
+        if _begins(row, texts):
+            return row
+    if status is None and failure.error == "server_error":
+        return _NOT_REACHED  # the CLI's word for all that goes wrong before an answer
+    return _BAD_REQUEST if status is not None and 400 <= status < 500 else None
+
+
+def _is_anothers(failure: ApiFailure) -> bool:
+    """Whether a proxy or a portal gave this refusal: the API names the type of its errors."""
+    status = failure.status
+    return (
+        status is not None
+        and 400 <= status < 500
+        and status not in _SAID_OF_OTHERS
+        and failure.type is None
+    )
 
 
 def _begins(row: Row, texts: tuple[str, ...]) -> bool:

@@ -127,6 +127,7 @@ def _api_failure(line: Json, message: Json) -> ApiFailure:
         resets_at=as_epoch(limit.get("resetsAt")),
         text="\n".join(as_text(one.get("text")) or "" for one in as_blocks(message.get("content"))),
         window=as_text(limit.get("rateLimitType")),
+        type=as_text(line.get("api_error_type")),
     )
 
 

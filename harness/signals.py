@@ -24,6 +24,8 @@ class Signals:
             case Init():
                 self.model = event.model or self.model
             case RateLimit(status="rejected", overage=False):
+                if _is_of_credits(event):
+                    return None  # of one model or feature: the end of the turn says which
                 return self._limit(SignalKind.REJECTED, event)
             case RateLimit(status="rejected" | "allowed_warning"):
                 step = event.window, event.resets_at, event.overage, _step(event.utilization)
@@ -49,6 +51,11 @@ class Signals:
     ) -> ApiSignal:
         self._last = kind
         return ApiSignal(self.lease, kind, window, resets_at, utilization, self.model)
+
+
+def _is_of_credits(limit: RateLimit) -> bool:
+    """Whether no window of the account is used up, as far as this says."""
+    return limit.window == "overage" or (limit.window is None and limit.resets_at is None)
 
 
 def _step(utilization: float | None) -> int | None:

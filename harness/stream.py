@@ -53,7 +53,10 @@ class ToolAnswer:
 
 @frozen
 class ApiFailure:
-    """The CLI's own (synthetic) line about a request that failed; `text` is the CLI's."""
+    """The CLI's own (synthetic) line about a request that failed; `text` is the CLI's.
+
+    `type` is the API's own word for the error: None when the answer was none of the API.
+    """
 
     error: str | None
     api_error: str | None
@@ -61,6 +64,7 @@ class ApiFailure:
     resets_at: float | None
     text: str
     window: str | None = None
+    type: str | None = None
 
 
 @frozen

@@ -17,13 +17,14 @@ from harness.command import CredentialsError, Setup
 from harness.offspring import Offspring
 from harness.outcome import Seen, Verdict, classify, session_is_taken, session_is_unknown
 from harness.prompts import not_a_command, system, wake
+from harness.repair import repair
 from harness.shared import Shared
 from harness.spending import add
 from harness.stream import StreamEvent
 from harness.tools import Tools, guide
 from harness.turn import Turn, new_turn
 from hive.supervisors import Context
-from hive.wire import Event, HarnessSettings, Lease, Outcome, TurnReport, Usage
+from hive.wire import Event, HarnessSettings, Lease, Notice, Outcome, TurnReport, Usage
 
 IDLE_S = 1.0
 """After its result the CLI says within milliseconds that it is idle."""
@@ -89,10 +90,10 @@ class Turns:
             turn = new_turn(lease.id, str(uuid.uuid4()), settings.turn_silence_s, usage)
             verdict, again = await self._round(turn, lease, settings, ctx)
             usage = add(usage, turn.usage)
-            if verdict.outcome is Outcome.CONTEXT_FULL and not renewed:
+            if verdict.renew and not renewed:
                 renewed = again = True
                 ctx.extend(2 * STOP_S)
-                await self._renew()
+                await self._renew(f"its conversation cannot go on ({verdict.detail})")
             if not again:
                 break
         return TurnReport(
@@ -168,8 +169,10 @@ class Turns:
             self._session = evolve(self._session, known=True)
             return Verdict(Outcome.FAILED, "claude has the session and cannot resume it"), True
         if session_is_unknown(Seen(ended=ended)):
-            await self._renew()
+            await self._renew("claude cannot resume its conversation")
             return Verdict(Outcome.FAILED, "claude does not know a session that is new"), True
+        if await self._repair():
+            return Verdict(Outcome.FAILED, f"{why}: files of its own are damaged"), True
         verdict = classify(Seen(ended=ended))
         return evolve(verdict, detail=f"{why}: {verdict.detail}"), False
 
@@ -245,6 +248,7 @@ class Turns:
             await claude.stop()
         if self._nursery is None:
             raise StartFailed("the turn runner is being restarted")
+        await self._repair()
         claude = self._claude = Claude(self._tools, self._offspring)
         self._running = setup, self._session.id
         options = self._shared.options
@@ -276,10 +280,21 @@ class Turns:
             ),
         )
 
-    async def _renew(self) -> None:
+    async def _repair(self) -> bool:
+        """Set aside what is damaged of the CLI's own files, and say so; whether there was any."""
+        home, number = self._shared.options.folders.claude, self._session.id
+        found = await trio.to_thread.run_sync(repair, home, number, abandon_on_cancel=True)
+        for note in found.notes:
+            self._shared.emit(Notice(note))
+        if found.lost_session:
+            self._session = session.fresh()
+        return bool(found.notes)
+
+    async def _renew(self, why: str) -> None:
         """Begin a new conversation at the next prompt."""
         await self.stop()
         self._session = session.fresh()
+        self._shared.emit(Notice(f"{why}: a new one begins"))
 
 
 def _system_prompt(shared: Shared, settings: HarnessSettings) -> str:

@@ -2,7 +2,8 @@
 
 What the API refuses is nobody's fault: no attempt is counted, and when to go on is decided by the
 gate of the credential or by a budget. A turn that failed by itself waits before its next try, so
-that no condition can spin a loop.
+that no condition can spin a loop; one that failed for an unknown reason waits so long that an
+outage nobody has told apart yet does not use up a message's attempts.
 """
 
 from attrs import frozen
@@ -11,6 +12,8 @@ from hive.wire import Outcome, TurnReport
 
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
+UNKNOWN_WAITS_S = (5.0, 120.0, 1800.0, 3600.0)
+"""By the number of failures before; five attempts are an hour and a half apart at least."""
 MOST_REASON = 500
 
 OLDEST_EVENT_S = 86_400.0
@@ -54,29 +57,50 @@ class Verdict:
     failures: int = 0
 
 
-_FAILURES = {
-    Outcome.FAILED: "turn failed",
+_OUTAGES = (Outcome.OVERLOADED, Outcome.UNREACHABLE)
+
+_KNOWN_FAILURES = {
+    Outcome.REFUSED: "turn refused",
     Outcome.CONTEXT_FULL: "context full even in a new session",
+}
+"""The turn is to blame, and waiting changes little."""
+
+_FAILURES = {
+    **_KNOWN_FAILURES,
+    Outcome.FAILED: "turn failed",
+    Outcome.SERVER_ERROR: "the API's server failed at this turn",
 }
 
 
-def after_turn(report: TurnReport, *, failures: int, now: float, jitter: float) -> Verdict:
+def after_turn(
+    report: TurnReport, *, failures: int, now: float, jitter: float, held: bool = False
+) -> Verdict:
     """Decide what follows a turn.
 
     `failures` is how many turns in a row failed before it, `now` epoch seconds, `jitter` a random
-    number in [0, 1) that spreads the wake-ups of agents that stopped together.
+    number in [0, 1) that spreads the wake-ups of agents that stopped together. `held`: a gate or a
+    budget keeps the agent from going on, which then is no failure of its own.
     """
-    if report.outcome is Outcome.COMPLETED:
+    outcome = report.outcome
+    if outcome is Outcome.COMPLETED:
         return Verdict(ack=True)
-    if report.outcome is Outcome.INTERRUPTED:
+    if outcome is Outcome.INTERRUPTED:
         return Verdict(ack=False, failures=failures)
-    name = _FAILURES.get(report.outcome)
+    if outcome in _OUTAGES or (outcome is Outcome.SERVER_ERROR and held):
+        # A turn that never got an answer has done nothing: that does not count at all.
+        return Verdict(ack=False, limited=report.usage.tokens > 0, failures=failures)
+    name = _FAILURES.get(outcome)
     if name is None:
         return Verdict(ack=False, limited=True, failures=failures)
-    wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(failures, 20)) * (1 + jitter / 4)
     reason = f"{name}: {report.detail}" if report.detail else name
-    park = AgentPark(reason[:MOST_REASON], now + wait)
+    park = AgentPark(reason[:MOST_REASON], now + _wait(outcome, failures) * (1 + jitter / 4))
     return Verdict(ack=False, count=True, park=park, failures=failures + 1)
+
+
+def _wait(outcome: Outcome, failures: int) -> float:
+    if outcome in _KNOWN_FAILURES:
+        return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures, 20))
+    return UNKNOWN_WAITS_S[min(failures, len(UNKNOWN_WAITS_S) - 1)]
 
 
 def event_time(said: float, now: float) -> float:

@@ -352,7 +352,11 @@ class _Session(Session):
         await agent.turn_ended(finish.lease, finish.report)
         record = agent.record
         verdict = after_turn(
-            finish.report, failures=record.failures, now=time.time(), jitter=random.random()
+            finish.report,
+            failures=record.failures,
+            now=time.time(),
+            jitter=random.random(),
+            held=agent.hold is not None,
         )
         also = None
         if verdict.park is not None or verdict.failures != record.failures:

@@ -13,7 +13,7 @@ from attrs import frozen
 from hive.containers.advice import advice, read_sysctls
 from hive.containers.driver import Container, Inside, scrubbed
 from hive.containers.errors import DriverUnavailable
-from hive.containers.etc import copy_etc
+from hive.containers.etc import OWN, copy_etc, signature
 from hive.containers.folders import Folders, folders, prepare
 from hive.containers.handle import Handle, adopt, start
 from hive.containers.hide import hiding
@@ -22,7 +22,9 @@ from hive.containers.keeper import LOCK_FD
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _PROBE_WITHIN = 10.0
 _ETC_FRESH = 30.0
-"""Seconds for which a copy of /etc is not looked at again."""
+"""Seconds for which a start does not look at a copy of /etc again."""
+_ETC_WHOLE = 300.0
+"""And for which running containers do not, unless the network has changed."""
 
 
 @frozen
@@ -73,7 +75,7 @@ def bubblewrap_argv(
     for link, target in system.links:
         argv += ["--symlink", target, link]
     argv += ["--ro-bind", str(etc), "/etc"]
-    for file in ("passwd", "group"):
+    for file in OWN:
         argv += ["--ro-bind", str(where.keeper / file), f"/etc/{file}"]
     # Behind uid 1000 may be the host's root, whom the kernel lets write most of /proc/sys
     # (core_pattern!) without any capability.
@@ -110,6 +112,7 @@ class Bubblewrap:
         self.etc = etc
         self._copying = trio.Lock()
         self._copied: dict[Path, float] = {}
+        self._seen: dict[Path, tuple[object, ...]] = {}
 
     def check(self) -> None:
         """Run a container that hides its harness (blocks); raises DriverUnavailable."""
@@ -142,8 +145,8 @@ class Bubblewrap:
     async def _command(
         self, container: Container, *, visit: bool
     ) -> tuple[Folders, tuple[str, ...]]:
-        etc = container.root / "run" / "etc"
-        await self._refresh(etc)
+        etc = _etc(container.root)
+        await self._refresh(etc, _ETC_FRESH)
         return await trio.to_thread.run_sync(partial(self._prepare, container, etc, visit=visit))
 
     def _prepare(
@@ -159,12 +162,23 @@ class Bubblewrap:
         """Take up the agent's running container; see `handle.adopt`."""
         return await adopt(container.root, container.name)
 
-    async def _refresh(self, etc: Path) -> None:
+    async def refresh(self, root: Path) -> None:
+        """Let the containers of `root` see /etc as it is now; see Driver."""
+        etc, now = _etc(root), signature(self.etc)
+        if etc.is_dir():  # else no container has been started yet
+            await self._refresh(etc, _ETC_WHOLE if self._seen.get(etc, now) == now else 0.0)
+        self._seen[etc] = now
+
+    async def _refresh(self, etc: Path, fresh: float) -> None:
         async with self._copying:
-            fresh = trio.current_time() - self._copied.get(etc, -math.inf) <= _ETC_FRESH
-            if not (fresh and await trio.to_thread.run_sync(etc.is_dir)):
+            too_old = trio.current_time() - self._copied.get(etc, -math.inf) >= fresh
+            if too_old or not await trio.to_thread.run_sync(etc.is_dir):
                 await trio.to_thread.run_sync(copy_etc, etc, self.etc)
                 self._copied[etc] = trio.current_time()
+
+
+def _etc(root: Path) -> Path:
+    return root / "run" / "etc"
 
 
 def _write_users(where: Folders, name: str) -> None:
@@ -187,7 +201,7 @@ def _probe(bwrap: str, folder: Path) -> str | None:
     where = prepare(root, name)
     _write_users(where, name)
     etc.mkdir()
-    for file in (etc / "passwd", etc / "group", where.harness / "secret"):
+    for file in (*(etc / name for name in OWN), where.harness / "secret"):
         file.touch()
     argv = bubblewrap_argv(bwrap, container, where, etc, System.of_host())
     with (folder / "lock").open("w") as lock:

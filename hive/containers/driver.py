@@ -89,6 +89,10 @@ class Driver(Protocol):
         in the same home; whoever runs it chooses its environment. Raises DriverUnavailable,
         OSError."""
 
+    async def refresh(self, root: Path) -> None:
+        """Let running containers of `root` follow what has changed on the host, such as its
+        network; costs next to nothing when nothing has. Raises OSError."""
+
     async def adopt(self, container: Container) -> Handle | None:
         """Take up the agent's running container; None when there is none. Raises AlreadyRunning
         when one is there that neither ends nor can be identified."""

@@ -2,8 +2,8 @@
 
 A container of a hive that root runs has host uid 0 behind its user, so file modes protect
 nothing from it; and masking single files does not last: a mount over /etc/shadow vanishes when
-the host replaces that file. A copy holds what was chosen, and can be refreshed under running
-containers.
+the host replaces that file. A copy holds what was chosen. Containers see the folder of the copy, in
+which files are replaced one by one, so those that run follow the host, too.
 """
 
 import os
@@ -13,18 +13,50 @@ from pathlib import Path
 
 _VISIBLE = ("/etc/", "/usr/", "/proc/", "/dev/")
 
+OWN = ("passwd", "group")
+"""Each container has its own, mounted over these: to replace one would end that mount."""
+
+NETWORK = ("resolv.conf", "hosts", "nsswitch.conf", "gai.conf", "host.conf", "localtime")
+"""What changes while a machine moves from network to network."""
+
 
 def copy_etc(target: Path, source: Path = Path("/etc")) -> None:
-    """Bring `target` up to date (blocks; some 20 ms when little changed); raises OSError."""
+    """Bring `target` up to date (blocks; some 50 ms when little changed); raises OSError.
+
+    Files that are OWN are there, and empty.
+    """
     target.mkdir(mode=0o755, parents=True, exist_ok=True)
-    wanted = set()
+    for name in OWN:
+        (target / name).touch(mode=0o644)
+    _copy_folder(target, source, leave=OWN)
+
+
+def signature(source: Path = Path("/etc")) -> tuple[object, ...]:
+    """Differs when a file of NETWORK, or what it links to, has changed; cheap, never raises."""
+    return tuple(_identity(source / name) for name in NETWORK)
+
+
+def _identity(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _copy_folder(target: Path, source: Path, leave: tuple[str, ...] = ()) -> None:
+    target.mkdir(mode=0o755, exist_ok=True)
+    wanted = set(leave)
     for entry in os.scandir(source):
-        copy = target / entry.name
+        if entry.name in leave:
+            continue
         try:
-            if _copy_entry(entry, copy):
+            if _copy_entry(entry, target / entry.name):
                 wanted.add(entry.name)
-        except (FileNotFoundError, PermissionError):
-            continue  # it changed while we looked
+        except FileNotFoundError:
+            wanted.add(entry.name)  # it is being replaced: the last copy is better than none
+        except PermissionError:
+            continue
     for copy in target.iterdir():
         if copy.name not in wanted:
             _remove(copy)
@@ -37,7 +69,7 @@ def _copy_entry(entry: "os.DirEntry[str]", copy: Path) -> bool:
     if stat.S_ISDIR(mode) and mode & 0o005 == 0o005:
         if copy.is_symlink() or copy.is_file():
             _remove(copy)
-        copy_etc(copy, Path(entry.path))
+        _copy_folder(copy, Path(entry.path))
         return True
     return stat.S_ISREG(mode) and _copy_file(Path(entry.path), copy)
 

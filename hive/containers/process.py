@@ -53,6 +53,9 @@ class UnsafeProcess:
         await trio.to_thread.run_sync(prepare, container.root, container.name)
         return container.argv
 
+    async def refresh(self, root: Path) -> None:
+        """Nothing to do: it sees the host itself."""
+
     async def adopt(self, container: Container) -> Handle | None:
         """Take up the agent's running container; see `handle.adopt`."""
         return await adopt(container.root, container.name)

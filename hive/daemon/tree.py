@@ -28,6 +28,7 @@ from hive.wire import OPERATOR, Notice, Spawn
 
 BLOCKED_LOOP_S = 2.0
 CLOCKS_EVERY_S = 10.0
+FOLLOW_HOST_S = 5.0
 MANAGER = "manager"
 DEMO_WORKER = "worker-1"
 DEMO_WELCOME = (
@@ -73,6 +74,7 @@ def build(hive: Hive, stacks: TextIO, place: str) -> Supervisor:
         ChildSpec("reminders", hive.reminders.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("schedules", hive.schedules.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
+        ChildSpec("host", partial(_follow_host, hive), park_on_exhausted=True),
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
         ChildSpec("clocks", partial(_watch_clocks, hive)),
         ChildSpec("cut-off", partial(_complete_what_was_cut_off, hive), Restart.TEMPORARY),
@@ -147,6 +149,20 @@ async def _complete_what_was_cut_off(hive: Hive, ctx: Context) -> None:
     await hive.fleet.end_leftovers()
     await destroy.complete_destroys(hive)
     ctx.ready()
+
+
+async def _follow_host(hive: Hive, ctx: Context) -> None:
+    """Containers outlive changes of the host's network: they see its new files within seconds."""
+    ctx.ready()
+    while True:
+        try:
+            for driver in hive.options.drivers.values():
+                await driver.refresh(hive.paths.root)
+            ctx.note(None)
+        except OSError as error:  # such as a full disk: what they see is old until it works again
+            ctx.note(f"containers see an old /etc: {error}"[:200])
+        ctx.tick()
+        await trio.sleep(FOLLOW_HOST_S)
 
 
 async def _restore_parks(hive: Hive, ctx: Context) -> None:

@@ -91,7 +91,7 @@ class Connection:
     async def respond(
         self, status: int, body: bytes = b"", headers: Mapping[str, str] = MappingProxyType({})
     ) -> None:
-        """Send a whole JSON answer; raises Gone."""
+        """Send a whole answer, JSON unless `headers` say otherwise; raises Gone."""
         length = {"content-type": "application/json", "content-length": str(len(body))}
         parts = [h11.Data(data=body)] if body else []
         await self._write(_response(status, {**length, **headers}), *parts, h11.EndOfMessage())

@@ -23,6 +23,8 @@ class FailKind(StrEnum):
     VERIFICATION = "verification"
     ORG_DISABLED = "org_disabled"
     NO_CREDIT = "no_credit"
+    LONG_CONTEXT = "long_context"
+    MODEL_CREDITS = "model_credits"
     PROMPT_TOO_LONG = "prompt_too_long"
     MAX_TOKENS_CONTEXT = "max_tokens_context"
     BAD_REQUEST = "bad_request"
@@ -86,6 +88,12 @@ _ERRORS = {
         400,
         "invalid_request_error",
         "Your credit balance is too low to access the Anthropic API.",
+    ),
+    FailKind.LONG_CONTEXT: ApiError(
+        429, "rate_limit_error", "Usage credits are required for long context requests."
+    ),
+    FailKind.MODEL_CREDITS: ApiError(
+        429, "rate_limit_error", "This model needs usage credits.", "credits_required"
     ),
     FailKind.PROMPT_TOO_LONG: ApiError(
         400, "invalid_request_error", "prompt is too long: 210000 tokens > 200000 maximum"

@@ -63,6 +63,18 @@ class Fail:
 
 
 @frozen
+class Page:
+    """Something else answers in the API's place, such as a portal or a proxy: a page, or nothing.
+
+    `location` redirects there; "/portal" has a page.
+    """
+
+    status: int = 200
+    text: str = "<html><body>Please log in to this network.</body></html>"
+    location: str | None = None
+
+
+@frozen
 class Stall:
     """Never end; in the stream after `text`, with a ping every `ping` seconds (None: silence)."""
 
@@ -103,4 +115,4 @@ class Limits:
     overage: bool = False
 
 
-Reply: TypeAlias = Answer | Persona | Fail | Stall | Drop | Delay | Limits
+Reply: TypeAlias = Answer | Persona | Fail | Page | Stall | Drop | Delay | Limits

@@ -14,7 +14,7 @@ from attrs import frozen
 from hive.demo import render
 from hive.demo.connection import Connection, Gone, HttpRequest, TooLarge
 from hive.demo.failures import ApiError, FailKind, api_error
-from hive.demo.reply import Answer, Delay, Drop, Fail, Limits, Reply, Stall
+from hive.demo.reply import Answer, Delay, Drop, Fail, Limits, Page, Reply, Stall
 from hive.demo.request import BadRequest, MessagesRequest, parse
 from hive.demo.script import Script
 
@@ -83,6 +83,7 @@ class Service:
         routes: dict[tuple[str, str], _Handler] = {
             ("POST", "/v1/messages"): self._messages,
             ("POST", "/v1/messages/count_tokens"): _count_tokens,
+            ("GET", "/portal"): _portal,
         }
         if self.control:
             routes |= {
@@ -134,6 +135,10 @@ async def _count_tokens(connection: Connection, http: HttpRequest) -> None:
     await connection.respond(200, body)
 
 
+async def _portal(connection: Connection, _: HttpRequest) -> None:
+    await _page(connection, Page())
+
+
 async def _reply(
     connection: Connection,
     request: MessagesRequest,
@@ -149,6 +154,8 @@ async def _reply(
             await _reply(connection, request, then, {**headers, **more})
         case Fail():
             await _fail(connection, request, reply, headers)
+        case Page():
+            await _page(connection, reply)
         case Stall() | Drop() if reply.at == "headers" or not request.stream:
             await _break_off(connection, reply)
         case Stall() | Drop():
@@ -194,6 +201,13 @@ async def _fail(
     await connection.send(render.opening(request, _id()))
     await connection.send(render.event("error", **render.error_fields(error)))
     await connection.end_stream()
+
+
+async def _page(connection: Connection, page: Page) -> None:
+    headers = {"content-type": "text/html; charset=utf-8"}
+    if page.location is not None:
+        headers["location"] = page.location
+    await connection.respond(page.status, page.text.encode(), headers)
 
 
 async def _break_off(connection: Connection, reply: Stall | Drop) -> None:

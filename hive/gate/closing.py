@@ -10,7 +10,7 @@ from hive.wire import ALL_MODELS, Condition, GateState, Outcome, TurnReport
 
 MOST_REASON = 500
 
-BACKS_OFF = (Condition.RATE_LIMITED, Condition.OVERLOADED)
+BACKS_OFF = (Condition.RATE_LIMITED, Condition.OVERLOADED, Condition.UNREACHABLE)
 """The conditions that time heals; the others need somebody's act."""
 
 
@@ -32,15 +32,19 @@ class Closure:
 def of_turn(gate: Gate, client: Client, report: TurnReport) -> Closure | None:
     """The closure that this end of a turn means; None for all that do not concern others.
 
-    A refused credential is not among them: the second refusal counts, see `refused`.
+    A refused credential and a failure of the API's server are not among them: the second one
+    counts, see `refused` and `failing`.
     """
     source = f"{client.name}: turn ended as {report.outcome}"
     match report.outcome:
         case Outcome.LIMITED:
             return limited(report.window, report.until, report.model, source, report.detail)
         case Outcome.OVERLOADED:
-            reason = _with("API overloaded or not reachable", report.detail)
+            reason = _with("the API is overloaded", report.detail)
             return Closure(ALL_MODELS, Condition.OVERLOADED, reason, source)
+        case Outcome.UNREACHABLE:
+            why = "the API cannot be reached, or something else answers in its place"
+            return Closure(ALL_MODELS, Condition.UNREACHABLE, _with(why, report.detail), source)
         case Outcome.BILLING:
             todo = f"check its billing page, then {_release(gate, ALL_MODELS)}"
             reason = _with(f"the account cannot be charged: {todo}", report.detail)
@@ -54,6 +58,15 @@ def of_turn(gate: Gate, client: Client, report: TurnReport) -> Closure | None:
             todo = f"configure another one, or fallback_models, then {_release(gate, bucket)}"
             reason = _with(f"the model {bucket} does not exist for it: {todo}", report.detail)
             return Closure(bucket, Condition.PARKED, reason, source, model=report.model)
+        case Outcome.NO_CREDITS:
+            bucket = model_bucket(client.model, report.model)
+            todo = f"turn them on, or configure another model, then {_release(gate, bucket)}"
+            reason = _with(
+                f"{bucket} needs usage credits that are not there: {todo}", report.detail
+            )
+            known = report.until is not None
+            condition = Condition.RATE_LIMITED if known else Condition.PARKED
+            return Closure(bucket, condition, reason, source, report.until, report.model)
     return None
 
 
@@ -70,6 +83,12 @@ def refused(gate: Gate, source: str, detail: str = "") -> Closure:
     """The credential was refused twice without an answer between."""
     reason = _with(f"the credential was refused twice: {log_in(gate)}", detail)
     return Closure(ALL_MODELS, Condition.NEEDS_LOGIN, reason, source)
+
+
+def failing(source: str, detail: str = "") -> Closure:
+    """The API's server has failed twice with no answer between."""
+    reason = _with("the API's server fails again and again", detail)
+    return Closure(ALL_MODELS, Condition.OVERLOADED, reason, source)
 
 
 def close(bucket: Bucket, closure: Closure, client: Client, world: World, told: bool) -> Bucket:
@@ -145,8 +164,8 @@ def _until(closure: Closure, tries: int, world: World) -> float | None:
 
 def _waits(closure: Closure, world: World) -> Backoff:
     settings = world.settings
-    overloaded = closure.condition is Condition.OVERLOADED
-    return settings.overloaded if overloaded else settings.unknown_reset
+    limited = closure.condition is Condition.RATE_LIMITED
+    return settings.unknown_reset if limited else settings.overloaded
 
 
 def _believed(closure: Closure, world: World) -> float | None:

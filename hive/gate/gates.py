@@ -31,6 +31,7 @@ _NO_MATTER = frozenset(
         Outcome.COMPLETED,
         Outcome.INTERRUPTED,
         Outcome.FAILED,
+        Outcome.REFUSED,
         Outcome.CONTEXT_FULL,
         Outcome.OVER_BUDGET,
     }

@@ -20,7 +20,7 @@ def command(gate: Gate, order: GateCommand, world: World) -> Gate:
             name = order.bucket or ALL_MODELS
             return gate.put(_hold(gate.bucket(name), order, world))
         case "release":
-            gate = evolve(gate, suspect=None)
+            gate = evolve(gate, suspect=None, unwell=None)
             for bucket in _named(gate, order):
                 if not bucket.lets_through:
                     gate = gate.put(opening.opened(bucket, world, None, bucket.tries))
@@ -55,7 +55,7 @@ def _hold(bucket: Bucket, command: GateCommand, world: World) -> Bucket:
 
 def new_login(gate: Gate, world: World) -> Gate:
     """Try again what only a login, or an act outside, could have ended."""
-    gate = evolve(gate, suspect=None)
+    gate = evolve(gate, suspect=None, unwell=None)
     for bucket in gate.buckets:
         if bucket.state is GateState.CLOSED and bucket.condition not in closing.BACKS_OFF:
             gate = gate.put(opening.half_open(bucket, world))

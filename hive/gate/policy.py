@@ -19,6 +19,7 @@ from hive.wire import (
     GateState,
     Outcome,
     SignalKind,
+    TurnReport,
 )
 
 MOST_TOLD = 256
@@ -113,6 +114,8 @@ def _turn_end(gate: Gate, end: TurnEnd, world: World) -> Gate:
         if SignalKind.UNAUTHORISED not in told:
             source = f"{client.name}: turn ended as {report.outcome}"
             gate = _unauthorised(gate, end.lease, source, report.detail, client, world)
+    elif report.outcome is Outcome.SERVER_ERROR:
+        gate = _server_error(gate, report, client, world)
     elif closure := closing.of_turn(gate, client, report):
         again = report.outcome is Outcome.LIMITED and SignalKind.REJECTED in told
         gate = _close(gate, closure, client, world, told=again)
@@ -142,7 +145,7 @@ def _answered(gate: Gate, signal: ApiSignal, client: Client, world: World) -> Ga
 
     Only while it is tried: an answer to a request of before must not open what has just closed.
     """
-    gate = evolve(_forget(gate, signal.lease), suspect=None)
+    gate = evolve(_forget(gate, signal.lease), suspect=None, unwell=None)
     for bucket in gate.buckets:
         if not _is_about(bucket, client, signal.model):
             continue
@@ -189,6 +192,21 @@ def _unauthorised(
     if gate.suspect == lease:
         return gate
     return _close(gate, closing.refused(gate, source, detail), client, world)
+
+
+def _server_error(gate: Gate, report: TurnReport, client: Client, world: World) -> Gate:
+    """The first one may be of that request alone: its agent waits by itself, and nobody else.
+
+    So may one after the other of a single agent, as long as others work who would know better.
+    """
+    others = any(one.busy for one in world.clients if one.name != client.name)
+    if gate.bucket(ALL_MODELS).lets_through:
+        if gate.unwell is None:
+            return evolve(gate, unwell=client.name)
+        if gate.unwell == client.name and others:
+            return gate
+    source = f"{client.name}: turn ended as {report.outcome}"
+    return _close(gate, closing.failing(source, report.detail), client, world)
 
 
 def _close(

@@ -11,7 +11,8 @@ class GateSettings:
 
     `margin_s` is added to a reported reset, because clocks differ; a reset beyond `longest_limit_s`
     is not believed (no known window is longer than seven days). `unknown_reset` and `overloaded`
-    are the waits when nobody said until when, by the number of closures in a row. A probe must take
+    (also for an API that is not reached) are the waits when nobody said until when, by the number
+    of closures in a row. A probe must take
     work within `take_within_s`, and its turn get an answer within `answer_within_s`, or another one
     is chosen. `warning_s` is how long a warning without an end is shown.
     """

@@ -72,12 +72,15 @@ class Gate:
     """All buckets of one credential; that of all models is always there, and the first.
 
     `suspect` is the lease of the first refusal since the last answer: the refresh of a token may
-    lose a race once. `told` are the signals whose turns have not ended: both count as one.
+    lose a race once. `unwell` is the agent that met the first failure of the API's server since
+    then: that request alone may be to blame. `told` are the signals whose turns have not ended:
+    both count as one.
     """
 
     credential: str
     buckets: tuple[Bucket, ...] = field(default=(Bucket(ALL_MODELS),))
     suspect: str | None = None
+    unwell: str | None = None
     told: tuple[tuple[str, SignalKind], ...] = ()
 
     def bucket(self, name: str) -> Bucket:

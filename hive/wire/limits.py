@@ -21,6 +21,7 @@ class Condition(StrEnum):
     NEEDS_LOGIN = "needs_login"
     OVER_BUDGET = "over_budget"
     OVERLOADED = "overloaded"
+    UNREACHABLE = "unreachable"
     PARKED = "parked"
 
 

@@ -87,13 +87,22 @@ class Outcome(StrEnum):
     DISABLED = "disabled"
     """The organisation or the account is disabled, on hold, or must be verified."""
     NO_MODEL = "no_model"
-    """The model does not exist for this account."""
+    """The model does not exist for this account, or not for this version of the CLI."""
+    NO_CREDITS = "no_credits"
+    """This model, or its long context, needs usage credits that the account does not have."""
     OVER_BUDGET = "over_budget"
     """The hive ended the turn because its budget was used up."""
     CONTEXT_FULL = "context_full"
     OVERLOADED = "overloaded"
+    UNREACHABLE = "unreachable"
+    """No answer of the API came: none at all, or something else answered in its place."""
+    SERVER_ERROR = "server_error"
+    """The API failed at this request; whether at those of others, too, is not known."""
     INTERRUPTED = "interrupted"
+    REFUSED = "refused"
+    """The turn itself cannot succeed as it is: a bad request, a refusal, a limit of one turn."""
     FAILED = "failed"
+    """It failed for a reason that is not known."""
 
 
 @frozen

@@ -3,26 +3,38 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.agents.policy import LONGEST_WAIT_S, OLDEST_EVENT_S, after_turn, event_time
-from hive.wire import Outcome, TurnReport
+from hive.agents.policy import (
+    LONGEST_WAIT_S,
+    OLDEST_EVENT_S,
+    UNKNOWN_WAITS_S,
+    after_turn,
+    event_time,
+)
+from hive.wire import Outcome, TurnReport, Usage
 
 NOW = 1_800_000_000.0
 ANY_TIME = st.none() | st.floats(-1e12, 1e12)
 ANY_RUN = st.integers(0, 10_000)
 JITTER = st.floats(0, 1, exclude_max=True)
-OWN_FAULT = (Outcome.FAILED, Outcome.CONTEXT_FULL)
+BAD_BY_ITSELF = (Outcome.REFUSED, Outcome.CONTEXT_FULL)
+NOT_KNOWN = (Outcome.FAILED, Outcome.SERVER_ERROR)
+OWN_FAULT = (*BAD_BY_ITSELF, *NOT_KNOWN)
+OUTAGES = (Outcome.OVERLOADED, Outcome.UNREACHABLE)
+MAX_ATTEMPTS = 5
 
 
-@given(st.sampled_from(Outcome), st.text(max_size=2000), ANY_TIME, ANY_RUN, JITTER)
+@given(st.sampled_from(Outcome), st.text(max_size=2000), ANY_TIME, ANY_RUN, JITTER, st.booleans())
 def test_only_completed_acknowledges_and_no_failure_retries_at_once(
-    outcome: Outcome, detail: str, until: float | None, failures: int, jitter: float
+    outcome: Outcome, detail: str, until: float | None, failures: int, jitter: float, held: bool
 ) -> None:
     report = TurnReport(outcome, detail, until)
-    verdict = after_turn(report, failures=failures, now=NOW, jitter=jitter)
+    verdict = after_turn(report, failures=failures, now=NOW, jitter=jitter, held=held)
+    shared = outcome is Outcome.SERVER_ERROR and held
     assert verdict.ack == (outcome is Outcome.COMPLETED)
-    assert (verdict.park is not None) == verdict.count == (outcome in OWN_FAULT)
+    assert (verdict.park is not None) == verdict.count == (outcome in OWN_FAULT and not shared)
     if verdict.park is not None:
-        assert NOW + 1 <= verdict.park.until <= NOW + LONGEST_WAIT_S * 1.25
+        longest = LONGEST_WAIT_S if outcome in BAD_BY_ITSELF else max(UNKNOWN_WAITS_S)
+        assert NOW + 1 <= verdict.park.until <= NOW + longest * 1.25
         assert len(verdict.park.reason) <= 500
         assert verdict.failures == failures + 1
 
@@ -33,14 +45,41 @@ def test_what_the_api_refuses_is_never_an_attempt_and_ends_no_run_of_failures(
 ) -> None:
     verdict = after_turn(TurnReport(outcome), failures=failures, now=NOW, jitter=0.0)
     others = (Outcome.COMPLETED, Outcome.INTERRUPTED, *OWN_FAULT)
-    assert verdict.limited == (outcome not in others)
-    if verdict.limited:
+    assert verdict.limited == (outcome not in (*others, *OUTAGES))
+    if outcome not in others:
         assert not verdict.count and verdict.failures == failures
 
 
-def test_failures_wait_longer_each_time_up_to_a_cap() -> None:
+@given(st.sampled_from((*OUTAGES, Outcome.SERVER_ERROR)), ANY_RUN, JITTER, st.integers(1, 1 << 40))
+def test_an_outage_counts_only_turns_that_had_an_answer(
+    outcome: Outcome, failures: int, jitter: float, tokens: int
+) -> None:
+    def verdict(usage: Usage) -> tuple[bool, bool, bool]:
+        report = TurnReport(outcome, usage=usage)
+        after = after_turn(report, failures=failures, now=NOW, jitter=jitter, held=True)
+        return after.limited, after.count, after.park is None
+
+    assert verdict(Usage()) == (False, False, True)
+    assert verdict(Usage(output_tokens=tokens)) == (True, False, True)
+
+
+@given(st.sampled_from(NOT_KNOWN), st.lists(JITTER, min_size=5, max_size=5))
+def test_an_outage_of_an_hour_that_nobody_tells_apart_kills_no_message(
+    outcome: Outcome, jitters: list[float]
+) -> None:
+    now, failures, tried = NOW, 0, []
+    for jitter in jitters:
+        tried.append(now)
+        verdict = after_turn(TurnReport(outcome, "x"), failures=failures, now=now, jitter=jitter)
+        assert verdict.park is not None
+        now, failures = verdict.park.until, verdict.failures
+    assert tried[1] - tried[0] < 10, "a short disturbance is over soon"
+    assert tried[MAX_ATTEMPTS - 1] - tried[0] > 1.5 * 3600
+
+
+def test_a_turn_that_is_bad_by_itself_is_not_waited_for_long() -> None:
     def wait(failures: int) -> float:
-        report = TurnReport(Outcome.FAILED)
+        report = TurnReport(Outcome.REFUSED)
         verdict = after_turn(report, failures=failures, now=NOW, jitter=0.0)
         assert verdict.park is not None
         return verdict.park.until - NOW

@@ -184,3 +184,64 @@ async def test_what_bubblewrap_refuses_is_in_the_log(root: Path) -> None:
     status, log = await run(Container("alpha", root, ("/bin/true",), {}, missing))
     assert status.code == 1
     assert "/nowhere/at/all" in log
+
+
+@pytest.fixture
+def passable(tmp_path: Path) -> Iterator[Path]:
+    """A folder that other users could pass, unlike pytest's: links are judged by their path."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o711)
+        yield Path(folder)
+
+
+FOLLOWER = """
+state=/agents/alpha/state
+until grep -q 10.0.0.2 /etc/resolv.conf && grep -q printer /etc/hosts; do sleep 0.01; done
+id -un > $state/seen
+until test ! -e /etc/nsswitch.conf; do sleep 0.01; done
+id -un >> $state/seen
+"""
+
+
+async def test_a_running_container_follows_the_hosts_network(passable: Path, root: Path) -> None:
+    """As systemd-resolved does it: a link into /run, where the file is replaced as a whole."""
+    etc, resolved = passable / "etc", passable / "run" / "stub-resolv.conf"
+    for folder in (etc, resolved.parent):
+        folder.mkdir()
+    for file in ("passwd", "group", "hosts", "nsswitch.conf"):
+        (etc / file).touch(0o644)
+    resolved.write_text("nameserver 10.0.0.1")
+    (etc / "resolv.conf").symlink_to(resolved)
+    driver = Bubblewrap(etc=etc)
+    handle = await driver.start(Container("alpha", root, ("/bin/sh", "-c", FOLLOWER)))
+    await driver.refresh(root)
+    replace(resolved, "nameserver 10.0.0.2")
+    replace(etc / "hosts", "10.0.0.9 printer")
+    (etc / "passwd").write_text("root:x:0:0:the host's:/root:/bin/sh\n")
+    await driver.refresh(root)
+    seen = root / "agents" / "alpha" / "state" / "seen"
+    with trio.fail_after(10):
+        while not (seen.exists() and seen.read_text()):  # noqa: ASYNC110 - another process
+            await trio.sleep(0.01)
+        (etc / "nsswitch.conf").unlink()
+        await driver.refresh(root)
+        assert (await handle.wait()).code == 0
+    assert seen.read_text() == "agent\nagent\n"
+
+
+def replace(file: Path, text: str) -> None:
+    new = file.with_name("new")
+    new.write_text(text)
+    new.replace(file)
+
+
+async def test_another_daemon_follows_for_adopted_containers(passable: Path, root: Path) -> None:
+    etc = passable / "etc"
+    etc.mkdir()
+    (etc / "hosts").write_text("old")
+    script = "until grep -q new /etc/hosts; do sleep 0.01; done"
+    handle = await Bubblewrap(etc=etc).start(Container("alpha", root, ("/bin/sh", "-c", script)))
+    (etc / "hosts").write_text("new")
+    await Bubblewrap(etc=etc).refresh(root)
+    with trio.fail_after(10):
+        assert (await handle.wait()).code == 0

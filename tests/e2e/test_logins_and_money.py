@@ -4,8 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from support.model_api import ModelApi
-from support.running import RunningHive, kinds
+from support.running import RunningHive
 
 
 def message(hive: RunningHive, number: int) -> dict[str, Any]:
@@ -51,28 +52,40 @@ def test_a_model_that_is_not_there_waits_for_the_operator(
     wait_answered(hive, number)
 
 
-def test_an_overload_is_shown_and_passes(hive: RunningHive, model: ModelApi) -> None:
-    model.rule({"type": "fail", "kind": "overloaded"})
+@pytest.mark.parametrize(
+    ("reply", "condition", "said"),
+    [
+        ({"type": "fail", "kind": "overloaded"}, "overloaded", "529"),
+        ({"type": "page"}, "unreachable", "something else answers in its place"),
+    ],
+    ids=["overloaded", "a portal"],
+)
+def test_an_outage_is_shown_and_passes(
+    hive: RunningHive, model: ModelApi, reply: dict[str, Any], condition: str, said: str
+) -> None:
+    model.rule(reply)
     number = int(hive.ok("send", "manager", "work"))
-    waiting = hive.wait_agent("manager", lambda agent: agent["condition"] == "overloaded")
+    waiting = hive.wait_agent("manager", lambda agent: agent["condition"] == condition)
     assert 5 < waiting["until"] - time.time() < 20
+    assert said in waiting["reason"]
+    assert condition in hive.ok("status")
     model.clear()
     wait_answered(hive, number)
-    assert message(hive, number)["attempts"] == 0
+    kept = message(hive, number)
+    assert (kept["attempts"], kept["returns"]) == (0, 0)
 
 
 def test_a_message_that_is_returned_again_and_again_waits_for_the_operator(
     hive: RunningHive, model: ModelApi
 ) -> None:
-    model.rule({"type": "fail", "kind": "overloaded"}, text="heavy")
+    limit = {"type": "fail", "kind": "rate_limit", "should_retry": False}
+    model.rule(limit, text="heavy")
     number = int(hive.ok("send", "manager", "heavy"))
     for returns in range(1, 7):
-        hive.wait_agent("manager", lambda agent: agent["condition"] == "overloaded")
-        assert message(hive, number)["returns"] == returns
+        hive.wait_status(lambda _, n=returns: message(hive, number)["returns"] == n or None)
+        hive.wait_agent("manager", lambda agent: agent["condition"] == "rate_limited")
         if returns < 6:
             hive.ok("gate", "release")
-            hive.wait_event(kinds("turn_started"))
-            hive.wait_agent("manager", lambda agent: agent["condition"] == "online")
     assert message(hive, number)["state"] == "held"
     assert "1 message waits for you" in hive.ok("status")
     assert str(number) in hive.ok("dead")

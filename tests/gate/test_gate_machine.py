@@ -33,6 +33,8 @@ STOPS = {
     Outcome.BILLING,
     Outcome.DISABLED,
     Outcome.NO_MODEL,
+    Outcome.NO_CREDITS,
+    Outcome.UNREACHABLE,
 }
 EXAMPLES = int(os.environ.get("STRESS", "60"))
 

@@ -159,6 +159,7 @@ def test_overload_backs_off_shorter_and_says_so(ten: Play) -> None:
         Outcome.COMPLETED,
         Outcome.CONTEXT_FULL,
         Outcome.FAILED,
+        Outcome.REFUSED,
         Outcome.INTERRUPTED,
         Outcome.OVER_BUDGET,
     ],
@@ -217,6 +218,88 @@ def test_billing_and_disabled_wait_for_somebody(ten: Play, outcome: Outcome) -> 
     assert "hive gate release default" in ten.hold("a1").reason
     ten.do(NewLogin())
     assert ten.state() is GateState.PROBING
+
+
+def test_an_api_that_is_not_reached_backs_off_like_an_overload_and_says_so(ten: Play) -> None:
+    ten.end("a0", Outcome.UNREACHABLE, detail="ENOTFOUND")
+    bucket = ten.gate.bucket("all")
+    assert (bucket.condition, bucket.until) == (Condition.UNREACHABLE, T0 + 9)
+    assert "cannot be reached" in (bucket.reason or "") and "ENOTFOUND" in (bucket.reason or "")
+
+
+def test_an_outage_of_an_hour_is_waited_for_with_few_requests() -> None:
+    play, tries = Play(*agents(1)), 0
+    while play.now < T0 + 3600:
+        play.change("a0", queued=1)
+        play.admit("a0")
+        play.end("a0", Outcome.UNREACHABLE)
+        tries += 1
+        until = play.gate.bucket("all").until
+        assert until is not None and until - play.now <= 600
+        play.wait(until - play.now)
+    assert tries < 20
+
+
+@pytest.mark.parametrize(
+    ("until", "condition"), [(None, Condition.PARKED), (T0 + 600, Condition.RATE_LIMITED)]
+)
+def test_credits_that_one_model_needs_close_only_that(until, condition) -> None:
+    play = Play(Client("long", "opus[1m]"), Client("o", "opus"), Client("s", "sonnet"), Client("d"))
+    play.end(
+        "long", Outcome.NO_CREDITS, until=until, detail="Usage credits required for 1M context"
+    )
+    assert play.free() == {"o", "s", "d"}
+    assert play.hold("long").condition is condition
+    assert "hive gate release default --bucket opus[1m]" in play.hold("long").reason
+    assert "1M context" in play.hold("long").reason
+    play.end("d", Outcome.NO_CREDITS, model="claude-fable-5-2")
+    assert play.free() == {"o", "s"}
+    if until is not None:
+        play.wait(600 + MARGIN)
+        assert play.state("opus[1m]") is GateState.PROBING
+
+
+# -- failures of the API's server ----------------------------------------------------------------
+
+
+def test_a_server_error_that_one_agent_meets_keeps_nobody_else(ten: Play) -> None:
+    ten.end("a0", Outcome.SERVER_ERROR)
+    assert ten.state() is GateState.OPEN and len(ten.free()) == 10
+    ten.say("a1", SignalKind.ANSWERED)
+    ten.end("a2", Outcome.SERVER_ERROR, detail="API Error: 500")
+    assert ten.state() is GateState.OPEN, "there was an answer between"
+
+
+def test_server_errors_of_two_agents_in_a_row_are_an_overload(ten: Play) -> None:
+    ten.end("a0", Outcome.SERVER_ERROR)
+    ten.end("a1", Outcome.SERVER_ERROR, detail="API Error: 503")
+    hold = ten.hold("a5")
+    assert (hold.condition, hold.until) == (Condition.OVERLOADED, T0 + 9)
+    assert "API Error: 503" in hold.reason
+    ten.wait(9)
+    assert ten.state() is GateState.PROBING
+    ten.change("a5", queued=1)
+    ten.admit("a5")
+    ten.end("a5", Outcome.SERVER_ERROR)
+    assert ten.state() is GateState.CLOSED, "the probe found the same"
+    assert ten.gate.bucket("all").tries == 2
+
+
+@pytest.mark.parametrize("others_work", [False, True])
+def test_one_agent_that_fails_again_closes_only_if_nobody_knows_better(
+    ten: Play, others_work: bool
+) -> None:
+    ten.change("a7", busy=others_work)
+    ten.end("a0", Outcome.SERVER_ERROR)
+    ten.end("a0", Outcome.SERVER_ERROR, lease="a0-2")
+    assert (ten.state() is GateState.OPEN) is others_work
+
+
+def test_the_operators_release_begins_the_count_of_server_errors_anew(ten: Play) -> None:
+    ten.end("a0", Outcome.SERVER_ERROR)
+    ten.do(GateCommand("default", "release"))
+    ten.end("a1", Outcome.SERVER_ERROR)
+    assert ten.state() is GateState.OPEN
 
 
 def test_text_of_the_api_is_one_short_line(ten: Play) -> None:

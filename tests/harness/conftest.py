@@ -272,7 +272,7 @@ def start(tmp_path: Path):
             daemon = Daemon(
                 HarnessSettings(
                     NAME,
-                    environment=(*environment, url),
+                    environment=(url, *environment),
                     claude=str(bundled()),
                     peers=("manager",),
                     **settings,

@@ -27,9 +27,20 @@ def result(**fields) -> Result:
 
 
 def failure(
-    error=None, api_error=None, status=None, resets_at=None, text="", window=None
+    error=None,
+    api_error=None,
+    status=None,
+    resets_at=None,
+    text="",
+    window=None,
+    kind="a_type_of_the_api",
 ) -> ApiFailure:
-    return ApiFailure(error, api_error, status, resets_at, text, window)
+    return ApiFailure(error, api_error, status, resets_at, text, window, kind)
+
+
+def portal(status, error="unknown", text="") -> ApiFailure:
+    """The line about an answer that was none of the API."""
+    return failure(error, status=status, text=text, kind=None)
 
 
 ROWS = {
@@ -46,13 +57,85 @@ ROWS = {
     ),
     "rate limit 429": (result(status=429), None, Outcome.LIMITED),
     "overloaded 529": (result(status=529), None, Outcome.OVERLOADED),
-    "server 500": (result(status=500), None, Outcome.OVERLOADED),
-    "server 503": (result(status=503), failure("unknown"), Outcome.OVERLOADED),
-    "no connection": (result(api_error="connection_failed"), None, Outcome.OVERLOADED),
+    "repeatedly overloaded": (
+        result(),
+        failure("server_error", text="API Error: Repeated 529 Overloaded errors", kind=None),
+        Outcome.OVERLOADED,
+    ),
+    "server 500": (result(status=500), None, Outcome.SERVER_ERROR),
+    "server 503": (result(status=503), failure("server_error"), Outcome.SERVER_ERROR),
+    "stalled": (result(api_error="stream_idle_timeout"), None, Outcome.SERVER_ERROR),
+    "no connection": (result(api_error="connection_failed"), None, Outcome.UNREACHABLE),
     "no answer in time": (
         result(),
-        failure("unknown", text="Request timed out after 120 s"),
-        Outcome.OVERLOADED,
+        failure("server_error", text="Request timed out after 120 s", kind=None),
+        Outcome.UNREACHABLE,
+    ),
+    "a certificate of nobody": (
+        result(api_error="tls_untrusted_ca"),
+        failure(
+            "server_error",
+            "tls_untrusted_ca",
+            text="API Error: Unable to connect to API: Self-signed certificate detected",
+            kind=None,
+        ),
+        Outcome.UNREACHABLE,
+    ),
+    "a certificate of another host": (
+        result(),
+        failure(
+            "server_error",
+            text="API Error: Unable to connect to API: SSL certificate hostname mismatch",
+            kind=None,
+        ),
+        Outcome.UNREACHABLE,
+    ),
+    "no words for why there is no answer": (
+        result(),
+        failure("server_error", text="API Error: words of tomorrow", kind=None),
+        Outcome.UNREACHABLE,
+    ),
+    "a page in the API's place": (
+        result(),
+        portal(
+            None,
+            text="API Error: API returned an empty or malformed response (HTTP 200) — check for a "
+            "proxy or gateway intercepting the request.",
+        ),
+        Outcome.UNREACHABLE,
+    ),
+    "a proxy wants a login": (result(status=407), portal(407), Outcome.UNREACHABLE),
+    "a portal wants a login": (
+        result(status=511),
+        portal(511, "server_error"),
+        Outcome.UNREACHABLE,
+    ),
+    "a proxy forbids": (
+        result(status=403),
+        portal(403, "authentication_failed", "Failed to authenticate. API Error: 403 Forbidden"),
+        Outcome.UNREACHABLE,
+    ),
+    "a proxy knows no such page": (
+        result(status=404),
+        portal(404, "model_not_found", "There's an issue with the selected model (x)."),
+        Outcome.UNREACHABLE,
+    ),
+    "a proxy does not understand": (result(status=400), portal(400), Outcome.UNREACHABLE),
+    "a proxy finds it too large": (result(status=413), portal(413), Outcome.CONTEXT_FULL),
+    "a proxy limits": (result(status=429), portal(429, "rate_limit"), Outcome.LIMITED),
+    "a model that costs credits": (
+        result(api_error="model_requires_usage_credits", status=429),
+        failure("rate_limit", "model_requires_usage_credits"),
+        Outcome.NO_CREDITS,
+    ),
+    "a context that costs credits": (
+        result(api_error="long_context_credits_required", status=429),
+        failure(
+            "rate_limit",
+            "long_context_credits_required",
+            text="API Error: Usage credits required for 1M context · turn them on",
+        ),
+        Outcome.NO_CREDITS,
     ),
     "bad key": (result(status=401), failure("authentication_failed"), Outcome.UNAUTHORISED),
     "no credentials": (
@@ -96,24 +179,24 @@ ROWS = {
         None,
         Outcome.CONTEXT_FULL,
     ),
-    "other 400": (result(status=400), failure("invalid_request"), Outcome.FAILED),
+    "other 400": (result(status=400), failure("invalid_request"), Outcome.REFUSED),
     "other 400 that quotes": (
         result(status=400),
         failure("unknown", text="API Error: 400 messages.1: 'Invalid API key', 529 Overloaded"),
-        Outcome.FAILED,
+        Outcome.REFUSED,
     ),
-    "output limit": (result(api_error="max_output_tokens"), None, Outcome.FAILED),
-    "refusal": (result(stop_reason="refusal"), None, Outcome.FAILED),
+    "output limit": (result(api_error="max_output_tokens"), None, Outcome.REFUSED),
+    "refusal": (result(stop_reason="refusal"), None, Outcome.REFUSED),
     "empty answer": (result(is_error=False, terminal_reason="completed"), None, Outcome.COMPLETED),
     "max turns": (
         result(subtype="error_max_turns", terminal_reason="max_turns"),
         None,
-        Outcome.FAILED,
+        Outcome.REFUSED,
     ),
     "budget": (
         result(subtype="error_max_budget_usd", terminal_reason="budget_exhausted"),
         None,
-        Outcome.FAILED,
+        Outcome.REFUSED,
     ),
     "interrupted": (
         result(subtype="error_during_execution", terminal_reason="aborted_streaming"),
@@ -168,15 +251,35 @@ SIGNS = {
         ],
     },
     Outcome.OVERLOADED: {
-        "api_error": ["connection_failed", "stream_idle_timeout", "no_response", "computer_slept"],
-        "error": ["overloaded", "server_error"],
-        "status": [500, 502, 503, 504, 522, 529, 599],
+        "error": ["overloaded"],
+        "status": [529],
         "text": [
             "API Error: 529 Overloaded. This is a server-side issue",
             "Repeated 529 Overloaded errors",
-            "API Error: 503 Service unavailable",
+        ],
+    },
+    Outcome.SERVER_ERROR: {
+        "api_error": ["stream_idle_timeout", "computer_slept"],
+        "status": [500, 502, 503, 504, 522, 599],
+        "text": ["API Error: 503 Service unavailable"],
+    },
+    Outcome.UNREACHABLE: {
+        "api_error": [
+            "connection_failed",
+            "no_response",
+            "tls_untrusted_ca",
+            "tls_cert_signature_failure",
+            "gateway_content_type",
+            "network_edge_blocked",
+        ],
+        "error": ["server_error"],
+        "status": [407, 511],
+        "text": [
             "API Error: Connection dropped (ECONNRESET)",
             "Connection refused — a firewall or proxy may be blocking it",
+            "API Error: Can't reach the API server — check your internet or DNS (ENOTFOUND)",
+            "API Error: Unable to connect to API (Malformed_HTTP_Response)",
+            "API Error: API returned an empty or malformed response (HTTP 200) — check",
             "Request timed out",
         ],
     },
@@ -202,10 +305,19 @@ SIGNS = {
         ],
     },
     Outcome.BILLING: {
-        "api_error": ["model_requires_usage_credits", "long_context_credits_required"],
         "error": ["billing_error"],
         "status": [402],
         "text": ["Credit balance is too low"],
+    },
+    Outcome.NO_CREDITS: {
+        "api_error": [
+            "model_requires_usage_credits",
+            "long_context_credits_required",
+            "consent_unanswered",
+            "no_allowed_fallback",
+            "model_substitution_disabled",
+        ],
+        "text": ["API Error: Usage credits required for 1M context · turn them on"],
     },
     Outcome.DISABLED: {
         "api_error": ["org_disabled_credential"],
@@ -216,9 +328,13 @@ SIGNS = {
         ],
     },
     Outcome.NO_MODEL: {
+        "api_error": ["claude_code_version_too_old"],
         "error": ["model_not_found"],
         "status": [404],
-        "text": ["There's an issue with the selected model (x). It may not exist"],
+        "text": [
+            "There's an issue with the selected model (x). It may not exist",
+            "Claude Opus is not available with the Claude Pro plan.",
+        ],
     },
     Outcome.CONTEXT_FULL: {
         "api_error": ["message_over_context_limit", "autocompact_thrashing"],
@@ -231,11 +347,25 @@ SIGNS = {
         "status": [413],
         "text": ["Prompt is too long", "Request too large (max 32MB)"],
     },
-    Outcome.FAILED: {
-        "api_error": ["a cause of tomorrow", "tls_untrusted_ca"],
-        "error": ["unknown", "invalid_request", "an error of tomorrow"],
+    Outcome.REFUSED: {
+        "api_error": [
+            "max_output_tokens",
+            "dlp_request_denied",
+            "safety_monitor_blocked",
+            "hook_denied",
+            "pdf_too_large",
+            "pdf_password_protected",
+            "media_removed",
+            "empty_completion",
+            "malformed_tool_use_exhausted",
+        ],
         "status": [400, 418, 422],
-        "text": ["API Error: 400 x", "a text of tomorrow", "x You've hit your weekly limit"],
+        "text": ["API Error: 400 x"],
+    },
+    Outcome.FAILED: {
+        "api_error": ["a cause of tomorrow", "effort_requires_thinking", "tool_history_mismatch"],
+        "error": ["unknown", "invalid_request", "an error of tomorrow"],
+        "text": ["a text of tomorrow", "x You've hit your weekly limit"],
     },
 }
 
@@ -315,3 +445,22 @@ def test_what_the_cli_says_of_its_sessions():
     assert session_is_unknown(Seen(ended=Ended(1, "No conversation found with session ID: 1")))
     assert session_is_unknown(Seen(result(errors=("No conversation found with session ID: 1",))))
     assert not session_is_unknown(Seen(result()))
+
+
+@pytest.mark.parametrize(
+    ("end", "renew"),
+    [
+        (result(terminal_reason="prompt_too_long"), True),
+        (result(api_error="long_context_credits_required"), True),
+        (result(api_error="model_requires_usage_credits"), False),
+        (result(status=529), False),
+        (result(), False),
+    ],
+)
+def test_what_a_new_conversation_may_cure(end, renew):
+    assert classify(Seen(end)).renew is renew
+
+
+def test_when_credits_are_there_again_is_told():
+    end = result(api_error="model_requires_usage_credits")
+    assert classify(Seen(end, failure(resets_at=RESET))).until == RESET

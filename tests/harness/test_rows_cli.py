@@ -12,7 +12,7 @@ import time
 import pytest
 from attrs import evolve, frozen
 
-from hive.demo import Answer, Call, Drop, Fail, FailKind, Limits, Reply, Rule, Say, Stall
+from hive.demo import Answer, Call, Drop, Fail, FailKind, Limits, Page, Reply, Rule, Say, Stall
 from hive.wire import ApiRetry, ApiSignal, Outcome, SignalKind
 
 KEY = (("ANTHROPIC_API_KEY", "sk-test"),)
@@ -73,14 +73,34 @@ CASES = {
     "overloaded in the stream": Case(
         Fail(FailKind.OVERLOADED, in_stream=True), Outcome.OVERLOADED, "API Error: 529 Overloaded"
     ),
-    "500": Case(Fail(FailKind.SERVER_500), Outcome.OVERLOADED, "API Error: 500"),
-    "502": Case(Fail(FailKind.SERVER_502), Outcome.OVERLOADED, "API Error: 502"),
-    "503": Case(Fail(FailKind.SERVER_503), Outcome.OVERLOADED, "API Error: 503"),
-    "no connection": Case(Drop("headers"), Outcome.OVERLOADED, "API Error: Connection dropped"),
-    "connection dropped": Case(Drop("stream"), Outcome.OVERLOADED, "API Error: Connection dropped"),
+    "500": Case(Fail(FailKind.SERVER_500), Outcome.SERVER_ERROR, "API Error: 500"),
+    "502": Case(Fail(FailKind.SERVER_502), Outcome.SERVER_ERROR, "API Error: 502"),
+    "503": Case(Fail(FailKind.SERVER_503), Outcome.SERVER_ERROR, "API Error: 503"),
+    "no connection": Case(Drop("headers"), Outcome.UNREACHABLE, "API Error: Connection dropped"),
+    "connection dropped": Case(
+        Drop("stream"), Outcome.UNREACHABLE, "API Error: Connection dropped"
+    ),
+    "a portal's page": Case(Page(), Outcome.UNREACHABLE, "API Error: API returned an empty or"),
+    "nothing": Case(Page(text=""), Outcome.UNREACHABLE, "API Error: API returned an empty or"),
+    "a redirect to a portal": Case(
+        Page(302, location="/portal"), Outcome.UNREACHABLE, "API Error: API returned an empty or"
+    ),
+    "a portal that knows the standard": Case(Page(511), Outcome.UNREACHABLE, "API Error: 511"),
+    "a proxy that wants a login": Case(Page(407), Outcome.UNREACHABLE, "API Error: 407"),
+    "a proxy that forbids": Case(Page(403), Outcome.UNREACHABLE, "Failed to authenticate."),
+    "a proxy without that page": Case(Page(404), Outcome.UNREACHABLE, "There's an issue with"),
+    "a proxy that does not understand": Case(Page(400), Outcome.UNREACHABLE, "API Error: 400"),
+    "a proxy without its server": Case(Page(502), Outcome.SERVER_ERROR, "API Error: 502"),
+    "a host without a name": Case(
+        WORDS,
+        Outcome.UNREACHABLE,
+        "API Error: Can't reach the API",
+        more=(("ANTHROPIC_BASE_URL", "http://no-such-host.invalid"),),
+        requests=0,
+    ),
     "no answer in time": Case(
         Stall("headers"),
-        Outcome.OVERLOADED,
+        Outcome.UNREACHABLE,
         "Request timed out",
         more=(("API_TIMEOUT_MS", "300"),),
     ),
@@ -111,18 +131,18 @@ CASES = {
         Fail(FailKind.PROMPT_TOO_LONG), Outcome.CONTEXT_FULL, "Prompt is too long"
     ),
     "request too large": Case(Fail(FailKind.TOO_LARGE), Outcome.CONTEXT_FULL, "Request too large"),
-    "other 400": Case(Fail(FailKind.BAD_REQUEST), Outcome.FAILED, "API Error: 400"),
+    "other 400": Case(Fail(FailKind.BAD_REQUEST), Outcome.REFUSED, "API Error: 400"),
     "other 400 that quotes": Case(
         Fail(FailKind.BAD_REQUEST, message="messages: 'Invalid API key', 529 Overloaded"),
-        Outcome.FAILED,
+        Outcome.REFUSED,
         "API Error: 400",
     ),
-    "output limit": Case(evolve(WORDS, stop_reason="max_tokens"), Outcome.FAILED, "API Error: "),
-    "refusal": Case(evolve(WORDS, stop_reason="refusal"), Outcome.FAILED, "API Error: "),
+    "output limit": Case(evolve(WORDS, stop_reason="max_tokens"), Outcome.REFUSED, "API Error: "),
+    "refusal": Case(evolve(WORDS, stop_reason="refusal"), Outcome.REFUSED, "API Error: "),
     "empty answer": Case(Answer(), Outcome.COMPLETED, requests=2),
     "max turns": Case(
         Answer((BASH,)),
-        Outcome.FAILED,
+        Outcome.REFUSED,
         "Reached maximum number of turns",
         more=(("CLAUDE_CODE_MAX_TURNS", "1"),),
     ),
@@ -207,6 +227,22 @@ async def test_a_key_that_is_limited_is_retried_a_few_times_only(start):
         assert (report.until, report.window) == (None, None)
         assert len(hive.script.requests) == 4
         assert hive.daemon.signals == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "model", "conversations"),
+    [(FailKind.LONG_CONTEXT, "opus[1m]", 2), (FailKind.MODEL_CREDITS, "fable", 1)],
+)
+async def test_credits_that_one_model_needs_are_no_limit_of_all(start, kind, model, conversations):
+    """The CLI tells of a rejection in mid-turn, but of no window: nobody else is to wait for it."""
+    async with start(environment=(*OAUTH, *QUICK), model=model) as hive:
+        hive.script.add(Rule(Fail(kind)))
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.NO_CREDITS
+        assert "sage credits" in report.detail
+        assert hive.daemon.signals == []
+        assert len(hive.script.requests) == conversations, "a shorter one may need none"
 
 
 async def test_a_model_that_is_not_there_gives_way_to_the_next(start):

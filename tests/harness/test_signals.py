@@ -154,3 +154,9 @@ async def test_hints_come_in_order_and_the_oldest_are_lost():
     hints.clear()
     hints.put(Spending("new", Usage()))
     assert (await hints.take()).lease == "new"
+
+
+def test_a_rejection_that_names_no_window_of_the_account_is_left_to_the_end_of_the_turn():
+    assert kinds(RateLimit("rejected", None, None), RateLimit("rejected", "overage", 1.0)) == []
+    assert kinds(RateLimit("rejected", None, 1.0)) == [SignalKind.REJECTED]
+    assert kinds(RateLimit("rejected", "window_of_tomorrow", None)) == [SignalKind.REJECTED]

@@ -4,13 +4,16 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 import trio
 import trio.testing
 from attrs import evolve
 
+from harness.repair import Repaired, repair
 from hive.demo import Answer, Call, Fail, FailKind, Rule, Say, Stall
 from hive.wire import (
     Interrupt,
+    Notice,
     Outcome,
     StopHarness,
     Text,
@@ -290,3 +293,61 @@ def zombies() -> set[str]:
             if state == "Z":
                 found.add(pid)
     return found
+
+
+def a_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+DAMAGE = {
+    "configuration cut": (".claude.json", cut, True),
+    "configuration empty": (".claude.json", lambda path: os.truncate(path, 0), True),
+    "configuration noise": (".claude.json", lambda path: path.write_bytes(os.urandom(400)), True),
+    "a pipe for a configuration": (".claude.json", a_pipe, True),
+    "transcript empty": (".claude/projects/*/*.jsonl", lambda path: os.truncate(path, 0), False),
+    "a pipe for a transcript": (".claude/projects/*/*.jsonl", a_pipe, False),
+    "transcript cut": (".claude/projects/*/*.jsonl", cut, True),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+async def test_damaged_files_of_the_cli_cost_no_message(start, name):
+    place, damage, keeps_session = DAMAGE[name]
+    async with start() as hive:
+        hive.daemon.deliver("first")
+        (first,) = await hive.daemon.reports(1)
+        await hive.stop_harness()
+        for path in (hive.base / "claude").glob(place):
+            damage(path)
+        hive.start_harness()
+        hive.daemon.deliver("second")
+        _, second = await hive.daemon.reports(2)
+        assert second.outcome is Outcome.COMPLETED, second.detail
+        assert len(hive.daemon.finished) == 2
+        assert (second.session == first.session) is keeps_session
+        await hive.daemon.until(lambda: len(hive.daemon.of(TurnEnded)) == 2)
+        said = "\n".join(notice.text for notice in hive.daemon.of(Notice))
+        assert bool(said) is (name != "transcript cut"), "the CLI itself reads on behind a cut"
+        assert keeps_session or "a new one begins" in said
+
+
+async def test_what_is_damaged_while_the_cli_starts_is_found_when_it_failed(start, monkeypatch):
+    """Nothing is wrong at the look before the start, or the look came too early."""
+    looks = []
+
+    def late(home, session):
+        looks.append(session)
+        return Repaired() if len(looks) == 1 else repair(home, session)
+
+    monkeypatch.setattr("harness.turns.repair", late)
+    async with start() as hive:
+        (hive.base / "claude" / ".claude.json").write_text("{")
+        hive.daemon.deliver("work")
+        (report,) = await hive.daemon.reports(1)
+        assert report.outcome is Outcome.COMPLETED, report.detail
+        assert len(looks) == 3
