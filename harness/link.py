@@ -88,8 +88,11 @@ class Link:
 
         After a lost connection or `timeout` seconds without an answer it is asked again, unless
         `once`. Raises RemoteError when the daemon refuses, NotConnected and NoAnswer when there was
-        no answer, WireError when it cannot be sent.
+        no answer, WireError when it cannot be sent, ValueError when `within` is shorter than
+        `timeout`: the question would be repeated before its answer is due.
         """
+        if within < timeout:
+            raise ValueError(f"within is {within:g} s, it must be at least timeout: {timeout:g} s")
         asked = False
         with trio.move_on_after(within):
             while not (asked and once):

@@ -26,13 +26,14 @@ class Outbox:
         self._events: deque[Stamped] = deque()
         self._first = 0
         self._lost = 0
+        self._lost_at = 0.0
         self._filled = trio.Event()
 
     def put(self, event: Event) -> None:
         """Never blocks, never fails."""
         self._events.append((time.time(), event))
         if len(self._events) > self._capacity:
-            self._events.popleft()
+            self._lost_at, _ = self._events.popleft()
             self._first += 1
             self._lost += 1
         self._filled.set()
@@ -48,14 +49,13 @@ class Outbox:
         events = tuple(self._events[place] for place in range(min(limit, len(self._events))))
         if not self._lost or not events:
             return self._first, events
-        # The notice takes the number of the last lost event, which nobody needs any more.
+        # The notice takes number and time of the last lost event, which nobody needs any more.
         notice = Notice(f"{self._lost} events were lost: too many waited to be taken")
-        return self._first - 1, ((events[0][0], notice), *events)
+        return self._first - 1, ((self._lost_at, notice), *events)
 
     def done(self, upto: int) -> None:
         """The events below the number `upto` are where they should be."""
         while self._events and self._first < upto:
             self._events.popleft()
             self._first += 1
-        if upto >= self._first:
-            self._lost = 0
+        self._lost = max(0, self._first - upto)  # the others were in the batch, or told by it

@@ -26,13 +26,16 @@ from hive.wire import (
 STORE_TROUBLE = "store_"
 """Beginning of the codes with which a daemon says that its disk is full or broken."""
 
+_NOT_ASKED = frozenset({"replaced", "busy"})
+"""Codes with which a request is refused before it is looked at: later it may be taken."""
+
 DRAIN_S = 30.0
 """What an ordered stop gives a turn to be interrupted and reported."""
 
 GRACE_S = STOPPED_S + 2.0
 
 _ANSWER_S = 10.0
-_REPEAT_S = 2.0
+_LOOK_S = 2.0
 _STORE_RETRY_S = 2.0
 _PAUSE_S = 1.0
 
@@ -129,20 +132,24 @@ class Serve:
 
     async def _finish(self, ctx: Context, lease: Lease, report: TurnReport) -> None:
         """Tell the daemon until it has answered: a turn that ended well must not run twice."""
+        finish = Finish(lease.id, report)
         while not self._link.orphaned:
             ctx.tick()
             try:
-                finish = Finish(lease.id, report)
-                await self._link.request(finish, timeout=_ANSWER_S, within=_REPEAT_S)
-                return
-            except NotConnected:
+                if await self._link.wait_connected(_LOOK_S):
+                    ctx.extend(2 * _ANSWER_S)
+                    await self._link.request(finish, timeout=_ANSWER_S, within=_ANSWER_S)
+                    return
                 if self._stopping:
                     return  # the daemon returns the lease when this instance has ended
+            except NotConnected:
+                if self._stopping:
+                    return
             except RemoteError as error:
-                if not error.code.startswith(STORE_TROUBLE):
+                if not (error.code.startswith(STORE_TROUBLE) or error.code in _NOT_ASKED):
                     self._shared.emit(Notice(f"the end of turn {lease.id} was refused: {error}"))
                     return
-                ctx.note(f"the daemon cannot write: {error}")
+                ctx.note(f"the daemon cannot take the turn's end: {error}")
                 with trio.move_on_after(_STORE_RETRY_S):
                     await ctx.stop_requested.wait()
                     return

@@ -29,15 +29,20 @@ class Options:
 
 @define(eq=False)
 class Holding:
-    """What the running turn holds. `unsure`: messages may have joined that the model never saw."""
+    """What the running turn holds; `unanswered` Recvs may have added to it, or may still."""
 
     lease: str
     messages: list[Message]
-    unsure: bool = False
+    unanswered: int = 0
 
     @classmethod
     def of(cls, lease: Lease) -> "Holding":
         return cls(lease.id, list(lease.messages))
+
+    @property
+    def unsure(self) -> bool:
+        """Whether messages may have joined that the model never saw."""
+        return self.unanswered > 0
 
 
 @define(eq=False)

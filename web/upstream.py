@@ -116,7 +116,8 @@ class Upstream(Session):
         return answer
 
     def _failed(self, error: Exception) -> None:
-        why = str(error) or type(error).__name__
+        slow = isinstance(error, trio.TooSlowError)
+        why = "it does not answer" if slow else str(error) or type(error).__name__
         if why != self._live.away:
             _log.warning("no daemon at %s: %s", self._path, why)
         self._live.lose(why)

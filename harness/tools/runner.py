@@ -29,6 +29,9 @@ RECONNECT_S = 30.0
 _AT_ONCE = 16
 _LAST_WORD_S = 1.0
 
+_MAYBE_DONE = frozenset({"bad_answer", "internal"})
+"""Codes of failures that came after the daemon had begun, so that it may have been done."""
+
 Answer = Callable[[str, Json], Awaitable[None]]
 
 
@@ -124,19 +127,20 @@ class Tools:
         if holding is None:
             raise ToolFailed("no turn is running, so there is nothing that messages could join")
         recv = Recv(holding.lease, most, wait)
-        sure, holding.unsure = holding.unsure, True
+        holding.unanswered += 1  # for good, unless it is known what came of it
         try:
             taken = await self._link.request(
                 recv, timeout=wait + 10, within=wait + RECONNECT_S, once=True
             )
         except NoAnswer:
             raise ToolFailed("the hive did not answer: go on without, messages are kept") from None
-        except (RemoteError, NotConnected) as error:
-            holding.unsure = sure
+        except (RemoteError, NotConnected, WireError) as error:
+            if not (isinstance(error, RemoteError) and error.code in _MAYBE_DONE):
+                holding.unanswered -= 1
             raise ToolFailed(f"{error}: go on without, messages are kept") from None
         if not isinstance(taken, Taken):
             raise ToolFailed("the hive gave an answer that makes no sense")
-        holding.unsure = sure
+        holding.unanswered -= 1
         return _joined(holding.messages, taken.lease)
 
 

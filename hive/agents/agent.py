@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Protocol
 
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
+from hive.agents.policy import AgentPark, park_in_force
 from hive.agents.records import AgentRecord, Records
 from hive.alarm import trio_time
 from hive.broker import Broker, Counts
@@ -68,6 +69,13 @@ class Limits(Protocol):
         """Returns when whoever must wait because of this turn has been told so."""
 
 
+class Publish(Protocol):
+    """Shows an event to all who watch; never blocks, never raises."""
+
+    def __call__(self, agent: str | None, event: Event, at: float | None = None, /) -> object:
+        """Show it as of `agent`; `at` is when it happened (epoch seconds, None: now)."""
+
+
 @frozen
 class Surroundings:
     """What the hive gives to each of its agents; times in seconds."""
@@ -81,7 +89,7 @@ class Surroundings:
     driver: Callable[[str], Driver]
     settings: Callable[[AgentRecord], HarnessSettings]
     limits: Limits
-    publish: Callable[[str | None, Event], object]
+    publish: Publish
     changed: Callable[[str], None]
     readonly: tuple[Path, ...]
     alarm_after: float
@@ -94,7 +102,7 @@ class Surroundings:
 class Agent:
     """One agent while its subtree lives. Written only by the parts of that subtree."""
 
-    record: AgentRecord
+    name: str
     around: Surroundings
     peer: Peer | None = None
     instance: str | None = None
@@ -102,9 +110,10 @@ class Agent:
     lease: str | None = None
     lease_since: float = 0.0
     """When the lease began or ended last, in Trio's time."""
-    park_ends: float | None = None
-    """When its own park ends, in Trio's time: the wall clock may be set back meanwhile."""
-    failures: int = 0
+    ended: str | None = None
+    """The lease whose end gates and budgets have been told last."""
+    one_end: trio.Lock = field(factory=trio.Lock)
+    """Held while the end of a lease is settled, so that whoever else ends it finds it done."""
     report: Report | None = None
     heard_at: float | None = None
     """When the harness was heard last (its container's start counts), in Trio's time.
@@ -123,12 +132,15 @@ class Agent:
     """Set while the agent may take work; replaced at each park."""
     park_request: trio.Event = field(factory=trio.Event)
     restart_request: trio.Event = field(factory=trio.Event)
+    _park_ends: dict[AgentPark, float | None] = field(factory=dict, init=False)
+    """When the parks that were seen last end in Trio's time."""
     stopping: bool = False
     """The operator (or an ordered stop of the hive) wants the container to end."""
 
     @property
-    def name(self) -> str:
-        return self.record.name
+    def record(self) -> AgentRecord:
+        """What is kept of the agent, as it is now."""
+        return self.around.records.record(self.name)
 
     @property
     def counts(self) -> Counts:
@@ -152,8 +164,9 @@ class Agent:
         if was_silent:
             self.changed()
 
-    def publish(self, event: Event) -> None:
-        self.around.publish(self.name, event)
+    def publish(self, event: Event, at: float | None = None) -> None:
+        """Show an event of the agent; `at` is when it happened (epoch seconds, None: now)."""
+        self.around.publish(self.name, event, at)
 
     def changed(self) -> None:
         """Tell the hive that the agent's state may have changed."""
@@ -164,38 +177,35 @@ class Agent:
         self.lease, self.lease_since = lease, trio.current_time()
 
     async def holder_gone(self, why: str, *, count: bool) -> None:
-        """Return everything that the agent holds: nobody works on it any more."""
-        lost = self.lease
-        self.work_began(None)
-        if lost is not None:
-            await self.around.limits.turn_ended(self, lease=lost, report=_LOST)
-        await self.around.broker.release(self.name, count=count, why=why)
+        """Return everything that the agent holds: nobody works on it any more.
 
-    async def park(self, reason: str, until: float | None, failures: int) -> None:
-        """Take no work until `until` (epoch seconds, None: until somebody unparks the agent).
-
-        Survives a restart of the daemon.
+        What a turn that has just ended makes of it comes first.
         """
-        self.failures = failures
-        self.park_ends = trio_time(until)
-        await self.around.records.park(self.name, reason, until, failures)
-        self.record = evolve(
-            self.record, park_reason=reason, park_until=until, park_failures=failures
-        )
+        async with self.one_end:
+            lost = self.lease
+            self.work_began(None)
+            if lost is not None:
+                await self.turn_ended(lost, _LOST)
+            await self.around.broker.release(self.name, count=count, why=why)
+
+    async def turn_ended(self, lease: str, report: TurnReport) -> None:
+        """Tell gates and budgets how the turn of this lease ended: once, however often called."""
+        if self.ended != lease:
+            await self.around.limits.turn_ended(self, lease, report)
+            self.ended = lease
+
+    async def park(self, park: AgentPark) -> None:
+        """The operator parks the agent. Survives a restart of the daemon; raises StoreError."""
+        await self.around.records.park(self.name, park)
         self.close()
         self.park_request.set()
 
-    async def recovered(self) -> None:
-        """A turn completed: the run of failed ones is over."""
-        if self.failures:
-            self.failures = 0
-            await self.around.records.park(self.name, None, None, 0)
-
-    async def release_park(self) -> None:
-        """Forget the park; whoever calls this sees to it that `serve` runs again."""
-        if self.record.park_reason is not None:
-            self.record = evolve(self.record, park_reason=None, park_until=None)
-            await self.around.records.park(self.name, None, None, self.failures)
+    async def forget_ended_parks(self) -> None:
+        """Parks that are over stay so; raises StoreError."""
+        parks = (self.record.operator_park, self.record.turn_park)
+        over = [park.until for park in parks if park and park.until and self._is_over(park)]
+        if over:
+            await self.around.records.forget_ended_parks(self.name, max(over))
 
     def look_again(self) -> None:
         """Gates or budgets may have decided something new about this agent."""
@@ -221,17 +231,28 @@ class Agent:
             self.open = trio.Event()
 
     @property
-    def waits(self) -> Hold | None:
-        """Why the agent takes no work now: its own park first, then a gate or a budget."""
+    def parked(self) -> AgentPark | None:
+        """The park that is in force now: the operator's, else that of its failed turns."""
         record = self.record
-        if record.park_reason is not None and not self._park_is_over:
-            return Hold(Condition.PARKED, record.park_reason, record.park_until, record.credential)
-        return self.hold
+        parks = (record.operator_park, record.turn_park)
+        self._park_ends = {park: self._ends(park) for park in parks if park is not None}
+        operator, turn = (None if park and self._is_over(park) else park for park in parks)
+        return park_in_force(operator, turn, time.time())
 
     @property
-    def _park_is_over(self) -> bool:
+    def waits(self) -> Hold | None:
+        """Why the agent takes no work now: a park first, then a gate or a budget."""
+        if (park := self.parked) is not None:
+            return Hold(Condition.PARKED, park.reason, park.until, self.record.credential)
+        return self.hold
+
+    def _ends(self, park: AgentPark) -> float | None:
+        """When the park ends in Trio's time, as its end was seen first."""
+        return self._park_ends.get(park, trio_time(park.until))
+
+    def _is_over(self, park: AgentPark) -> bool:
         """Whether one clock says so: the wall clock may be set back, the other one may sleep."""
-        until, ends = self.record.park_until, self.park_ends
-        return (until is not None and until <= time.time()) or (
+        ends = self._ends(park)
+        return (park.until is not None and park.until <= time.time()) or (
             ends is not None and ends <= trio.current_time()
         )

@@ -1,20 +1,21 @@
 """All agents: one dynamic supervisor whose set of children comes from the store."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import trio
-from attrs import define, evolve, field
+from attrs import define, field
 
 from hive.agents import container, serve, socket
 from hive.agents.agent import Agent, Surroundings
 from hive.agents.records import AgentRecord, credential_key
-from hive.alarm import trio_time
-from hive.containers import destroy
+from hive.containers import ContainerError, destroy
 from hive.link import LinkClosed, Peer
 from hive.paths import Paths
+from hive.store import StoreError
 from hive.supervisors import (
     Backoff,
     ChildSpec,
@@ -25,7 +26,7 @@ from hive.supervisors import (
     SupervisorError,
     supervisor_spec,
 )
-from hive.wire import DEFAULT_CREDENTIAL, check_name, check_recipients
+from hive.wire import DEFAULT_CREDENTIAL, Notice, check_name, check_recipients
 
 TELL_S = 5.0
 
@@ -33,22 +34,24 @@ REMINDERS = "reminders"
 """The child that an agent can work without."""
 
 
-class NoSuchAgent(Exception):
-    """No agent of this name exists; the text lists who does."""
-
-
 @define(eq=False)
 class Fleet:
-    """Creates, starts and stops agents, and knows who exists."""
+    """Creates, starts, stops and destroys agents; who exists is asked of their records."""
 
     around: Surroundings
     environment: Mapping[str, str]
-    records: dict[str, AgentRecord] = field(factory=dict)
     live: dict[str, Agent] = field(factory=dict)
     supervisor: DynamicSupervisor = field(init=False)
+    _acts: defaultdict[str, trio.Lock] = field(init=False, factory=lambda: defaultdict(trio.Lock))
+    """Held while an agent is started, stopped or ended: two acts on one would undo each other."""
 
     def __attrs_post_init__(self) -> None:
         self.supervisor = DynamicSupervisor(load=self._load)
+
+    @property
+    def records(self) -> Mapping[str, AgentRecord]:
+        """Every agent by name, in order of creation; a live view."""
+        return self.around.records.known
 
     def names(self) -> frozenset[str]:
         """Everybody to whom a message can be sent, running or not."""
@@ -77,26 +80,31 @@ class Fleet:
         )
         await trio.to_thread.run_sync(self.around.driver(driver).check)
         await self.around.records.create(record)
-        self.records[name] = record
         await self.tell()  # the others learn of it: their settings name whom they can write to
-        await self._start(record)
+        async with self._acts[name]:
+            await self._start(name)
 
     async def start(self, name: str) -> None:
         """Start a stopped agent; nothing happens to a running one."""
-        record = await self._want(name, wanted=True)
-        if name not in self.live:
-            await self._start(record)
+        self.record(name)
+        async with self._acts[name]:
+            await self._want(name, wanted=True)
+            await self._start(name)
 
     async def stop(self, name: str) -> None:
         """End the agent's container in order; what it held goes back to its queue."""
-        await self._want(name, wanted=False)
-        await self._terminate(name)
+        self.record(name)
+        async with self._acts[name]:
+            await self._want(name, wanted=False)
+            await self._terminate(name)
 
     async def restart(self, name: str) -> None:
         """Stop and start; the next delivery carries on where this one was interrupted."""
-        await self._want(name, wanted=True)
-        await self._terminate(name)
-        await self.start(name)
+        self.record(name)
+        async with self._acts[name]:
+            await self._want(name, wanted=True)
+            await self._terminate(name)
+            await self._start(name)
 
     async def use_credential(self, name: str, credential: str) -> AgentRecord:
         """From now on the agent uses this credential; raises NoSuchAgent, StoreError.
@@ -105,10 +113,7 @@ class Fleet:
         """
         self.record(name)
         await self.around.records.use_credential(name, credential)
-        if agent := self.live.get(name):
-            agent.record = evolve(agent.record, credential=credential)
-        self.records[name] = evolve(self.records[name], credential=credential)
-        return self.records[name]
+        return self.record(name)
 
     async def allow(self, name: str, may_send: tuple[str, ...] | None) -> None:
         """From now on the agent may send to these (None: to all) and its manager and operator.
@@ -118,11 +123,8 @@ class Fleet:
         self.record(name)
         may_send = None if may_send is None else check_recipients(may_send)
         await self.around.records.allow(name, may_send)
-        self.records[name] = evolve(self.records[name], may_send=may_send)
-        if agent := self.live.get(name):
-            agent.record = evolve(agent.record, may_send=may_send)
-            if agent.peer is not None:
-                await self._tell(agent, agent.peer)
+        if (agent := self.live.get(name)) and agent.peer is not None:
+            await self._tell(agent, agent.peer)
 
     async def tell(self, key: str | None = None) -> None:
         """Give the agents behind this credential key (None: all) their settings anew, if connected.
@@ -140,23 +142,49 @@ class Fleet:
         if deadline.cancelled_caught:
             await peer.close("it takes no settings: it gets them when it connects anew")
 
-    @asynccontextmanager
-    async def leaving(self, name: str, when: str) -> AsyncIterator[None]:
-        """Inside, nobody can send to the stopped agent; afterwards it is no more.
+    @property
+    def leaving(self) -> Sequence[str]:
+        """Agents whose end has begun and is not complete."""
+        return tuple(self.around.records.leaving)
 
-        Its folder moves away, then its row goes. After a failure it is there as before. Raises
-        NoSuchAgent, OSError, StoreError.
+    async def leave(self, name: str, when: str) -> None:
+        """Stop the agent; from then on nobody can send to it. That cannot be taken back.
+
+        `put_away` completes it, also after a restart of the daemon. Raises NoSuchAgent,
+        SupervisorError, ContainerError, StoreError.
         """
-        record, paths = self.record(name), self.around.paths
-        del self.records[name]
-        try:
-            yield
-            await trio.to_thread.run_sync(_put_away, paths, name, paths.destroyed(name, when))
-            await self.around.records.delete(name)
-        except BaseException:
-            self.records[name] = record
-            raise
+        self.record(name)
+        async with self._acts[name]:
+            await self._want(name, wanted=False)
+            await self._terminate(name)
+            await self.around.records.leave(name, when)
         await self.tell()  # the others learn that it is no more
+
+    async def put_away(self, name: str) -> None:
+        """Move the folder of an agent that has left to the others', then forget its row.
+
+        May be repeated wherever it failed before, and when it is done. Raises ContainerError,
+        OSError, StoreError.
+        """
+        async with self._acts[name]:
+            if (when := self.around.records.leaving.get(name)) is not None:
+                paths = self.around.paths
+                await trio.to_thread.run_sync(_put_away, paths, name, paths.destroyed(name, when))
+                await self.around.records.delete(name)
+        self._acts.pop(name, None)
+
+    async def end_leftovers(self) -> None:
+        """End the containers of stopped agents: their stop was cut off with an earlier daemon."""
+        for name in tuple(self.records):
+            async with self._acts[name]:
+                record = self.records.get(name)
+                if record is None or record.wanted or name in self.live:
+                    continue
+                try:
+                    await container.end_unwatched(Agent(name, self.around), self.environment)
+                except (ContainerError, OSError, StoreError) as error:
+                    text = f"{name} is stopped, but its container does not end: {error}"
+                    self.around.publish(name, Notice(text))
 
     def stop_containers(self) -> None:
         """From now on the end of an agent's subtree ends its container too."""
@@ -165,44 +193,39 @@ class Fleet:
 
     def record(self, name: str) -> AgentRecord:
         """The agent's record; raises NoSuchAgent."""
-        if name not in self.records:
-            known = ", ".join(sorted(self.records)) or "none yet"
-            raise NoSuchAgent(f"there is no agent {name!r}; there are: {known}")
-        return self.records[name]
+        return self.around.records.record(name)
 
-    async def _want(self, name: str, *, wanted: bool) -> AgentRecord:
+    async def _want(self, name: str, *, wanted: bool) -> None:
         if self.record(name).wanted != wanted:
             await self.around.records.want(name, wanted)
-            self.records[name] = evolve(self.records[name], wanted=wanted)
-        return self.records[name]
 
-    async def _start(self, record: AgentRecord) -> None:
+    async def _start(self, name: str) -> None:
+        """Start the agent unless it is there; raises NoSuchAgent, SupervisorError."""
+        record = self.record(name)
+        if name in self.live:
+            return
         try:
             await self.supervisor.start_child(self._spec(record))
         except SupervisorError:
-            self.live.pop(record.name, None)
+            self.live.pop(name, None)
             raise
 
     async def _terminate(self, name: str) -> None:
         if agent := self.live.get(name):
             agent.stopping = True
             await self.supervisor.terminate_child(name)
-            await container.end_unwatched(agent, self.environment)
-            self.live.pop(name, None)
-            self.records[name] = evolve(agent.record, wanted=self.records[name].wanted)
-            self.around.changed(name)
+            try:
+                await container.end_unwatched(agent, self.environment)
+            finally:  # or a later start would find it and do nothing
+                self.live.pop(name, None)
+                self.around.changed(name)
 
     async def _load(self) -> Sequence[ChildSpec]:
-        self.records = {record.name: record for record in await self.around.records.all()}
+        await self.around.records.load()
         return [self._spec(record) for record in self.records.values() if record.wanted]
 
     def _spec(self, record: AgentRecord) -> ChildSpec:
-        agent = Agent(
-            record,
-            self.around,
-            park_ends=trio_time(record.park_until),
-            failures=record.park_failures,
-        )
+        agent = Agent(record.name, self.around)
         self.live[record.name] = agent
         grace = self.around.stop_grace + 3 * container.KILL_WAIT_S
         backoff = Backoff(min=0.2, max=60.0)
@@ -238,4 +261,6 @@ def _put_away(paths: Paths, name: str, to: Path) -> None:
     destroy(paths.root, name)
     to.parent.mkdir(mode=0o700, exist_ok=True)
     if paths.agent(name).exists():
+        while to.exists():  # a namesake ended in the same second
+            to = to.with_name(f"{to.name}-again")
         paths.agent(name).rename(to)

@@ -13,13 +13,30 @@ FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 MOST_REASON = 500
 
+OLDEST_EVENT_S = 86_400.0
+"""A harness that finds no daemon ends long before it has kept an event for so long."""
+
 
 @frozen
-class OwnPark:
-    """Take no work until `until` (epoch seconds), because of the agent's own turns."""
+class AgentPark:
+    """Take no work until `until` (epoch seconds), or with None until somebody unparks the agent."""
 
     reason: str
-    until: float
+    until: float | None
+
+
+def park_in_force(
+    operator: AgentPark | None, turn: AgentPark | None, now: float
+) -> AgentPark | None:
+    """Which of the two parks keeps the agent from work at `now`, or None.
+
+    The operator's comes first. When it ends, that of the agent's failed turns is in force again, if
+    it has not ended meanwhile.
+    """
+    for park in (operator, turn):
+        if park is not None and (park.until is None or park.until > now):
+            return park
+    return None
 
 
 @frozen
@@ -33,7 +50,7 @@ class Verdict:
     ack: bool
     count: bool = False
     limited: bool = False
-    park: OwnPark | None = None
+    park: AgentPark | None = None
     failures: int = 0
 
 
@@ -58,5 +75,14 @@ def after_turn(report: TurnReport, *, failures: int, now: float, jitter: float) 
         return Verdict(ack=False, limited=True, failures=failures)
     wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** min(failures, 20)) * (1 + jitter / 4)
     reason = f"{name}: {report.detail}" if report.detail else name
-    park = OwnPark(reason[:MOST_REASON], now + wait)
+    park = AgentPark(reason[:MOST_REASON], now + wait)
     return Verdict(ack=False, count=True, park=park, failures=failures + 1)
+
+
+def event_time(said: float, now: float) -> float:
+    """When an event of a container happened (epoch seconds), which came `now`.
+
+    Its own stamp, unless that is nonsense: in the future, older than a harness keeps events, or no
+    number. Then it counts as of now.
+    """
+    return said if now - OLDEST_EVENT_S <= said <= now else now

@@ -39,11 +39,11 @@ async def serve(ctx: Context, agent: Agent) -> None:
     """One incarnation; raises Park when the agent has to wait."""
     agent.park_request = trio.Event()
     await agent.around.limits.join(agent)
+    await agent.forget_ended_parks()
     agent.hold = agent.around.limits.hold(agent)
-    if (wait := agent.waits) is not None:
+    if (wait := agent.waits) is not None:  # nothing is awaited between this and the opening
         ctx.ready()
         raise _park(wait)
-    await agent.release_park()
     ctx.on_suspend(lambda halt: agent.close() if halt else agent.open.set())
     if not ctx.suspended:
         agent.open.set()

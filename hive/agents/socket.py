@@ -15,11 +15,12 @@ from attrs import define, evolve
 
 from hive.agents import reminding
 from hive.agents.agent import Agent
-from hive.agents.policy import after_turn
+from hive.agents.policy import after_turn, event_time
 from hive.broker import BrokerError, Draft
 from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, Session, serve
 from hive.store import StoreError
 from hive.supervisors import Context
+from hive.uncontended import acquire
 from hive.wire import (
     PROTOCOL,
     AgentBody,
@@ -114,16 +115,17 @@ class _Door:
         if agent.peer is not None:
             self.nursery.start_soon(agent.peer.close, _REPLACED)
             agent.peer = None
-        await agent.around.broker.release(
-            agent.name,
-            keep_holder=hello.instance,
-            keep_lease=hello.lease,
-            count=True,
-            why="its harness came back without it",
-        )
-        # A lease that is over already, by an answer that was lost, must not end twice.
-        leases = {held.lease for held in await agent.around.broker.leases(agent.name)}
-        agent.work_began(hello.lease if hello.lease in leases else None)
+        async with agent.one_end:
+            await agent.around.broker.release(
+                agent.name,
+                keep_holder=hello.instance,
+                keep_lease=hello.lease,
+                count=True,
+                why="its harness came back without it",
+            )
+            # A lease that is over already, by an answer that was lost, must not end twice.
+            leases = {held.lease for held in await agent.around.broker.leases(agent.name)}
+            agent.work_began(hello.lease if hello.lease in leases else None)
         return _Session(self, hello.instance, epoch)
 
     async def _refuse_if_in_use(self, instance: str) -> None:
@@ -173,7 +175,11 @@ class _Session(Session):
         self.welcome = Welcome(PROTOCOL, agent.around.settings(agent.record))
         self.door, self.instance, self.epoch = door, instance, epoch
         self.one_take = trio.Lock()
+        self.takes = 0
+        """How many Takes have come; only the last one is waited for."""
         self.taking = trio.CancelScope()
+        self.unclaimed: Lease | None = None
+        """Leased for a Take that was no more waited for: the next one gets it."""
 
     async def run(self, peer: Peer) -> None:
         self.door.attach(peer, self)
@@ -244,8 +250,15 @@ class _Session(Session):
     async def _take(self, take: Take) -> Taken:
         """The instance says that it holds nothing; give it the next message when there is one."""
         agent = self.door.agent
+        self.takes += 1
+        mine = self.takes
         self.taking.cancel()  # an earlier Take of this session is nobody's any more
         async with self.one_take:
+            if mine != self.takes:
+                return Taken()
+            lease, self.unclaimed = self.unclaimed, None
+            if lease is not None and lease.id == agent.lease:
+                return Taken(lease)
             if agent.counts.leased:
                 await agent.holder_gone("its harness took new work without ending it", count=True)
             await agent.around.desk.turn_over(agent.name)
@@ -253,7 +266,10 @@ class _Session(Session):
                 there = agent.counts.queued > 0
                 while True:
                     if there and agent.open.is_set() and (lease := await self._lease()):
-                        return Taken(lease)
+                        if mine == self.takes:
+                            return Taken(lease)
+                        self.unclaimed = lease
+                        return Taken()
                     await agent.open.wait()
                     await agent.around.broker.wait_queued(agent.name, urgent_only=self._urgent)
                     there = True
@@ -290,7 +306,7 @@ class _Session(Session):
         most = min(max(recv.max, 1), MOST_MESSAGES)
         joined = await self._join(recv.lease, most)
         with trio.move_on_after(_seconds(recv.wait)):
-            while not joined:
+            while not joined and recv.lease == agent.lease:
                 await agent.around.broker.wait_queued(agent.name, urgent_only=self._urgent)
                 joined = await self._join(recv.lease, most)
         counts = agent.counts
@@ -309,35 +325,55 @@ class _Session(Session):
         return ()
 
     async def _finish(self, finish: Finish) -> Done:
-        """Acknowledge or return the lease; a repeated Finish finds nothing to do.
+        """Acknowledge or return the lease, once: a repeated Finish waits for the end of the first.
 
-        Shielded: a link that breaks now must not leave the decision half done.
+        It then finds nothing to do, or tries again what failed. Shielded: a link that breaks now
+        must not leave the decision half done.
         """
-        if finish.lease == self.door.agent.lease:
+        agent = self.door.agent
+        if finish.lease != agent.lease:
+            return Done()
+        await acquire(agent.one_end)
+        try:
             with trio.move_on_after(LEASE_DEADLINE_S, shield=True):
-                await self._settle(finish)
-        return Done()
+                if finish.lease == agent.lease:
+                    await self._settle(finish)
+                return Done()
+        finally:
+            agent.one_end.release()
+        raise LinkError(
+            "store_slow",
+            f"the end of the turn is not written after {LEASE_DEADLINE_S:g} s; say it again",
+        )
 
     async def _settle(self, finish: Finish) -> None:
+        """Lease, failures and park change in one transaction, which finds nothing when repeated."""
         agent, broker = self.door.agent, self.door.agent.around.broker
-        await agent.around.limits.turn_ended(agent, finish.lease, finish.report)
+        await agent.turn_ended(finish.lease, finish.report)
+        record = agent.record
         verdict = after_turn(
-            finish.report, failures=agent.failures, now=time.time(), jitter=random.random()
+            finish.report, failures=record.failures, now=time.time(), jitter=random.random()
         )
+        also = None
+        if verdict.park is not None or verdict.failures != record.failures:
+            also = agent.around.records.turn_ended(agent.name, verdict.park, verdict.failures)
         if verdict.park is not None:
-            await agent.park(verdict.park.reason, verdict.park.until, verdict.failures)
-        if verdict.ack:
-            await agent.recovered()
-            await broker.ack(finish.lease, self.instance)
-        else:
-            why = finish.report.outcome.value
-            await broker.give_back(
-                finish.lease,
-                self.instance,
-                count=verdict.count,
-                limited=verdict.limited,
-                why=why,
-            )
+            agent.close()  # before its messages are queued again
+        try:
+            if verdict.ack:
+                await broker.ack(finish.lease, self.instance, also)
+            else:
+                await broker.give_back(
+                    finish.lease,
+                    self.instance,
+                    count=verdict.count,
+                    limited=verdict.limited,
+                    why=finish.report.outcome.value,
+                    also=also,
+                )
+        finally:
+            if verdict.park is not None:
+                agent.park_request.set()  # `serve` parks the agent, or opens it again
         agent.work_began(None)
 
     def _emit(self, emit: Emit) -> Done:
@@ -345,12 +381,14 @@ class _Session(Session):
         agent = self.door.agent
         if agent.emitted_by != self.instance:
             agent.emitted_by, agent.emitted = self.instance, emit.first
-        for _, event in emit.events[max(0, agent.emitted - emit.first) :]:
+        now = time.time()
+        for said, event in emit.events[max(0, agent.emitted - emit.first) :]:
+            at = event_time(said, now)
             if isinstance(event, Supervision):
                 path = f"{self.door.path}/{event.path}"[:MOST_PATH]
-                agent.publish(evolve(event, path=path, report=event.report[:MOST_REPORT]))
+                agent.publish(evolve(event, path=path, report=event.report[:MOST_REPORT]), at)
             elif isinstance(event, _FROM_HARNESS):
-                agent.publish(event)
+                agent.publish(event, at)
         agent.emitted = max(agent.emitted, emit.first + len(emit.events))
         return Done()
 

@@ -14,7 +14,7 @@ from hive.broker.errors import (
 )
 from hive.broker.lifecycle import HIVE, Counts, Returned
 from hive.broker.rights import Rights
-from hive.broker.rows import Holding, key_is_used, next_id, unreplied
+from hive.broker.rows import Holding, WithLease, key_is_used, next_id, unreplied
 
 __all__ = [
     "HIVE",
@@ -32,6 +32,7 @@ __all__ = [
     "Rights",
     "TooManyBroadcasts",
     "UnknownRecipient",
+    "WithLease",
     "key_is_used",
     "next_id",
     "unreplied",

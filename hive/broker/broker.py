@@ -5,6 +5,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 
 import apsw
@@ -40,7 +41,7 @@ from hive.broker.lifecycle import (
 )
 from hive.broker.reader import Reader, listed
 from hive.broker.rights import Rights, check_rights
-from hive.broker.rows import Holding, with_bounces, write
+from hive.broker.rows import Holding, WithLease, with_bounces, write
 from hive.store import Store
 from hive.supervisors import Context
 from hive.wire import EVERYBODY, OPERATOR, Awaited, Event, Lease, Message, MessageState
@@ -135,7 +136,14 @@ class Broker(Reader):
 
         # A waiting lease so comes right behind this, and nearly always into the same commit.
         self._arrivals.wake(one.to for one in drafts)
-        id_, _ = await self._store.write(job, lambda result: self._committed(result[1]))
+
+        def committed(result: tuple[int, Change]) -> None:
+            repeated = draft.to == EVERYBODY and refusal is None and not result[1].moves
+            if repeated and draft.sender in self._broadcasts_due:
+                self._broadcasts_due[draft.sender] -= self._broadcasts.every  # it was said before
+            self._committed(result[1])
+
+        id_, _ = await self._store.write(job, committed)
         return id_
 
     def check(self, draft: Draft) -> None:
@@ -189,17 +197,25 @@ class Broker(Reader):
         """Take up to `limit` more messages into a lease; none if the holder no longer has it."""
         return await self._take(agent, holder, lease_id, limit, urgent_only, joining=True)
 
-    async def ack(self, lease_id: str, holder: str) -> tuple[int, ...]:
+    async def ack(
+        self, lease_id: str, holder: str, also: WithLease | None = None
+    ) -> tuple[int, ...]:
         """The turn ended well: everything in the lease is done. Again: finds nothing."""
 
-        def job(connection: apsw.Connection) -> Change:
-            moves = [acknowledged(m) for m in rows.leased_under(connection, lease_id, holder)]
-            return write(connection, moves, lease=lease_id)
+        def end(connection: apsw.Connection, messages: Sequence[Message]) -> Change:
+            return write(connection, [acknowledged(m) for m in messages], lease=lease_id)
 
-        return ids_in((await self._change(job)).moves, MessageState.DONE)
+        return ids_in((await self._end(lease_id, holder, end, also)).moves, MessageState.DONE)
 
     async def give_back(
-        self, lease_id: str, holder: str, *, count: bool, why: str, limited: bool = False
+        self,
+        lease_id: str,
+        holder: str,
+        *,
+        count: bool,
+        why: str,
+        limited: bool = False,
+        also: WithLease | None = None,
     ) -> Returned:
         """The lease ended without an ack: its messages are queued again, held, or dead.
 
@@ -210,15 +226,14 @@ class Broker(Reader):
         if count and limited:
             raise ValueError("a limit is no failed attempt: give either count or limited")
 
-        def job(connection: apsw.Connection) -> Change:
-            messages = rows.leased_under(connection, lease_id, holder)
+        def end(connection: apsw.Connection, messages: Sequence[Message]) -> Change:
             if not limited:
                 return self._return(connection, messages, count, _clean(why), known)
             moves = [sent_back(m, max_redeliveries=self._max_redeliveries) for m in messages]
             return write(connection, moves, why=_clean(why))
 
         known = frozenset(self._recipients())
-        return what_became((await self._change(job)).moves)
+        return what_became((await self._end(lease_id, holder, end, also)).moves)
 
     async def release(
         self,
@@ -357,6 +372,31 @@ class Broker(Reader):
             return write(connection, moves, lease=lease_id, holder=holder)
 
         return tuple(move.message for move in (await self._change(job)).moves)
+
+    async def _end(
+        self,
+        lease_id: str,
+        holder: str,
+        end: Callable[[apsw.Connection, Sequence[Message]], Change],
+        also: WithLease | None,
+    ) -> Change:
+        """End a lease, and do what belongs to that, in one transaction; nothing if it is over."""
+
+        def job(connection: apsw.Connection) -> tuple[Change, Callable[[], None] | None]:
+            messages = rows.leased_under(connection, lease_id, holder)
+            if not messages:
+                return Change(), None
+            written = None if also is None else partial(also.then, also.write(connection))
+            return end(connection, messages), written
+
+        def committed(result: tuple[Change, Callable[[], None] | None]) -> None:
+            change, written = result
+            if written is not None:
+                written()
+            self._committed(change)
+
+        change, _ = await self._store.write(job, committed)
+        return change
 
     def _return(
         self,

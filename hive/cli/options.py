@@ -101,8 +101,7 @@ def text_argument(text: str) -> str:
     """The text itself, or standard input for `-`; raises CommandFailed for what is not UTF-8."""
     if text == "-":
         return _decoded(standard_input(MAX_FRAME), "standard input")
-    # What the locale could not read is kept in surrogates; it may be UTF-8 all the same.
-    return text if text.isprintable() else _decoded(os.fsencode(text), "the text")
+    return _decoded(os.fsencode(text), "the text") if _unread(text) else text
 
 
 def standard_input(most: int) -> bytes:
@@ -120,6 +119,13 @@ def standard_input(most: int) -> bytes:
     return data
 
 
+def _unread(text: str) -> bool:
+    """Whether the locale could not read some of it: surrogates stand for those bytes, which may
+    be UTF-8 all the same.
+    """
+    return any("\udc80" <= character <= "\udcff" for character in text)
+
+
 def _decoded(data: bytes, what: str) -> str:
     try:
         return data.decode()
@@ -133,13 +139,11 @@ def _decoded(data: bytes, what: str) -> str:
 
 def check_words(words: Iterable[str]) -> None:
     """Raise click.UsageError for an argument that is not text, whatever command it is for."""
-    for word in words:
+    for word in filter(_unread, words):
         try:
             os.fsencode(word).decode()
-        except UnicodeDecodeError:
+        except UnicodeError:
             raise click.UsageError(f"{word[:80]!a} is not UTF-8") from None
-        except UnicodeEncodeError:
-            pass  # text that the locale cannot say; nobody can type it
 
 
 def show_any_text() -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import pwd
 import shlex
+from contextlib import suppress
 from pathlib import Path
 
 from hive.link import LinkClosed, LinkRefused, listener
@@ -110,23 +111,34 @@ def _state(pid: int) -> str:
 
 def _lock_holder(paths: Paths) -> int | None:
     """Who holds the root's lock as the kernel tells, without touching the lock; None: nobody."""
-    locked = set()
+    locked = []
     for file in (paths.root, paths.lock):
-        try:
-            found = file.stat()
-        except OSError:
-            continue
-        device = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}"
-        locked.add(f"{device}:{found.st_ino}")
+        with suppress(OSError):
+            locked.append(file.stat())
     try:
         lines = Path("/proc/locks").read_text().splitlines()
     except OSError:
         return None
-    for line in lines:
+    for line in lines:  # 1: FLOCK ADVISORY WRITE 703 08:02:131 0 EOF
         words = line.split()
-        if words[1:2] == ["FLOCK"] and words[3] == "WRITE" and words[5] in locked:
-            return int(words[4]) if int(words[4]) > 0 else None
+        if words[1] != "FLOCK" or words[3] != "WRITE":
+            continue
+        pid, inode = int(words[4]), words[5].rpartition(":")[2]
+        if any(inode == str(one.st_ino) and _has_open(pid, one) for one in locked):
+            return pid
     return None
+
+
+def _has_open(pid: int, wanted: os.stat_result) -> bool:
+    """Whether the process has this file open: the device in a line of /proc/locks is not always
+    that of stat(2), so the inode alone could mean another file.
+    """
+    with suppress(OSError):  # it is gone, or another user's
+        for file in list(Path(f"/proc/{pid}/fd").iterdir()):
+            with suppress(OSError):  # closed meanwhile
+                if os.path.samestat(file.stat(), wanted):
+                    return True
+    return False
 
 
 def _owner(path: Path) -> str:

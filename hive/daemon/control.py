@@ -1,10 +1,12 @@
 """The operator's socket and the narrower one of the web process: what may be asked, and answers."""
 
+import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
+import outcome
 import trio
 from attrs import evolve
 
@@ -81,7 +83,19 @@ LONGEST_WAIT_S = 3600.0
 GATHER_S = 0.02
 """Events wait so long for those behind them: who follows must not slow down those who work."""
 
+_ACTS = (
+    Spawn,
+    AgentCommand,
+    TreeCommand,
+    SetRights,
+    SetCredential,
+    LoggedIn,
+    UseCredential,
+)
+"""What is not done by one commit: half of it must not be left to who closes a terminal."""
+
 T = TypeVar("T")
+log = logging.getLogger(__name__)
 
 
 async def run(ctx: Context, hive: Hive, *, role: str) -> None:
@@ -118,7 +132,8 @@ class _Session(Session):
             if isinstance(body, QUESTIONS):
                 return await self._answer(peer, body)
             do = partial(self._answer, peer, body)
-            answer = await self.hive.audit.record(self.who, await self._described(body), do)
+            act = partial(self.hive.audit.record, self.who, await self._described(body), do)
+            answer = await (self._to_its_end(peer, act) if isinstance(body, _ACTS) else act())
         except Exception as error:
             if (known := explained(error)) is None:
                 raise
@@ -134,6 +149,24 @@ class _Session(Session):
                 asked = await self.hive.desk.questions.get(body.question)
                 act = evolve(act, detail=f"of {asked.asker}, for {asked.to}: {act.detail}")
         return act
+
+    async def _to_its_end(self, peer: Peer, act: Callable[[], Awaitable[Body]]) -> Body:
+        """Do what has several steps also when who asked has gone: only the hive's stop ends it."""
+        ended: list[outcome.Outcome[Body]] = []
+        done = trio.Event()
+
+        async def run() -> None:
+            try:
+                ended.append(outcome.Value(await act()))
+            except Exception as error:
+                if peer.closed.is_set():
+                    log.warning("an act failed, who asked for it had gone: %s", error)
+                ended.append(outcome.Error(error))
+            done.set()
+
+        self.nursery.start_soon(run)
+        await done.wait()
+        return ended[0].unwrap()
 
     async def _answer(self, peer: Peer, body: Body) -> Body:
         hive = self.hive

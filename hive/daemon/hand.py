@@ -4,7 +4,7 @@
 store and outlive the daemon. What the hive cannot work without can be kicked, but not halted.
 """
 
-from hive.agents import Agent
+from hive.agents import Agent, AgentPark
 from hive.alarm import trio_time
 from hive.daemon.hive import TREE, Hive
 from hive.daemon.parks import Kept
@@ -39,6 +39,9 @@ class BadPath(ValueError):
 async def act(hive: Hive, command: TreeCommand) -> None:
     """Do it; raises BadPath, ValueError, SupervisorError, StoreError."""
     path = full_path(hive, command.path)
+    if command.action in ("park", "unpark") and (name := _stopped(hive, path)) is not None:
+        await _act_on_stopped(hive, name, command)
+        return
     supervisor, child = find(hive, path)
     if command.action in ("park", "suspend") and path in ESSENTIAL:
         raise ValueError(f"the hive cannot work without {path}: only kick it, or use `hive down`")
@@ -101,16 +104,25 @@ async def _park(hive: Hive, path: str, reason: str, until: float | None) -> None
     supervisor, child = find(hive, path)
     agent = serving(hive, path)
     if agent is not None:
-        await agent.park(reason, until, agent.failures)
+        await agent.park(AgentPark(reason, until))
     else:
         await hive.parks.keep(Kept(path, reason, until))
     supervisor.park(child, reason, trio_time(until))
 
 
+async def _act_on_stopped(hive: Hive, name: str, command: TreeCommand) -> None:
+    """Park or unpark an agent that is stopped: it shows when it is started."""
+    records = hive.fleet.around.records
+    if command.action == "unpark":
+        await records.unpark(name)
+    else:
+        await records.park(name, AgentPark(command.reason or OPERATORS_PARK, command.until))
+
+
 async def _forget(hive: Hive, path: str) -> None:
     agent = serving(hive, path)
     if agent is not None:
-        await agent.release_park()
+        await hive.fleet.around.records.unpark(agent.name)
     else:
         await hive.parks.forget(path)
 
@@ -164,6 +176,14 @@ def serving(hive: Hive, path: str) -> Agent | None:
     parts = path.split("/")
     if len(parts) == 4 and parts[1] == "agents" and parts[3] == "serve":
         return hive.fleet.live.get(parts[2])
+    return None
+
+
+def _stopped(hive: Hive, path: str) -> str | None:
+    """The agent whose taking of work the path stands for, if it is stopped."""
+    for name in hive.fleet.names() - hive.fleet.live.keys():
+        if path == full_path(hive, name):
+            return name
     return None
 
 

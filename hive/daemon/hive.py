@@ -11,7 +11,7 @@ import attrs
 import trio
 from attrs import define, evolve, field, frozen
 
-from hive.agents import Agent, AgentRecord, Fleet, Records, Surroundings
+from hive.agents import Agent, AgentRecord, Fleet, NoSuchAgent, Records, Surroundings
 from hive.broker import Broker, Counts, Rights
 from hive.budget import Budgets
 from hive.containers import Driver, runtime_folders
@@ -194,10 +194,14 @@ class Hive:
         await self.gates.new_login(key)
         self.limits.look()
 
-    def publish(self, agent: str | None, event: Event) -> None:
-        """Show an event to all who watch; never blocks, never raises."""
-        live = self.events.publish(agent, event)
-        self.incidents.take(event, time.time() if live is None else live.at)
+    def publish(self, agent: str | None, event: Event, at: float | None = None, /) -> None:
+        """Show an event to all who watch; `at` is when it happened (epoch seconds, None: now).
+
+        Never blocks, never raises.
+        """
+        at = time.time() if at is None else at
+        self.events.publish(agent, event, at)
+        self.incidents.take(event, at)
         match event:
             case MessageSent(recipient=name):
                 self.limits.changed(name)
@@ -291,12 +295,16 @@ class Hive:
         if event.severity >= logging.ERROR:
             full = report(event, Form(redact=redactor(self.api.variables)))
         self.publish(agent, Supervision(event.path, kind, event.line(), full))
-        if agent in self.fleet.records:
+        if agent is not None and agent in self.fleet.records:
             self._changed(agent)
 
     def _place(self, name: str) -> Place:
-        """An agent's state folder, on this machine and as its container sees it."""
-        driver = driver_named(self.fleet.record(name).driver, self.options.drivers)
+        """An agent's state folder, on this machine and as its container sees it; raises OSError."""
+        try:
+            record = self.fleet.record(name)
+        except NoSuchAgent as error:  # it is being destroyed
+            raise OSError(str(error)) from None
+        driver = driver_named(record.driver, self.options.drivers)
         inside = driver.inside(self.paths.root, name)
         return Place(self.paths.agent(name) / "state", inside.base / "state")
 

@@ -140,8 +140,8 @@ class Limits:
         ]
 
     def _could_work(self, agent: Agent) -> bool:
-        parked = agent.record.park_reason is not None
-        return agent.peer is not None and not parked and self._budget(agent) is None
+        free = agent.peer is not None and agent.parked is None
+        return free and self._budget(agent) is None
 
     def _budget(self, agent: Agent) -> Hold | None:
         return self.budgets.hold(agent.name, urgent=agent.counts.urgent > 0)

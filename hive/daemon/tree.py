@@ -8,7 +8,7 @@ import orjson
 import trio
 
 from hive.broker import Draft
-from hive.daemon import control, credentials, hand
+from hive.daemon import control, credentials, destroy, hand
 from hive.daemon.children import END_S, SILENCE_S, child_process
 from hive.daemon.clocks import Clocks, jumps
 from hive.daemon.hive import Hive
@@ -72,6 +72,7 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
         ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
         ChildSpec("clocks", partial(_watch_clocks, hive)),
+        ChildSpec("cut-off", partial(_complete_what_was_cut_off, hive), Restart.TEMPORARY),
         ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),
     ]
@@ -137,6 +138,12 @@ async def _watch_clocks(hive: Hive, ctx: Context) -> None:
             except StoreError as error:
                 ctx.note(f"parks may last longer than until their time: {error}"[:200])
         before = after
+
+
+async def _complete_what_was_cut_off(hive: Hive, ctx: Context) -> None:
+    await hive.fleet.end_leftovers()
+    await destroy.complete_destroys(hive)
+    ctx.ready()
 
 
 async def _restore_parks(hive: Hive, ctx: Context) -> None:

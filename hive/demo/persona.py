@@ -13,14 +13,18 @@ from hive.demo.request import MessagesRequest, Part, ToolResult, ToolUse
 from hive.demo.wake import Wake, last_wake
 
 SEND = "mcp__hive__send"
+ANSWER = "mcp__hive__answer"
 FIRST_TASK = "Please say hello and name one fact about bees."
 
-_OPERATOR, _MANAGER, _WORKER = "operator", "manager", "worker-1"
+_OPERATOR, _MANAGER, _WORKER, _HIVE = "operator", "manager", "worker-1", "hive"
 _QUOTE = 2000  # characters: any quote and its frame stay far below the hive's cap for a body
 _START = re.compile(r"\b(?:welcome|first task|get started)\b", re.IGNORECASE)
 _DELEGATE = re.compile(r"\bdelegate\b", re.IGNORECASE)
 _ASK = re.compile(r"\b(?:ask|tell|delegate(?: this| it)? to) ([a-z][a-z0-9-]{0,30})", re.IGNORECASE)
 _CLOSING = re.compile(r"\W*(?:many )?(?:thanks|thank you|ok|okay|got it|bye)\b.{0,40}", re.I)
+_QUESTION = re.compile(r"Question (\d{1,18}) for you:\n")
+_OPTION = re.compile(r"^  1\. ", re.MULTILINE)
+_QUESTION_OVER = re.compile(r"Answer to your question \d|Question \d+ \(.*\) is withdrawn")
 _FACTS = (
     "a honeybee visits some two million flowers for one jar of honey.",
     "bees tell each other where food is by dancing.",
@@ -45,32 +49,43 @@ def answer(request: MessagesRequest) -> Reply:
     if request.asks_summary:  # the CLI itself keeps what was said last, so nothing can be lost
         return Answer((Say("<summary>\nThe hive's messages so far are done.\n</summary>"),))
     _, messages, after = last_wake(request)
-    sent = _sent(after)
+    done = _done(after)
     me = request.agent or "an agent"
     if not messages or SEND not in request.tools:
         return Answer((Say(f"I am {me}. There is nothing for me to do."),))
-    acts = [_act(me, message, request.others) for message in messages]
-    if not sent:
+    acts = [_act(me, message, request) for message in messages]
+    if not done:
         blocks: list[Say | Call] = [Say(act.opening) for act in acts if act.opening]
         calls = [act.call for act in acts if act.call]
         return Answer((*blocks, *calls)) if calls else _closing(acts)
-    return _after_failure(messages[0], sent) or _closing(acts)
+    return _after_failure(messages[0], done) or _closing(acts)
 
 
 def _closing(acts: list[_Act]) -> Answer:
     return Answer((Say(" ".join(act.closing for act in acts)),))
 
 
-def _act(me: str, message: Wake, others: tuple[str, ...]) -> _Act:
+def _act(me: str, message: Wake, request: MessagesRequest) -> _Act:
+    if message.sender == me:  # a reminder, a schedule or a wake-up of its own
+        return _Act(f"I have woken myself: {_quote(message.body)}")
+    if _QUESTION_OVER.match(message.body):
+        return _Act("I have read how the question ended.")
+    if (question := _QUESTION.match(message.body)) and ANSWER in request.tools:
+        return _answered(message, int(question[1]))
     if message.sender == _OPERATOR:
-        return _from_operator(me, message, others)
+        return _from_operator(me, message, request.others)
+    if message.broadcast:
+        return _Act(f"I have read what {message.sender} told everybody.")
+    if message.sender == _HIVE and me != _MANAGER:
+        return _Act("I have read what the hive says.")
     if _CLOSING.fullmatch(message.body):
         return _Act("Nothing more to do.")
     if me == _MANAGER:
+        who = "The hive" if message.sender == _HIVE else message.sender
         return _Act(
             closing="The operator has my summary.",
-            opening=f"{message.sender} has answered; I tell the operator.",
-            call=_send(_OPERATOR, f'{message.sender} reports: "{_quote(message.body)}"'),
+            opening=f"{who} has answered; I tell the operator.",
+            call=_send(_OPERATOR, f'{who} reports: "{_quote(message.body)}"'),
         )
     if message.sender != _MANAGER and message.in_reply_to is not None:
         return _Act(f"I have read what {message.sender} answered.")
@@ -83,6 +98,16 @@ def _act(me: str, message: Wake, others: tuple[str, ...]) -> _Act:
             f"A fact about bees: {_fact(message.id)}",
             message.id,
         ),
+    )
+
+
+def _answered(message: Wake, question: int) -> _Act:
+    """A question is answered with the tool for that, by its first option if it has any."""
+    said = {"options": [1]} if _OPTION.search(message.body) else {"text": _fact(message.id)}
+    return _Act(
+        closing=f"I have answered {message.sender}'s question.",
+        opening="A question: I answer it.",
+        call=Call(ANSWER, {"question": question, **said}),
     )
 
 
@@ -119,11 +144,13 @@ def _delegate_to(body: str, others: tuple[str, ...]) -> str | None:
     return None
 
 
-def _after_failure(message: Wake, sent: list[tuple[ToolUse, ToolResult]]) -> Answer | None:
+def _after_failure(message: Wake, done: list[tuple[ToolUse, ToolResult]]) -> Answer | None:
     """Tell the operator, once, that an agent could not be reached."""
-    use, result = sent[-1]
+    use, result = done[-1]
     if not result.is_error:
         return None
+    if use.name == ANSWER:
+        return Answer((Say(f"I could not answer the question: {_quote(result.text)}"),))
     why = f"I could not reach {use.arguments.get('to')}: {_quote(result.text)}"
     if use.arguments.get("to") == _OPERATOR:
         return Answer((Say(why),))
@@ -131,9 +158,10 @@ def _after_failure(message: Wake, sent: list[tuple[ToolUse, ToolResult]]) -> Ans
     return Answer((_send(_OPERATOR, why, reply_to),))
 
 
-def _sent(after: tuple[Part, ...]) -> list[tuple[ToolUse, ToolResult]]:
-    """The sends since the wake prompt that have a result, in the order of their results."""
-    uses = {part.id: part for part in after if isinstance(part, ToolUse) and part.name == SEND}
+def _done(after: tuple[Part, ...]) -> list[tuple[ToolUse, ToolResult]]:
+    """Its own calls since the wake prompt that have a result, in the order of their results."""
+    own = (SEND, ANSWER)
+    uses = {part.id: part for part in after if isinstance(part, ToolUse) and part.name in own}
     results = (part for part in after if isinstance(part, ToolResult) and part.id in uses)
     return [(uses[result.id], result) for result in results]
 

@@ -8,9 +8,10 @@ from hive.demo.request import MessagesRequest, Part, Text
 
 _HEAD = re.compile(
     r"^\[hive\] message (?P<id>\d{1,18}) from (?P<sender>[a-z][a-z0-9-]{0,30})"
-    r"(?: \(in reply to (?P<parent>\d{1,18})\))?(?P<again> \(delivered again\))?[ \t]*$",
+    r"(?P<marks>(?: \([^()\n]*\))*)[ \t]*$",
     re.MULTILINE,
 )
+_PARENT = re.compile(r" \(in reply to (\d{1,18})\)")
 
 
 @frozen
@@ -23,6 +24,7 @@ class Wake:
     in_reply_to: int | None = None
     again: bool = False
     waiting: int = 0
+    broadcast: bool = False
 
 
 def wakes(text: str) -> tuple[Wake, ...]:
@@ -46,9 +48,10 @@ def wakes(text: str) -> tuple[Wake, ...]:
                 id=int(head["id"]),
                 sender=head["sender"],
                 body=text[head.end() : ends[-1].start()].strip("\n"),
-                in_reply_to=int(head["parent"]) if head["parent"] else None,
-                again=head["again"] is not None,
+                in_reply_to=int(parent[1]) if (parent := _PARENT.search(head["marks"])) else None,
+                again="(delivered again)" in head["marks"],
                 waiting=int(ends[-1][1] or 0),
+                broadcast="(to all agents:" in head["marks"],
             )
         )
         at = ends[-1].end()

@@ -48,6 +48,8 @@ class LooseThreads:
 
         Raises NoSuchQuestion, QuestionOver.
         """
+        if id_ in self._waived.get(agent, ()):
+            return  # said again, because the answer was lost
         if id_ not in {one.id for one in (await self.of(agent)).unanswered}:
             await self.questions.cancel(agent, id_)
             return

@@ -113,14 +113,20 @@ def mark_failed(connection: apsw.Connection, after: Reminder, now: float) -> boo
 
 
 def cancel(connection: apsw.Connection, id_: int, now: float, agent: str | None) -> bool:
-    """End an open reminder (of this agent, unless None); whether there was one."""
+    """End an open reminder (of this agent, unless None); whether there was one.
+
+    An agent that says it again, because the answer was lost, is told the same.
+    """
     fetch(
         connection,
         f"UPDATE reminders SET state = 'cancelled', text = '', ended_at = ?1 WHERE id = ?2"
         f" AND {_OPEN} AND agent = coalesce(?3, agent)",
         (now, id_, agent),
     )
-    return connection.changes() == 1
+    if connection.changes() == 1:
+        return True
+    again = "SELECT 1 FROM reminders WHERE id = ? AND agent = ? AND state = 'cancelled'"
+    return bool(fetch(connection, again, (id_, agent)))
 
 
 def retry(connection: apsw.Connection, id_: int, now: float) -> bool:

@@ -122,8 +122,10 @@ class Schedules:
         return Scheduled(made[0].id, made[0].state, policy.preview(rule, now))
 
     async def cancel(self, agent: str, id_: int) -> Done:
-        """Give up an own schedule; raises NoSuchSchedule."""
+        """Give up an own schedule; again it changes nothing. Raises NoSuchSchedule."""
         found = await self._find(id_)
+        if found is not None and (found.agent, found.state) == (agent, ScheduleState.CANCELLED):
+            return Done()
         if found is None or found.agent != agent or found.state not in _STEPS["cancel"].states:
             raise NoSuchSchedule(f"you have no schedule {id_} that runs: see list_reminders")
         await self._change(found, evolve(found, state=ScheduleState.CANCELLED, next_at=None), [])

@@ -246,6 +246,23 @@ ALTER TABLE audit ADD COLUMN outcome TEXT NOT NULL DEFAULT 'unknown'
 ALTER TABLE audit ADD COLUMN why TEXT;
 """
 
+_AGENT_PARKS = """
+-- The operator's park and that of the agent's own failed turns: two owners, two sets of columns.
+ALTER TABLE agents RENAME COLUMN park_reason TO turn_park_reason;
+ALTER TABLE agents RENAME COLUMN park_until TO turn_park_until;
+ALTER TABLE agents RENAME COLUMN park_failures TO failures;  -- failed turns in a row
+ALTER TABLE agents ADD COLUMN operator_park_reason TEXT;
+ALTER TABLE agents ADD COLUMN operator_park_until REAL;  -- NULL: until it is unparked
+-- When it was destroyed, as the name of its folder has it; NULL: it stays.
+ALTER TABLE agents ADD COLUMN leaving TEXT;
+-- A park of a failed turn had an end, a count of failures, and one of two reasons.
+UPDATE agents SET operator_park_reason = turn_park_reason, operator_park_until = turn_park_until,
+                  turn_park_reason = NULL, turn_park_until = NULL
+    WHERE turn_park_reason IS NOT NULL AND NOT (
+        turn_park_until IS NOT NULL AND failures > 0
+        AND (turn_park_reason GLOB 'turn failed*' OR turn_park_reason GLOB 'context full even*'));
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _PARKS,
@@ -254,4 +271,5 @@ MIGRATIONS: tuple[str, ...] = (
     _REMINDERS,
     _QUESTIONS,
     _ANSWERS_AND_OUTCOMES,
+    _AGENT_PARKS,
 )

@@ -153,7 +153,10 @@ Event = (
 
 @frozen
 class LiveEvent:
-    """An event with its place in the hive's one sequence; `at` in epoch seconds."""
+    """An event with its place in the hive's one sequence; it happened `at` (epoch seconds).
+
+    What came late has its own time, which may be before that of an event with a smaller `seq`.
+    """
 
     seq: int
     at: float

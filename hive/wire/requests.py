@@ -82,7 +82,10 @@ class Recv:
 
 @frozen
 class Finish:
-    """The turn of this lease ended; the daemon acknowledges or returns it. May be repeated."""
+    """The turn of this lease ended; the daemon acknowledges or returns it, once.
+
+    May be repeated until it is answered. A failure `store_…` says that it is not written yet.
+    """
 
     lease: str
     report: TurnReport
@@ -90,7 +93,10 @@ class Finish:
 
 @frozen
 class Emit:
-    """The instance's events from its `first`-th on (counted from 0), so that none doubles."""
+    """The instance's events from its `first`-th on (counted from 0), so that none doubles.
+
+    Each with the time at which it happened (epoch seconds).
+    """
 
     first: int
     events: tuple[tuple[float, Event], ...]

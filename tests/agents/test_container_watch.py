@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from hive.agents import Agent, AgentRecord, Surroundings, container
+from hive.agents import Agent, AgentPark, AgentRecord, Surroundings, container
 from hive.clock import LoopClock
 from hive.supervisors import Context
 from hive.wire import Notice
@@ -61,18 +61,27 @@ class Hive:
                 "paths": self,
                 "broker": self,
                 "driver": lambda _: self,
-                "publish": lambda _, event: self._publish(event),
+                "publish": lambda _, event, at: self._publish(event),
                 "changed": lambda _: self.changes.append((trio.current_time(), self.ctx.note_text)),
                 "readonly": (),
                 "harness_silence": 30.0,
+                "records": self,
                 "stop_grace": 1.0,
             }
             | settings
         )
-        self.agent = Agent(AgentRecord("scout", "none"), around)
+        self.agent = Agent("scout", around)
         self.agent.subtree = self  # type: ignore[assignment]
 
     root = Path("/nonexistent")
+    kept = AgentRecord("scout", "none")
+
+    def record(self, _: str) -> AgentRecord:
+        return self.kept
+
+    async def park(self, _: str, park: AgentPark) -> None:
+        self.kept = attrs.evolve(self.kept, operator_park=park)
+        await trio.lowlevel.checkpoint()
 
     def inside(self, root: Path, name: str) -> Any:
         from hive.containers.driver import Inside
@@ -193,12 +202,12 @@ async def test_a_park_of_seconds_ends_however_the_wall_clock_is_set(
     wall = 1_000_000.0
     monkeypatch.setattr(time, "time", lambda: wall + trio.current_time())
     hive = Hive(Running())
-    hive.agent.around = attrs.evolve(hive.agent.around, records=Parks(), harness_silence=math.inf)
+    hive.agent.around = attrs.evolve(hive.agent.around, harness_silence=math.inf)
     length = 20.0 if jump < 0 else 3600.0
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hive.run)
         await trio.sleep(1)
-        await hive.agent.park("turn failed", time.time() + length, 1)
+        await hive.agent.park(AgentPark("until later", time.time() + length))
         await trio.sleep(6)
         assert hive.agent.waits is not None
         wall += jump
@@ -206,8 +215,3 @@ async def test_a_park_of_seconds_ends_however_the_wall_clock_is_set(
         assert hive.agent.waits is None, f"{ends_by} clock says that it is over"
         assert hive.woken == ["serve"]
         nursery.cancel_scope.cancel()
-
-
-class Parks:
-    async def park(self, *_: object) -> None:
-        await trio.lowlevel.checkpoint()

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.agents.policy import LONGEST_WAIT_S, after_turn
+from hive.agents.policy import LONGEST_WAIT_S, OLDEST_EVENT_S, after_turn, event_time
 from hive.wire import Outcome, TurnReport
 
 NOW = 1_800_000_000.0
@@ -46,3 +46,10 @@ def test_failures_wait_longer_each_time_up_to_a_cap() -> None:
         return verdict.park.until - NOW
 
     assert [wait(n) for n in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
+
+
+@given(st.floats())
+def test_an_event_happened_within_a_day_or_now(said: float) -> None:
+    at = event_time(said, NOW)
+    assert NOW - OLDEST_EVENT_S <= at <= NOW
+    assert at in (said, NOW)

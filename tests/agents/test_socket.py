@@ -4,36 +4,20 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trio
 import trio.testing
 from attrs import evolve
-from support.no_limits import NoLimits
+from support.agent_socket import GRACE, Fixture, ask, running, take
 
-from hive.agents import Agent, AgentRecord, Records, Surroundings
 from hive.agents import socket as agent_socket
-from hive.broker import Broker, Draft
+from hive.broker import Draft
 from hive.gate import Hold
-from hive.link import (
-    Limits,
-    LinkClosed,
-    LinkRefused,
-    Peer,
-    RemoteError,
-    connect,
-    keep_connected,
-)
-from hive.paths import Paths
-from hive.questions import Desk
-from hive.reminders import Place, Reminders
-from hive.schedules import Schedules
-from hive.store import MIGRATIONS, open_store
-from hive.supervisors import Context
+from hive.link import LinkClosed, LinkRefused, Peer, RemoteError, keep_connected
 from hive.wire import (
     OPERATOR,
     PROTOCOL,
@@ -41,16 +25,13 @@ from hive.wire import (
     Answer,
     ApiSignal,
     Ask,
-    Body,
     CancelLooseEnd,
     Condition,
     Emit,
-    Event,
     Finish,
     GetLooseEnds,
     GetQuestions,
     GetThread,
-    HarnessSettings,
     Hello,
     Notice,
     Outcome,
@@ -71,105 +52,11 @@ from hive.wire import (
     Wake,
 )
 
-GRACE = 0.3
-
-
-class Fixture:
-    """One agent `scout` whose socket listens; its harnesses are the test's own links."""
-
-    def __init__(
-        self,
-        agent: Agent,
-        broker: Broker,
-        published: list[tuple[str | None, Event]],
-        limits: NoLimits,
-    ) -> None:
-        self.agent, self.broker, self.published, self.limits = agent, broker, published, limits
-
-    def link(
-        self, instance: str, *, lease: str | None = None, role: str = "harness"
-    ) -> AbstractAsyncContextManager[Any]:
-        path = self.agent.around.paths.socket("scout")
-        hello = Hello(PROTOCOL, role, instance, lease=lease)
-        return connect(path, hello, limits=Limits(close=0.1))
-
-    async def mail(self, body: str = "work") -> int:
-        return await self.broker.send(Draft(OPERATOR, "scout", body))
-
-    async def state(self, number: int) -> tuple[str, int, bool]:
-        message = await self.broker.message(number)
-        assert message is not None
-        return message.state.value, message.attempts, message.redelivered
-
-
-async def ask(peer: Peer, body: Body) -> Any:
-    return await peer.request(body, timeout=5)
-
-
-async def take(peer: Peer, wait: float = 5) -> Taken:
-    answer = await ask(peer, Take(wait))
-    assert isinstance(answer, Taken)
-    return answer
-
 
 @pytest.fixture
 async def scout(tmp_path: Path) -> AsyncIterator[Fixture]:
     async with running(tmp_path) as fixture:
         yield fixture
-
-
-@asynccontextmanager
-async def running(root: Path) -> AsyncIterator[Fixture]:
-    published: list[tuple[str | None, Event]] = []
-    paths = Paths(root)
-    paths.prepare()
-    limits = NoLimits()
-    async with open_store(paths.database, MIGRATIONS) as store:
-        broker = Broker(
-            store,
-            publish=lambda agent, event: published.append((agent, event)),
-            recipients=lambda: {"scout"},
-            urgent=lambda name: None,
-        )
-        await broker.load()
-        quiet: Any = lambda *_: None  # noqa: E731
-        place = Place(root / "state", Path("/agents/scout/state"))
-        desk = Desk(
-            store,
-            broker,
-            recipients=lambda: {"scout"},
-            publish=lambda agent, event: published.append((agent, event)),
-        )
-        await desk.load()
-        around = Surroundings(
-            paths=paths,
-            broker=broker,
-            desk=desk,
-            records=Records(store),
-            reminders=Reminders(store, broker, place=lambda _: place, publish=quiet),
-            schedules=Schedules(store, broker, names=lambda: {"scout"}, publish=quiet),
-            driver=lambda name: pytest.fail("no container here"),
-            settings=lambda record: HarnessSettings(record.name),
-            limits=limits,
-            publish=lambda agent, event: published.append((agent, event)),
-            changed=lambda name: None,
-            readonly=(),
-            alarm_after=60,
-            harness_silence=30,
-            stop_grace=1,
-            reconnect_grace=GRACE,
-        )
-        agent = Agent(AgentRecord("scout", "none"), around)
-        await around.records.create(agent.record)
-        agent.open.set()
-        async with trio.open_nursery() as nursery:
-            ctx = Context("hive/agents/scout/socket")
-            nursery.start_soon(partial(agent_socket.run, agent=agent), ctx)
-            with trio.fail_after(5):
-                while ctx.ready_at is None:
-                    await trio.testing.wait_all_tasks_blocked(0.01)
-            yield Fixture(agent, broker, published, limits)
-            nursery.cancel_scope.cancel()
 
 
 async def test_a_turn_from_take_to_ack(scout: Fixture) -> None:
@@ -205,6 +92,15 @@ async def test_recv_joins_the_lease_and_is_acknowledged_with_it(scout: Fixture) 
         assert (await ask(peer, Recv(lease.id))).lease.messages == ()
         await ask(peer, Finish(lease.id, TurnReport(Outcome.COMPLETED)))
     assert (await scout.state(first))[0] == (await scout.state(second))[0] == "done"
+
+
+async def test_what_is_sent_in_a_turn_answers_what_it_holds(scout: Fixture) -> None:
+    number = await scout.mail()
+    async with scout.link("one") as (peer, _):
+        await take(peer)
+        sent = await ask(peer, Send("operator", "here"))
+    answer = (await scout.broker.reply(number)).answer
+    assert answer is not None and answer.id == sent.id
 
 
 async def test_recv_for_a_turn_that_is_over_is_refused(scout: Fixture) -> None:
@@ -371,8 +267,11 @@ async def test_a_failure_of_its_own_parks_the_agent_and_counts(scout: Fixture) -
         assert await scout.state(number) == ("queued", 1, True)
         parked = await take(peer, wait=0.05)
         assert parked.lease is None and parked.reason == "turn failed: boom"
-        (record,) = await scout.agent.around.records.all()
-        assert record.park_until == parked.until, "a restart of the daemon keeps it"
+        records = scout.agent.around.records
+        await records.load()
+        record = records.record("scout")
+        assert record.turn_park is not None and record.failures == 1
+        assert record.turn_park.until == parked.until, "a restart of the daemon keeps it"
 
 
 async def test_signals_and_spending_count_for_the_running_turn_only(scout: Fixture) -> None:
@@ -445,6 +344,19 @@ async def test_events_are_published_once_and_only_those_of_a_harness(scout: Fixt
         ("scout", more),
         ("scout", Supervision("hive/agents/scout/harness/turns", "exited", "x")),
     ]
+
+
+async def test_events_of_an_outage_keep_their_times_but_no_nonsense(scout: Fixture) -> None:
+    began = time.time()
+    said = (began - 600, began - 599.5, began - 90_000, began + 3600, -1.0, 0.0, 1e300)
+    events = tuple((at, Notice(str(at))) for at in said)
+    part = Supervision("harness/link", "exited", "x")
+    async with scout.link("one") as (peer, _):
+        await ask(peer, Emit(0, (*events, (began - 500, part))))
+    *kept, supervision = scout.stamps
+    assert kept[:2] == [began - 600, began - 599.5] and supervision == began - 500
+    assert all(at is not None and began <= at <= time.time() for at in kept[2:])
+    assert [event.text for _, event in scout.published[:-1]] == [str(at) for at in said]
 
 
 async def test_a_container_reads_only_its_own_agents_threads(scout: Fixture) -> None:

@@ -61,14 +61,22 @@ def main(root: Path, agents: int, batch: int) -> None:
         ChildSpec("events", hub.run),
         ChildSpec("broker", broker.run),
     ]
+    children.append(ChildSpec("agents", partial(create, records=around.records, names=names)))
     for name in names:
-        agent = Agent(AgentRecord(name, "none"), around)
+        agent = Agent(name, around)
         agent.open.set()  # it may take work at once
         children.append(ChildSpec(name, partial(agent_socket.run, agent=agent)))
     stop = trio.Event()
     sockets = [str(paths.socket(name)) for name in names]
     children.append(ChildSpec("input", partial(announce, sockets=sockets, stop=stop)))
     trio.run(partial(run_root, Supervisor(children), name="bench", stop=stop, sink=lambda _: None))
+
+
+async def create(ctx, records: Records, names: list[str]) -> None:  # type: ignore[no-untyped-def]
+    for name in names:
+        await records.create(AgentRecord(name, "none"))
+    ctx.ready()
+    await trio.sleep_forever()
 
 
 async def announce(ctx, sockets: list[str], stop: trio.Event) -> None:  # type: ignore[no-untyped-def]

@@ -97,6 +97,18 @@ async def test_two_hundred_agents_are_one_commit(bench: Bench) -> None:
     assert len(bench.broker.counts()) == 200
 
 
+async def test_a_repetition_uses_nothing_of_what_is_allowed(bench: Bench) -> None:
+    for _ in range(3 * RATE.burst):
+        await bench.shout(key="k")
+    for number in range(RATE.burst - 1):
+        await bench.shout(key=f"other {number}")
+    with pytest.raises(TooManyBroadcasts):
+        await bench.shout(key="one too many")
+    await bench.shout(key="k")  # it was sent, so it is not refused
+    with pytest.raises(TooManyBroadcasts):
+        await bench.shout(key="one too many")
+
+
 async def test_the_same_key_is_the_same_broadcast_also_when_somebody_has_come(
     bench: Bench,
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from support.fake_control import control
 from support.running import HIVE, scrubbed
 
+from hive.cli.options import check_words, text_argument
 from hive.paths import Paths, check_root
 from hive.wire import (
     AgentState,
@@ -204,6 +205,15 @@ def test_a_root_from_the_environment_or_behind_a_link_is_looked_at_as_well(
         capture_output=True,
     )
     assert done.returncode == 2 and b"is not UTF-8" in done.stderr
+
+
+def test_what_another_locale_could_read_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    def latin(text: str) -> bytes:
+        return text.encode("latin-1", "surrogateescape")
+
+    monkeypatch.setattr(os, "fsencode", latin)
+    check_words(["größe\n"])
+    assert text_argument("größe\n") == "größe\n"
 
 
 def test_empty_and_huge_values_are_told_in_words(daemon: Daemon) -> None:

@@ -20,7 +20,7 @@ from hive.link import Peer, RemoteError, connect
 from hive.paths import Paths
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
-from hive.wire import PROTOCOL, Count, Hello, Resolve
+from hive.wire import PROTOCOL, Body, Count, Hello, Resolve, Sent
 
 HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\u202emoc\x9b31m<b>"
 
@@ -168,6 +168,27 @@ async def test_a_thread_is_shown_whole(seat: Seat) -> None:
     as_json = json.loads((await seat.command("thread", str(second), "--json")).output)
     assert [one["id"] for one in as_json] == [first, second]
     assert (await seat.command("thread", "99")).exit_code == 1
+
+
+@pytest.mark.parametrize("to", ["bob", "*"])
+async def test_a_send_whose_answer_was_lost_is_stored_once(
+    seat: Seat, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    whole, lost = control._Session.handle, list[Body]()
+
+    async def handle(self: control._Session, peer: Peer, body: Body) -> Body:
+        answer = await whole(self, peer, body)
+        if not lost:
+            lost.append(answer)
+            await peer.close("the daemon was killed")
+        return answer
+
+    monkeypatch.setattr(control._Session, "handle", handle)
+    result = await seat.command("send", to, "once")
+    assert result.exit_code == 0 and lost == [Sent(int(result.output))]
+    assert [one.body for one in await seat.broker.inbox("bob")] == ["once"]
+    first, second = await seat.audit.newest(10)
+    assert (first.outcome, first.why) == (second.outcome, second.why)
 
 
 async def test_a_broadcast_has_no_one_answer(seat: Seat) -> None:

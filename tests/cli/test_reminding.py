@@ -119,7 +119,8 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
             stop_grace=1,
             reconnect_grace=1,
         )
-        agent = Agent(AgentRecord("ann", "none"), around)
+        await around.records.create(AgentRecord("ann", "none"))
+        agent = Agent("ann", around)
         seat = Seat(paths, store, broker, audit, reminders, schedules)
         hive: Any = seat
         children = (
@@ -145,8 +146,9 @@ async def test_an_agent_sets_lists_and_cancels(seat: Seat) -> None:
     listed = (await seat.ask(ListReminders())).reminders
     assert [(one.id, one.text) for one in listed] == [(second.id, "sooner"), (first.id, "later")]
     await seat.ask(CancelReminder(first.id))
+    await seat.ask(CancelReminder(first.id))  # said again: its answer was lost
     with pytest.raises(RemoteError, match="see list_reminders") as refused:
-        await seat.ask(CancelReminder(first.id))
+        await seat.ask(CancelReminder(first.id + 1000))
     assert refused.value.code == "no_such_reminder"
     rollup = await seat.ask(ReminderRollup(0.0, agent="somebody-else"))
     assert (rollup.pending, rollup.cancelled, rollup.lateness_p50_s) == (1, 1, None)

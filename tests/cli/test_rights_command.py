@@ -57,7 +57,6 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         await records.create(AgentRecord("bob", "none", may_send=("cas", "*")))
         around: Any = SimpleNamespace(records=records)
         fleet = Fleet(around, {})
-        fleet.records = {one.name: one for one in await records.all()}
         hive: Any = Seat(paths, fleet, AuditLog(store))
         ctx = Context("hive/control")
         nursery.start_soon(partial(control.operator, hive=hive), ctx)
@@ -75,10 +74,12 @@ async def test_rights_are_shown_set_kept_and_audited(seat: Seat) -> None:
     said = await seat.command("rights", "ann", "--may-send", "bob, cas,bob")
     assert said.output == "ann may send to manager, operator, bob, cas\n"
     await seat.command("rights", "bob", "--may-send", "")
-    kept = {one.name: one.may_send for one in await seat.fleet.around.records.all()}
+    await seat.fleet.around.records.load()
+    kept = {one.name: one.may_send for one in seat.fleet.records.values()}
     assert kept == {"ann": ("bob", "cas"), "bob": ()}, "nobody else is not all"
     await seat.command("rights", "bob", "--all")
-    assert (await seat.fleet.around.records.all())[1].may_send is None
+    await seat.fleet.around.records.load()
+    assert seat.fleet.records["bob"].may_send is None
     entries = [(one.action, one.target, one.detail) for one in await seat.audit.newest(10)]
     assert entries == [
         ("rights", "ann", "may send to bob cas"),
@@ -108,13 +109,15 @@ async def test_the_hive_limits_its_broker_and_names_only_peers_that_may_be_writt
     tmp_path: Path,
 ) -> None:
     hive = Hive.__new__(Hive)
-    hive.fleet = Fleet(SimpleNamespace(), {})  # type: ignore[arg-type]
     names = ("ann", "bob", "cas", "manager")
-    hive.fleet.records = {name: AgentRecord(name, "none") for name in names}
-    limited = hive.fleet.records["ann"] = AgentRecord("ann", "none", may_send=("bob",))
-    assert hive._peers(limited) == ("bob", "manager")
-    assert hive._peers(hive.fleet.records["bob"]) == ("ann", "cas", "manager")
     async with open_store(tmp_path / "hive.sqlite", MIGRATIONS) as store:
+        records = Records(store)
+        hive.fleet = Fleet(SimpleNamespace(records=records), {})  # type: ignore[arg-type]
+        for name in names:
+            may_send = ("bob",) if name == "ann" else None
+            await records.create(AgentRecord(name, "none", may_send=may_send))
+        assert hive._peers(records.record("ann")) == ("bob", "manager")
+        assert hive._peers(records.record("bob")) == ("ann", "cas", "manager")
         broker = Broker(
             store, publish=lambda *_: None, recipients=lambda: names, rights=hive._rights
         )

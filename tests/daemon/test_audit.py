@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -70,12 +71,8 @@ class Seat:
     audit: AuditLog
     stopped: int = 0
     fails: Exception | None = None
-    begun: trio.Event | None = None
 
     async def spawn(self, _: Spawn) -> None:
-        if self.begun is not None:
-            self.begun.set()
-            await trio.sleep_forever()
         if self.fails is not None:
             raise self.fails
 
@@ -172,18 +169,24 @@ async def test_how_an_act_ended_is_recorded(
 
 
 async def test_an_act_whose_asker_left_is_there_with_an_unknown_outcome(seat: Seat) -> None:
-    seat.begun, over, end = trio.Event(), trio.Event(), seat.audit._end
+    begun, over, end = trio.Event(), trio.Event(), seat.audit._end
+
+    async def command(_: GateCommand) -> None:
+        begun.set()
+        await trio.sleep_forever()
 
     async def watched(*arguments: Any) -> None:
         await end(*arguments)
         over.set()
 
     seat.audit._end = watched  # type: ignore[method-assign]
+    hive: Any = seat
+    hive.gates = SimpleNamespace(command=command)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(seat.ask, Spawn("new"))
+        nursery.start_soon(seat.ask, GateCommand("work", "probe"))
         with trio.fail_after(5):
-            await seat.begun.wait()
-        assert await seat.ended() == [("spawn", "new", "unknown", "")]
+            await begun.wait()
+        assert await seat.ended() == [("gate probe", "work", "unknown", "")]
         nursery.cancel_scope.cancel()
     with trio.fail_after(5):
         await over.wait()

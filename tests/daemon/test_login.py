@@ -100,8 +100,7 @@ class Scene:
     async def agent(self, driver: str = "bubblewrap", credential: str = "default") -> Agent:
         record = AgentRecord(name := "scout", driver, credential=credential)
         await self.hive.fleet.around.records.create(record)
-        agent = Agent(record, self.hive.fleet.around)
-        self.hive.fleet.records[name] = record
+        agent = Agent(name, self.hive.fleet.around)
         self.hive.fleet.live[name] = agent
         await started(self.nursery, partial(agent_socket.run, agent=agent))
         return agent
@@ -121,6 +120,11 @@ class Scene:
             cwd=REPOSITORY,
             env=ENVIRONMENT,
         )
+
+    async def stored(self) -> list[AgentRecord]:
+        """Every agent as the table has it."""
+        await self.hive.fleet.around.records.load()
+        return list(self.hive.fleet.records.values())
 
     async def audit(self) -> list[tuple[str, str, str]]:
         return [(one.action, one.target, one.detail) for one in await self.hive.audit.newest(9)]
@@ -254,7 +258,7 @@ async def test_an_agent_gets_its_own_credential_or_none(
     scene: Scene, credential: str, environment: tuple[tuple[str, str], ...]
 ) -> None:
     await scene.agent(credential=credential)
-    assert [one.credential for one in await scene.hive.fleet.around.records.all()] == [credential]
+    assert [one.credential for one in await scene.stored()] == [credential]
     async with scene.harness(Harness()) as (_, welcome):
         assert welcome.settings is not None
         assert welcome.settings.environment == environment
@@ -276,7 +280,7 @@ async def test_an_agent_of_an_unknown_credential_is_not_created(scene: Scene) ->
     ended = await scene.login("scout", "--credential", "wrok", command="spawn")
     assert ended.returncode == 1
     assert b"there are: default, own, work" in ended.stderr
-    assert await scene.hive.fleet.around.records.all() == []
+    assert await scene.stored() == []
 
 
 async def test_at_a_terminal_it_is_asked_for_without_echo(scene: Scene) -> None:
@@ -392,7 +396,7 @@ async def test_an_agent_logs_in_by_itself_and_back(scene: Scene, driver: str) ->
         ("login", "scout", "credential own"),
         ("use-credential", "scout", "credential work"),
     ]
-    stored = await scene.hive.fleet.around.records.all()
+    stored = await scene.stored()
     assert [one.credential for one in stored] == ["work"]
 
 

@@ -1,4 +1,4 @@
-"""The line that an agent sets is in its status."""
+"""What an agent says of itself: its line is in the status, its events keep their times."""
 
 from pathlib import Path
 
@@ -10,17 +10,32 @@ from hive.daemon.credentials import ApiAccess
 from hive.daemon.hive import Hive, Options
 from hive.daemon.status import now
 from hive.paths import Paths
-from hive.wire import SetStatus
+from hive.wire import SetStatus, Supervision
 
 
 async def test_the_status_shows_what_each_agent_says(tmp_path: Path) -> None:
     paths = Paths(tmp_path)
     paths.prepare()
     hive = Hive(Options(paths, Config(), ApiAccess(()), Path("/claude"), {}))
-    hive.fleet.records.update({name: AgentRecord(name, "none") for name in ("ann", "bob")})
     with trio.fail_after(10):
         async with hive.store.opened():
+            for name in ("ann", "bob"):
+                await hive.fleet.around.records.create(AgentRecord(name, "none"))
             await hive.desk.load()
             await hive.desk.handle("ann", SetStatus("paints"))
             shown = hive._agents(hive.fleet.records, now())
     assert [(one.name, one.says) for one in shown] == [("ann", "paints"), ("bob", "")]
+
+
+async def test_an_event_of_an_outage_keeps_its_time_wherever_it_is_kept(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    paths.prepare()
+    hive = Hive(Options(paths, Config(), ApiAccess(()), Path("/claude"), {}))
+    part = Supervision("hive/agents/ann/harness/turns", "exited", "it ended")
+    with trio.fail_after(10):
+        async with hive.store.opened():
+            await hive.events.load()
+            hive.publish("ann", part, 1234.5)
+            (live,) = await hive.events.recent()
+    assert live.at == 1234.5
+    assert [one.at for one in hive.incidents.history(part.path)] == [1234.5]

@@ -8,9 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.demo.persona import FIRST_TASK, SEND, answer
+from harness import prompts
+from hive.demo.persona import ANSWER, FIRST_TASK, SEND, answer
 from hive.demo.reply import Answer, Call, Say
 from hive.demo.request import parse
+from hive.questions import texts
+from hive.wire import Lease, Message, Question
 
 CAP = 16384
 """Bytes that the hive allows in a message's body."""
@@ -29,7 +32,7 @@ def request(name: str, *messages: dict[str, Any], others: str = "worker-1, worke
             "model": "claude-test",
             "system": [{"type": "text", "text": system}],
             "messages": list(messages),
-            "tools": [{"name": SEND}, {"name": "Bash"}],
+            "tools": [{"name": SEND}, {"name": ANSWER}, {"name": "Bash"}],
         }
     ).encode()
 
@@ -186,7 +189,7 @@ def test_agents_left_alone_fall_silent(first: list[tuple[str, str]]) -> None:
 
 
 @pytest.mark.parametrize("name", ["manager", "worker-1"])
-@pytest.mark.parametrize("sender", ["operator", "manager", "worker-1"])
+@pytest.mark.parametrize("sender", ["operator", "worker-2"])
 @pytest.mark.parametrize("body", ["🐝" * CAP, "delegate " + "é" * CAP])
 def test_no_answer_exceeds_the_cap(name: str, sender: str, body: str) -> None:
     (call,) = calls(reply(name, user(prompt(1, sender, body))))
@@ -196,3 +199,76 @@ def test_no_answer_exceeds_the_cap(name: str, sender: str, body: str) -> None:
 def test_a_quote_is_as_long_as_it_may_be() -> None:
     body = "x" * 2000
     assert body in only_send("manager", user(prompt(1, "worker-1", body)))["body"]
+
+
+# --- prompts as the harness writes them ------------------------------------------------------
+
+
+def delivered(to: str, sender: str, body: str, **more: Any) -> dict[str, Any]:
+    """The wake prompt of one message, by the harness itself."""
+    return user(prompts.wake(Lease("lease", (Message(9, sender, to, body, 0.0, **more),), 0)))
+
+
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("name", ["manager", "worker-1", "zoe"])
+def test_a_broadcast_of_the_operator_is_answered_by_everybody(name: str, again: bool) -> None:
+    sent = only_send(
+        name, delivered(name, "operator", "Who is up?", broadcast_id="b", redelivered=again)
+    )
+    assert (sent["to"], sent["in_reply_to"]) == ("operator", 9)
+    assert "Who is up?" in sent["body"]
+
+
+@pytest.mark.parametrize("name", ["manager", "worker-1"])
+def test_a_broadcast_of_an_agent_is_read_and_costs_nobody_a_turn(name: str) -> None:
+    said = reply(name, delivered(name, "worker-2", "I am back", broadcast_id="b"))
+    assert calls(said) == [] and "worker-2" in str(said)
+
+
+@pytest.mark.parametrize(
+    ("options", "given_"),
+    [((), {"text"}), (("red", "blue"), {"options"}), (("a", "b"), {"options"})],
+)
+@pytest.mark.parametrize("name", ["manager", "worker-1"])
+def test_a_question_is_answered_with_its_own_tool_once(
+    name: str, options: tuple[str, ...], given_: set[str]
+) -> None:
+    question = Question(9, "worker-2", name, "Which colour?", 0.0, options)
+    wake = delivered(name, "worker-2", texts.asking(question))
+    (call,) = calls(reply(name, wake))
+    assert call.tool == ANSWER and call.arguments["question"] == 9
+    assert call.arguments.keys() == {"question"} | given_
+    for failed in (False, True):
+        assert calls(reply(name, wake, used(call), result("over", error=failed))) == []
+
+
+@pytest.mark.parametrize("name", ["manager", "worker-1"])
+def test_how_a_question_ended_is_read_only(name: str) -> None:
+    question = Question(5, name, "zoe", "Red?", 0.0, answer="yes", answered_by="operator")
+    for sender, body in (
+        ("operator", texts.answering(question)),
+        ("zoe", texts.answering(question)),
+        ("zoe", texts.withdrawing(question)),
+    ):
+        assert calls(reply(name, delivered(name, sender, body, in_reply_to=5))) == [], body
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["Reminder 3, due now:\nlook", 'Woken from within your container by "build":\nit is done',
+     "You asked for one more turn: half is left", "Schedule 1 of zoe (every 60 s):\nlook"],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["manager", "worker-1", "zoe"])
+def test_what_an_agent_orders_for_itself_is_read_and_does_not_wake_it_again(
+    name: str, body: str
+) -> None:
+    said = reply(name, delivered(name, name, body))
+    assert calls(said) == [] and body.split("\n")[0] in str(said)
+
+
+@pytest.mark.parametrize("reply_to", [None, 4])
+def test_what_the_hive_says_is_not_answered_to_the_hive(reply_to: int | None) -> None:
+    bounce = "Your message 4 to worker-7 was given up after 5 failed attempts"
+    assert calls(reply("zoe", delivered("zoe", "hive", bounce, in_reply_to=reply_to))) == []
+    sent = only_send("manager", delivered("manager", "hive", bounce, in_reply_to=reply_to))
+    assert sent["to"] == "operator" and "The hive reports" in sent["body"]

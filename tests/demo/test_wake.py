@@ -24,6 +24,11 @@ def test_the_marks_are_optional() -> None:
     assert wakes(text) == (Wake(3, "worker-1", "hi"),)
 
 
+def test_a_mark_that_is_new_hides_no_message() -> None:
+    text = "[hive] message 3 from ann (in reply to 2) (by night)\nhi\n[hive] end of message 3"
+    assert wakes(text) == (Wake(3, "ann", "hi", 2),)
+
+
 def test_several_messages_in_one_prompt() -> None:
     one = "[hive] message 3 from worker-1\nhi\n[hive] end of message 3; 1 more waiting\n"
     two = "[hive] message 4 from operator\n\n[hive] end of message 4"
@@ -79,14 +84,16 @@ MESSAGES = st.builds(
     sent_at=st.just(0.0),
     in_reply_to=st.none() | st.integers(1, 3),
     redelivered=st.booleans(),
+    broadcast_id=st.none() | st.just("b"),
+    urgent=st.booleans(),
 )
 
 
 @given(st.lists(MESSAGES, min_size=1, max_size=3, unique_by=lambda m: m.id), st.integers(0, 2))
 def test_what_the_harness_writes_is_read(messages: list[Message], waiting: int) -> None:
     found = wakes(prompts.wake(Lease("lease", tuple(messages), waiting)))
-    assert [(w.id, w.sender, w.in_reply_to, w.again) for w in found] == [
-        (m.id, m.sender, m.in_reply_to, m.redelivered) for m in messages
+    assert [(w.id, w.sender, w.in_reply_to, w.again, w.broadcast) for w in found] == [
+        (m.id, m.sender, m.in_reply_to, m.redelivered, m.broadcast_id is not None) for m in messages
     ]
     assert found[-1].waiting == waiting
 

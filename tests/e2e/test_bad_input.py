@@ -59,6 +59,8 @@ def test_what_cannot_be_sent_is_refused_with_the_rule(hive: RunningHive) -> None
     assert hive.json("inbox", "manager") == []
     assert hive.run("inbox", "nobody").returncode == 1
     assert hive.run("stop", "nobody").returncode == 1
+    assert {entry["outcome"] for entry in hive.json("audit")} == {"refused"}
+    assert "refused: there is no agent 'nobody'" in hive.ok("audit")
 
 
 def test_garbage_on_every_socket_harms_nobody(hive: RunningHive) -> None:

@@ -26,8 +26,8 @@ def test_an_agent_is_parked_and_unparked(hive: RunningHive) -> None:
     (message,) = [one for one in hive.json("inbox", "manager") if one["id"] == number]
     assert (message["state"], message["attempts"]) == ("done", 0)
 
-    done = [(entry["action"], entry["target"]) for entry in hive.json("audit")]
-    assert done == [("park", "manager"), ("unpark", "manager")]
+    done = [(entry["action"], entry["target"], entry["outcome"]) for entry in hive.json("audit")]
+    assert done == [(act, "manager", "done") for act in ("park", "send", "unpark")]
     assert all("uid" in entry["who"] and entry["at"] > 0 for entry in hive.json("audit"))
 
 

@@ -310,3 +310,22 @@ async def test_without_a_store_there_is_no_history_but_an_error(path: Path) -> N
     hub = Hub(Store(path, MIGRATIONS))
     with pytest.raises(StoreClosed):
         await hub.load()
+
+
+async def test_an_event_keeps_its_own_time_and_its_place_by_number(path: Path) -> None:
+    async with open_store(path, MIGRATIONS) as store:
+        hub = Hub(store)
+        hub.publish("ann", Notice("early"), 50.0)  # before the hub knows its numbers
+        await hub.load()
+        for at in (200.0, 100.0, 300.0):
+            hub.publish("ann", Notice(f"{at:g}"), at)
+        seen = await hub.recent("ann")
+        await run_hub(hub, lambda: None)
+    async with open_store(path, MIGRATIONS) as store:
+        again = Hub(store)
+        await again.load()
+        assert await again.recent("ann") == seen
+    assert [(live.at, live.event.text) for live in seen] == [  # type: ignore[union-attr]
+        (50.0, "early"), (200.0, "200"), (100.0, "100"), (300.0, "300"),
+    ]  # fmt: skip
+    assert [live.seq for live in seen] == sorted(live.seq for live in seen)

@@ -1,5 +1,7 @@
 """Small parts of the harness: lines, patience, outbox, command line, session file."""
 
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -109,8 +111,26 @@ async def test_events_lost_while_a_batch_was_on_its_way_are_told_later():
         outbox.put(Notice(str(number)))
     outbox.done(first + len(events))
     first, events = outbox.batch()
-    assert first == 2 and notices(events)[0].startswith("3 events were lost")
+    assert first == 2 and notices(events)[0].startswith("2 events were lost"), "0 was in the batch"
     assert notices(events)[1:] == ["3", "4"]
+
+
+async def test_a_loss_is_told_once_at_the_time_of_what_was_lost(monkeypatch):
+    clock = iter(range(100, 200))
+    monkeypatch.setattr("harness.outbox.time", SimpleNamespace(time=lambda: float(next(clock))))
+    outbox = Outbox(capacity=2)
+    for number in range(5):
+        outbox.put(Notice(str(number)))
+    first, events = outbox.batch()
+    assert [at for at, _ in events] == [102, 103, 104]
+    assert notices(events)[0].startswith("3 events were lost")
+    for number in range(5, 9):  # while that batch is on its way
+        outbox.put(Notice(str(number)))
+    outbox.done(first + len(events))
+    first, events = outbox.batch()
+    assert notices(events)[0].startswith("2 events were lost") and events[0][0] == 106
+    outbox.done(first + len(events))
+    assert outbox.batch() == (9, ())
 
 
 # --- command -----------------------------------------------------------------------------------

@@ -34,6 +34,7 @@ from hive.wire import (
     SetStatus,
     Taken,
     Wake,
+    WireError,
 )
 
 
@@ -70,6 +71,7 @@ class Bench:
 
     async def submit(self, name, arguments):
         self._number += 1
+        number = str(self._number)
         params = {"name": name, "arguments": arguments}
         rpc = {"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": params}
         send, receive = trio.open_memory_channel(1)
@@ -154,7 +156,14 @@ async def test_recv_looks_at_once_and_joins_what_it_gets(bench):
 
 @pytest.mark.parametrize(
     ("answer", "unsure"),
-    [(NoAnswer("?"), True), (NotConnected("away"), False), (RemoteError("x", "y"), False)],
+    [
+        (NoAnswer("?"), True),
+        (NotConnected("away"), False),
+        (RemoteError("no_lease", "y"), False),
+        (RemoteError("bad_answer", "the answer cannot be read"), True),
+        (RemoteError("internal", "it failed inside"), True),
+        (WireError("cannot be sent"), False),
+    ],
 )
 async def test_a_recv_without_an_answer_makes_the_turn_unsure(bench, answer, unsure):
     bench.link.answers = [answer]
@@ -183,6 +192,45 @@ async def test_a_crash_leaves_no_call_without_an_answer():
     for receive in (waits, crashes):
         result = receive.receive_nowait()["result"]
         assert result["isError"] and "may or may not have been done" in result["content"][0]["text"]
+
+
+@pytest.mark.parametrize("first_to_end", [0, 1])
+async def test_recvs_beside_each_other_leave_nothing_unsure(bench, first_to_end):
+    gates = [trio.Event(), trio.Event()]
+
+    async def request(body, *, timeout, within, once=False):
+        await gates[body.max - 1].wait()
+        return Taken(Lease("lease", (message(10 + body.max),)))
+
+    bench.link.request = request
+    answers = [await bench.submit("recv", {"max": one}) for one in (1, 2)]
+    await trio.testing.wait_all_tasks_blocked()
+    assert bench.shared.holding.unsure is True
+    for one in (first_to_end, 1 - first_to_end):
+        assert bench.shared.holding.unsure is True
+        gates[one].set()
+        with trio.fail_after(5):
+            await answers[one].receive()
+    assert bench.shared.holding.unsure is False
+    assert {one.id for one in bench.shared.holding.messages} == {1, 11, 12}
+
+
+async def test_one_of_two_recvs_without_an_answer_is_enough_to_be_unsure(bench):
+    lost, withdrawn = trio.Event(), RemoteError("no_lease", "over")
+
+    async def request(body, *, timeout, within, once=False):
+        if body.max == 1:
+            await lost.wait()
+            raise NoAnswer("?")
+        raise withdrawn
+
+    bench.link.request = request
+    answer = await bench.submit("recv", {"max": 1})
+    await bench.call("recv", {"max": 2})
+    lost.set()
+    with trio.fail_after(5):
+        await answer.receive()
+    assert bench.shared.holding.unsure is True
 
 
 async def test_recv_outside_of_a_turn(bench):

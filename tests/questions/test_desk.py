@@ -316,7 +316,8 @@ async def test_loose_ends_are_what_is_open_and_what_is_held_without_a_reply(
     await office.broker.send(Draft("ann", "bob", "not to him", in_reply_to=plain[0]))
     await office.broker.send(Draft("ann", "bob", "reply", in_reply_to=plain[1]))
     assert [m.id for m in (await office.loose("ann")).unanswered] == plain[:1]
-    await office.desk.handle("ann", CancelLooseEnd(plain[0]))
+    for _ in range(2):  # again when its answer was lost
+        await office.desk.handle("ann", CancelLooseEnd(plain[0]))
     await office.desk.handle("ann", CancelLooseEnd(asked))
     with pytest.raises(NoSuchQuestion, match="only they can withdraw it"):
         await office.desk.handle("ann", CancelLooseEnd(owed))

@@ -1,0 +1,138 @@
+"""One agent whose socket listens, with broker, records and store; its harnesses are a test's."""
+
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+from support.no_limits import NoLimits
+
+from hive.agents import Agent, AgentRecord, Records, Surroundings
+from hive.agents import socket as agent_socket
+from hive.broker import Broker, Draft
+from hive.link import Limits, Peer, connect
+from hive.paths import Paths
+from hive.questions import Desk
+from hive.reminders import Place, Reminders
+from hive.schedules import Schedules
+from hive.store import MIGRATIONS, open_store
+from hive.supervisors import Context
+from hive.wire import (
+    OPERATOR,
+    PROTOCOL,
+    Body,
+    Event,
+    HarnessSettings,
+    Hello,
+    Take,
+    Taken,
+)
+
+GRACE = 0.3
+
+
+class Fixture:
+    """One agent `scout` whose socket listens; its harnesses are the test's own links."""
+
+    def __init__(
+        self,
+        agent: Agent,
+        broker: Broker,
+        published: list[tuple[str | None, Event]],
+        limits: NoLimits,
+        stamps: list[float | None],
+    ) -> None:
+        self.agent, self.broker, self.published, self.limits = agent, broker, published, limits
+        self.stamps = stamps
+        """When each published event of the agent happened, as was told."""
+
+    def link(
+        self, instance: str, *, lease: str | None = None, role: str = "harness"
+    ) -> AbstractAsyncContextManager[Any]:
+        path = self.agent.around.paths.socket("scout")
+        hello = Hello(PROTOCOL, role, instance, lease=lease)
+        return connect(path, hello, limits=Limits(close=0.1))
+
+    async def mail(self, body: str = "work") -> int:
+        return await self.broker.send(Draft(OPERATOR, "scout", body))
+
+    async def state(self, number: int) -> tuple[str, int, bool]:
+        message = await self.broker.message(number)
+        assert message is not None
+        return message.state.value, message.attempts, message.redelivered
+
+
+async def ask(peer: Peer, body: Body) -> Any:
+    return await peer.request(body, timeout=5)
+
+
+async def take(peer: Peer, wait: float = 5) -> Taken:
+    answer = await peer.request(Take(wait), timeout=wait + 10)
+    assert isinstance(answer, Taken)
+    return answer
+
+
+@asynccontextmanager
+async def running(root: Path) -> AsyncIterator[Fixture]:
+    published: list[tuple[str | None, Event]] = []
+    paths = Paths(root)
+    paths.prepare()
+    limits = NoLimits()
+    async with open_store(paths.database, MIGRATIONS) as store:
+        broker = Broker(
+            store,
+            publish=lambda agent, event: published.append((agent, event)),
+            recipients=lambda: {"scout", "ann"},
+            urgent=lambda name: None,
+        )
+        await broker.load()
+        quiet: Any = lambda *_: None  # noqa: E731
+        place = Place(root / "state", Path("/agents/scout/state"))
+        desk = Desk(
+            store,
+            broker,
+            recipients=lambda: {"scout", "ann"},
+            publish=lambda agent, event: published.append((agent, event)),
+        )
+        await desk.load()
+        stamps: list[float | None] = []
+
+        def publish(agent: str | None, event: Event, at: float | None = None, /) -> None:
+            published.append((agent, event))
+            stamps.append(at)
+
+        around = Surroundings(
+            paths=paths,
+            broker=broker,
+            desk=desk,
+            records=Records(store),
+            reminders=Reminders(store, broker, place=lambda _: place, publish=quiet),
+            schedules=Schedules(store, broker, names=lambda: {"scout"}, publish=quiet),
+            driver=lambda name: pytest.fail("no container here"),
+            settings=lambda record: HarnessSettings(record.name),
+            limits=limits,
+            publish=publish,
+            changed=lambda name: None,
+            readonly=(),
+            alarm_after=60,
+            harness_silence=30,
+            stop_grace=1,
+            reconnect_grace=GRACE,
+        )
+        await around.records.load()
+        if "scout" not in around.records.known:
+            await around.records.create(AgentRecord("scout", "none"))
+        agent = Agent("scout", around)
+        agent.open.set()
+        async with trio.open_nursery() as nursery:
+            ctx = Context("hive/agents/scout/socket")
+            nursery.start_soon(partial(agent_socket.run, agent=agent), ctx)
+            with trio.fail_after(5):
+                while ctx.ready_at is None:
+                    await trio.testing.wait_all_tasks_blocked(0.01)
+            yield Fixture(agent, broker, published, limits, stamps)
+            nursery.cancel_scope.cancel()
