@@ -21,6 +21,7 @@ from hive.uncontended import acquire
 from hive.wire import Body, Lease, Message, Recv, Taken, WireError
 
 SERVER = "hive"
+"""The MCP server's name: the model sees its tools as mcp__hive__NAME."""
 
 RECONNECT_S = 30.0
 """How long a tool waits for a daemon that is away before it tells the model."""

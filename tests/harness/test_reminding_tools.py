@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.command import Folders
@@ -81,6 +81,7 @@ def test_wrong_calls(name: str, arguments: dict[str, Any], said: str) -> None:
     assert said in str(error.value)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(
     st.sampled_from(["remind", "list_reminders", "cancel_reminder", "schedule"]),
     st.dictionaries(

@@ -5,7 +5,7 @@ from typing import Literal
 import attrs
 import pytest
 from attrs import frozen
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.tools import mcp
@@ -112,6 +112,7 @@ ARGUMENTS = st.dictionaries(
 )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # on a busy machine
 @given(st.sampled_from([*NAMES, "x"]), ARGUMENTS)
 def test_any_arguments_are_read_or_explained(name, arguments):
     try:
