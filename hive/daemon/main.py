@@ -10,7 +10,12 @@ from typing import TextIO
 
 import trio
 
-from hive.containers import DriverUnavailable, kill_container, known_names
+from hive.containers import (
+    Bubblewrap,
+    ContainerError,
+    kill_container,
+    known_names,
+)
 from hive.daemon import config, credentials, vault
 from hive.daemon.claude import ClaudeMissing, check_version, find_claude
 from hive.daemon.config import ConfigError
@@ -18,7 +23,7 @@ from hive.daemon.drivers import UnknownDriver, driver_named, drivers
 from hive.daemon.hive import TREE, Hive, Options
 from hive.daemon.lock import AlreadyRunning, root_lock
 from hive.daemon.tree import build
-from hive.paths import Paths
+from hive.paths import BadRoot, Paths, resolve_root
 from hive.supervisors import Event, ThreadSink, log_sink, run_root
 
 log = logging.getLogger("hive")
@@ -44,21 +49,22 @@ def options(
     unsafe_no_container: bool = False,
 ) -> Options:
     """Check all that can be checked before anything starts; raises CannotStart."""
-    paths = Paths(root.absolute())
     try:
+        paths = Paths(resolve_root(root))
         settings = config.load(config_file or paths.config, required=config_file is not None)
         api = credentials.resolve(settings, environment, vault.kept(paths.credentials))
         claude = find_claude(settings.claude.path, environment.get("PATH"))
         check_version(claude)
         known = drivers(unsafe_no_container=unsafe_no_container)
-        driver_named(settings.agents.driver, known).check()
-    except (ConfigError, ClaudeMissing, DriverUnavailable, UnknownDriver) as error:
+        driver = driver_named(settings.agents.driver, known)
+        driver.check()
+    except (BadRoot, ConfigError, ClaudeMissing, ContainerError, UnknownDriver) as error:
         raise CannotStart(str(error)) from None
     if not api and not demo:
         if not demo_if_no_credentials:
             raise CannotStart(NO_CREDENTIALS)
         demo = True
-    return Options(
+    found = Options(
         paths,
         settings,
         api,
@@ -68,6 +74,12 @@ def options(
         drivers=known,
         say=say,
     )
+    if isinstance(driver, Bubblewrap):
+        try:
+            driver.check_walls(paths.root, found.readonly, [config_file] if config_file else [])
+        except (ContainerError, OSError) as error:
+            raise CannotStart(str(error)) from None
+    return found
 
 
 def say(line: str) -> None:
