@@ -28,6 +28,7 @@ def run() -> None:
     from harness.app import run_harness
     from harness.command import Folders
     from harness.shared import Options
+    from hive.output import set_up_logging
 
     parser = argparse.ArgumentParser(prog="hive-harness", description=__doc__)
     parser.add_argument("--name", required=True, help="the agent's name")
@@ -37,7 +38,9 @@ def run() -> None:
         "--wrap", type=json.loads, default=[], help="JSON list: words that hide us from claude"
     )
     given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # A file, which needs no thread to be written.
+    form = "%(asctime)s %(levelname)s %(message)s"
+    set_up_logging(logging.INFO, form, handler=logging.StreamHandler())
     options = Options(given.name, Folders(given.base), given.socket, tuple(given.wrap))
     linecache.clearcache()  # the source of what attrs has generated: half a MiB in each container
     sys.exit(trio.run(partial(run_harness, options)))

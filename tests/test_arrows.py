@@ -18,8 +18,10 @@ MAX_LINES = 700
 BORDER = {
     "hive.actors",
     "hive.link",
+    "hive.output",
     "hive.paths",
     "hive.redact",
+    "hive.rlimits",
     "hive.supervisors",
     "hive.uncontended",
     "hive.wire",
@@ -31,9 +33,11 @@ ALLOWED: dict[str, set[str]] = {
     "hive.wire": set(),
     "hive.link": {"hive.uncontended", "hive.wire"},
     "hive.paths": {"hive.wire"},
+    "hive.output": set(),
     "hive.redact": set(),
+    "hive.rlimits": set(),
     "hive.uncontended": set(),
-    "hive.demo": set(),
+    "hive.demo": {"hive.output"},
     "hive.cli": BORDER | {"hive.daemon"},  # to start and stop it: see the test below
     "harness": BORDER,
     "web": BORDER,

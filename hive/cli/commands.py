@@ -32,6 +32,7 @@ from hive.cli.options import (
 )
 from hive.cli.rights import may_send_option
 from hive.link import Peer
+from hive.output import finish_output, open_standard_streams
 from hive.wire import (
     DEFAULT_CREDENTIAL,
     EVERYBODY,
@@ -62,6 +63,14 @@ AGENT = AgentName()
 STOP_S = 60.0
 
 
+class OutputLost(Exception):
+    """Standard output cannot be written; an OSError would be taken for one of the link."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class Commands(click.Group):
     """Turns CommandFailed into a line on stderr and its exit code."""
 
@@ -70,13 +79,30 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except CommandFailed as error:
             fail(str(error), error.code)
-        except BrokenPipeError:
-            sys.stderr.close()
-            sys.exit(0)
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run a command; what nobody reads, or no disk takes, ends it quietly."""
+        open_standard_streams()
+        before = sys.stdout
+        try:
+            return super().main(*arguments, **options)
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            no_reader = sys.stdout is not before  # click has replaced it for that reason
+            sys.exit(finish_output(code, BrokenPipeError() if no_reader else None))
+        except OutputLost as lost:
+            sys.exit(finish_output(0, lost.error))
+        except OSError as error:
+            if error.filename is not None:  # of a file, and nobody's fault but ours
+                raise
+            sys.exit(finish_output(1, error))
 
 
 def fail(message: str, code: int) -> NoReturn:
-    click.echo(f"hive: {show.safe(message)}", err=True)
+    try:
+        click.echo(f"hive: {show.safe(message)}", err=True)
+    except OSError:
+        pass  # the exit code says it
     sys.exit(code)
 
 
@@ -296,8 +322,11 @@ def events(
 
 
 def print_events(batch: Sequence[LiveEvent], as_json: bool) -> None:
-    for live in batch:
-        if as_json:
-            print_json(flat(live))
-        else:
-            click.echo(show.event(live))
+    try:
+        for live in batch:
+            if as_json:
+                print_json(flat(live))
+            else:
+                click.echo(show.event(live))
+    except OSError as error:
+        raise OutputLost(error) from None

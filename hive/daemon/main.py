@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
@@ -23,10 +22,15 @@ from hive.daemon.drivers import UnknownDriver, driver_named, drivers
 from hive.daemon.hive import TREE, Hive, Options
 from hive.daemon.lock import AlreadyRunning, root_lock
 from hive.daemon.tree import build
+from hive.output import Output, set_up_logging
 from hive.paths import BadRoot, Paths, resolve_root
-from hive.supervisors import Event, ThreadSink, log_sink, run_root
+from hive.rlimits import NEEDS, LimitTooLow, raise_limits
+from hive.supervisors import Event, log_sink, run_root
 
 log = logging.getLogger("hive")
+
+say = Output(1)
+"""One line for the operator's terminal."""
 
 NO_CREDENTIALS = (
     "no credentials: set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, or write "
@@ -82,9 +86,15 @@ def options(
     return found
 
 
-def say(line: str) -> None:
-    """One line for the operator's terminal."""
-    print(line, flush=True)
+def prepare_process() -> None:
+    """Set up the log, signals and limits of this process; raises CannotStart."""
+    set_up_logging(logging.INFO, "%(asctime)s %(levelname)s %(message)s")
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # they mean nothing here, and would end it
+        signal.signal(number, lambda *_: None)
+    try:
+        raise_limits(*NEEDS)
+    except LimitTooLow as error:
+        raise CannotStart(str(error)) from None
 
 
 def run(options: Options, *, stop_containers: bool) -> int:
@@ -111,6 +121,8 @@ def run(options: Options, *, stop_containers: bool) -> int:
         raise CannotStart(str(error)) from None
     except OSError as error:
         raise CannotStart(f"{paths.root} cannot be used: {error}") from None
+    finally:
+        say.flush()
 
 
 async def _main(options: Options, stop_containers: bool, stacks: TextIO) -> int:
@@ -122,19 +134,14 @@ async def _main(options: Options, stop_containers: bool, stacks: TextIO) -> int:
             if stop_containers:
                 hive.fleet.stop_containers()
 
-    log_lines = ThreadSink(log_sink)  # a terminal that does not read must not stop the hive
-
     def sink(event: Event) -> None:
         hive.supervision(event)
         if event.severity >= logging.WARNING or os.environ.get("HIVE_VERBOSE"):
-            log_lines(event)
+            log_sink(event)
 
     introduce(options)
     root = build(hive, stacks)
-    try:
-        return await run_root(root, name=TREE, on_signal=on_signal, stop=hive.stop, sink=sink)
-    finally:
-        log_lines.close()
+    return await run_root(root, name=TREE, on_signal=on_signal, stop=hive.stop, sink=sink)
 
 
 def introduce(options: Options) -> None:
@@ -155,11 +162,5 @@ def sweep(paths: Paths) -> list[str]:
                 ended.append(name)
         except TimeoutError as error:
             say(f"{error}: look for it with `ps`")
+    say.flush()
     return ended
-
-
-def set_up_logging() -> None:
-    """Plain lines on stderr."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )

@@ -8,7 +8,7 @@ import orjson
 import trio
 
 from hive.broker import Draft
-from hive.daemon import control, credentials, hand
+from hive.daemon import control, credentials, hand, orphans
 from hive.daemon.children import child_process
 from hive.daemon.hive import Hive
 from hive.supervisors import (
@@ -65,6 +65,7 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
         ChildSpec("schedules", hive.schedules.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
+        *([ChildSpec("orphans", orphans.run, park_on_exhausted=True)] if orphans.adopts() else ()),
         ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),
     ]
