@@ -26,9 +26,15 @@ from hive.containers.processes import (
     open_pidfd,
     read_process,
 )
+from hive.files import Unfit, number, read_small
 
 LOCK_FD = 9
 """Descriptor of the lock in the keeper; a command that must not hold it closes it."""
+
+_MOST_RECORD = 4096
+_MOST_PID = 1 << 22
+"""The kernel's own bound (proc(5), pid_max)."""
+_MOST_TICKS = (1 << 63) - 1
 
 MARKER = "HIVE_CONTAINER"
 """Environment variable that names the container to which a process belongs."""
@@ -225,8 +231,11 @@ def destroy(root: Path, name: str) -> None:
 def read_identity(where: Folders) -> Identity | None:
     """What the last keeper recorded of itself; None when there is no whole record."""
     match _record(where.keeper / "identity"):
-        case [pid, started, boot, id, driver] if pid.isdecimal() and started.isdecimal():
-            return Identity(int(pid), int(started), boot, id, driver)
+        case [pid_text, started_text, boot, id, driver]:
+            pid = number(pid_text, 2, _MOST_PID)
+            started = number(started_text, 0, _MOST_TICKS)
+            if pid is not None and started is not None:
+                return Identity(pid, started, boot, id, driver)
     return None
 
 
@@ -234,8 +243,8 @@ def read_exit(where: Folders) -> tuple[str, ExitStatus] | None:
     """The last recorded end and the id of the container that ended so."""
     path = where.keeper / "exit"
     match _record(path):
-        case [id, text] if text.isdecimal():
-            code, at = int(text), path.stat().st_mtime
+        case [id, text] if (code := number(text, 0, 255)) is not None:
+            at = path.stat().st_mtime
             if code > 128:
                 return id, ExitStatus(None, code - 128, at)
             return id, ExitStatus(code, None, at)
@@ -245,8 +254,8 @@ def read_exit(where: Folders) -> tuple[str, ExitStatus] | None:
 def _record(path: Path) -> list[str]:
     """Words of a record; a keeper writes its line at once, so a line without end is no record."""
     try:
-        text = path.read_text(errors="replace")
-    except FileNotFoundError:
+        text = read_small(path, most=_MOST_RECORD).decode(errors="replace")
+    except (FileNotFoundError, Unfit):
         return []
     return text.split() if text.endswith("\n") else []
 

@@ -11,6 +11,7 @@ from hive.broker import Draft
 from hive.daemon import control, credentials, hand, orphans
 from hive.daemon.children import child_process
 from hive.daemon.hive import Hive
+from hive.files import number, read_small
 from hive.supervisors import (
     Backoff,
     Budget,
@@ -87,7 +88,10 @@ def _web(hive: Hive, host: str, port: int) -> ChildSpec:
 async def _demo(hive: Hive, ctx: Context) -> None:
     """The scripted model, on the port of the last time so that adopted agents find it again."""
     file = hive.paths.demo_port
-    port = file.read_text() if file.exists() else "0"
+    try:
+        port = number(read_small(file).decode("ascii", "replace"), 0, 65535) or 0
+    except OSError:
+        port = 0
 
     def started(line: str) -> None:
         found: int = orjson.loads(line)["port"]
@@ -95,7 +99,7 @@ async def _demo(hive: Hive, ctx: Context) -> None:
         hive.api = credentials.demo(found)
 
     try:
-        argv = (sys.executable, "-m", "hive.demo", "--port", port)
+        argv = (sys.executable, "-m", "hive.demo", "--port", str(port))
         await child_process(ctx, argv=argv, say=lambda _: None, started=started)
     finally:
         if ctx.ready_at is None:  # somebody else has that port now: choose a new one
