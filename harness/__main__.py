@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 
 from harness import wake
+from hive.output import finish_output
 
 
 def main() -> None:
     """Wake the agent, or run its harness."""
     if sys.argv[1:2] == ["wake"]:
-        sys.exit(wake.main(sys.argv[2:]))
+        sys.exit(finish_output(wake.main(sys.argv[2:])))
     run()
 
 

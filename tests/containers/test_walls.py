@@ -132,6 +132,12 @@ async def test_no_agent_finds_what_is_the_hives(
     assert (await look(root, (shown,), command)).split() == ["looked", "sees", "own"]
 
 
+async def test_a_cover_cannot_be_lifted(tmp_path: Path) -> None:
+    root, shown = below_a_shown_folder(tmp_path)
+    lift = f"unshare -Urm sh -c 'umount {root} && echo lifted; {LOOK}' 2>/dev/null"
+    assert await look(root, (shown,), lift) == "looked\n"
+
+
 async def test_a_root_in_the_system_is_covered(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
