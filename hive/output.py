@@ -28,16 +28,18 @@ class Output:
         self._descriptor = descriptor
         self._queue: queue.Queue[str] = queue.Queue(capacity)
         self._thread: threading.Thread | None = None
-        self._lost = 0
+        self._lost = 0  # ever, written by callers alone
+        self._told = 0  # of these, written by the thread alone
 
     def __call__(self, line: str) -> None:
         """Write one line, some time."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="output", daemon=True)
-            self._thread.start()
         try:
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="output", daemon=True)
+                thread.start()
+                self._thread = thread
             self._queue.put_nowait(line)
-        except queue.Full:
+        except (queue.Full, RuntimeError):  # or no thread can be started
             self._lost += 1
 
     def flush(self, timeout: float = FLUSH_S) -> bool:
@@ -50,7 +52,8 @@ class Output:
     def _work(self) -> None:
         while True:
             line = self._queue.get()
-            lost, self._lost = self._lost, 0
+            lost = self._lost - self._told
+            self._told += lost
             self._write(f"({lost} lines lost: nobody read them)\n{line}\n" if lost else f"{line}\n")
             self._queue.task_done()
 
@@ -83,17 +86,14 @@ class OutputHandler(logging.Handler):
         super().close()
 
 
-def set_up_logging(
-    level: int, form: str, *, handler: logging.Handler | None = None
-) -> logging.Handler:
-    """Log to standard error, or to `handler`; returns where to."""
+def set_up_logging(level: int, form: str, *, handler: logging.Handler | None = None) -> None:
+    """Log by `handler`; None: to standard error, so that who reads it slowly stops nobody."""
     handler = handler or OutputHandler(Output(2))
     logging.basicConfig(level=level, format=form, handlers=[handler])
     logging.raiseExceptions = False
     # Trio tells each failed accept with a traceback, ten times a second while descriptors are used
     # up. It waits and goes on by itself.
     logging.getLogger("trio.serve_listeners").addFilter(_seldom())
-    return handler
 
 
 def _seldom() -> "logging._FilterType":

@@ -1,5 +1,6 @@
 """Every command: reads its arguments, asks the daemon, prints. Start-up is in `hive.cli.up`."""
 
+import errno
 import sys
 import time
 from collections.abc import Sequence
@@ -63,6 +64,9 @@ AGENT = AgentName()
 STOP_S = 60.0
 
 
+_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
+
 class OutputLost(Exception):
     """Standard output cannot be written; an OSError would be taken for one of the link."""
 
@@ -93,7 +97,7 @@ class Commands(click.Group):
         except OutputLost as lost:
             sys.exit(finish_output(0, lost.error))
         except OSError as error:
-            if error.filename is not None:  # of a file, and nobody's fault but ours
+            if error.errno not in _UNWRITABLE or error.filename is not None:
                 raise
             sys.exit(finish_output(1, error))
 

@@ -42,4 +42,8 @@ def _environment(prefix: Path) -> Iterator[Path]:
 
 
 def _covered(path: Path, others: set[Path]) -> bool:
-    return path.is_relative_to("/usr") or any(other in path.parents for other in others)
+    """Whether another one, or the system, shows it already; a link there shows only itself."""
+    return any(
+        other in path.parents and path.resolve().is_relative_to(other.resolve())
+        for other in (Path("/usr"), *others)
+    )
