@@ -12,12 +12,13 @@ from functools import partial
 from pathlib import Path
 
 from harness import wake
+from hive.output import finish_output
 
 
 def main() -> None:
     """Wake the agent, or run its harness."""
     if sys.argv[1:2] == ["wake"]:
-        sys.exit(wake.main(sys.argv[2:]))
+        sys.exit(finish_output(wake.main(sys.argv[2:])))
     run()
 
 
@@ -29,6 +30,7 @@ def run() -> None:
     from harness.command import Folders
     from harness.shared import Options
     from hive.clock import LoopClock
+    from hive.output import set_up_logging
 
     parser = argparse.ArgumentParser(prog="hive-harness", description=__doc__)
     parser.add_argument("--name", required=True, help="the agent's name")
@@ -38,7 +40,9 @@ def run() -> None:
         "--wrap", type=json.loads, default=[], help="JSON list: words that hide us from claude"
     )
     given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    # A file, which needs no thread to be written.
+    form = "%(asctime)s %(levelname)s %(message)s"
+    set_up_logging(logging.INFO, form, handler=logging.StreamHandler())
     options = Options(given.name, Folders(given.base), given.socket, tuple(given.wrap))
     linecache.clearcache()  # the source of what attrs has generated: half a MiB in each container
     sys.exit(trio.run(partial(run_harness, options), clock=LoopClock()))

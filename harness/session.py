@@ -5,6 +5,7 @@ import uuid
 from pathlib import Path
 
 from harness.command import Session
+from hive.files import read_small
 
 _log = logging.getLogger(__name__)
 
@@ -12,7 +13,7 @@ _log = logging.getLogger(__name__)
 def load(path: Path) -> Session:
     """The session noted in `path`, or a new one if there is none that can be read."""
     try:
-        return Session(str(uuid.UUID(path.read_text().strip())), known=True)
+        return Session(str(uuid.UUID(read_small(path).decode().strip())), known=True)
     except (OSError, ValueError):
         return fresh()
 

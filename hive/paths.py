@@ -55,6 +55,39 @@ def check_root(root: Path) -> Path:
     return root
 
 
+class BadRoot(ValueError):
+    """A folder that cannot be a hive's root; the text says why and what to do."""
+
+
+_TOP = ("bin", "home", "lib", "lib32", "lib64", "media", "mnt", "opt", "root", "run", "sbin", "srv")
+_USR = ("bin", "lib", "lib32", "lib64", "libexec", "local", "sbin", "share", "src")
+_VAR = ("cache", "lib", "log", "tmp")
+_NOT_ITSELF = {
+    *("/", "/dev/shm", "/tmp", "/usr", "/var"),
+    *(f"/{name}" for name in _TOP),
+    *(f"/usr/{name}" for name in _USR),
+    *(f"/var/{name}" for name in _VAR),
+}
+_NOT_BELOW = ("/boot", "/dev", "/etc", "/proc", "/sys")
+
+
+def resolve_root(root: Path) -> Path:
+    """The root without links and `..`, before anything is made in it; raises BadRoot."""
+    real = Path(os.path.realpath(root))
+    owner = next((name for name in _NOT_BELOW if real.is_relative_to(name)), None)
+    if Path("/dev/shm") in real.parents:  # a folder like any other
+        owner = None
+    if owner is not None or str(real) in _NOT_ITSELF:
+        raise BadRoot(
+            f"{root} cannot be a hive's root: {owner or real} belongs to the system; "
+            "choose a folder of the hive's own by --root or HIVE_ROOT"
+        )
+    for place in (real, *real.parents):
+        if os.path.lexists(place) and not place.is_dir():
+            raise BadRoot(f"{root} cannot be a hive's root: {place} is no folder")
+    return real
+
+
 @frozen
 class Paths:
     """The files and folders under one root (absolute)."""
@@ -109,6 +142,18 @@ class Paths:
     def destroyed_agents(self) -> Path:
         """The folders of agents that were destroyed."""
         return self.root / "destroyed"
+
+    @property
+    def private_folders(self) -> tuple[Path, ...]:
+        """Those below the root that no container may see; each may be a link to another disk."""
+        names = ("agents", "credentials", "destroyed", "run")
+        return tuple(self.root / name for name in names)
+
+    @property
+    def private_files(self) -> tuple[Path, ...]:
+        """Those in the root that no container may see; each may be a link."""
+        database = (f"{self.database.name}{end}" for end in ("", "-wal", "-shm", "-journal"))
+        return (self.config, *(self.root / name for name in database))
 
     def agent(self, name: str) -> Path:
         """The folder of one agent; raises ValueError unless `name` may name one."""

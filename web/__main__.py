@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from hive.rlimits import FILES, LimitTooLow, raise_limits
 from web.assets import NotBuilt
 from web.loopback import BindRefused, listen, parse_bind
 from web.server import run
@@ -27,7 +28,10 @@ def main(socket_path: Path | None, root: Path | None, bind: str, lifeline: bool)
     except BindRefused as error:
         raise click.BadParameter(str(error), param_hint="--bind") from None
     try:
+        raise_limits(FILES)
         listener = listen(address)
+    except LimitTooLow as error:
+        raise click.ClickException(str(error)) from None
     except OSError as error:
         raise click.ClickException(
             f"cannot listen on {bind}: {error.strerror}; choose another with --bind HOST:PORT"

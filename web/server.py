@@ -13,6 +13,7 @@ import trio
 from hypercorn.config import Config
 
 from hive.clock import LoopClock
+from hive.output import Output, set_up_logging
 from web import assets, hardened
 from web.app import create_app
 from web.live import Live
@@ -33,7 +34,7 @@ async def serve(
     lifeline: int | None = None,
     ready: Callable[[str], object] = lambda _: None,
 ) -> None:
-    """Serve the page until SIGTERM, SIGINT or the end of the file descriptor `lifeline`.
+    """Serve the page until a signal to stop or the end of the file descriptor `lifeline`.
 
     `ready` is called with the page's URL. Raises assets.NotBuilt.
     """
@@ -64,7 +65,10 @@ async def serve(
 
 
 async def _stop_on_signal(stop: trio.Event) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # as nohup has it
+        numbers.append(signal.SIGHUP)
+    with trio.open_signal_receiver(*numbers) as signals:
         async for _ in signals:
             stop.set()
 
@@ -82,14 +86,16 @@ async def _stop_at_eof(lifeline: int, stop: trio.Event) -> None:
 
 def run(path: Path, listener: socket.socket, *, lifeline: bool) -> None:
     """Run the process's one loop; says on standard output where the page is."""
-    logging.basicConfig(level=logging.WARNING, format="hive web: %(message)s", stream=sys.stderr)
+    set_up_logging(logging.WARNING, "hive web: %(message)s")
+    say = Output(1)
     trio.run(
         partial(
             serve,
             path,
             listener,
             lifeline=sys.stdin.fileno() if lifeline else None,
-            ready=lambda url: print(f"hive web: {url}", flush=True),
+            ready=lambda url: say(f"hive web: {url}"),
         ),
         clock=LoopClock(),
     )
+    say.flush()

@@ -1,5 +1,6 @@
 """Every command: reads its arguments, asks the daemon, prints. Start-up is in `hive.cli.up`."""
 
+import errno
 import math
 import sys
 import time
@@ -36,6 +37,7 @@ from hive.cli.options import (
 )
 from hive.cli.rights import may_send_option
 from hive.link import Peer
+from hive.output import finish_output, open_standard_streams
 from hive.wire import (
     DEFAULT_CREDENTIAL,
     EVERYBODY,
@@ -70,6 +72,17 @@ LONGEST_WAIT_S = 600.0
 """One request waits at most so long for an answer; then it is asked again."""
 
 
+_UNWRITABLE = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF)
+
+
+class OutputLost(Exception):
+    """Standard output cannot be written; an OSError would be taken for one of the link."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(error)
+        self.error = error
+
+
 class Commands(click.Group):
     """Takes and shows text of any kind; turns CommandFailed into a line on stderr and its code."""
 
@@ -83,13 +96,30 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except CommandFailed as error:
             fail(str(error), error.code)
-        except BrokenPipeError:
-            sys.stderr.close()
-            sys.exit(0)
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        """Run a command; what nobody reads, or no disk takes, ends it quietly."""
+        open_standard_streams()
+        before = sys.stdout
+        try:
+            return super().main(*arguments, **options)
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+            no_reader = sys.stdout is not before  # click has replaced it for that reason
+            sys.exit(finish_output(code, BrokenPipeError() if no_reader else None))
+        except OutputLost as lost:
+            sys.exit(finish_output(0, lost.error))
+        except OSError as error:
+            if error.errno not in _UNWRITABLE or error.filename is not None:
+                raise
+            sys.exit(finish_output(1, error))
 
 
 def fail(message: str, code: int) -> NoReturn:
-    click.echo(f"hive: {show.safe(message)}", err=True)
+    try:
+        click.echo(f"hive: {show.safe(message)}", err=True)
+    except OSError:
+        pass  # the exit code says it
     sys.exit(code)
 
 
@@ -353,8 +383,11 @@ def events(
 
 
 def print_events(batch: Sequence[LiveEvent], as_json: bool) -> None:
-    for live in batch:
-        if as_json:
-            print_json(flat(live))
-        else:
-            click.echo(show.event(live))
+    try:
+        for live in batch:
+            if as_json:
+                print_json(flat(live))
+            else:
+                click.echo(show.event(live))
+    except OSError as error:
+        raise OutputLost(error) from None

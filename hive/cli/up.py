@@ -89,8 +89,8 @@ def _run(
 ) -> None:
     from hive.daemon import main
 
-    main.set_up_logging()
     try:
+        main.prepare_process()
         options = main.options(
             root,
             os.environ,

@@ -2,7 +2,7 @@
 
 from hive.containers.bubblewrap import Bubblewrap, System, bubblewrap_argv
 from hive.containers.driver import Container, Driver, Inside
-from hive.containers.errors import AlreadyRunning, ContainerError, DriverUnavailable
+from hive.containers.errors import AlreadyRunning, ContainerError, DriverUnavailable, NotHidden
 from hive.containers.folders import Folders, folders, prepare
 from hive.containers.handle import Handle
 from hive.containers.keeper import MARKER, ExitStatus, Identity, destroy, last_exit
@@ -30,6 +30,7 @@ __all__ = [
     "Handle",
     "Identity",
     "Inside",
+    "NotHidden",
     "Process",
     "Running",
     "System",

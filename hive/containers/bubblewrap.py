@@ -4,6 +4,7 @@ import math
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from hive.containers.folders import Folders, folders, prepare
 from hive.containers.handle import Handle, adopt, start
 from hive.containers.hide import hiding
 from hive.containers.keeper import LOCK_FD
+from hive.containers.walls import Step, walls
 
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _PROBE_WITHIN = 10.0
@@ -53,15 +55,18 @@ def bubblewrap_argv(
     where: Folders,
     etc: Path,
     system: System,
+    steps: Sequence[Step] = (),
     *,
     visit: bool = False,
 ) -> tuple[str, ...]:
     """Return the command that runs a container; a later mount lies over an earlier one.
 
+    `steps` is what it sees beside its system, and what covers the hive's own in that (`walls`).
+
     A `visit` runs beside the agent's container: without its lock, its harness and its socket, and
     in the session of a terminal, which must be the visit's own: it can type into that.
     """
-    name, root = container.name, str(container.root)
+    name = container.name
     agent = f"/agents/{name}"
     argv = [bwrap, "--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]
     argv += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", name]
@@ -81,14 +86,14 @@ def bubblewrap_argv(
     # (core_pattern!) without any capability.
     argv += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
     argv += ["--perms", "1777", "--tmpfs", "/tmp", "--symlink", "/tmp", "/var/tmp"]
-    shown = sorted({str(path) for path in container.readonly} - set(system.folders))
-    for path in shown:
-        argv += ["--ro-bind", path, path]
-    if any(container.root.is_relative_to(path) for path in (*shown, *system.folders)):
-        argv += ["--tmpfs", root, "--remount-ro", root]
-        for path in shown:
-            if Path(path).is_relative_to(root):
-                argv += ["--ro-bind", path, path]
+    for step in steps:
+        if step.source is None:
+            argv += ["--tmpfs", str(step.place)]
+        else:
+            argv += ["--ro-bind", str(step.source), str(step.place)]
+    for step in steps:
+        if step.source is None:  # now that all that lies inside is there
+            argv += ["--remount-ro", str(step.place)]
     own = (where.state, where.claude) if visit else (where.state, where.harness, where.claude)
     for part in own:
         argv += ["--bind", str(part), f"{agent}/{part.name}"]
@@ -125,13 +130,21 @@ class Bubblewrap:
         if failure is not None:
             raise DriverUnavailable(advice(failure, read_sysctls()))
 
+    def check_walls(self, root: Path, readonly: Iterable[Path], files: Iterable[Path]) -> None:
+        """Find out whether containers of this root can see nothing of the hive's own (blocks).
+
+        `files` are more that they must not see, such as a configuration file outside of the root.
+        Raises NotHidden, OSError.
+        """
+        walls(root, System.of_host().folders, readonly, files)
+
     def inside(self, root: Path, name: str) -> Inside:
         """Places of agent `name`, the same in every root."""
         folders(root, name)
         return Inside(Path("/agents", name), Path("/run/hive/hive.sock"), hiding(name))
 
     async def start(self, container: Container) -> Handle:
-        """Start the container; raises AlreadyRunning, OSError."""
+        """Start the container; raises AlreadyRunning, NotHidden, OSError."""
         where, argv = await self._command(container, visit=False)
         environment = scrubbed(container, self.inside(container.root, container.name).base)
         seen = (where.state, where.harness, where.claude, where.run, container.root / "run" / "etc")
@@ -155,7 +168,9 @@ class Bubblewrap:
         where = prepare(container.root, container.name)
         _write_users(where, container.name)
         bwrap = shutil.which(self.bwrap) or self.bwrap
-        argv = bubblewrap_argv(bwrap, container, where, etc, System.of_host(), visit=visit)
+        system = System.of_host()
+        steps = walls(container.root, system.folders, container.readonly)
+        argv = bubblewrap_argv(bwrap, container, where, etc, system, steps, visit=visit)
         return where, argv
 
     async def adopt(self, container: Container) -> Handle | None:

@@ -11,3 +11,7 @@ class DriverUnavailable(ContainerError):
 
 class AlreadyRunning(ContainerError):
     """The agent has a container, and there are never two of one agent."""
+
+
+class NotHidden(ContainerError):
+    """Something of the hive's own would be visible in containers; the text says what to move."""

@@ -8,7 +8,6 @@ right: it follows the *thread* that forked.
 
 import fcntl
 import os
-import re
 import select
 import shutil
 import signal
@@ -30,10 +29,16 @@ from hive.containers.processes import (
     read_process,
     variable,
 )
+from hive.files import Unfit, number, read_small
 from hive.paths import make_private, place_of
 
 LOCK_FD = 9
 """Descriptor of the lock in the keeper; a command that must not hold it closes it."""
+
+_MOST_RECORD = 4096
+_MOST_PID = 1 << 22
+"""The kernel's own bound (proc(5), pid_max)."""
+_MOST_TICKS = (1 << 63) - 1
 
 MARKER = "HIVE_CONTAINER"
 """Environment variable that names the container to which a process belongs: `id@root/agent`.
@@ -42,7 +47,6 @@ By it a container is found when its records are gone, and left alone by a copy o
 """
 
 _KEEPER = "hive-keeper"
-_PID, _TICKS = re.compile("[0-9]{1,9}"), re.compile("[0-9]{1,18}")
 
 _SCRIPT = r"""
 folder=$1 id=$2 rest=$3
@@ -359,10 +363,11 @@ def destroy(root: Path, name: str) -> None:
 def read_identity(where: Folders) -> Identity | None:
     """What the last keeper recorded of itself; None when there is no whole record."""
     match _record(where.keeper / "identity"):
-        case [pid, started, boot, id, driver, *more] if (
-            _PID.fullmatch(pid) and _TICKS.fullmatch(started) and len(more) in (0, 2)
-        ):
-            return Identity(int(pid), int(started), boot, id, driver, *more)
+        case [pid_text, started_text, boot, id, driver, *more] if len(more) in (0, 2):
+            pid = number(pid_text, 2, _MOST_PID)
+            started = number(started_text, 0, _MOST_TICKS)
+            if pid is not None and started is not None:
+                return Identity(pid, started, boot, id, driver, *more)
     return None
 
 
@@ -370,8 +375,8 @@ def read_exit(where: Folders) -> tuple[str, ExitStatus] | None:
     """The last recorded end and the id of the container that ended so."""
     path = where.keeper / "exit"
     match _record(path):
-        case [id, text] if text.isdecimal():
-            code, at = int(text), path.stat().st_mtime
+        case [id, text] if (code := number(text, 0, 255)) is not None:
+            at = path.stat().st_mtime
             if code > 128:
                 return id, ExitStatus(None, code - 128, at)
             return id, ExitStatus(code, None, at)
@@ -381,8 +386,8 @@ def read_exit(where: Folders) -> tuple[str, ExitStatus] | None:
 def _record(path: Path) -> list[str]:
     """Words of a record; a keeper writes its line at once, so a line without end is no record."""
     try:
-        text = path.read_text(errors="replace")
-    except FileNotFoundError:
+        text = read_small(path, most=_MOST_RECORD).decode(errors="replace")
+    except (FileNotFoundError, Unfit):
         return []
     return text.split() if text.endswith("\n") else []
 

@@ -21,7 +21,7 @@ def find_claude(configured: str | None, path: str | None = None) -> Path:
     """The configured binary, else `claude` on PATH, else the wheel's; raises ClaudeMissing."""
     if configured is not None:
         found = Path(configured).expanduser()
-        if not os.access(found, os.X_OK):
+        if not (found.is_file() and os.access(found, os.X_OK)):
             raise ClaudeMissing(
                 f"[claude] path = {configured!r} is not an executable file: correct hive.toml"
             )
@@ -35,6 +35,19 @@ def find_claude(configured: str | None, path: str | None = None) -> Path:
             "run `make setup`, or set [claude] path in hive.toml"
         )
     return bundled.resolve()
+
+
+def what_claude_needs(binary: Path) -> Path:
+    """What a container must see to run the binary (resolved): that file, never its whole folder.
+
+    The CLI is one program; the wheel, its own installer (`versions/2.1.330`) and npm have it so.
+    Only npm may leave a script in its place, which needs the packages beside it.
+    """
+    parts = binary.parts
+    if "node_modules" not in parts:
+        return binary
+    at = len(parts) - parts[::-1].index("node_modules")
+    return Path(*parts[: at + 1]) if at + 1 < len(parts) else binary
 
 
 def check_version(binary: Path) -> str:

@@ -1,5 +1,6 @@
 """`hive.toml`: read once at start, checked strictly, every value with a default."""
 
+import datetime
 import re
 import tomllib
 from pathlib import Path
@@ -9,7 +10,9 @@ import attrs
 import orjson
 from attrs import field, frozen
 
+from hive.files import read_small
 from hive.janitor import Retention
+from hive.supervisors import one_line
 from hive.wire import OWN_LOGIN, WireError, check_name, decode
 
 
@@ -105,6 +108,11 @@ _MODEL = re.compile(r"[^\s,-][^\s,]*")
 """The CLI takes several as one word with commas; one that began with `-` would be an option."""
 
 LEAST_HARNESS_SILENCE_S = 12.0
+MOST_FILE = 262_144
+MOST_NUMBER = 1_000_000_000
+"""Of anything; as seconds, thirty years."""
+MOST_DEPTH = 8
+_TOO_DEEP = f"sections or lists are nested too deeply: at most {MOST_DEPTH} levels"
 
 MOST_BODY_CAP = 100_000
 """Even a body of characters that JSON must escape then fits into a frame."""
@@ -114,15 +122,15 @@ def parse(toml: str, *, source: str = "hive.toml") -> Config:
     """Read the TOML text; raises ConfigError with the path of what is wrong."""
     try:
         values = tomllib.loads(toml)
+        _check_values(values)
         _name_credentials(values)
         _refuse_unknown(values, Config, "")
-        text = orjson.dumps(values, option=orjson.OPT_PASSTHROUGH_DATETIME)
-        config: Config = decode(text, Config)
+        config: Config = decode(orjson.dumps(values), Config)
         _check(config)
-    except orjson.JSONEncodeError:
-        raise ConfigError(f"{source}: no setting is a date or time: put it in quotes") from None
-    except (tomllib.TOMLDecodeError, WireError, ConfigError) as error:
-        raise ConfigError(f"{source}: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{source}: {_TOO_DEEP}") from None
+    except (ValueError, WireError) as error:  # a TOMLDecodeError is a ValueError
+        raise ConfigError(f"{source}: {one_line(str(error))}") from None
     return config
 
 
@@ -140,6 +148,29 @@ def check_model(name: str, where: str = "") -> str:
     if not (_MODEL.fullmatch(name) and name.isprintable()):
         raise ConfigError(f"{where}{name!r} cannot be the name of a model")
     return name
+
+
+def _check_values(values: dict[str, Any]) -> None:
+    """Refuse values that TOML has and no setting; raises ConfigError."""
+    waiting: list[tuple[str, int, Any]] = [("", 0, values)]
+    while waiting:
+        name, depth, value = waiting.pop()
+        if depth > MOST_DEPTH:
+            raise ConfigError(_TOO_DEEP)
+        match value:
+            case dict():
+                at = f"{name}." if name else ""
+                waiting += [(f"{at}{key}", depth + 1, inner) for key, inner in value.items()]
+            case list():
+                waiting += [(name, depth + 1, inner) for inner in value]
+            case datetime.date() | datetime.time():
+                raise ConfigError(f"{name}: no setting is a date or time: put it in quotes")
+            case bool():
+                raise ConfigError(f"{name}: no setting is true or false")
+            case int() | float() if not abs(value) <= MOST_NUMBER:  # so is what is no number
+                raise ConfigError(f"{name}: a number is at most {MOST_NUMBER}")
+            case str() if "\0" in value:
+                raise ConfigError(f"{name}: a text holds no NUL character")
 
 
 def check_credential_name(name: str) -> str:
@@ -212,11 +243,25 @@ def _refuse_unknown(values: dict[str, Any], cls: type[attrs.AttrsInstance], path
 
 
 def load(path: Path, *, required: bool = False) -> Config:
-    """Read the file at `path`; a missing one means all defaults unless it is `required`."""
-    if not path.exists() and not required:
-        return Config()
+    """Read the file at `path`; a missing one means all defaults unless it is `required`.
+
+    One that is named by the operator may be a pipe, as of `--config <(decrypt hive.toml)`.
+    """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
+        if required:
+            with path.open("rb") as file:
+                data = file.read(MOST_FILE + 1)
+        else:
+            data = read_small(path, most=MOST_FILE, follow=True)
+        text = data.decode("utf-8-sig")
+    except FileNotFoundError as error:
+        if required or path.is_symlink():
+            raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+        return Config()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8: {error.reason} at byte {error.start}") from None
+    if len(data) > MOST_FILE:
+        raise ConfigError(f"{path}: has more than {MOST_FILE} bytes")
     return parse(text, source=str(path))

@@ -16,6 +16,7 @@ from hive.broker import Broker, Counts, Rights
 from hive.budget import Budgets
 from hive.containers import Driver, runtime_folders
 from hive.daemon.audit import AuditLog
+from hive.daemon.claude import what_claude_needs
 from hive.daemon.config import Config, check_model
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.drivers import driver_named
@@ -72,6 +73,11 @@ class Options:
     web: tuple[str, int] | None = None
     demo: bool = False
     say: Callable[[str], None] = print
+
+    @property
+    def readonly(self) -> tuple[Path, ...]:
+        """What containers see of the host beside its system."""
+        return runtime_folders(what_claude_needs(self.claude))
 
 
 @define(eq=False)
@@ -171,7 +177,7 @@ class Hive:
             limits=self.limits,
             publish=self.publish,
             changed=self._changed,
-            readonly=runtime_folders(options.claude.parent),
+            readonly=options.readonly,
             alarm_after=agents.alarm_after_s,
             harness_silence=agents.harness_silence_s,
             stop_grace=agents.stop_grace_s,

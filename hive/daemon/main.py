@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
@@ -11,7 +10,12 @@ from typing import TextIO
 import trio
 
 from hive.clock import LoopClock
-from hive.containers import DriverUnavailable, kill_container, known_names
+from hive.containers import (
+    Bubblewrap,
+    ContainerError,
+    kill_container,
+    known_names,
+)
 from hive.daemon import config, credentials, ground, vault
 from hive.daemon.claude import ClaudeMissing, check_version, find_claude
 from hive.daemon.config import ConfigError
@@ -19,11 +23,16 @@ from hive.daemon.drivers import UnknownDriver, driver_named, drivers
 from hive.daemon.hive import TREE, Hive, Options
 from hive.daemon.lock import AlreadyRunning, root_lock
 from hive.daemon.tree import build
-from hive.paths import Paths
+from hive.output import Output, set_up_logging
+from hive.paths import BadRoot, Paths, resolve_root
+from hive.rlimits import NEEDS, LimitTooLow, raise_limits
 from hive.store import StoreError
-from hive.supervisors import Event, ThreadSink, log_sink, run_root
+from hive.supervisors import Event, log_sink, run_root
 
 log = logging.getLogger("hive")
+
+say = Output(1)
+"""One line for the operator's terminal."""
 
 NO_CREDENTIALS = (
     "no credentials: set ANTHROPIC_API_KEY or CLAUDE_CODE_OAUTH_TOKEN, or write "
@@ -46,21 +55,22 @@ def options(
     unsafe_no_container: bool = False,
 ) -> Options:
     """Check all that can be checked before anything starts; raises CannotStart."""
-    paths = Paths(root.absolute())
     try:
+        paths = Paths(resolve_root(root))
         settings = config.load(config_file or paths.config, required=config_file is not None)
         api = credentials.resolve(settings, environment, vault.kept(paths.credentials))
         claude = find_claude(settings.claude.path, environment.get("PATH"))
         check_version(claude)
         known = drivers(unsafe_no_container=unsafe_no_container)
-        driver_named(settings.agents.driver, known).check()
-    except (ConfigError, ClaudeMissing, DriverUnavailable, UnknownDriver) as error:
+        driver = driver_named(settings.agents.driver, known)
+        driver.check()
+    except (BadRoot, ConfigError, ClaudeMissing, ContainerError, UnknownDriver) as error:
         raise CannotStart(str(error)) from None
     if not api and not demo:
         if not demo_if_no_credentials:
             raise CannotStart(NO_CREDENTIALS)
         demo = True
-    return Options(
+    found = Options(
         paths,
         settings,
         api,
@@ -70,11 +80,23 @@ def options(
         drivers=known,
         say=say,
     )
+    if isinstance(driver, Bubblewrap):
+        try:
+            driver.check_walls(paths.root, found.readonly, [config_file] if config_file else [])
+        except (ContainerError, OSError) as error:
+            raise CannotStart(str(error)) from None
+    return found
 
 
-def say(line: str) -> None:
-    """One line for the operator's terminal."""
-    print(line, flush=True)
+def prepare_process() -> None:
+    """Set up the log, signals and limits of this process; raises CannotStart."""
+    set_up_logging(logging.INFO, "%(asctime)s %(levelname)s %(message)s")
+    for number in (signal.SIGUSR1, signal.SIGUSR2):  # they mean nothing here, and would end it
+        signal.signal(number, lambda *_: None)
+    try:
+        raise_limits(*NEEDS)
+    except LimitTooLow as error:
+        raise CannotStart(str(error)) from None
 
 
 def run(options: Options, *, stop_containers: bool) -> int:
@@ -107,6 +129,8 @@ def run(options: Options, *, stop_containers: bool) -> int:
         raise CannotStart(str(error)) from None
     except OSError as error:
         raise CannotStart(f"{paths.root} cannot be used: {error}") from None
+    finally:
+        say.flush()
 
 
 async def _main(
@@ -121,19 +145,14 @@ async def _main(
             if stop_containers:
                 hive.fleet.stop_containers()
 
-    log_lines = ThreadSink(log_sink)  # a terminal that does not read must not stop the hive
-
     def sink(event: Event) -> None:
         hive.supervision(event)
         if event.severity >= logging.WARNING or os.environ.get("HIVE_VERBOSE"):
-            log_lines(event)
+            log_sink(event)
 
     introduce(options)
     root = build(hive, stacks, place)
-    try:
-        code = await run_root(root, name=TREE, on_signal=on_signal, stop=hive.stop, sink=sink)
-    finally:
-        log_lines.close()
+    code = await run_root(root, name=TREE, on_signal=on_signal, stop=hive.stop, sink=sink)
     return code, hive.gave_up
 
 
@@ -157,11 +176,5 @@ def sweep(paths: Paths) -> list[str]:
                 ended.append(name)
         except TimeoutError as error:
             say(f"{error}: look for it with `ps`")
+    say.flush()
     return ended
-
-
-def set_up_logging() -> None:
-    """Plain lines on stderr."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )

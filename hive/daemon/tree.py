@@ -8,10 +8,11 @@ import orjson
 import trio
 
 from hive.broker import Draft
-from hive.daemon import control, credentials, destroy, ground, hand
+from hive.daemon import control, credentials, destroy, ground, hand, orphans
 from hive.daemon.children import END_S, SILENCE_S, child_process
 from hive.daemon.clocks import Clocks, jumps
 from hive.daemon.hive import Hive
+from hive.files import number, read_small
 from hive.store import StoreError
 from hive.supervisors import (
     Backoff,
@@ -78,6 +79,7 @@ def build(hive: Hive, stacks: TextIO, place: str) -> Supervisor:
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
         ChildSpec("clocks", partial(_watch_clocks, hive)),
         ChildSpec("cut-off", partial(_complete_what_was_cut_off, hive), Restart.TEMPORARY),
+        *([ChildSpec("orphans", orphans.run, park_on_exhausted=True)] if orphans.adopts() else ()),
         ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
         ChildSpec("announce", partial(_announce, hive), Restart.TEMPORARY),
     ]
@@ -101,7 +103,10 @@ def _web(hive: Hive, host: str, port: int) -> ChildSpec:
 async def _demo(hive: Hive, ctx: Context) -> None:
     """The scripted model, on the port of the last time so that adopted agents find it again."""
     file = hive.paths.demo_port
-    port = file.read_text() if file.exists() else "0"
+    try:
+        port = number(read_small(file).decode("ascii", "replace"), 0, 65535) or 0
+    except OSError:
+        port = 0
 
     def started(line: str) -> None:
         found: int = orjson.loads(line)["port"]
@@ -109,7 +114,7 @@ async def _demo(hive: Hive, ctx: Context) -> None:
         hive.api = credentials.demo(found)
 
     try:
-        argv = (sys.executable, "-m", "hive.demo", "--port", port)
+        argv = (sys.executable, "-m", "hive.demo", "--port", str(port))
         await child_process(ctx, argv=argv, say=lambda _: None, started=started)
     finally:
         if ctx.ready_at is None:  # somebody else has that port now: choose a new one

@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from hive.daemon.config import ConfigError, NamedCredential
+from hive.files import read_small
 from hive.wire import WireError, check_name, decode, encode
 
 
@@ -48,7 +49,7 @@ def _is_ours(name: str) -> bool:
 
 def _read(file: Path) -> NamedCredential:
     try:
-        credential = decode(file.read_bytes(), NamedCredential)
+        credential = decode(read_small(file, follow=True), NamedCredential)
         assert isinstance(credential, NamedCredential)
         if credential.name != file.name:
             raise ConfigError("it is another credential's")

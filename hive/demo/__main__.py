@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import logging
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ import trio
 
 from hive.demo.script import Script
 from hive.demo.server import serve
+from hive.output import Output, set_up_logging
 
 
 async def _stdin_ended(scope: trio.CancelScope) -> None:
@@ -44,7 +46,7 @@ def _write_port(path: Path, line: str) -> None:
 
 
 async def _run(port: int, port_file: Path | None, control: bool) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_signalled, signals, nursery.cancel_scope)
             nursery.start_soon(_stdin_ended, nursery.cancel_scope)
@@ -52,7 +54,7 @@ async def _run(port: int, port_file: Path | None, control: bool) -> None:
             line = json.dumps({"port": bound, "url": f"http://127.0.0.1:{bound}"})
             if port_file is not None:
                 _write_port(port_file, line)
-            print(line, flush=True)
+            Output(1)(line)
 
 
 def main() -> int:
@@ -62,6 +64,7 @@ def main() -> int:
     parser.add_argument("--port-file", type=Path, help="file that gets the same line as stdout")
     parser.add_argument("--control", action="store_true", help="open /control/ for tests")
     arguments = parser.parse_args()
+    set_up_logging(logging.WARNING, "hive.demo: %(message)s")
     status = 0
     try:
         trio.run(_run, arguments.port, arguments.port_file, arguments.control)

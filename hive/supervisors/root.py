@@ -42,9 +42,12 @@ async def run_root(
 ) -> int:
     """Run a tree until it is told to stop; 0: stopped cleanly, 1: it gave up (see Escalated).
 
-    The first SIGTERM or SIGINT (main thread only), `stop`, or the cancellation of the caller begins
-    the ordered stop; the second signal cuts every grace to `hurried_grace` seconds; the third ends
-    the process. `hard_deadline` seconds after the stop began, those that still live are reported
+    The first SIGTERM, SIGINT, SIGQUIT or SIGHUP (main thread only), `stop`, or the cancellation of
+    the caller begins the ordered stop; the second signal cuts every grace to `hurried_grace`
+    seconds; the third ends the process. SIGHUP tells that the terminal is gone, often twice: it
+    hurries nobody, and means nothing to a process that was started with it ignored (nohup).
+
+    `hard_deadline` seconds after the stop began, those that still live are reported
     as Unstopped and `exit_now(1)` ends the process. `sink` is called in the loop and must not
     block, see ThreadSink; the default logs one line each from a thread. `on_signal` is told each
     signal and its number. Re-raises KeyboardInterrupt and SystemExit of a child after the stop.
@@ -124,9 +127,14 @@ class _Root:
         self._ctx.stop_requested.set()
 
     async def _watch_signals(self, on_signal: Callable[[signal.Signals, int], None] | None) -> None:
-        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+        numbers = [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        with trio.open_signal_receiver(*numbers) as received:
             count = 0
             async for number in received:
+                if number == signal.SIGHUP and count:
+                    continue
                 count += 1
                 if on_signal is not None:
                     on_signal(signal.Signals(number), count)

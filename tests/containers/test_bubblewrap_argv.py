@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from hive.containers import Container, System, bubblewrap_argv, folders
+from hive.containers import Container, NotHidden, System, bubblewrap_argv, folders
+from hive.containers.walls import Secrets, Step, plan
 
 ROOT = Path("/srv/hive")
 SYSTEM = System(folders=("/usr",), links=(("/bin", "usr/bin"),))
@@ -12,7 +13,10 @@ SYSTEM = System(folders=("/usr",), links=(("/bin", "usr/bin"),))
 
 def build(root: Path = ROOT, readonly: tuple[Path, ...] = ()) -> tuple[str, ...]:
     container = Container("alpha", root, ("run", "--me"), readonly=readonly)
-    return bubblewrap_argv("bwrap", container, folders(root, "alpha"), root / "etc", SYSTEM)
+    secrets = Secrets(frozenset([root]), frozenset([root / "agents"]), frozenset([root / "db"]))
+    system = [Step(Path(folder), Path(folder)) for folder in SYSTEM.folders]
+    steps = plan(system, [Step(path, path) for path in readonly], secrets)
+    return bubblewrap_argv("bwrap", container, folders(root, "alpha"), root / "etc", SYSTEM, steps)
 
 
 def mounts(argv: tuple[str, ...]) -> list[tuple[str, ...]]:
@@ -31,13 +35,23 @@ def test_nothing_of_the_root_is_writable_but_this_agents_own() -> None:
     ]
 
 
-@pytest.mark.parametrize("shown", ["/srv", "/srv/hive"])
-def test_a_root_below_a_shown_folder_is_covered(shown: str) -> None:
+def test_a_root_below_a_shown_folder_is_covered_and_what_is_shown_in_it_is_not() -> None:
     inner = Path("/srv/hive/venv")
-    order = mounts(build(readonly=(inner, Path(shown))))
+    argv = build(readonly=(inner, Path("/srv")))
+    order = mounts(argv)
     cover = order.index(("--tmpfs", "/srv/hive"))
-    assert order.index(("--ro-bind", shown, shown)) < cover
-    assert cover < len(order) - 1 - order[::-1].index(("--ro-bind", str(inner), str(inner)))
+    assert order.index(("--ro-bind", "/srv", "/srv")) < cover
+    assert cover < order.index(("--ro-bind", str(inner), str(inner)))
+    closed = argv.index("--remount-ro")
+    assert argv[closed + 1] == "/srv/hive" and argv.index(str(inner)) < closed
+
+
+@pytest.mark.parametrize(
+    "shown", ["/srv/hive", "/srv/hive/agents", "/srv/hive/agents/b", "/srv/hive/db"]
+)
+def test_what_is_the_hives_own_is_never_shown(shown: str) -> None:
+    with pytest.raises(NotHidden, match="hive's own"):
+        build(readonly=(Path(shown),))
 
 
 def test_a_root_that_is_not_shown_needs_no_cover() -> None:

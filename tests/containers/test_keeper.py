@@ -305,21 +305,28 @@ async def test_a_false_identity_names_nobody(
             assert not (where.keeper / "identity").exists()
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
+BROKEN = (
+    *(
         "",
         "12",
         "1 2 3 4 5",
         "-1 2 3 4 5\n",
-        "1 2 3 4 5 6\n",
-        "1" + 30 * "0" + f" 2 {boot_id()} 4 5\n",
-        "1" + 12 * "0" + f" 2 {boot_id()} 4 5 6 7\n",
         "x y z\n",
         "\0\xff\n",
-    ],
+        "1 2 3 4 5 6\n",
+        "0 2 {boot} 4 5\n",
+    ),
+    *(
+        f"{pid} 2 {{boot}} 4 5\n"
+        for pid in ("1", "-1", "1" + "0" * 30, "9" * 5000, "\xb2", "4194305")
+    ),
+    *("7 1" + "0" * 30 + " {boot} 4 5\n", "4 1" + "0" * 30 + "\n", "4 256\n", "x " * 5000 + "\n"),
 )
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
 async def test_a_broken_record_names_nobody(bubblewrap: Bubblewrap, root: Path, text: str) -> None:
+    text = text.replace("{boot}", boot_id())
     running = await bubblewrap.start(container(root, "exit 0"))
     await wait(running)
     for record in ("identity", "exit"):
@@ -328,6 +335,19 @@ async def test_a_broken_record_names_nobody(bubblewrap: Bubblewrap, root: Path, 
     assert last_exit(root, "alpha") is None
     again = await bubblewrap.start(container(root, "exit 3"))
     assert await wait(again) == "exited with 3"
+
+
+@pytest.mark.parametrize("record", ["identity", "exit"])
+async def test_a_pipe_in_the_place_of_a_record_names_nobody(
+    bubblewrap: Bubblewrap, root: Path, record: str
+) -> None:
+    await wait(await bubblewrap.start(container(root, "exit 0")))
+    path = folders(root, "alpha").keeper / record
+    path.unlink()
+    os.mkfifo(path)
+    assert list_containers(root) == ()
+    assert (last_exit(root, "alpha") is None) == (record == "exit")
+    assert await wait(await bubblewrap.start(container(root, "exit 3"))) == "exited with 3"
 
 
 async def test_nothing_runs_in_an_unknown_root(bubblewrap: Bubblewrap, root: Path) -> None:

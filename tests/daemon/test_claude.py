@@ -23,9 +23,11 @@ def test_configured_before_path_before_bundled(tmp_path: Path) -> None:
     assert find_claude(None, str(tmp_path)).parts[-2:] == ("_bundled", "claude")
 
 
-def test_a_configured_one_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["nothing", "", "file"])
+def test_a_configured_one_that_is_no_program_is_an_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").touch()
     with pytest.raises(ClaudeMissing, match=r"hive\.toml"):
-        find_claude(str(tmp_path / "nothing"))
+        find_claude(str(tmp_path / name))
 
 
 def test_the_bundled_one_is_new_enough() -> None:

@@ -1,5 +1,6 @@
 """hive.toml and credentials: strict, and never shown."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -46,14 +47,76 @@ def test_an_empty_file_is_all_defaults() -> None:
         ("[gate]\nmargin = 1", "unknown setting gate.margin"),
         ("[credentials.default]\napikey = 'a'", "unknown setting credentials.default.apikey"),
         ("[claude", "hive.toml: "),
-        ("[claude]\nmodel = 2026-01-01", "put it in quotes"),
+        ("[claude]\nmodel = 2026-01-01", "claude.model: no setting is a date or time"),
+        ("[claude]\nmodel = 12:00:00", "put it in quotes"),
+        ("[claude]\nmodel = ''", "cannot be the name of a model"),
+        ('[claude]\npath = "a\\u0000b"', "claude.path: a text holds no NUL"),
+        ('[claude]\nmodel = "a\u0000"', "hive.toml: "),
+        ("[claude]\nfallback_models = " + "[" * 5000 + "]" * 5000, "nested too deeply"),
+        ("[claude]\nfallback_models = " + "[" * 100 + "]" * 100, "nested too deeply"),
+        (".".join("a" * 5000) + " = 1", "nested too deeply"),
+        ("x = " + "{a = " * 2000 + "1" + "}" * 2000, "nested too deeply"),
+        ("[agents]\nstop_grace_s = inf", "agents.stop_grace_s: a number is at most"),
+        ("[agents]\nstop_grace_s = nan", "agents.stop_grace_s: a number is at most"),
+        ("[gate]\nspacing_s = -inf", "gate.spacing_s: a number is at most"),
+        ("[retention]\nevents_days = 1e300", "retention.events_days: a number is at most"),
+        ("[reminders]\npending = 1" + "0" * 30, "reminders.pending: a number is at most"),
+        ("[reminders]\npending = " + "9" * 5000, "hive.toml: "),
+        ("[agents]\nbody_cap = true", "agents.body_cap: no setting is true or false"),
+        ("[agents]\nbody_cap = 1\nbody_cap = 2", "Cannot overwrite"),
+        ("[agents]\nbody_cap = 1\n[agents]\n", "hive.toml: "),
+        ('"two\\nlines" = 1', "unknown setting two\\nlines"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, says: str) -> None:
     with pytest.raises(ConfigError, match=r"hive\.toml") as caught:
         parse(text)
     assert says in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 600
     assert "secret" not in str(caught.value)
+
+
+def test_a_byte_order_mark_is_no_fault(tmp_path: Path) -> None:
+    (tmp_path / "hive.toml").write_bytes(b"\xef\xbb\xbf[claude]\nmodel = 'opus'\n")
+    assert load(tmp_path / "hive.toml").claude.model == "opus"
+
+
+@pytest.mark.parametrize(
+    ("kind", "says"),
+    [
+        ("pipe", "is no plain file"),
+        ("folder", "is no plain file"),
+        ("loop", "is no plain file"),
+        ("dangling", "No such file"),
+        ("large", "more than 262144 bytes"),
+        ("latin-1", "is not UTF-8: invalid continuation byte at byte 2"),
+    ],
+)
+def test_what_lies_in_the_place_of_the_file_is_said(tmp_path: Path, kind: str, says: str) -> None:
+    path = tmp_path / "hive.toml"
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "folder":
+            path.mkdir()
+        case "loop":
+            path.symlink_to(path.name)
+        case "dangling":
+            path.symlink_to("nothing")
+        case "large":
+            path.write_bytes(b"#" * 300_000)
+        case "latin-1":
+            path.write_bytes(b"# \xe4\n")
+    with pytest.raises(ConfigError, match=rf"hive\.toml: .*{says}"):
+        load(path)
+
+
+def test_a_named_file_may_be_a_pipe() -> None:
+    reader, writer = os.pipe()
+    os.write(writer, b"[claude]\nmodel = 'opus'\n")
+    os.close(writer)
+    assert load(Path(f"/dev/fd/{reader}"), required=True).claude.model == "opus"
+    os.close(reader)
 
 
 def test_a_named_file_must_exist(tmp_path: Path) -> None:

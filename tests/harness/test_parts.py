@@ -1,5 +1,6 @@
 """Small parts of the harness: lines, patience, outbox, command line, session file."""
 
+import os
 from types import SimpleNamespace
 
 import pytest
@@ -192,6 +193,20 @@ def test_a_session_is_noted_and_found(tmp_path):
 def test_a_damaged_session_file_means_a_new_session(tmp_path, text):
     path = tmp_path / "session"
     path.write_text(text)
+    assert not session.load(path).known
+
+
+@pytest.mark.parametrize("place", ["pipe", "large", "link"])
+def test_whatever_lies_in_its_place_means_a_new_session(tmp_path, place):
+    path = tmp_path / "session"
+    session.save(tmp_path / "other", session.fresh())
+    match place:
+        case "pipe":
+            os.mkfifo(path)
+        case "large":
+            path.write_bytes(b" " * 100_000 + (tmp_path / "other").read_bytes())
+        case "link":
+            path.symlink_to("other")
     assert not session.load(path).known
 
 

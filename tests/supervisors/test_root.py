@@ -166,9 +166,9 @@ sys.exit(trio.run(lambda: run_root(top, on_signal=told)))
 """
 
 
-def start_program(stop: float) -> subprocess.Popen[str]:
+def start_program(stop: float, *before: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, str(stop)],
+        [*before, sys.executable, "-c", PROGRAM, str(stop)],
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -178,7 +178,7 @@ def start_program(stop: float) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
 def test_the_first_signal_is_the_ordered_stop(number: signal.Signals) -> None:
     with start_program(0) as process:
         process.send_signal(number)
@@ -198,3 +198,24 @@ def test_the_second_signal_cuts_the_graces_and_the_third_ends_the_process() -> N
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=20)
     assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_a_terminal_that_goes_hurries_nobody() -> None:
+    with start_program(1) as process:
+        assert process.stdout is not None
+        process.send_signal(signal.SIGHUP)
+        said = [process.stdout.readline() for _ in range(3)]
+        process.send_signal(signal.SIGHUP)  # the kernel and the shell both tell
+        out, _ = process.communicate(timeout=20)
+    assert said == ["SIGHUP 1\n", "stopping c\n", "stopping b\n"]
+    assert out == "stopping a\n"
+    assert process.returncode == 0
+
+
+def test_with_nohup_the_end_of_the_terminal_means_nothing() -> None:
+    with start_program(0, "nohup") as process:
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=20)
+    assert out.splitlines()[0] == "SIGTERM 1"
+    assert process.returncode == 0

@@ -1,0 +1,156 @@
+"""Lines for standard output and error that stop nobody, whoever reads them slowly or not at all.
+
+A terminal that is gone, a full disk, a pipe that nobody reads: what cannot be written is lost, and
+the process goes on.
+"""
+
+import logging
+import os
+import queue
+import select
+import signal
+import sys
+import threading
+from typing import TextIO
+
+CAPACITY = 1000
+FLUSH_S = 1.0
+ACCEPT_SPACING_S = 60.0
+
+
+class Output:
+    """Writes lines to a descriptor in their order, in a thread; never blocks, never raises.
+
+    While `capacity` lines wait, further ones are lost; how many is said as soon as possible.
+    """
+
+    def __init__(self, descriptor: int, *, capacity: int = CAPACITY) -> None:
+        self._descriptor = descriptor
+        self._queue: queue.Queue[str] = queue.Queue(capacity)
+        self._thread: threading.Thread | None = None
+        self._lost = 0  # ever, written by callers alone
+        self._told = 0  # of these, written by the thread alone
+
+    def __call__(self, line: str) -> None:
+        """Write one line, some time."""
+        try:
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="output", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._queue.put_nowait(line)
+        except (queue.Full, RuntimeError):  # or no thread can be started
+            self._lost += 1
+
+    def flush(self, timeout: float = FLUSH_S) -> bool:
+        """Wait until all is written or lost, at most `timeout` seconds; whether it is."""
+        with self._queue.all_tasks_done:
+            return self._queue.all_tasks_done.wait_for(
+                lambda: self._queue.unfinished_tasks == 0, timeout
+            )
+
+    def _work(self) -> None:
+        while True:
+            line = self._queue.get()
+            lost = self._lost - self._told
+            self._told += lost
+            self._write(f"({lost} lines lost: nobody read them)\n{line}\n" if lost else f"{line}\n")
+            self._queue.task_done()
+
+    def _write(self, text: str) -> None:
+        data = text.encode("utf-8", "replace")
+        while data:
+            try:
+                data = data[os.write(self._descriptor, data) :]
+            except BlockingIOError:  # somebody who shares it has made it non-blocking
+                select.select([], [self._descriptor], [], 1.0)
+            except OSError:
+                return
+
+
+class OutputHandler(logging.Handler):
+    """Logs to an Output."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._output(self.format(record))
+        except Exception:
+            return  # a log that complains about itself helps nobody
+
+    def close(self) -> None:
+        self._output.flush()
+        super().close()
+
+
+def set_up_logging(level: int, form: str, *, handler: logging.Handler | None = None) -> None:
+    """Log by `handler`; None: to standard error, so that who reads it slowly stops nobody."""
+    handler = handler or OutputHandler(Output(2))
+    logging.basicConfig(level=level, format=form, handlers=[handler])
+    logging.raiseExceptions = False
+    # Trio tells each failed accept with a traceback, ten times a second while descriptors are used
+    # up. It waits and goes on by itself.
+    logging.getLogger("trio.serve_listeners").addFilter(_seldom())
+
+
+def _seldom() -> "logging._FilterType":
+    last = -ACCEPT_SPACING_S
+
+    def pass_some(record: logging.LogRecord) -> bool:
+        nonlocal last
+        if record.created - last < ACCEPT_SPACING_S:
+            return False
+        last = record.created
+        record.exc_info = record.exc_text = None
+        return True
+
+    return pass_some
+
+
+def open_standard_streams() -> None:
+    """Let descriptors 0, 1 and 2 exist: closed ones would be given to the next files opened."""
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free: just this one
+            os.set_inheritable(descriptor, True)
+    sys.stdout = sys.stdout or open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = sys.stderr or open(2, "w", closefd=False)  # noqa: SIM115
+
+
+def finish_output(code: int, fault: OSError | None = None) -> int:
+    """Write what is left for standard output and error; the exit code, which was to be `code`.
+
+    `fault` is what writing has raised already. A reader that has gone, as in `hive events | head`,
+    makes it the code of SIGPIPE, as shells have it; what else keeps standard output from being
+    written is said.
+    """
+    if sys.__stdout__ is not None:
+        try:
+            sys.__stdout__.flush()
+        except OSError as error:
+            fault = error
+            _forget(sys.__stdout__)
+    if isinstance(fault, BrokenPipeError):
+        code = 128 + signal.SIGPIPE
+    elif fault is not None:
+        code = code or 1
+    if sys.__stderr__ is not None:
+        try:
+            if fault is not None and not isinstance(fault, BrokenPipeError):
+                print(f"hive: the output is lost: {fault.strerror}", file=sys.__stderr__)
+            sys.__stderr__.flush()
+        except OSError:
+            _forget(sys.__stderr__)
+    return code
+
+
+def _forget(stream: TextIO) -> None:
+    """Python would try again at its end, and complain."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, stream.fileno())
+    os.close(null)
