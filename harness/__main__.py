@@ -28,6 +28,7 @@ def run() -> None:
     from harness.app import run_harness
     from harness.command import Folders
     from harness.shared import Options
+    from hive import logs
 
     parser = argparse.ArgumentParser(prog="hive-harness", description=__doc__)
     parser.add_argument("--name", required=True, help="the agent's name")
@@ -37,7 +38,7 @@ def run() -> None:
         "--wrap", type=json.loads, default=[], help="JSON list: words that hide us from claude"
     )
     given = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logs.set_up("%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     options = Options(given.name, Folders(given.base), given.socket, tuple(given.wrap))
     linecache.clearcache()  # the source of what attrs has generated: half a MiB in each container
     sys.exit(trio.run(partial(run_harness, options)))

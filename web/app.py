@@ -85,6 +85,11 @@ def _guard(app: QuartTrio) -> None:
     async def http_error(error: HTTPException) -> Response:
         return _error(error.code or 500, error.name.lower(), error.description or error.name)
 
+    @app.errorhandler(Exception)
+    async def failed(error: Exception) -> Response:
+        _log.error("a request failed", exc_info=error)  # in the same words for every path
+        return _error(500, "internal", "the page's process failed to answer: see its log")
+
     @app.errorhandler(DaemonAway)
     async def daemon_away(error: DaemonAway) -> Response:
         return _error(503, "daemon_away", f"the daemon is away: {error}")

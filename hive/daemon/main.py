@@ -3,13 +3,13 @@
 import logging
 import os
 import signal
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
 
 import trio
 
+from hive import logs
 from hive.containers import DriverUnavailable, kill_container, known_names
 from hive.daemon import config, credentials, vault
 from hive.daemon.claude import ClaudeMissing, check_version, find_claude
@@ -148,6 +148,4 @@ def sweep(paths: Paths) -> list[str]:
 
 def set_up_logging() -> None:
     """Plain lines on stderr."""
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s"
-    )
+    logs.set_up("%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
