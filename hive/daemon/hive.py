@@ -18,6 +18,7 @@ from hive.containers import Driver, runtime_folders
 from hive.daemon.audit import AuditLog
 from hive.daemon.config import Config
 from hive.daemon.credentials import ApiAccess
+from hive.daemon.disk import Disk
 from hive.daemon.drivers import driver_named
 from hive.daemon.incidents import Incidents
 from hive.daemon.limits import Limits
@@ -88,6 +89,7 @@ class Hive:
     reminders: Reminders = field(init=False)
     schedules: Schedules = field(init=False)
     desk: Desk = field(init=False)
+    disk: Disk = field(init=False)
     janitor: Janitor = field(init=False)
     fleet: Fleet = field(init=False)
     root: Supervisor = field(init=False)
@@ -155,6 +157,7 @@ class Hive:
             recipients=lambda: self.fleet.names(),
             publish=self.publish,
         )
+        self.disk = Disk(options.paths.root, self.store, self.publish)
         self.janitor = Janitor(self.store, options.config.retention, self.events.forget)
         around = Surroundings(
             paths=options.paths,
@@ -226,7 +229,7 @@ class Hive:
 
     def _notices(self) -> tuple[str, ...]:
         held = sum(counts.held for counts in self.broker.counts().values())
-        return tuple(notices(held, self.budgets.statuses()))
+        return (*self.disk.notices(), *notices(held, self.budgets.statuses()))
 
     def _agents(self, names: Iterable[str], clock: Clock) -> tuple[AgentStatus, ...]:
         nodes = {node.id: node for node in self.fleet.supervisor.child_snapshots()}

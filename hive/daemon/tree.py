@@ -63,6 +63,7 @@ def build(hive: Hive, stacks: TextIO) -> Supervisor:
     children += [
         ChildSpec("reminders", hive.reminders.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("schedules", hive.schedules.run, grace=15.0, park_on_exhausted=True),
+        ChildSpec("disk", hive.disk.run, park_on_exhausted=True),
         ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
         ChildSpec("parks", partial(_restore_parks, hive), Restart.TEMPORARY),
