@@ -86,16 +86,21 @@ class LimitedHandler(logging.StreamHandler[TextIO]):
 class _Formatter(logging.Formatter):
     """Hides credentials in the whole line, tracebacks included."""
 
-    def __init__(self, form: str, redact: Callable[[str], str]) -> None:
-        super().__init__(form)
-        self._redact = redact
+    redact: Callable[[str], str] = str
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._redact(super().format(record))
+        return self.redact(super().format(record))
 
 
-def set_up(form: str, *, level: int, redact: Callable[[str], str] = str) -> None:
+def set_up(form: str, *, level: int) -> None:
     """Send the process's log to standard error; a second call replaces what the first set up."""
     handler = LimitedHandler(sys.stderr)
-    handler.setFormatter(_Formatter(form, redact))
+    handler.setFormatter(_Formatter(form))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+def redact_by(redact: Callable[[str], str]) -> None:
+    """Pass each line through `redact`, tracebacks included; only where `set_up` was called."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, _Formatter):
+            handler.formatter.redact = redact

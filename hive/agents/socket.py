@@ -164,6 +164,7 @@ class _Session(Session):
         agent = self.door.agent
         if self.epoch != self.door.epoch:
             return
+        body = agent.around.hide(body)
         match body:
             case Report():
                 agent.report, agent.reported_at = body, trio.current_time()
@@ -176,6 +177,7 @@ class _Session(Session):
         self.door.attach(peer, self.epoch)
         if self.epoch != self.door.epoch:
             raise LinkError("replaced", "a newer connection of this agent has taken over")
+        body = self.door.agent.around.hide(body)
         try:
             match body:
                 case Send():

@@ -111,6 +111,8 @@ class _Session(Session):
         self.following.cancel()
 
     async def handle(self, peer: Peer, body: Body) -> Body:
+        if not isinstance(body, SetCredential):  # the one that is meant to bring a secret
+            body = self.hive.secrets.hide(body)
         try:
             return await self._answer(peer, body)
         except (BrokerError, StoreError) as error:

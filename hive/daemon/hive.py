@@ -30,7 +30,7 @@ from hive.gate import Gates, GateSettings, Hold
 from hive.janitor import Janitor
 from hive.paths import Paths
 from hive.questions import Desk
-from hive.redact import redactor
+from hive.redact import Secrets
 from hive.reminders import Limits as ReminderLimits
 from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
@@ -95,6 +95,8 @@ class Hive:
     root: Supervisor = field(init=False)
     """Of the whole tree; set by who builds it."""
     api: ApiAccess = field(init=False)
+    """Set by `use_api`."""
+    secrets: Secrets = field(init=False, factory=Secrets)
     budgets: Budgets = field(init=False)
     gates: Gates = field(init=False)
     limits: Limits = field(init=False)
@@ -108,7 +110,7 @@ class Hive:
 
     def __attrs_post_init__(self) -> None:
         options, agents = self.options, self.options.config.agents
-        self.api = options.api
+        self.use_api(options.api)
         self.store = Store(options.paths.database, MIGRATIONS)
         self.events = Hub(self.store)
         self.audit = AuditLog(self.store)
@@ -175,6 +177,7 @@ class Hive:
             alarm_after=agents.alarm_after_s,
             stop_grace=agents.stop_grace_s,
             reconnect_grace=agents.reconnect_grace_s,
+            hide=self.secrets.hide,
         )
         self.fleet = Fleet(around, _harness_environment(), live=self._live)
 
@@ -197,6 +200,12 @@ class Hive:
         """Somebody has logged in: the agents behind this credential key may try again."""
         await self.gates.new_login(key)
         self.limits.look()
+
+    def use_api(self, api: ApiAccess) -> None:
+        """These are the credentials from now on; those of before stay secrets."""
+        self.api = api
+        for name, value in api.secrets:
+            self.secrets.learn(value, f"of credential {name}")
 
     def publish(self, agent: str | None, event: Event) -> None:
         """Show an event to all who watch; never blocks, never raises."""
@@ -293,8 +302,9 @@ class Hive:
         kind = type(event).__name__.lower()
         full = ""
         if event.severity >= logging.ERROR:
-            full = report(event, Form(redact=redactor(self.api.variables)))
-        self.publish(agent, Supervision(event.path, kind, event.line(), full))
+            full = report(event, Form(redact=self.secrets.redact))
+        line = self.secrets.redact(event.line())
+        self.publish(agent, Supervision(event.path, kind, line, full))
         if agent in self.fleet.records:
             self._changed(agent)
 

@@ -103,6 +103,7 @@ def run(options: Options, *, stop_containers: bool) -> int:
 
 async def _main(options: Options, stop_containers: bool, stacks: TextIO) -> int:
     hive = Hive(options)
+    logs.redact_by(hive.secrets.redact)
 
     def on_signal(number: signal.Signals, count: int) -> None:
         if count == 1:

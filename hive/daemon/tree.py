@@ -92,7 +92,7 @@ async def _demo(hive: Hive, ctx: Context) -> None:
     def started(line: str) -> None:
         found: int = orjson.loads(line)["port"]
         file.write_text(str(found))
-        hive.api = credentials.demo(found)
+        hive.use_api(credentials.demo(found))
 
     try:
         argv = (sys.executable, "-m", "hive.demo", "--port", port)

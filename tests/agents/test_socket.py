@@ -20,6 +20,7 @@ from hive.gate import Hold
 from hive.link import Limits, LinkRefused, Peer, RemoteError, connect
 from hive.paths import Paths
 from hive.questions import Desk
+from hive.redact import Secrets
 from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, open_store
@@ -45,6 +46,7 @@ from hive.wire import (
     Notice,
     Outcome,
     Recv,
+    Report,
     RequestNextTurn,
     Said,
     Send,
@@ -56,12 +58,15 @@ from hive.wire import (
     Supervision,
     Take,
     Taken,
+    Text,
+    TreeNode,
     TurnReport,
     Usage,
     Wake,
 )
 
 GRACE = 0.3
+KEY = "key-77ab01de55f4477c"
 
 
 class Fixture:
@@ -114,6 +119,8 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
     paths = Paths(root)
     paths.prepare()
     limits = NoLimits()
+    secrets = Secrets()
+    secrets.learn(KEY, "of credential default")
     async with open_store(paths.database, MIGRATIONS) as store:
         broker = Broker(
             store,
@@ -147,6 +154,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             alarm_after=60,
             stop_grace=1,
             reconnect_grace=GRACE,
+            hide=secrets.hide,
         )
         agent = Agent(AgentRecord("scout", "none"), around)
         await around.records.create(agent.record)
@@ -395,3 +403,21 @@ async def test_one_more_turn_begins_after_this_one(scout: Fixture) -> None:
         await ask(peer, Finish(again.id, TurnReport(Outcome.COMPLETED)))
         assert (await take(peer, wait=0.1)).lease is None
     assert await scout.state(number) == ("done", 0, False)
+
+
+async def test_a_credential_is_cut_out_at_the_door(scout: Fixture) -> None:
+    async with scout.link("one") as (peer, _):
+        sent = await ask(peer, Send(OPERATOR, f"it is {KEY}", key="k"))
+        await ask(peer, SetStatus(f"uses {KEY}"))
+        await ask(peer, Ask(f"is {KEY} right?", (KEY, "no"), to=OPERATOR))
+        events = (Text("t", KEY), Supervision("harness", "exited", KEY, f"report {KEY}"))
+        await ask(peer, Emit(0, tuple((1.0, event) for event in events)))
+        await peer.push(Report(TreeNode("harness", "supervisor", AgentState.RUNNING, 1.0, KEY)))
+        await ask(peer, Wake("timer", KEY, key="w"))
+    message = await scout.broker.message(sent.id)
+    assert message is not None
+    assert message.body == "it is [secret of credential default]"
+    assert KEY not in repr(scout.published) and "[secret" in repr(scout.published)
+    assert scout.agent.report is not None and KEY not in repr(scout.agent.report)
+    for file in scout.agent.around.paths.root.glob("hive.sqlite*"):
+        assert KEY.encode() not in file.read_bytes()
