@@ -22,9 +22,7 @@ from harness.calls import (
     WakeCall,
     WhoAmICall,
 )
-
-LONGEST_WAIT_S = 120
-MOST_MESSAGES = 50
+from hive.wire import LONGEST_TAKE_S, MOST_TAKEN
 
 
 @frozen
@@ -93,9 +91,9 @@ TOOLS = {
                     "number",
                     "wait so long for a message if there is none",
                     least=0,
-                    most=LONGEST_WAIT_S,
+                    most=LONGEST_TAKE_S,
                 ),
-                Argument("max", "integer", "at most so many", least=1, most=MOST_MESSAGES),
+                Argument("max", "integer", "at most so many", least=1, most=MOST_TAKEN),
             ),
         ),
         Tool(

@@ -13,7 +13,17 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from hive.link import RemoteError
-from hive.wire import GetEvents, OperatorSend, WireError, check_name, decode, flat, jsonable
+from hive.wire import (
+    MOST_BODY,
+    MOST_ROWS,
+    GetEvents,
+    OperatorSend,
+    WireError,
+    check_name,
+    decode,
+    flat,
+    jsonable,
+)
 from web.assets import Asset
 from web.guard import SECURITY_HEADERS, host_fault, origin_fault
 from web.live import Live
@@ -21,8 +31,7 @@ from web.upstream import DaemonAway, Upstream
 from web.viewer import BROKEN, FULL, Goodbye, watch
 
 MAX_VIEWERS = 100
-MAX_EVENTS = 2000
-MAX_UPLOAD = 256 * 1024
+MAX_UPLOAD = 6 * MOST_BODY + 4096
 """Bytes of a request's body: a message at its cap, every character escaped."""
 
 _log = logging.getLogger("hive.web")
@@ -133,7 +142,7 @@ def _api(app: QuartTrio, live: Live, upstream: Upstream) -> None:
             query = GetEvents(
                 agent=check_name(agent) if agent else None,
                 since=_number(request.args.get("since", "0")),
-                limit=min(_number(request.args.get("limit", "500")), MAX_EVENTS),
+                limit=min(_number(request.args.get("limit", "500")), MOST_ROWS),
             )
         except ValueError as error:
             return _error(400, "bad_request", str(error))

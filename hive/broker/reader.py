@@ -5,10 +5,7 @@ from hive.broker.draft import MAX_ID
 from hive.broker.fitting import fitting
 from hive.broker.rows import Holding
 from hive.store import Store
-from hive.wire import OPERATOR, Message
-
-MAX_LISTED = 1_000
-"""Most messages that one query returns, whatever its `limit` says."""
+from hive.wire import MOST_ROWS, OPERATOR, Message
 
 
 class Reader:
@@ -66,4 +63,4 @@ def bounded(id_: int) -> int:
 
 def listed(limit: int) -> int:
     """A limit as it is allowed."""
-    return min(max(limit, 0), MAX_LISTED)
+    return min(max(limit, 0), MOST_ROWS)

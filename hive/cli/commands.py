@@ -35,6 +35,8 @@ from hive.link import Peer
 from hive.wire import (
     DEFAULT_CREDENTIAL,
     EVERYBODY,
+    LONGEST_REPLY_S,
+    MOST_ROWS,
     OPERATOR,
     OWN_LOGIN,
     Ack,
@@ -200,7 +202,13 @@ def destroy(name: str, yes: bool, root: Path) -> None:
 @click.option("--in-reply-to", type=int, help="The message that this answers.")
 @click.option("--urgent", is_flag=True, help="It may use the reserve of a budget.")
 @click.option("--wait", is_flag=True, help="Print what NAME then sends to the operator.")
-@click.option("--timeout", type=float, default=600.0, show_default=True, help="For --wait, in s.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0, LONGEST_REPLY_S),
+    default=600.0,
+    show_default=True,
+    help="For --wait, in s.",
+)
 @root_option
 def send(
     name: str,
@@ -235,7 +243,7 @@ def send(
 
 @main.command()
 @click.argument("name", required=False)
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, MOST_ROWS), default=50, show_default=True)
 @click.option("--ack", is_flag=True, help="Mark the operator's shown messages as read.")
 @root_option
 @json_option
@@ -271,7 +279,7 @@ def thread(number: int, root: Path, as_json: bool) -> None:
 @click.argument("name", required=False, type=AGENT)
 @click.option("--follow", is_flag=True, help="Go on with what comes.")
 @click.option("--since", type=int, default=0, help="Only events above this sequence number.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True)
+@click.option("--limit", type=click.IntRange(1, MOST_ROWS), default=200, show_default=True)
 @root_option
 @json_option
 def events(

@@ -10,7 +10,7 @@ import orjson
 from attrs import field, frozen
 
 from hive.janitor import Retention
-from hive.wire import OWN_LOGIN, WireError, check_name, decode
+from hive.wire import MOST_BODY, OWN_LOGIN, WireError, check_name, decode
 
 
 class ConfigError(ValueError):
@@ -106,9 +106,6 @@ _SECRET = re.compile(rf"[!-~]{{1,{MOST_SECRET}}}")
 _MODEL = re.compile(r"[^\s,-][^\s,]*")
 """The CLI takes several as one word with commas; one that began with `-` would be an option."""
 
-MOST_BODY_CAP = 100_000
-"""Even a body of characters that JSON must escape then fits into a frame."""
-
 
 def parse(toml: str, *, source: str = "hive.toml") -> Config:
     """Read the TOML text; raises ConfigError with the path of what is wrong."""
@@ -161,8 +158,8 @@ def _check(config: Config) -> None:
     for model in config.claude.fallback_models:
         if not _MODEL.fullmatch(model):
             raise ConfigError(f"claude.fallback_models: {model!r} cannot be the name of a model")
-    if not 0 < agents.body_cap <= MOST_BODY_CAP:
-        raise ConfigError(f"agents.body_cap must be 1 to {MOST_BODY_CAP} bytes")
+    if not 0 < agents.body_cap <= MOST_BODY:
+        raise ConfigError(f"agents.body_cap must be 1 to {MOST_BODY} bytes")
     for name, value in attrs.asdict(agents).items():
         if name.endswith("_s") and not value > 0:
             raise ConfigError(f"agents.{name} must be above 0 seconds")

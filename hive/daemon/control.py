@@ -20,7 +20,9 @@ from hive.paths import Paths
 from hive.store import StoreError
 from hive.supervisors import Context, SupervisorError
 from hive.wire import (
+    LONGEST_REPLY_S,
     MAX_FRAME,
+    MOST_ROWS,
     OPERATOR,
     Ack,
     AgentCommand,
@@ -73,9 +75,7 @@ from hive.wire import (
     encode,
 )
 
-MOST_ROWS = 1000
 EVENTS_A_FRAME = 64
-LONGEST_WAIT_S = 3600.0
 GATHER_S = 0.02
 """Events wait so long for those behind them: who follows must not slow down those who work."""
 
@@ -266,7 +266,7 @@ class _Session(Session):
         await actions[command.action](command.name)
 
     async def _wait_reply(self, sender: str, after: int, wait: float) -> Inbox:
-        with trio.move_on_after(min(max(wait, 0.0), LONGEST_WAIT_S)):
+        with trio.move_on_after(min(max(wait, 0.0), LONGEST_REPLY_S)):
             return Inbox((await self.hive.broker.wait_sent(sender, OPERATOR, after),))
         return Inbox(())
 
