@@ -76,13 +76,19 @@ async def test_each_change_is_told_once_and_the_notice_goes_by_itself() -> None:
         await turns(StoreFull("no space left"))
         (first,) = disk.notices()
         assert first == told[-1] and first.startswith("the disk is full")
-        store._look_at(StoreFull("no space left, again"))  # nothing new
+        found = Space(0)
+        store._look_at(None)  # it looks, and finds nothing new
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        store._look_at(StoreFull("no space left, again"))
+        await trio.testing.wait_all_tasks_blocked(0.05)
+        assert told == [first]
         found = Space(LOW // 2)
         await turns(None)
         assert told[-1].startswith("the disk is nearly full") and "105 MB" in told[-1]
         found = PLENTY
-        store._look_at(StoreError("a moment of trouble"))
+        await turns(StoreError("a moment of trouble"))
+        assert told[-1].startswith("the disk does not take what the hive writes: a moment")
         await turns(None)
         assert disk.notices() == ()
         nursery.cancel_scope.cancel()
-    assert told[-1] == "there is room on the disk again"
+    assert told[-1] == "there is room on the disk again" and len(told) == 4
