@@ -29,8 +29,8 @@ def run() -> None:
     from harness.app import run_harness
     from harness.command import Folders
     from harness.shared import Options
+    from hive import logs
     from hive.clock import LoopClock
-    from hive.output import set_up_logging
 
     parser = argparse.ArgumentParser(prog="hive-harness", description=__doc__)
     parser.add_argument("--name", required=True, help="the agent's name")
@@ -40,9 +40,8 @@ def run() -> None:
         "--wrap", type=json.loads, default=[], help="JSON list: words that hide us from claude"
     )
     given = parser.parse_args()
-    # A file, which needs no thread to be written.
-    form = "%(asctime)s %(levelname)s %(message)s"
-    set_up_logging(logging.INFO, form, handler=logging.StreamHandler())
+    # To a file, which needs no thread to be written.
+    logs.set_up("%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
     options = Options(given.name, Folders(given.base), given.socket, tuple(given.wrap))
     linecache.clearcache()  # the source of what attrs has generated: half a MiB in each container
     sys.exit(trio.run(partial(run_harness, options), clock=LoopClock()))

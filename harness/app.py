@@ -14,7 +14,7 @@ from harness.shared import Options, Shared
 from harness.tools import Tools
 from harness.tree import tree_node
 from harness.turns import STOPPED_S, Turns
-from hive.redact import redactor
+from hive import logs
 from hive.supervisors import (
     ChildSpec,
     Event,
@@ -70,10 +70,9 @@ class Harness:
         """A supervisor's event: to the log, the daemon and the disk, and into the next report."""
         log_sink(event)
         kind = type(event).__name__.lower()
-        settings = self.shared.settings
         full = ""
         if event.severity >= logging.ERROR:
-            full = report(event, Form(redact=redactor(settings.environment if settings else ())))
+            full = report(event, Form(redact=self.shared.secrets.redact))
         self.shared.emit(Supervision(event.path, kind, event.line(), full))
         self.link.changed()
 
@@ -91,6 +90,7 @@ async def run_harness(options: Options, *, signals: bool = True) -> int:
     0: stopped in order; 1: the tree gave up, see the log.
     """
     harness = Harness(options)
+    logs.redact_by(harness.shared.secrets.redact)
     return await run_root(
         harness.root,
         name=NAME,

@@ -4,6 +4,7 @@ Nothing waits for the disk: a thread writes, and what does not fit into the boun
 be written, is lost and said once. How long it is kept is the host's business.
 """
 
+import errno
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ _log = logging.getLogger(__name__)
 
 EVENTS = "events.sqlite"
 TURN_STATS = "turn-stats.sqlite"
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _BATCH = 200
 _COLLECT_S = 0.2
@@ -84,7 +87,8 @@ class Journal:
         self._records.done(first + len(events))
 
     def _failed(self, ctx: Context, error: Exception) -> None:
-        text = f"the journal in {self._folder} cannot be written: {error}"
+        why = error.strerror if isinstance(error, OSError) and error.strerror else error
+        text = f"the journal in {self._folder} cannot be written, events are lost to it: {why}"
         ctx.note(text)
         if not self._failing:
             self._failing = True
@@ -125,8 +129,13 @@ def _append(path: Path, table: str, insert: str, rows: Sequence[tuple[object, ..
     try:
         connection.set_busy_timeout(1000)
         connection.execute(_PRAGMAS).fetchall()
-        with connection:
-            connection.execute(table).fetchall()
-            connection.executemany(insert, rows)
+        # Undone by closing: a ROLLBACK could fail in its turn, and hide why the write did.
+        connection.execute(f"BEGIN; {table}").fetchall()
+        connection.executemany(insert, rows).fetchall()
+        connection.execute("COMMIT").fetchall()
+    except (apsw.FullError, apsw.IOError, apsw.CantOpenError) as error:
+        if isinstance(error, apsw.FullError) or connection.system_errno in _NO_SPACE:
+            raise OSError(errno.ENOSPC, f"no space left on the disk ({error})") from error
+        raise
     finally:
         connection.close()

@@ -41,9 +41,14 @@ class Tail:
     def __init__(self, limit: int = 8192) -> None:
         self._limit = limit
         self._data = b""
+        self._cut = False
 
     def feed(self, data: bytes | bytearray) -> None:
-        self._data = (self._data + data)[-self._limit :]
+        whole = self._data + data
+        self._data = whole[-self._limit :]
+        self._cut = self._cut or len(whole) > self._limit
 
     def __str__(self) -> str:
-        return self._data.decode("utf-8", "replace")
+        """The text; where its beginning is lost, from the next word on: half a key is one, too."""
+        text = self._data.decode("utf-8", "replace")
+        return " ".join(text.split(None, 1)[1:]) if self._cut else text

@@ -93,7 +93,7 @@ class Link:
         """
         if within < timeout:
             raise ValueError(f"within is {within:g} s, it must be at least timeout: {timeout:g} s")
-        asked = False
+        asked, body = False, self._shared.hide(body)
         with trio.move_on_after(within):
             while not (asked and once):
                 await self._here.wait()
@@ -138,7 +138,7 @@ class Link:
     async def _use(self, ctx: Context, peer: Peer, welcome: Welcome) -> None:
         """Serve one connection until it is closed."""
         if welcome.settings is not None:
-            self._shared.settings = welcome.settings
+            self._shared.take_settings(welcome.settings)
         self._peer = peer
         self._here.set()
         ctx.tick()
@@ -165,7 +165,7 @@ class Link:
         while True:
             hint = await hints.take()
             try:
-                await peer.push(hint)
+                await peer.push(self._shared.hide(hint))
             except LinkClosed:
                 return
             except WireError as error:
@@ -199,7 +199,7 @@ class Link:
             self._changed = trio.Event()
             ctx.tick()
             try:
-                await peer.push(self._report())
+                await peer.push(self._shared.hide(self._report()))
             except LinkClosed:
                 return
             with trio.move_on_after(REPORT_EVERY_S):
@@ -224,4 +224,4 @@ class _Pushes(Session):
             case Interrupt():
                 self._interrupt(body)
             case HarnessSettings():
-                self._shared.settings = body
+                self._shared.take_settings(body)

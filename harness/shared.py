@@ -2,14 +2,19 @@
 
 import uuid
 from pathlib import Path
+from typing import TypeVar
 
 import trio
 from attrs import define, field, frozen
 
 from harness.command import Folders
 from harness.hints import Hints
+from harness.login import OwnLogin
 from harness.outbox import Outbox
+from hive.redact import Secrets
 from hive.wire import Event, HarnessSettings, Lease, Message
+
+T = TypeVar("T")
 
 
 @frozen
@@ -58,15 +63,32 @@ class Shared:
     hints: Hints = field(factory=Hints)
     """For the daemon, at once or not at all; the link reads it."""
     settings: HarnessSettings | None = None
-    """What the daemon said last; written by the link, in force from the next turn on."""
+    """What the daemon said last; the link hears it, in force from the next turn on."""
+    secrets: Secrets = field(factory=Secrets)
+    """What must not leave in any text; learnt from the settings and the agent's own login."""
     holding: Holding | None = None
     """Written by serve, added to by the tools."""
     stop: trio.Event = field(factory=trio.Event)
     """Set by whoever wants the whole harness to end in order."""
     stop_grace: float = 20.0
     """How long an ordered stop may take; written by the link when the daemon says."""
+    _login: OwnLogin = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._login = OwnLogin(self.options.folders.claude, self.secrets)
+
+    def take_settings(self, settings: HarnessSettings) -> None:
+        """What the daemon says from now on; an earlier credential stays a secret."""
+        self.settings = settings
+        self.secrets.learn_variables(settings.environment)
+
+    def hide(self, value: T) -> T:
+        """A value of the wire without credentials; everything that leaves goes through here."""
+        self._login.look()
+        return self.secrets.hide(value)
 
     def emit(self, event: Event) -> None:
         """Publish an event: to the daemon and to the disk, sometime, without waiting."""
+        event = self.hide(event)
         self.outbox.put(event)
         self.records.put(event)

@@ -24,6 +24,7 @@ from harness.stream import (
 )
 from harness.tools import SERVER
 from hive.wire import (
+    EVENT_TEXT,
     ApiRetry,
     ApiSignal,
     Event,
@@ -34,9 +35,6 @@ from hive.wire import (
     ToolResult,
     Usage,
 )
-
-CUT = 2000
-"""Characters of a text that are kept in an event."""
 
 
 @define(eq=False)
@@ -94,13 +92,13 @@ class Turn:
             case Idle():
                 self.over = self.result_at is not None
             case ModelText(nested=False) if event.text:
-                return Text(self.id, event.text[:CUT])
+                return Text(self.id, event.text[:EVENT_TEXT])
             case ToolUse(nested=False):
                 self.patience.tools.add(event.id)
-                return ToolCall(self.id, event.id, event.tool, event.arguments[:CUT])
+                return ToolCall(self.id, event.id, event.tool, event.arguments[:EVENT_TEXT])
             case ToolAnswer(nested=False):
                 self.patience.tools.discard(event.id)
-                return ToolResult(self.id, event.id, event.is_error, event.text[:CUT])
+                return ToolResult(self.id, event.id, event.is_error, event.text[:EVENT_TEXT])
         return None
 
     def hint(self, event: StreamEvent) -> ApiSignal | Spending | None:

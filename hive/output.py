@@ -4,7 +4,6 @@ A terminal that is gone, a full disk, a pipe that nobody reads: what cannot be w
 the process goes on.
 """
 
-import logging
 import os
 import queue
 import select
@@ -15,7 +14,6 @@ from typing import TextIO
 
 CAPACITY = 1000
 FLUSH_S = 1.0
-ACCEPT_SPACING_S = 60.0
 
 
 class Output:
@@ -66,48 +64,6 @@ class Output:
                 select.select([], [self._descriptor], [], 1.0)
             except OSError:
                 return
-
-
-class OutputHandler(logging.Handler):
-    """Logs to an Output."""
-
-    def __init__(self, output: Output) -> None:
-        super().__init__()
-        self._output = output
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            self._output(self.format(record))
-        except Exception:
-            return  # a log that complains about itself helps nobody
-
-    def close(self) -> None:
-        self._output.flush()
-        super().close()
-
-
-def set_up_logging(level: int, form: str, *, handler: logging.Handler | None = None) -> None:
-    """Log by `handler`; None: to standard error, so that who reads it slowly stops nobody."""
-    handler = handler or OutputHandler(Output(2))
-    logging.basicConfig(level=level, format=form, handlers=[handler])
-    logging.raiseExceptions = False
-    # Trio tells each failed accept with a traceback, ten times a second while descriptors are used
-    # up. It waits and goes on by itself.
-    logging.getLogger("trio.serve_listeners").addFilter(_seldom())
-
-
-def _seldom() -> "logging._FilterType":
-    last = -ACCEPT_SPACING_S
-
-    def pass_some(record: logging.LogRecord) -> bool:
-        nonlocal last
-        if record.created - last < ACCEPT_SPACING_S:
-            return False
-        last = record.created
-        record.exc_info = record.exc_text = None
-        return True
-
-    return pass_some
 
 
 def open_standard_streams() -> None:

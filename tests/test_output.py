@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from support.running import HIVE, scrubbed
 
-from hive.output import Output, OutputHandler
+from hive.logs import LimitedHandler, Lines
+from hive.output import Output
 
 F_SETPIPE_SZ = 1031
 
@@ -92,7 +93,7 @@ def test_what_cannot_be_written_is_lost_in_silence(
     if kind == "closed":
         os.close(descriptor)
     output = Output(descriptor)
-    handler = OutputHandler(output)
+    handler = LimitedHandler(Lines(output))
     output("a line")
     handler.emit(logging.LogRecord("x", logging.INFO, "", 0, "a %s log", ("bad", "one"), None))
     assert output.flush(10)

@@ -64,7 +64,7 @@ FLOOD = """
 import logging, os, resource, socket, sys, trio
 from pathlib import Path
 from hive.link import serve, Refuse
-from hive.output import set_up_logging
+from hive import logs
 
 async def accept(hello, credentials):
     raise Refuse("no", "no")
@@ -93,7 +93,7 @@ async def main(path):
             print("serves again", flush=True)
         nursery.cancel_scope.cancel()
 
-set_up_logging(logging.INFO, "%(message)s")
+logs.set_up("%(message)s", level=logging.INFO)
 trio.run(main, Path(sys.argv[1]))
 """
 

@@ -13,7 +13,17 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from hive.link import RemoteError
-from hive.wire import GetEvents, OperatorSend, WireError, check_name, decode, flat, jsonable
+from hive.wire import (
+    MOST_BODY,
+    MOST_ROWS,
+    GetEvents,
+    OperatorSend,
+    WireError,
+    check_name,
+    decode,
+    flat,
+    jsonable,
+)
 from web.assets import Asset
 from web.guard import SECURITY_HEADERS, host_fault, origin_fault
 from web.live import Live
@@ -21,8 +31,7 @@ from web.upstream import DaemonAway, Upstream
 from web.viewer import BROKEN, FULL, Goodbye, watch
 
 MAX_VIEWERS = 100
-MAX_EVENTS = 2000
-MAX_UPLOAD = 256 * 1024
+MAX_UPLOAD = 6 * MOST_BODY + 4096
 """Bytes of a request's body: a message at its cap, every character escaped."""
 
 _log = logging.getLogger("hive.web")
@@ -85,6 +94,11 @@ def _guard(app: QuartTrio) -> None:
     async def http_error(error: HTTPException) -> Response:
         return _error(error.code or 500, error.name.lower(), error.description or error.name)
 
+    @app.errorhandler(Exception)
+    async def failed(error: Exception) -> Response:
+        _log.error("a request failed", exc_info=error)  # in the same words for every path
+        return _error(500, "internal", "the page's process failed to answer: see its log")
+
     @app.errorhandler(DaemonAway)
     async def daemon_away(error: DaemonAway) -> Response:
         return _error(503, "daemon_away", f"the daemon is away: {error}")
@@ -128,7 +142,7 @@ def _api(app: QuartTrio, live: Live, upstream: Upstream) -> None:
             query = GetEvents(
                 agent=check_name(agent) if agent else None,
                 since=_number(request.args.get("since", "0")),
-                limit=min(_number(request.args.get("limit", "500")), MAX_EVENTS),
+                limit=min(_number(request.args.get("limit", "500")), MOST_ROWS),
             )
         except ValueError as error:
             return _error(400, "bad_request", str(error))

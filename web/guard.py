@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from web.loopback import is_loopback, split_port
+from web.loopback import is_loopback, split_host
 
 SECURITY_HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -19,9 +19,10 @@ def host_fault(host: str | None) -> str | None:
 
     A foreign name that resolves to 127.0.0.1 (DNS rebinding) would make a foreign page same-origin.
     """
-    if host is not None and is_loopback(split_port(host)[0]):
+    name = None if host is None else split_host(host)
+    if name is not None and is_loopback(name):
         return None
-    return f"host {host!r} is refused: open the page as localhost or 127.0.0.1"
+    return f"host {host!r:.200} is refused: open the page as localhost or 127.0.0.1"
 
 
 def origin_fault(host: str | None, origin: str | None, fetch_site: str | None) -> str | None:
@@ -31,7 +32,7 @@ def origin_fault(host: str | None, origin: str | None, fetch_site: str | None) -
     of every POST and websocket; programs without one may ask.
     """
     if origin is not None and origin != f"http://{host}":
-        return f"origin {origin!r} is refused: only the hive's own page may do this"
+        return f"origin {origin!r:.200} is refused: only the hive's own page may do this"
     if fetch_site not in (None, "same-origin", "none"):
         return "a request from another site is refused: only the hive's own page may do this"
     return None

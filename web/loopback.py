@@ -1,9 +1,12 @@
 """Where the page may be bound and by which names it may be asked: this machine only."""
 
 import ipaddress
+import re
 import socket
 
 from attrs import frozen
+
+_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.-]+))(?::([0-9]{1,5}))?")
 
 
 class BindRefused(ValueError):
@@ -39,6 +42,14 @@ def split_port(text: str) -> tuple[str, str]:
         return host, rest.removeprefix(":")
     host, _, port = text.partition(":")
     return host, port
+
+
+def split_host(header: str) -> str | None:
+    """The host of a `Host` header, None when that is not `HOST` or `HOST:PORT`."""
+    if (match := _HOST.fullmatch(header)) is None:
+        return None
+    v6, name, port = match.groups()
+    return (v6 or name) if port is None or int(port) < 65536 else None
 
 
 def parse_bind(text: str) -> Address:

@@ -12,8 +12,9 @@ from pathlib import Path
 import trio
 from hypercorn.config import Config
 
+from hive import logs
 from hive.clock import LoopClock
-from hive.output import Output, set_up_logging
+from hive.output import Output
 from web import assets, hardened
 from web.app import create_app
 from web.live import Live
@@ -45,6 +46,7 @@ async def serve(
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.loglevel = "WARNING"
+    config.errorlog = logging.getLogger("hypercorn.error")  # by our way to the log, not beside it
     config.graceful_timeout = GRACE
     config.websocket_max_message_size = 64 * 1024
     stop, shut = trio.Event(), trio.Event()
@@ -86,7 +88,7 @@ async def _stop_at_eof(lifeline: int, stop: trio.Event) -> None:
 
 def run(path: Path, listener: socket.socket, *, lifeline: bool) -> None:
     """Run the process's one loop; says on standard output where the page is."""
-    set_up_logging(logging.WARNING, "hive web: %(message)s")
+    logs.set_up("hive web: %(message)s", level=logging.WARNING)
     say = Output(1)
     trio.run(
         partial(

@@ -8,7 +8,7 @@ from attrs import frozen
 
 from harness.prompts import wake
 from harness.tools.base import DaemonTool, Tool, ToolContext, ToolFailed, argument
-from hive.wire import Body, GetThread, Inbox, Message, Send, Sent
+from hive.wire import LONGEST_TAKE_S, MOST_TAKEN, Body, GetThread, Inbox, Message, Send, Sent
 
 MOST_TEXT = 40_000
 """Characters of bodies in one answer: a long thread must not fill the model's context."""
@@ -82,9 +82,9 @@ Take them when they belong to what you do now; the others wake you one by one.
 """
 
     wait_seconds: float = argument(
-        "wait so long for a message if there is none", least=0, most=120, default=0.0
+        "wait so long for a message if there is none", least=0, most=LONGEST_TAKE_S, default=0.0
     )
-    max: int = argument("at most so many", least=1, most=50, default=10)
+    max: int = argument("at most so many", least=1, most=MOST_TAKEN, default=10)
 
     async def perform(self, context: ToolContext) -> str:
         lease = await context.take(self.wait_seconds, self.max)

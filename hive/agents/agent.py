@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import trio
 from attrs import define, field, frozen
@@ -96,6 +96,8 @@ class Surroundings:
     harness_silence: float
     stop_grace: float
     reconnect_grace: float
+    hide: Callable[[Any], Any] = lambda said: said
+    """What a container says, without the credentials that are in it."""
 
 
 @define(eq=False)

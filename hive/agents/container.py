@@ -89,7 +89,7 @@ async def _watch(ctx: Context, agent: Agent, handle: Handle) -> None:
         status = await handle.wait()
         nursery.cancel_scope.cancel()
     await agent.holder_gone("its harness ended", count=not agent.stopping)
-    last = await trio.to_thread.run_sync(_last_line, handle.log)
+    last = agent.around.hide(await trio.to_thread.run_sync(_last_line, handle.log))
     why = f"{status}: {last}" if last else str(status)
     agent.publish(Notice(f"{agent.name}: container {why}"))
     raise ContainerEnded(why)

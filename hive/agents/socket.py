@@ -22,6 +22,8 @@ from hive.store import StoreError
 from hive.supervisors import Context
 from hive.uncontended import acquire
 from hive.wire import (
+    LONGEST_TAKE_S,
+    MOST_TAKEN,
     PROTOCOL,
     AgentBody,
     ApiRetry,
@@ -63,12 +65,9 @@ DAEMON_RESTART_GRACE_S = 15.0
 
 TICK_S = 5.0
 LEASE_DEADLINE_S = 30.0
-LONGEST_WAIT_S = 60.0
 IN_USE_S = 2.0
 """The harness that is connected must answer in this time, or make way for another instance."""
 REFUSED_PAUSE_S = 0.5
-MOST_MESSAGES = 10
-"""In one answer: ten of the largest bodies fit into a frame."""
 _FROM_HARNESS = (TurnStarted, TurnEnded, Text, ToolCall, ToolResult, ApiRetry, Notice)
 """What a container may publish as it is: nothing that speaks for the broker or the hive's tree."""
 
@@ -198,6 +197,7 @@ class _Session(Session):
         agent = self.door.agent
         if self.epoch != self.door.epoch:
             return
+        body = agent.around.hide(body)
         match body:
             case Report():
                 agent.report = body
@@ -211,6 +211,7 @@ class _Session(Session):
         self.door.attach(peer, self)
         if self.epoch != self.door.epoch:
             raise LinkError("replaced", "a newer connection of this agent has taken over")
+        body = self.door.agent.around.hide(body)
         try:
             match body:
                 case Send():
@@ -303,7 +304,7 @@ class _Session(Session):
         agent = self.door.agent
         if recv.lease != agent.lease:
             raise LinkError("no_lease", "that turn is over: what it held went back to the queue")
-        most = min(max(recv.max, 1), MOST_MESSAGES)
+        most = min(max(recv.max, 1), MOST_TAKEN)
         joined = await self._join(recv.lease, most)
         with trio.move_on_after(_seconds(recv.wait)):
             while not joined and recv.lease == agent.lease:
@@ -402,4 +403,4 @@ def _urgent(messages: tuple[Message, ...]) -> bool:
 
 
 def _seconds(asked: float) -> float:
-    return min(max(asked, 0.0), LONGEST_WAIT_S)
+    return min(max(asked, 0.0), LONGEST_TAKE_S)

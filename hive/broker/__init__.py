@@ -1,6 +1,5 @@
 """The broker: durable messages, leases, acks, dead letters, and wake-ups in process."""
 
-from hive.broker.allowance import Rate
 from hive.broker.broker import Broker
 from hive.broker.draft import Draft
 from hive.broker.errors import (
@@ -15,6 +14,7 @@ from hive.broker.errors import (
 from hive.broker.lifecycle import HIVE, Counts, Returned
 from hive.broker.rights import Rights
 from hive.broker.rows import Holding, WithLease, key_is_used, next_id, unreplied
+from hive.rate import Rate
 
 __all__ = [
     "HIVE",

@@ -1,9 +1,16 @@
 """What the operator gets to see of a change."""
 
 from hive.broker.lifecycle import HIVE, Change
-from hive.wire import OPERATOR, Event, Message, MessageMoved, MessageSent, MessageState, Notice
-
-_SHOWN = 2_000
+from hive.wire import (
+    EVENT_TEXT,
+    OPERATOR,
+    Event,
+    Message,
+    MessageMoved,
+    MessageSent,
+    MessageState,
+    Notice,
+)
 
 
 def announce(change: Change) -> list[tuple[str | None, Event]]:
@@ -52,7 +59,7 @@ def _sent(message: Message) -> MessageSent:
         message.id,
         message.sender,
         message.recipient,
-        message.body[:_SHOWN],
+        message.body[:EVENT_TEXT],
         message.in_reply_to,
         message.broadcast_id,
     )

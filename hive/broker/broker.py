@@ -13,7 +13,6 @@ import trio
 from attrs import evolve
 
 from hive.broker import rows
-from hive.broker.allowance import Rate, allowed
 from hive.broker.announce import announce
 from hive.broker.draft import MAX_ID, Draft, addressed, check, check_single
 from hive.broker.errors import BrokerError, NotUrgent, TooManyBroadcasts
@@ -42,6 +41,7 @@ from hive.broker.lifecycle import (
 from hive.broker.reader import Reader, listed
 from hive.broker.rights import Rights, check_rights
 from hive.broker.rows import Holding, WithLease, with_bounces, write
+from hive.rate import Rate, allowed
 from hive.store import Store
 from hive.supervisors import Context
 from hive.wire import EVERYBODY, OPERATOR, Awaited, Event, Lease, Message, MessageState

@@ -8,10 +8,7 @@ from hive.broker.errors import BadMessage
 from hive.broker.fitting import fitting
 from hive.broker.rows import Holding
 from hive.store import Store
-from hive.wire import OPERATOR, Awaited, Message, MessageState
-
-MAX_LISTED = 1_000
-"""Most messages that one query returns, whatever its `limit` says."""
+from hive.wire import MOST_ROWS, OPERATOR, Awaited, Message, MessageState
 
 
 class Reader:
@@ -87,4 +84,4 @@ def bounded(id_: int) -> int:
 
 def listed(limit: int) -> int:
     """A limit as it is allowed."""
-    return min(max(limit, 0), MAX_LISTED)
+    return min(max(limit, 0), MOST_ROWS)

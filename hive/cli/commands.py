@@ -41,6 +41,7 @@ from hive.output import finish_output, open_standard_streams
 from hive.wire import (
     DEFAULT_CREDENTIAL,
     EVERYBODY,
+    MOST_ROWS,
     OPERATOR,
     OWN_LOGIN,
     Ack,
@@ -322,7 +323,7 @@ def _no_answer(name: str, found: Awaited, timeout: float) -> str:
 
 @main.command()
 @click.argument("name", required=False)
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, MOST_ROWS), default=50, show_default=True)
 @click.option("--ack", is_flag=True, help="Mark the operator's shown messages as read.")
 @root_option
 @json_option
@@ -358,7 +359,7 @@ def thread(number: int, root: Path, as_json: bool) -> None:
 @click.argument("name", required=False, type=AGENT)
 @click.option("--follow", is_flag=True, help="Go on with what comes.")
 @click.option("--since", type=int, default=0, help="Only events above this sequence number.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=200, show_default=True)
+@click.option("--limit", type=click.IntRange(1, MOST_ROWS), default=200, show_default=True)
 @root_option
 @json_option
 def events(

@@ -10,7 +10,7 @@ import click
 from hive.cli import show
 from hive.cli.ask import ask
 from hive.cli.options import json_option, print_json, root_option
-from hive.wire import Audit, Child, GetAudit, GetChild, TreeCommand, jsonable
+from hive.wire import MOST_ROWS, Audit, Child, GetAudit, GetChild, TreeCommand, jsonable
 
 STOP_S = 60.0
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -46,7 +46,7 @@ def tree(path: str, root: Path, as_json: bool) -> None:
 @click.command()
 @root_option
 @json_option
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, MOST_ROWS), default=50, show_default=True)
 def audit(root: Path, as_json: bool, limit: int) -> None:
     """Show what operators did: when, who, what, to whom."""
     entries = cast(Audit, ask(root, GetAudit(limit))).entries

@@ -10,14 +10,23 @@ import click
 from hive.cli import show
 from hive.cli.ask import ask
 from hive.cli.options import json_option, print_json, root_option, text_argument
-from hive.wire import Answer, GetQuestions, Question, Questions, QuestionState, Sent, jsonable
+from hive.wire import (
+    MOST_ROWS,
+    Answer,
+    GetQuestions,
+    Question,
+    Questions,
+    QuestionState,
+    Sent,
+    jsonable,
+)
 
 
 @click.command()
 @root_option
 @json_option
 @click.option("--all", "ended", is_flag=True, help="Also those that have ended.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True)
+@click.option("--limit", type=click.IntRange(1, MOST_ROWS), default=100, show_default=True)
 def questions(root: Path, as_json: bool, ended: bool, limit: int) -> None:
     """Show the open questions of all agents, to you and to each other, oldest first."""
     found = cast(Questions, ask(root, GetQuestions(ended, limit))).questions

@@ -9,11 +9,11 @@ import click
 from hive.cli import show
 from hive.cli.ask import CommandFailed, ask
 from hive.cli.options import json_option, message_json, print_json, root_option
-from hive.wire import Count, GetUndelivered, Inbox, Message, Resolve
+from hive.wire import MOST_ROWS, Count, GetUndelivered, Inbox, Message, Resolve
 
 
 @click.command("dead")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--limit", type=click.IntRange(1, MOST_ROWS), default=50, show_default=True)
 @root_option
 @json_option
 def undelivered(limit: int, root: Path, as_json: bool) -> None:

@@ -12,7 +12,7 @@ from attrs import evolve
 from hive.daemon.acts import Act
 from hive.daemon.faults import NotDone, explained
 from hive.link import Credentials
-from hive.redact import redactor
+from hive.redact import Secrets
 from hive.store import Store, StoreError
 from hive.wire import ActOutcome, AuditEntry, Body, Count, Sent
 
@@ -21,7 +21,7 @@ OUTCOME_S = 5.0
 """How long an end waits for the store; without it the entry says that its outcome is unknown."""
 
 _log = logging.getLogger(__name__)
-_without_secrets = redactor(())
+_without_secrets = Secrets().redact
 """A key in the wrong place, a name or a text, is not kept."""
 
 

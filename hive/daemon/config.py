@@ -13,7 +13,7 @@ from attrs import field, frozen
 from hive.files import read_small
 from hive.janitor import Retention
 from hive.supervisors import one_line
-from hive.wire import OWN_LOGIN, WireError, check_name, decode
+from hive.wire import MOST_BODY, OWN_LOGIN, WireError, check_name, decode
 
 
 class ConfigError(ValueError):
@@ -114,9 +114,6 @@ MOST_NUMBER = 1_000_000_000
 MOST_DEPTH = 8
 _TOO_DEEP = f"sections or lists are nested too deeply: at most {MOST_DEPTH} levels"
 
-MOST_BODY_CAP = 100_000
-"""Even a body of characters that JSON must escape then fits into a frame."""
-
 
 def parse(toml: str, *, source: str = "hive.toml") -> Config:
     """Read the TOML text; raises ConfigError with the path of what is wrong."""
@@ -209,8 +206,8 @@ def _check(config: Config) -> None:
         check_model(config.claude.model, "claude.model: ")
     for model in config.claude.fallback_models:
         check_model(model, "claude.fallback_models: ")
-    if not 0 < agents.body_cap <= MOST_BODY_CAP:
-        raise ConfigError(f"agents.body_cap must be 1 to {MOST_BODY_CAP} bytes")
+    if not 0 < agents.body_cap <= MOST_BODY:
+        raise ConfigError(f"agents.body_cap must be 1 to {MOST_BODY} bytes")
     for name, value in attrs.asdict(agents).items():
         if name.endswith("_s") and not value > 0:
             raise ConfigError(f"agents.{name} must be above 0 seconds")

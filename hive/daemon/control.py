@@ -23,7 +23,9 @@ from hive.paths import Paths
 from hive.questions import NoSuchQuestion
 from hive.supervisors import Context
 from hive.wire import (
+    LONGEST_REPLY_S,
     MAX_FRAME,
+    MOST_ROWS,
     OPERATOR,
     QUESTIONS,
     Ack,
@@ -77,9 +79,7 @@ from hive.wire import (
     encode,
 )
 
-MOST_ROWS = 1000
 EVENTS_A_FRAME = 64
-LONGEST_WAIT_S = 3600.0
 GATHER_S = 0.02
 """Events wait so long for those behind them: who follows must not slow down those who work."""
 
@@ -128,6 +128,8 @@ class _Session(Session):
 
     async def handle(self, peer: Peer, body: Body) -> Body:
         """Answer a question, or do an act, which the audit records; every error in clear words."""
+        if not isinstance(body, SetCredential):  # the one that is meant to bring a secret
+            body = self.hive.secrets.hide(body)
         try:
             if isinstance(body, QUESTIONS):
                 return await self._answer(peer, body)
@@ -226,7 +228,7 @@ class _Session(Session):
             case Resolve():
                 return await self._resolve(body)
             case WaitReply(message, wait):
-                with trio.move_on_after(min(max(wait, 0.0), LONGEST_WAIT_S)):
+                with trio.move_on_after(min(max(wait, 0.0), LONGEST_REPLY_S)):
                     return await hive.broker.wait_reply(message)
                 return await hive.broker.reply(message)
             case (

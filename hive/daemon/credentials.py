@@ -1,6 +1,6 @@
 """Which environment the CLI gets to reach its API: one credential for each agent, never shown."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from attrs import evolve, field, frozen
 
@@ -43,10 +43,10 @@ class ApiAccess:
         return ", ".join(f"{one.name} ({one.source})" for one in known) or "none"
 
     @property
-    def variables(self) -> Variables:
-        """Those of all credentials together: what must be hidden wherever text is shown."""
-        known = (*self.known, self.demo) if self.demo else self.known
-        return (*(one.variable for one in known), *self.base)
+    def secrets(self) -> Iterator[tuple[str, str]]:
+        """Each credential's name and value: what must be hidden in every text."""
+        for one in (*self.known, self.demo) if self.demo else self.known:
+            yield one.name, one.variable[1]
 
     def environment(self, name: str) -> Variables:
         """For claude of an agent that uses credential `name`: at most one kind of credential.

@@ -19,6 +19,7 @@ from hive.daemon.audit import AuditLog
 from hive.daemon.claude import what_claude_needs
 from hive.daemon.config import Config, check_model
 from hive.daemon.credentials import ApiAccess
+from hive.daemon.disk import Disk
 from hive.daemon.drivers import driver_named
 from hive.daemon.incidents import Incidents
 from hive.daemon.limits import Limits
@@ -30,7 +31,7 @@ from hive.gate import Gates, GateSettings, Hold
 from hive.janitor import Janitor
 from hive.paths import Paths
 from hive.questions import Desk
-from hive.redact import redactor
+from hive.redact import Secrets
 from hive.reminders import Limits as ReminderLimits
 from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
@@ -99,11 +100,14 @@ class Hive:
     reminders: Reminders = field(init=False)
     schedules: Schedules = field(init=False)
     desk: Desk = field(init=False)
+    disk: Disk = field(init=False)
     janitor: Janitor = field(init=False)
     fleet: Fleet = field(init=False)
     root: Supervisor = field(init=False)
     """Of the whole tree; set by who builds it."""
     api: ApiAccess = field(init=False)
+    """Set by `use_api`."""
+    secrets: Secrets = field(init=False, factory=Secrets)
     budgets: Budgets = field(init=False)
     gates: Gates = field(init=False)
     limits: Limits = field(init=False)
@@ -117,7 +121,7 @@ class Hive:
 
     def __attrs_post_init__(self) -> None:
         options, agents = self.options, self.options.config.agents
-        self.api = options.api
+        self.use_api(options.api)
         self.store = Store(options.paths.database, MIGRATIONS)
         self.events = Hub(self.store)
         self.audit = AuditLog(self.store)
@@ -164,6 +168,7 @@ class Hive:
             recipients=lambda: self.fleet.names(),
             publish=self.publish,
         )
+        self.disk = Disk(options.paths.root, self.store, self.publish)
         self.janitor = Janitor(self.store, options.config.retention, self.events.forget)
         around = Surroundings(
             paths=options.paths,
@@ -182,6 +187,7 @@ class Hive:
             harness_silence=agents.harness_silence_s,
             stop_grace=agents.stop_grace_s,
             reconnect_grace=agents.reconnect_grace_s,
+            hide=self.secrets.hide,
         )
         self.fleet = Fleet(around, _harness_environment(), live=self._live)
 
@@ -204,6 +210,12 @@ class Hive:
         """Somebody has logged in: the agents behind this credential key may try again."""
         await self.gates.new_login(key)
         self.limits.look()
+
+    def use_api(self, api: ApiAccess) -> None:
+        """These are the credentials from now on; those of before stay secrets."""
+        self.api = api
+        for name, value in api.secrets:
+            self.secrets.learn(value, f"of credential {name}")
 
     def publish(self, agent: str | None, event: Event, at: float | None = None, /) -> None:
         """Show an event to all who watch; `at` is when it happened (epoch seconds, None: now).
@@ -249,7 +261,10 @@ class Hive:
 
     def _notices(self) -> tuple[str, ...]:
         held = sum(counts.held for counts in self.broker.counts().values())
-        return tuple(notices(held, self.budgets.statuses(), self.root.child_snapshots()))
+        return (
+            *self.disk.notices(),
+            *notices(held, self.budgets.statuses(), self.root.child_snapshots()),
+        )
 
     def _agents(self, names: Iterable[str], clock: Clock) -> tuple[AgentStatus, ...]:
         nodes = {node.id: node for node in self.fleet.supervisor.child_snapshots()}
@@ -313,8 +328,9 @@ class Hive:
         kind = type(event).__name__.lower()
         full = ""
         if event.severity >= logging.ERROR:
-            full = report(event, Form(redact=redactor(self.api.variables)))
-        self.publish(agent, Supervision(event.path, kind, event.line(), full))
+            full = report(event, Form(redact=self.secrets.redact))
+        line = self.secrets.redact(event.line())
+        self.publish(agent, Supervision(event.path, kind, line, full))
         if agent is not None and agent in self.fleet.records:
             self._changed(agent)
 

@@ -63,7 +63,7 @@ async def _set(hive: Hive, body: SetCredential) -> str:
             await trio.to_thread.run_sync(vault.keep, hive.paths.credentials, credential)
         except OSError as error:
             raise NotDone("not_done", f"the credential cannot be kept: {error}") from None
-        hive.api = hive.api.with_(credential, "hive login")
+        hive.use_api(hive.api.with_(credential, "hive login"))
     return credential.name
 
 

@@ -9,6 +9,7 @@ from typing import TextIO
 
 import trio
 
+from hive import logs
 from hive.clock import LoopClock
 from hive.containers import (
     Bubblewrap,
@@ -23,7 +24,7 @@ from hive.daemon.drivers import UnknownDriver, driver_named, drivers
 from hive.daemon.hive import TREE, Hive, Options
 from hive.daemon.lock import AlreadyRunning, root_lock
 from hive.daemon.tree import build
-from hive.output import Output, set_up_logging
+from hive.output import Output
 from hive.paths import BadRoot, Paths, resolve_root
 from hive.rlimits import NEEDS, LimitTooLow, raise_limits
 from hive.store import StoreError
@@ -90,7 +91,7 @@ def options(
 
 def prepare_process() -> None:
     """Set up the log, signals and limits of this process; raises CannotStart."""
-    set_up_logging(logging.INFO, "%(asctime)s %(levelname)s %(message)s")
+    logs.set_up("%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     for number in (signal.SIGUSR1, signal.SIGUSR2):  # they mean nothing here, and would end it
         signal.signal(number, lambda *_: None)
     try:
@@ -138,6 +139,7 @@ async def _main(
 ) -> tuple[int, str | None]:
     """The exit code, and why the hive stopped by itself, if it did."""
     hive = Hive(options, stop_containers)
+    logs.redact_by(hive.secrets.redact)
 
     def on_signal(number: signal.Signals, count: int) -> None:
         if count == 1:

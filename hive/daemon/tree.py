@@ -74,6 +74,7 @@ def build(hive: Hive, stacks: TextIO, place: str) -> Supervisor:
     children += [
         ChildSpec("reminders", hive.reminders.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("schedules", hive.schedules.run, grace=15.0, park_on_exhausted=True),
+        ChildSpec("disk", hive.disk.run, park_on_exhausted=True),
         ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
         ChildSpec("host", partial(_follow_host, hive), park_on_exhausted=True),
         ChildSpec("loop-watchdog", LoopWatchdog(BLOCKED_LOOP_S, file=stacks).run),
@@ -111,7 +112,7 @@ async def _demo(hive: Hive, ctx: Context) -> None:
     def started(line: str) -> None:
         found: int = orjson.loads(line)["port"]
         file.write_text(str(found))
-        hive.api = credentials.demo(found)
+        hive.use_api(credentials.demo(found))
 
     try:
         argv = (sys.executable, "-m", "hive.demo", "--port", str(port))

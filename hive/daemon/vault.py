@@ -21,7 +21,7 @@ def keep(folder: Path, credential: NamedCredential) -> None:
             os.fsync(file)
         Path(name).rename(folder / credential.name)
     except BaseException:
-        Path(name).unlink()
+        Path(name).unlink(missing_ok=True)
         raise
     for changed in (folder, folder.parent):
         _sync(changed)

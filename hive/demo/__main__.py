@@ -12,9 +12,10 @@ from pathlib import Path
 
 import trio
 
+from hive import logs
 from hive.demo.script import Script
 from hive.demo.server import serve
-from hive.output import Output, set_up_logging
+from hive.output import Output
 
 
 async def _stdin_ended(scope: trio.CancelScope) -> None:
@@ -64,7 +65,7 @@ def main() -> int:
     parser.add_argument("--port-file", type=Path, help="file that gets the same line as stdout")
     parser.add_argument("--control", action="store_true", help="open /control/ for tests")
     arguments = parser.parse_args()
-    set_up_logging(logging.WARNING, "hive.demo: %(message)s")
+    logs.set_up("hive.demo: %(message)s", level=logging.WARNING)
     status = 0
     try:
         trio.run(_run, arguments.port, arguments.port_file, arguments.control)

@@ -6,12 +6,13 @@ from collections.abc import Callable, Collection, Mapping
 
 from hive.broker import Broker
 from hive.questions.loose import LooseThreads
-from hive.questions.questions import MOST_LISTED, Questions
+from hive.questions.questions import Questions
 from hive.questions.says import Says
 from hive.questions.wakes import Wakes
 from hive.store import Store, StoreError
 from hive.supervisors import Context
 from hive.wire import (
+    MOST_ROWS,
     OPERATOR,
     Answer,
     Ask,
@@ -88,7 +89,7 @@ class Desk:
 
     async def forget(self, agent: str) -> None:
         """The agent is no more: its questions are withdrawn, its line and wake-ups go."""
-        for question in await self.questions.listed(MOST_LISTED):
+        for question in await self.questions.listed(MOST_ROWS):
             if question.asker == agent:
                 await self.questions.cancel(agent, question.id)
         await self._says.set(agent, "")

@@ -11,13 +11,11 @@ from hive.questions import policy, rows, texts
 from hive.questions.errors import NoSuchQuestion
 from hive.questions.expiry import Expiry
 from hive.store import Store
-from hive.wire import OPERATOR, Answer, Ask, Question
+from hive.wire import MOST_ROWS, OPERATOR, Answer, Ask, Question
 
 MAX_ID = 2**63 - 1
 BATCH = 100
 """Questions that one transaction may let expire."""
-
-MOST_LISTED = 1_000
 
 
 class Questions:
@@ -113,7 +111,7 @@ class Questions:
 
     async def listed(self, limit: int = 100, *, ended: bool = False) -> tuple[Question, ...]:
         """The newest open questions, with `ended` all; oldest first."""
-        most = min(max(limit, 0), MOST_LISTED)
+        most = min(max(limit, 0), MOST_ROWS)
         return await self._store.read(lambda c: rows.newest(c, most, ended=ended))
 
     async def next_due(self) -> float | None:

@@ -1,5 +1,6 @@
 """Connections: how each is set up, and the pool of those that only read."""
 
+import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,8 @@ import apsw
 import trio
 
 from hive.store.errors import StoreClosed, StoreFull, explain
+
+_log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 Bindings = Sequence[Any] | Mapping[str, Any]
@@ -24,6 +27,21 @@ def fetch(connection: apsw.Connection, sql: str, bindings: Bindings = ()) -> lis
     a script would not run and the statement would stay open.
     """
     return connection.execute(sql, bindings).fetchall()
+
+
+def roll_back(connection: apsw.Connection, sql: str = "ROLLBACK") -> bool:
+    """Undo what is open, after a failure; whether that could be done.
+
+    Never raises: the failure before is the one to tell of. SQLite itself has undone everything
+    after some of them (no space, I/O error), and then there is nothing left to undo.
+    """
+    if connection.in_transaction:
+        try:
+            fetch(connection, sql)
+        except apsw.Error as error:
+            _log.error("%s failed after a failure: %s", sql, error)
+            return False
+    return True
 
 
 def open_writer(path: Path, *, create: bool) -> apsw.Connection:
@@ -85,8 +103,8 @@ class Readers:
         except IndexError:
             raise StoreClosed("the store was closed while this read waited") from None
         try:
-            with connection:
-                result = fn(connection)
+            fetch(connection, "BEGIN")
+            result = fn(connection)
         except Exception as error:
             fault = explain(error)
             if fault is error:
@@ -96,6 +114,7 @@ class Readers:
         else:
             return result
         finally:
+            roll_back(connection)
             self._idle.append(connection)
             if self._closed:
                 self._drain()

@@ -69,7 +69,7 @@ def explain(error: Exception, connection: apsw.Connection | None = None) -> Exce
     """Turn SQLite's faults of disk and file into StoreErrors; any other error stays as it is."""
     fault: StoreError
     if isinstance(error, apsw.FullError) or (
-        isinstance(error, apsw.IOError)
+        isinstance(error, apsw.IOError | apsw.CantOpenError)  # no inodes: it cannot be opened
         and connection is not None
         and connection.system_errno in _NO_SPACE
     ):

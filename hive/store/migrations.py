@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import apsw
 
-from hive.store.connections import fetch
+from hive.store.connections import fetch, roll_back
 from hive.store.errors import SchemaTooNew
 
 
@@ -32,7 +32,6 @@ def migrate(connection: apsw.Connection, scripts: Sequence[str]) -> None:
             fetch(connection, f"PRAGMA user_version={number}")
             connection.execute("COMMIT")
         except Exception as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            roll_back(connection)
             error.add_note(f"in migration {number} of {connection.filename}; it was undone")
             raise

@@ -42,6 +42,9 @@ class Store:
         self._slots = trio.Semaphore(MAX_WAITING)
         self._writer: Writer | None = None
         self._readers: Readers | None = None
+        self.trouble: StoreError | None = None
+        """Why the disk did not take a write; None when it has taken one since."""
+        self._turned = trio.Event()
 
     async def run(self, ctx: Context) -> None:
         """Open, serve until cancelled, finish what is queued, close.
@@ -135,6 +138,10 @@ class Store:
             raise _closed()
         return await self._readers.read(fn)
 
+    async def trouble_turns(self) -> None:
+        """Wait until `trouble` begins or ends."""
+        await self._turned.wait()
+
     def _open_writer(self, on_exit: Callable[[], None], token: trio.lowlevel.TrioToken) -> Writer:
         try:
             writer = Writer(
@@ -151,6 +158,8 @@ class Store:
             raise StoreError(f"{self._path} cannot be opened: {explain(error)}") from error
 
     def _deliver(self, done: list[tuple[Job, Result]]) -> None:
+        if self._writer is not None:
+            self._look_at(self._writer.trouble)
         for job, result in done:
             self._slots.release()
             if job.then is not None and isinstance(result, outcome.Value):
@@ -159,6 +168,13 @@ class Store:
                 trio.lowlevel.reschedule(job.task, result)
             elif isinstance(result, outcome.Error):
                 log.error("%s failed, its caller had gone", job.name(), exc_info=result.error)
+
+    def _look_at(self, trouble: StoreError | None) -> None:
+        turned = (trouble is None) is not (self.trouble is None)
+        self.trouble = trouble
+        if turned:
+            self._turned.set()
+            self._turned = trio.Event()
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ import outcome
 import trio
 from attrs import define
 
-from hive.store.connections import open_writer
+from hive.store.connections import open_writer, roll_back
 from hive.store.errors import StoreClosed, StoreError, StoreFull, explain
 from hive.store.files import Files
 
@@ -43,7 +43,8 @@ class Writer:
     """Owns the read-write connection and its thread. The file is made if `create`.
 
     `deliver` (each finished batch) and `on_exit` (the thread has ended) are called in Trio's
-    thread. `failure` is what killed the thread, if anything did.
+    thread. `failure` is what killed the thread, if anything did; `trouble` is why the disk did not
+    take a write, None when it has taken one since.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Writer:
         self._since = 0.0
         self._faulty = False
         self.failure: Exception | None = None
+        self.trouble: StoreError | None = None
         # A daemon thread: one that is stuck in the kernel must not keep the process alive.
         threading.Thread(target=self._main, name="hive-store-writer", daemon=True).start()
 
@@ -137,6 +139,7 @@ class Writer:
         """Run and commit these jobs and those that come meanwhile; each has its result then."""
         connection = self._connection
         results: list[Result] = []
+        changes = connection.total_changes()
         try:
             connection.execute("BEGIN IMMEDIATE")
             for job in batch:
@@ -148,12 +151,15 @@ class Writer:
             else:
                 self._doing = None
                 connection.execute("COMMIT")
+                if connection.total_changes() > changes and not any(map(_is_trouble, results)):
+                    self.trouble = None
                 self._batch.update(zip(batch, results, strict=True))
                 return
         except Exception as error:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            self._batch.update((job, self._error(error)) for job in batch)
+            fault = self._explained(error)
+            if not roll_back(connection):
+                raise  # it is of no more use; the next writer opens a new one
+            self._batch.update((job, outcome.Error(fault)) for job in batch)
             return
         # SQLite undid the whole transaction because of this last job (no space, I/O error). Its
         # neighbours are not to suffer for it: each gets a transaction of its own.
@@ -173,17 +179,19 @@ class Writer:
             if not connection.in_transaction:
                 raise RuntimeError(f"{job.name()} ended the transaction, which is the store's")
         except Exception as error:
-            result = self._error(error)
-            if connection.in_transaction:
-                connection.execute("ROLLBACK TO job")
+            result = outcome.Error(self._explained(error))
+            if not roll_back(connection, "ROLLBACK TO job"):
+                roll_back(connection)
         if connection.in_transaction:
             connection.execute("RELEASE job")
         return result
 
-    def _error(self, error: Exception) -> Result:
+    def _explained(self, error: Exception) -> Exception:
         fault = explain(error, self._connection)
         self._faulty |= fault is not error and not isinstance(fault, StoreFull)
-        return outcome.Error(fault)
+        if isinstance(fault, StoreError):
+            self.trouble = fault
+        return fault
 
     def _open_anew(self) -> None:
         """After a fault of the file, which may be over: a connection can outlast its use."""
@@ -237,3 +245,7 @@ class Writer:
             self._token.run_sync_soon(fn)
         except trio.RunFinishedError:  # nobody is left who could want to know
             pass
+
+
+def _is_trouble(result: Result) -> bool:
+    return isinstance(result, outcome.Error) and isinstance(result.error, StoreError)

@@ -1,5 +1,13 @@
 """What crosses a process boundary: frozen messages and their strict codec."""
 
+from hive.wire.bounds import (
+    EVENT_TEXT,
+    LONGEST_REPLY_S,
+    LONGEST_TAKE_S,
+    MOST_BODY,
+    MOST_ROWS,
+    MOST_TAKEN,
+)
 from hive.wire.codec import (
     MAX_FRAME,
     PROTOCOL,
@@ -153,8 +161,14 @@ from hive.wire.requests import (
 __all__ = [
     "ALL_MODELS",
     "DEFAULT_CREDENTIAL",
+    "EVENT_TEXT",
     "EVERYBODY",
+    "LONGEST_REPLY_S",
+    "LONGEST_TAKE_S",
     "MAX_FRAME",
+    "MOST_BODY",
+    "MOST_ROWS",
+    "MOST_TAKEN",
     "OPERATOR",
     "OWN_LOGIN",
     "PROTOCOL",

@@ -188,6 +188,6 @@ class Status:
     tree: TreeNode
     demo: bool = False
     notices: tuple[str, ...] = field(default=())
-    """What the operator must see first, one line each: limits, logins, budgets."""
+    """What the operator must see first, one line each: the disk, what is held, budgets."""
     gates: tuple[GateStatus, ...] = field(default=())
     """Those buckets that are not simply open."""

@@ -25,9 +25,9 @@ from hive.actors import (
 )
 from hive.supervisors import (
     Backoff,
-    Budget,
     ChildSpec,
     Context,
+    RestartIntensity,
     Strategy,
     Supervisor,
     SupervisorError,
@@ -176,7 +176,7 @@ def test_each_call_ends_whatever_happens_to_its_actor(
             await host.ref.cast(message)
 
     async def main() -> None:
-        top = Supervisor([spec], budget=Budget(1000, 1))
+        top = Supervisor([spec], intensity=RestartIntensity(1000, 1))
         async with trio.open_nursery() as callers, trio.open_nursery() as nursery:
             ctx = Context("top")
             nursery.start_soon(top.run, ctx)

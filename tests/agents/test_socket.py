@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 from attrs import evolve
-from support.agent_socket import GRACE, Fixture, ask, running, take
+from support.agent_socket import GRACE, KEY, Fixture, ask, running, take
 
 from hive.agents import socket as agent_socket
 from hive.broker import Draft
@@ -36,6 +36,7 @@ from hive.wire import (
     Notice,
     Outcome,
     Recv,
+    Report,
     RequestNextTurn,
     Said,
     Send,
@@ -47,6 +48,8 @@ from hive.wire import (
     Supervision,
     Take,
     Taken,
+    Text,
+    TreeNode,
     TurnReport,
     Usage,
     Wake,
@@ -403,3 +406,21 @@ async def test_one_more_turn_begins_after_this_one(scout: Fixture) -> None:
         await ask(peer, Finish(again.id, TurnReport(Outcome.COMPLETED)))
         assert (await take(peer, wait=0.1)).lease is None
     assert await scout.state(number) == ("done", 0, False)
+
+
+async def test_a_credential_is_cut_out_at_the_door(scout: Fixture) -> None:
+    async with scout.link("one") as (peer, _):
+        sent = await ask(peer, Send(OPERATOR, f"it is {KEY}", key="k"))
+        await ask(peer, SetStatus(f"uses {KEY}"))
+        await ask(peer, Ask(f"is {KEY} right?", (KEY, "no"), to=OPERATOR))
+        events = (Text("t", KEY), Supervision("harness", "exited", KEY, f"report {KEY}"))
+        await ask(peer, Emit(0, tuple((1.0, event) for event in events)))
+        await peer.push(Report(TreeNode("harness", "supervisor", AgentState.RUNNING, 1.0, KEY)))
+        await ask(peer, Wake("timer", KEY, key="w"))
+    message = await scout.broker.message(sent.id)
+    assert message is not None
+    assert message.body == "it is [secret of credential default]"
+    assert KEY not in repr(scout.published) and "[secret" in repr(scout.published)
+    assert scout.agent.report is not None and KEY not in repr(scout.agent.report)
+    for file in scout.agent.around.paths.root.glob("hive.sqlite*"):
+        assert KEY.encode() not in file.read_bytes()

@@ -55,6 +55,7 @@ def main(root: Path, agents: int, batch: int) -> None:
         harness_silence=30.0,
         stop_grace=1.0,
         reconnect_grace=5.0,
+        hide=lambda value: value,
     )
     children = [
         ChildSpec("store", store.run),

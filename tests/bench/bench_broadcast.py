@@ -16,9 +16,9 @@ from bench.figures import Book
 from bench.served import served
 
 from hive.broker import Broker, Draft
-from hive.broker.allowance import Rate
 from hive.events import Hub
 from hive.link import Peer, connect
+from hive.rate import Rate
 from hive.store import MIGRATIONS, open_store, writer
 from hive.wire import EVERYBODY, PROTOCOL, Finish, Hello, Outcome, Send, Take, Taken, TurnReport
 

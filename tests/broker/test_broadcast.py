@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hive.broker import BadMessage, Broker, Counts, Draft, Rate, TooManyBroadcasts
-from hive.broker.allowance import allowed
+from hive.rate import allowed
 from hive.store import MIGRATIONS, Store, open_store
 from hive.wire import EVERYBODY, OPERATOR, Event, MessageSent, MessageState
 

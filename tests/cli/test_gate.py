@@ -180,7 +180,7 @@ def test_without_a_daemon_the_exit_code_is_3(root: Path) -> None:
 
 
 def test_status_begins_with_what_waits(hive: Callable[..., Result]) -> None:
-    _, gate, notice, _, header, agent, *_ = hive("status").output.splitlines()
+    _, notice, gate, _, header, agent, *_ = hive("status").output.splitlines()
     assert gate == f"! default: rate limited until {AT}, 4 agents wait, 12 messages queued"
     assert notice == "! the disk is full"
     cells = dict(zip(header.split(), agent.split(), strict=False))

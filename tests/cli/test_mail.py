@@ -18,6 +18,7 @@ from hive.daemon import control
 from hive.daemon.audit import AuditLog
 from hive.link import Peer, RemoteError, connect
 from hive.paths import Paths
+from hive.redact import Secrets
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
 from hive.wire import PROTOCOL, Body, Count, Hello, Resolve, Sent
@@ -29,6 +30,7 @@ HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\u202emoc\x9b31m<b>"
 class Seat:
     """As much of a hive as these requests need, and its operator."""
 
+    secrets = Secrets()
     paths: Paths
     broker: Broker
     audit: AuditLog

@@ -24,6 +24,7 @@ from hive.daemon.audit import AuditLog
 from hive.link import RemoteError, connect
 from hive.paths import Paths
 from hive.questions import Desk
+from hive.redact import Secrets
 from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, Store, open_store
@@ -56,6 +57,7 @@ class _Fleet:
 class Seat:
     """As much of a hive as these requests need; its agent is `ann`."""
 
+    secrets = Secrets()
     paths: Paths
     store: Store
     broker: Broker
@@ -118,6 +120,7 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
             harness_silence=30,
             stop_grace=1,
             reconnect_grace=1,
+            hide=lambda value: value,
         )
         await around.records.create(AgentRecord("ann", "none"))
         agent = Agent("ann", around)

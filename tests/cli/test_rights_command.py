@@ -20,6 +20,7 @@ from hive.daemon import control
 from hive.daemon.audit import AuditLog
 from hive.daemon.hive import Hive
 from hive.paths import Paths
+from hive.redact import Secrets
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
 from hive.wire import AgentState, AgentStatus, Status, TreeNode
@@ -29,6 +30,7 @@ from hive.wire import AgentState, AgentStatus, Status, TreeNode
 class Seat:
     """As much of a hive as these requests need, and its operator."""
 
+    secrets = Secrets()
     paths: Paths
     fleet: Fleet
     audit: AuditLog

@@ -138,7 +138,7 @@ def test_what_login_kept_wins_over_the_file() -> None:
     config = parse("[credentials.default]\noauth_token = 'from-file'")
     api = resolve(config, {}, (NamedCredential("default", api_key="kept"),))
     assert api.environment("default") == (("ANTHROPIC_API_KEY", "kept"),)
-    assert ("CLAUDE_CODE_OAUTH_TOKEN", "from-file") not in api.variables
+    assert ("default", "from-file") not in api.secrets
 
 
 def test_each_agent_gets_its_own_credential_and_never_another() -> None:
@@ -147,7 +147,7 @@ def test_each_agent_gets_its_own_credential_and_never_another() -> None:
     assert api.environment("work") == (("ANTHROPIC_API_KEY", "key-of-work"),)
     assert api.environment("default") == (("CLAUDE_CODE_OAUTH_TOKEN", "token"),)
     assert api.environment("gone") == api.environment("own") == ()
-    assert {value for _, value in api.variables} == {"key-of-work", "token"}
+    assert {value for _, value in api.secrets} == {"key-of-work", "token"}
 
 
 def test_an_unknown_credential_is_refused_with_the_known_ones() -> None:

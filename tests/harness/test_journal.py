@@ -4,6 +4,7 @@ import apsw
 import trio
 import trio.testing
 
+from harness import journal
 from harness.journal import EVENTS, TURN_STATS, Journal
 from harness.outbox import Outbox
 from hive.supervisors import Context
@@ -74,3 +75,22 @@ async def test_a_disk_that_takes_nothing_is_told_once_and_stops_nothing(tmp_path
         nursery.cancel_scope.cancel()
     assert len(told) == 1 and "cannot be written" in told[0]
     assert rows(folder / EVENTS, "SELECT count(*) FROM events") == [(1,)]
+
+
+async def test_a_full_disk_is_named_and_the_journal_goes_on_when_there_is_space(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr(journal, "_PRAGMAS", journal._PRAGMAS + "PRAGMA max_page_count=5;")
+    records, told = Outbox(), []
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Journal(tmp_path, records, told.append).run, Context("test/journal"))
+        for _ in range(3):
+            records.put(Notice("x" * 30_000))
+            await taken(records)
+        monkeypatch.undo()
+        records.put(Notice("again"))
+        await taken(records)
+        nursery.cancel_scope.cancel()
+    assert len(told) == 1 and "no space left on the disk" in told[0]
+    assert "rollback" not in told[0]
+    assert rows(tmp_path / EVENTS, "SELECT count(*) FROM events") == [(1,)]

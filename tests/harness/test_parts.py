@@ -35,9 +35,9 @@ def test_a_line_that_is_too_long_is_dropped_and_told():
 
 
 def test_the_tail_keeps_the_end():
-    tail = Tail(4)
+    tail = Tail(6)
     tail.feed(b"abc")
-    tail.feed(b"def\xff")
+    tail.feed(b"de def\xff")
     assert str(tail) == "def\ufffd"
 
 

@@ -37,11 +37,15 @@ async def main(path):
         async with trio.open_nursery() as nursery:
             for _ in range(10):
                 nursery.start_soon(sender)
+        assert isinstance(store.trouble, StoreFull)
+        assert await store.write(lambda _: "no change") == "no change"
+        assert isinstance(store.trouble, StoreFull)  # that did not show that there is space
         assert await store.read(count) == stored > 10, (stored, await store.read(count))
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
         for _ in range(20):
             await store.write(insert)
             stored += 1
+        assert store.trouble is None
         assert await store.read(count) == stored
     async with open_store(Path(path), SCHEMA) as store:
         assert await store.read(count) == stored

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -20,6 +21,7 @@ from hive.store import (
     open_store,
 )
 from hive.store import store as store_module
+from hive.store.connections import roll_back
 from hive.supervisors import Context
 
 NUMBERS = ("CREATE TABLE numbers (n INTEGER PRIMARY KEY, pad BLOB)",)
@@ -393,3 +395,25 @@ async def test_the_file_is_private_and_durable(store: Store, path: Path) -> None
         lambda c: [c.pragma(p) for p in ("journal_mode", "synchronous", "foreign_keys")]
     )
     assert pragmas == ["wal", 2, 1]
+
+
+async def test_a_read_that_ends_its_snapshot_keeps_its_own_error(store: Store) -> None:
+    def job(connection: apsw.Connection) -> None:
+        fetch(connection, "ROLLBACK")
+        raise ValueError("the first error")
+
+    with pytest.raises(ValueError, match="the first error"):
+        await store.read(job)
+    assert await store.read(all_numbers) == []
+
+
+def test_a_rollback_that_fails_hides_nothing() -> None:
+    class Stuck:
+        in_transaction = True
+
+        def execute(self, *_: object) -> None:
+            raise apsw.SQLError("cannot rollback")
+
+    stuck: Any = Stuck()
+    assert not roll_back(stuck)
+    assert roll_back(apsw.Connection(":memory:"))

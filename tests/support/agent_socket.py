@@ -17,6 +17,7 @@ from hive.broker import Broker, Draft
 from hive.link import Limits, Peer, connect
 from hive.paths import Paths
 from hive.questions import Desk
+from hive.redact import Secrets
 from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, open_store
@@ -33,6 +34,8 @@ from hive.wire import (
 )
 
 GRACE = 0.3
+KEY = "key-77ab01de55f4477c"
+"""A credential of the hive."""
 
 
 class Fixture:
@@ -82,6 +85,8 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
     paths = Paths(root)
     paths.prepare()
     limits = NoLimits()
+    secrets = Secrets()
+    secrets.learn(KEY, "of credential default")
     async with open_store(paths.database, MIGRATIONS) as store:
         broker = Broker(
             store,
@@ -122,6 +127,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             harness_silence=30,
             stop_grace=1,
             reconnect_grace=GRACE,
+            hide=secrets.hide,
         )
         await around.records.load()
         if "scout" not in around.records.known:

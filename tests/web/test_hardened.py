@@ -1,4 +1,4 @@
-"""The four defects of hypercorn's Trio worker, each with the input that showed it.
+"""The defects of hypercorn's Trio worker, each with the input that showed it.
 
 `HIVE_TEST_UNHARDENED=1` runs them against plain hypercorn, where they fail.
 """
@@ -7,16 +7,17 @@ import os
 import socket
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 import hypercorn.trio
 import pytest
 import trio
 import trio.testing
 from hypercorn.config import Config
-from quart import websocket
+from quart import request, websocket
 from quart_trio import QuartTrio
 
 from web import hardened
@@ -48,6 +49,7 @@ HOSTILE = {
     "endless header": b"GET / HTTP/1.1\r\nX: " + b"a" * 100_000,
     "path not ascii": b"GET /\xff%ff%00 HTTP/1.1\r\nHost: x\r\n\r\n",
     "control characters": b"GET / HTTP/1.1\r\nHost: \x00\x1b\r\n\r\n",
+    "target of a bad host": GET.replace(b"%s", b"http://[fe80::/", 1) % b"",
     "half a request": b"GET / HT",
     "nothing": b"",
 }  # fmt: skip
@@ -59,6 +61,10 @@ def make_app() -> QuartTrio:
     @app.get("/")
     async def index() -> str:
         return "hello"
+
+    @app.post("/read")
+    async def read() -> bytes:
+        return await request.get_data()  # type: ignore[return-value]
 
     @app.get("/huge")
     async def huge() -> str:
@@ -109,12 +115,15 @@ class Server:
 
 
 @asynccontextmanager
-async def running(keep_alive: float = 60, graceful: float = 0.3) -> AsyncIterator[Server]:
+async def running(
+    keep_alive: float = 60, graceful: float = 0.3, most_message: int = 1 << 20
+) -> AsyncIterator[Server]:
     config = Config()
     config.bind = ["127.0.0.1:0"]
     config.errorlog = None
     config.keep_alive_timeout = keep_alive
     config.graceful_timeout = graceful
+    config.websocket_max_message_size = most_message
     server = Server()
     async with trio.open_nursery() as nursery:
         await nursery.start(server.run, config)
@@ -222,3 +231,100 @@ async def test_no_deflate() -> None:
         answer = await stream.receive_some()
     assert answer.startswith(b"HTTP/1.1 101")
     assert b"deflate" not in answer.lower()
+
+
+HALF_BODY = b"POST /read HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 50\r\n\r\n{"
+
+
+@pytest.mark.parametrize("target", [b"https://[::1:2/x", b"http://[/ws", b"?since=0", b"*", b"x"])
+@pytest.mark.parametrize("request_", [GET, UPGRADE], ids=["http", "websocket"])
+async def test_a_target_that_is_no_path_is_a_bad_request(request_: bytes, target: bytes) -> None:
+    async with running() as server:
+        with trio.fail_after(5):
+            async with await server.ask(request_ % (target, b"Connection: close\r\n")) as stream:
+                assert (await read_to_end(stream)).startswith((b"HTTP/1.1 400", b"HTTP/1.1 404"))
+
+
+async def test_a_body_without_end_keeps_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardened, "MOST_CONNECTIONS", 20)
+    async with running() as server, AsyncExitStack() as stack:
+        streams = [await stack.enter_async_context(await server.ask(HALF_BODY)) for _ in range(60)]
+        for _ in range(3):
+            assert await server.answers()
+        with trio.fail_after(5):
+            assert await read_to_end(streams[0]) == b""
+
+
+async def test_who_works_is_not_closed_for_those_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardened, "MOST_CONNECTIONS", 10)
+    async with (
+        running() as server,
+        await server.ask(UPGRADE % (b"/ws", b"")) as page,
+        AsyncExitStack() as stack,
+    ):
+        assert (await page.receive_some(12)) == b"HTTP/1.1 101"
+        for _ in range(40):
+            await stack.enter_async_context(await server.ask(HALF_BODY))
+        assert await server.answers()
+        await page.send_all(b"\x81\x82\x00\x00\x00\x00hi")
+        with trio.fail_after(5):
+            data = b""
+            while not data.endswith(b"\x81\x02hi"):
+                data += await page.receive_some() or pytest.fail("it was closed")
+
+
+class FakeConnection:
+    def __init__(self, address: str, waits: bool = True) -> None:
+        self.address, self.waits, self.since, self.dropped = address, waits, 0.0, False
+
+    def waits_for_peer(self) -> bool:
+        return self.waits
+
+    def drop(self) -> None:
+        self.dropped = True
+
+
+def test_who_has_the_most_gives_up_its_oldest() -> None:
+    connections: Any = hardened.Connections(5)
+    first, second = FakeConnection("::1"), FakeConnection("127.0.0.1", waits=False)
+    greedy = [FakeConnection("127.0.0.1") for _ in range(3)]
+    with ExitStack() as stack:
+        for one in (first, second, *greedy):
+            stack.enter_context(connections.entered(one))
+        assert not any(one.dropped for one in (first, second, *greedy))
+        newest = FakeConnection("::1")
+        stack.enter_context(connections.entered(newest))
+        dropped = [one.dropped for one in (first, second, *greedy, newest)]
+        assert dropped == [False, False, True, False, False, False]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        HALF_BODY,
+        b"GET / HTTP/1.1\r\nHost: 12",
+        GET.replace(b"GET", b"POST") % (b"/read", b"Transfer-Encoding: chunked\r\n"),
+        UPGRADE.replace(b"Sec-WebSocket-Key: ", b"X: ") % (b"/ws", b""),
+        UPGRADE % (b"/ws", b"") + PING_FRAME,
+        HTTP2_PREFACE,
+    ],
+    ids=["body", "header", "chunk", "handshake", "early frame", "http2"],
+)
+async def test_what_does_not_come_to_its_end_is_cut(
+    data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardened, "PATIENCE", 0.2)
+    monkeypatch.setattr(hardened, "LOOK_EVERY", 0.05)
+    async with running() as server, await server.ask(data) as stream:
+        with trio.fail_after(5):
+            await read_to_end(stream)
+
+
+async def test_a_websocket_message_without_end_does_not_grow() -> None:
+    upgrade = UPGRADE % (b"/ws", b"")
+    async with running(most_message=1000) as server, await server.ask(upgrade) as stream:
+        assert (await stream.receive_some(12)) == b"HTTP/1.1 101"
+        with trio.fail_after(5), suppress(trio.BrokenResourceError):
+            await stream.send_all(b"\x01\xe4\x00\x00\x00\x00" + b"x" * 100)
+            while True:
+                await stream.send_all(b"\x00\xe4\x00\x00\x00\x00" + b"x" * 100)

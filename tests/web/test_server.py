@@ -254,7 +254,6 @@ async def test_the_daemons_refusal_reaches_the_page(site: Site) -> None:
         (b'{"to": "manager"}', 400),
         (b'{"to": "manager", "body": 5}', 400),
         (b'{"to": "manager", "body": "x", "in_reply_to": "1"}', 400),
-        (b'{"to": "manager", "body": "' + b"x" * web.app.MAX_UPLOAD + b'"}', 413),
     ],
 )
 async def test_bad_bodies(daemon: FakeDaemon, site: Site, body: bytes, status: int) -> None:
@@ -262,6 +261,12 @@ async def test_bad_bodies(daemon: FakeDaemon, site: Site, body: bytes, status: i
     assert answer.status == status
     assert answer.json["error"]["message"]
     assert daemon.sent == []
+
+
+async def test_a_body_that_is_too_large_is_refused_by_its_length(site: Site) -> None:
+    length = str(web.app.MAX_UPLOAD + 1)
+    headers = {"Content_Type": "application/json", "Content_Length": length}
+    assert (await site.ask("POST", "/api/send", b"{", **headers)).status == 413
 
 
 @pytest.mark.parametrize(
@@ -284,6 +289,38 @@ async def test_a_foreign_page_cannot_send(
 async def test_a_foreign_name_sees_nothing(site: Site) -> None:
     for path in ("/", "/api/snapshot", "/static/app.js"):
         assert (await site.get(path, Host=f"evil.example:{site.port}")).status == 403
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1:8420@x",
+        "[::1",
+        "[::1]x",
+        "localhost:99999",
+        "127.0.0.1:80/p?q#f",
+        "[::1%25lo]",
+        "",
+    ],
+)
+async def test_a_host_that_is_none_is_refused(site: Site, host: str) -> None:
+    for path in ("/", "/api/events?limit=1"):
+        assert (await site.get(path, Host=host)).status in (400, 403)
+    assert (await site.upgrade("/ws?since=0", Host=host)).status == 403
+
+
+async def test_a_fault_of_ours_is_said_in_the_same_words_for_every_path(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(_: object) -> None:
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr(web.upstream.Upstream, "status", broken)
+    for path in ("/api/status", "/api/snapshot"):
+        answer = await site.get(path)
+        assert answer.status == 500 and "see its log" in answer.json["error"]["message"]
+    said = [record for record in caplog.records if record.exc_info]
+    assert len({(record.name, record.levelno, record.msg) for record in said}) == 1
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hive.wire import DEFAULT_CREDENTIAL, AgentState, AgentStatus, Condition, St
 def status(whole: Status) -> str:
     """What `hive status` prints."""
     head = f"Hyperhive in {safe(whole.root)}" + (" (demo)" if whole.demo else "")
-    first = [f"! {one_line(text, 300)}" for text in (*map(gate_line, whole.gates), *whole.notices)]
+    first = [f"! {one_line(text, 300)}" for text in (*whole.notices, *map(gate_line, whole.gates))]
     return "\n".join([head, *first, "", agents(whole.agents), "", tree(whole.tree)])
 
 

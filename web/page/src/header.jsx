@@ -24,7 +24,6 @@ export function Header() {
         </span>
       </div>
       {why && state !== "live" && <p class="notice is-warning">{why}</p>}
-      <Gates />
       <div role="status" class="notices">
         {notices.map((notice) => (
           <p class="notice" key={notice}>
@@ -32,6 +31,7 @@ export function Header() {
           </p>
         ))}
       </div>
+      <Gates />
     </header>
   );
 }

@@ -1,0 +1,19 @@
+"""Bounds that both sides of a process boundary keep: each is written here and nowhere else."""
+
+MOST_ROWS = 1_000
+"""Events, messages, questions or entries of the audit in one answer; ids in one request."""
+
+MOST_TAKEN = 10
+"""Messages in one lease or one `Recv`: ten of the largest bodies fit into a frame."""
+
+LONGEST_TAKE_S = 120
+"""How long `Take` and `Recv` may wait for a message."""
+
+LONGEST_REPLY_S = 3600.0
+"""How long the operator may wait for an answer in one request."""
+
+EVENT_TEXT = 2_000
+"""Characters of a text that are kept in an event."""
+
+MOST_BODY = 100_000
+"""Bytes that a message's body can be allowed; even one that JSON must escape fits into a frame."""

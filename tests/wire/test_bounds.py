@@ -1,0 +1,57 @@
+"""What two processes must agree on is written once."""
+
+import ast
+from pathlib import Path
+
+from harness.toolkit import TOOLS
+
+import web.app
+from hive.broker.draft import Draft, check
+from hive.wire import (
+    EVENT_TEXT,
+    LONGEST_TAKE_S,
+    MAX_FRAME,
+    MOST_BODY,
+    MOST_ROWS,
+    MOST_TAKEN,
+    EventBatch,
+    LiveEvent,
+    OperatorSend,
+    Text,
+    bounds,
+    encode,
+)
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_the_page_takes_a_message_of_the_largest_body_with_every_character_escaped() -> None:
+    body = "\x01" * MOST_BODY
+    check(Draft("operator", "*", body), {"*"}, MOST_BODY)
+    assert len(encode(OperatorSend("a" * 40, body, key="k" * 200))) < web.app.MAX_UPLOAD < MAX_FRAME
+
+
+def test_a_lease_of_the_largest_bodies_fits_into_a_frame() -> None:
+    assert MOST_TAKEN * MOST_BODY < MAX_FRAME
+
+
+def test_the_tool_promises_what_the_daemon_grants() -> None:
+    most = {argument.name: argument.most for argument in TOOLS["recv"].arguments}
+    assert most == {"wait_seconds": LONGEST_TAKE_S, "max": MOST_TAKEN}
+
+
+def test_a_frame_holds_a_batch_of_the_longest_events() -> None:
+    live = LiveEvent(1, 1.0, "agent", Text("t" * 32, "\x01" * EVENT_TEXT))
+    assert len(encode(EventBatch((live,) * 64))) < MAX_FRAME
+
+
+def test_no_bound_is_stated_a_second_time() -> None:
+    mine = {name for name in vars(bounds) if name.isupper()}
+    assert MOST_ROWS and mine
+    for path in (path for top in ("hive", "harness", "web") for path in (ROOT / top).rglob("*.py")):
+        if "node_modules" in path.parts or path == Path(bounds.__file__):
+            continue
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Assign):
+                names = {target.id for target in node.targets if isinstance(target, ast.Name)}
+                assert not names & mine, f"{path}: {names & mine}"
