@@ -3,9 +3,9 @@
 import ast
 from pathlib import Path
 
-from harness.toolkit import TOOLS
-
 import web.app
+from harness.tools.base import schema
+from harness.tools.table import TOOLS
 from hive.broker.draft import Draft, check
 from hive.wire import (
     EVENT_TEXT,
@@ -36,7 +36,8 @@ def test_a_lease_of_the_largest_bodies_fits_into_a_frame() -> None:
 
 
 def test_the_tool_promises_what_the_daemon_grants() -> None:
-    most = {argument.name: argument.most for argument in TOOLS["recv"].arguments}
+    arguments = schema(TOOLS["recv"])["inputSchema"]["properties"]
+    most = {name: argument["maximum"] for name, argument in arguments.items()}
     assert most == {"wait_seconds": LONGEST_TAKE_S, "max": MOST_TAKEN}
 
 
