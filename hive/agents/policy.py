@@ -6,7 +6,7 @@ that no condition can spin a loop; one that failed for an unknown reason waits s
 outage nobody has told apart yet does not use up a message's attempts.
 """
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from hive.wire import Outcome, TurnReport
 
@@ -14,6 +14,7 @@ FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 UNKNOWN_WAITS_S = (5.0, 120.0, 1800.0, 3600.0)
 """By the number of failures before; five attempts are an hour and a half apart at least."""
+MOST_JITTER = 0.25
 MOST_REASON = 500
 
 OLDEST_EVENT_S = 86_400.0
@@ -40,6 +41,17 @@ def park_in_force(
         if park is not None and (park.until is None or park.until > now):
             return park
     return None
+
+
+def bounded(turn: AgentPark | None, now: float) -> AgentPark | None:
+    """A stored park of a failed turn, ending no later than a turn that fails `now` could order.
+
+    Without this, a clock that was set back while no daemon ran would make it last for hours.
+    """
+    longest = now + max(UNKNOWN_WAITS_S) * (1 + MOST_JITTER)
+    if turn is None or turn.until is None or turn.until <= longest:
+        return turn
+    return evolve(turn, until=longest)
 
 
 @frozen
@@ -93,7 +105,9 @@ def after_turn(
     if name is None:
         return Verdict(ack=False, limited=True, failures=failures)
     reason = f"{name}: {report.detail}" if report.detail else name
-    park = AgentPark(reason[:MOST_REASON], now + _wait(outcome, failures) * (1 + jitter / 4))
+    park = AgentPark(
+        reason[:MOST_REASON], now + _wait(outcome, failures) * (1 + jitter * MOST_JITTER)
+    )
     return Verdict(ack=False, count=True, park=park, failures=failures + 1)
 
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import apsw
-from attrs import frozen
+from attrs import evolve, frozen
 
-from hive.agents.policy import AgentPark
+from hive.agents.policy import AgentPark, bounded
 from hive.broker import WithLease
 from hive.store import Store, fetch
 from hive.wire import DEFAULT_CREDENTIAL, OWN_LOGIN
@@ -120,7 +120,12 @@ class Records:
             return {record.name: record for record in map(_record, rows)}, dict(going)
 
         def take(found: tuple[dict[str, AgentRecord], dict[str, str]]) -> None:
-            self._known, self._leaving = found
+            known, self._leaving = found
+            now = time.time()
+            self._known = {
+                name: evolve(record, turn_park=bounded(record.turn_park, now))
+                for name, record in known.items()
+            }
 
         # By the writer, so that no change falls between the reading and the taking over.
         await self._store.write(read, take)
