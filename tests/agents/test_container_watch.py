@@ -71,6 +71,7 @@ class Hive:
                 "publish": lambda _, event, at: self._publish(event),
                 "changed": lambda _: self.changes.append((trio.current_time(), self.ctx.note_text)),
                 "readonly": (),
+                "hide": lambda value: value,
                 "harness_silence": 30.0,
                 "records": self,
                 "stop_grace": 1.0,

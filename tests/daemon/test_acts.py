@@ -14,6 +14,7 @@ from hive.daemon import control
 from hive.daemon.acts import Act
 from hive.link import RemoteError, connect
 from hive.paths import Paths
+from hive.redact import Secrets
 from hive.supervisors import Context
 from hive.wire import PROTOCOL, AgentCommand, Body, Hello
 
@@ -43,7 +44,9 @@ async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
     async def record(_who: str, _act: Act, do: Callable[[], Awaitable[Body]]) -> Body:
         return await do()
 
-    hive: Any = SimpleNamespace(paths=paths, fleet=fleet, audit=SimpleNamespace(record=record))
+    hive: Any = SimpleNamespace(
+        paths=paths, fleet=fleet, audit=SimpleNamespace(record=record), secrets=Secrets()
+    )
     ctx = Context("hive/control")
     async with trio.open_nursery() as nursery:
         nursery.start_soon(partial(control.operator, hive=hive), ctx)

@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pytest
 import trio
-from attrs import define
+from attrs import define, field
 
 from hive.actors import MailboxFull, NoActor, Parked
 from hive.actors.exits import Park
@@ -23,6 +23,7 @@ from hive.daemon.faults import NotDone, explained
 from hive.gate import Gates
 from hive.link import LinkError, Peer, RemoteError, connect
 from hive.paths import Paths
+from hive.redact import Secrets
 from hive.store import MIGRATIONS, Store, StoreClosed, StoreFull, open_store
 from hive.supervisors import Context, NotFound, NotRunning, NotStopped, StartFailed
 from hive.wire import (
@@ -69,6 +70,7 @@ class Seat:
     store: Store
     broker: Broker
     audit: AuditLog
+    secrets: Secrets = field(factory=Secrets)
     stopped: int = 0
     fails: Exception | None = None
 
