@@ -27,7 +27,7 @@ def run() -> None:
     import trio  # none of this is needed to wake somebody, and it takes most of the time
 
     from harness.app import run_harness
-    from harness.command import Folders
+    from harness.cli.arguments import Folders
     from harness.shared import Options
     from hive import logs
     from hive.clock import LoopClock

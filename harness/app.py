@@ -5,15 +5,15 @@ Each lives through a restart of any other, so one failed child never costs the o
 
 import logging
 
-from harness.door import Door
+from harness.cli.subreaper import Offspring
 from harness.journal import Journal
 from harness.link import Link
-from harness.offspring import Offspring
-from harness.serve import DRAIN_S, GRACE_S, Serve
 from harness.shared import Options, Shared
 from harness.tools import Tools
 from harness.tree import tree_node
-from harness.turns import STOPPED_S, Turns
+from harness.turns.runner import STOPPED_S, Turns
+from harness.turns.serve import DRAIN_S, GRACE_S, Serve
+from harness.wake_socket import Door
 from hive import logs
 from hive.supervisors import (
     ChildSpec,

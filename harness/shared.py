@@ -7,10 +7,10 @@ from typing import TypeVar
 import trio
 from attrs import define, field, frozen
 
-from harness.command import Folders
+from harness.cli.arguments import Folders
 from harness.hints import Hints
-from harness.login import OwnLogin
 from harness.outbox import Outbox
+from harness.own_login import OwnLogin
 from hive.redact import Secrets
 from hive.wire import Event, HarnessSettings, Lease, Message
 

@@ -5,7 +5,7 @@ JSON-RPC 2.0 messages over the control channel; only tools are offered.
 
 from attrs import frozen
 
-from harness.loose import Json
+from harness.lenient_json import Json
 from harness.tools.base import BadArguments, Tool
 from harness.tools.table import parse_call, schemas
 

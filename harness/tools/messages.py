@@ -6,8 +6,8 @@ from typing import Any
 
 from attrs import frozen
 
-from harness.prompts import wake
 from harness.tools.base import DaemonTool, Tool, ToolContext, ToolFailed, argument
+from harness.turns.prompts import wake
 from hive.wire import LONGEST_TAKE_S, MOST_TAKEN, Body, GetThread, Inbox, Message, Send, Sent
 
 MOST_TEXT = 40_000

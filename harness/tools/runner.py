@@ -8,10 +8,10 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import frozen
 
+from harness.cli.stream import Asked
+from harness.lenient_json import Json
 from harness.link import Link, NoAnswer, NotConnected
-from harness.loose import Json
 from harness.shared import Shared
-from harness.stream import Asked
 from harness.tools import mcp
 from harness.tools.base import Tool, ToolFailed
 from harness.tools.mcp import Invoke

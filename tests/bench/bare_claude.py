@@ -12,10 +12,10 @@ from typing import Any
 import trio
 from attrs import define, field, frozen
 
-from harness.command import Folders, Session, Setup, argv, environment
-from harness.lines import Lines
-from harness.prompts import system
+from harness.cli.arguments import Folders, Session, Setup, argv, environment
+from harness.cli.lines import Lines
 from harness.tools import guide, mcp
+from harness.turns.prompts import system
 
 TURN_S = 60.0
 

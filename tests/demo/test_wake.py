@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import prompts
 from harness.tools import guide
+from harness.turns import prompts
 from hive.demo.request import MessagesRequest, Text, ToolResult
 from hive.demo.wake import Wake, last_wake, wakes
 from hive.wire import Lease, Message

@@ -11,7 +11,7 @@ import trio
 from attrs import define, evolve, field
 
 from harness.app import Harness
-from harness.command import Folders
+from harness.cli.arguments import Folders
 from harness.shared import Options
 from hive.demo import Script
 from hive.demo import serve as serve_api

@@ -7,10 +7,10 @@ import pytest
 import trio
 import trio.testing
 
-from harness.command import Folders
+from harness.cli.arguments import Folders
 from harness.link import Link, NoAnswer, NotConnected
-from harness.serve import Serve
 from harness.shared import Options, Shared
+from harness.turns.serve import Serve
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.wire import Done, Finish, Lease, Outcome, TurnReport

@@ -5,12 +5,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.outcome import Ended
-from harness.parse import parse_line
-from harness.patience import Patience
-from harness.signals import Signals
-from harness.spending import Meter
-from harness.turn import Turn
+from harness.cli.outcome import Ended
+from harness.cli.parser import parse_line
+from harness.turns.signals import Signals
+from harness.turns.silence import Patience
+from harness.turns.spending import Meter
+from harness.turns.turn import Turn
 from hive.wire import Outcome, SignalKind, Usage
 
 LIMIT = {"status": "rejected", "resetsAt": 1_800_000_000, "rateLimitType": "five_hour"}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harness.outcome import Ended, Seen, classify, session_is_taken, session_is_unknown
-from harness.stream import ApiFailure, RateLimit, Result
+from harness.cli.outcome import Ended, Seen, classify, session_is_taken, session_is_unknown
+from harness.cli.stream import ApiFailure, RateLimit, Result
 from hive.wire import Outcome, Usage
 
 RESET = 1_800_000_000.0

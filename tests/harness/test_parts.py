@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import session
-from harness.command import CredentialsError, Folders, Session, Setup, argv, environment
-from harness.lines import Lines, Tail
+from harness.cli import session
+from harness.cli.arguments import CredentialsError, Folders, Session, Setup, argv, environment
+from harness.cli.lines import Lines, Tail
 from harness.outbox import Outbox
-from harness.patience import RETRIES_S, TOOL_S, Patience
+from harness.turns.silence import RETRIES_S, TOOL_S, Patience
 from hive.wire import Notice
 
 # --- lines -------------------------------------------------------------------------------------

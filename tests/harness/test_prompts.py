@@ -5,9 +5,9 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.prompts import framed, not_a_command, system, wake
 from harness.tools import guide
 from harness.tools.table import TOOLS
+from harness.turns.prompts import framed, not_a_command, system, wake
 from hive.wire import Lease, Message
 
 

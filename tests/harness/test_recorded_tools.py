@@ -18,12 +18,12 @@ import pytest
 import trio
 from attrs import frozen
 
-from harness.command import Folders
+from harness.cli.arguments import Folders
+from harness.cli.stream import Asked
 from harness.link import NoAnswer, NotConnected
-from harness.prompts import system
 from harness.shared import Holding, Options, Shared
-from harness.stream import Asked
 from harness.tools import Tools, guide, mcp
+from harness.turns.prompts import system
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.wire import (

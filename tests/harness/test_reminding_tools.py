@@ -9,7 +9,7 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.command import Folders
+from harness.cli.arguments import Folders
 from harness.link import NotConnected
 from harness.shared import Options, Shared
 from harness.tools import Tools

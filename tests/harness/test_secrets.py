@@ -4,10 +4,10 @@ import json
 import os
 from pathlib import Path
 
-from harness.command import Folders
+from harness.cli.arguments import Folders
+from harness.cli.lines import Tail
 from harness.journal import write
-from harness.lines import Tail
-from harness.login import LABEL
+from harness.own_login import LABEL
 from harness.shared import Options, Shared
 from hive.wire import HarnessSettings, Text, ToolResult
 

@@ -4,11 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.hints import CAPACITY, Hints
-from harness.patience import Patience
-from harness.signals import Signals
-from harness.spending import EVERY_S, Meter, add, since
-from harness.stream import (
+from harness.cli.stream import (
     Answered,
     ApiFailure,
     Cost,
@@ -22,7 +18,11 @@ from harness.stream import (
     ToolAnswer,
     ToolUse,
 )
-from harness.turn import Turn
+from harness.hints import CAPACITY, Hints
+from harness.turns.signals import Signals
+from harness.turns.silence import Patience
+from harness.turns.spending import EVERY_S, Meter, add, since
+from harness.turns.turn import Turn
 from hive.wire import ApiSignal, SignalKind, Spending, Usage
 
 RESET = 1_800_000_000.0

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness import parse
-from harness.parse import parse_line
-from harness.stream import (
+from harness.cli import parser
+from harness.cli.parser import parse_line
+from harness.cli.stream import (
     Answered,
     ApiFailure,
     Asked,
@@ -43,10 +43,10 @@ JSON = st.recursive(
 )
 FIELDS = st.sampled_from(
     sorted(
-        set(re.findall(r'get\("(\w+)"\)', Path(parse.__file__).read_text())) | {"costUSD", "idle"}
+        set(re.findall(r'get\("(\w+)"\)', Path(parser.__file__).read_text())) | {"costUSD", "idle"}
     )
 )
-TYPES = st.sampled_from([*parse._READERS, "stream_event", "nonsense"])
+TYPES = st.sampled_from([*parser._READERS, "stream_event", "nonsense"])
 LINES = st.builds(
     lambda kind, rest: json.dumps({**rest, "type": kind}).encode(),
     TYPES,

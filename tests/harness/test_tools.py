@@ -8,10 +8,10 @@ import trio
 import trio.testing
 from attrs import evolve
 
-from harness.command import Folders
+from harness.cli.arguments import Folders
+from harness.cli.stream import Asked
 from harness.link import NoAnswer, NotConnected
 from harness.shared import Holding, Options, Shared
-from harness.stream import Asked
 from harness.tools import Tools
 from hive.link import RemoteError
 from hive.supervisors import Context

@@ -11,18 +11,19 @@ from pathlib import Path
 import trio
 from attrs import evolve
 
-from harness import command, faults, session
-from harness.claude import INITIALISE_S, STOP_S, Claude, Gone, StartFailed
-from harness.command import CredentialsError, Setup
-from harness.offspring import Offspring
-from harness.outcome import Seen, Verdict, classify, session_is_taken, session_is_unknown
-from harness.prompts import not_a_command, system, wake
-from harness.repair import repair
+from harness import faults
+from harness.cli import arguments, session
+from harness.cli.arguments import CredentialsError, Setup
+from harness.cli.outcome import Seen, Verdict, classify, session_is_taken, session_is_unknown
+from harness.cli.process import INITIALISE_S, STOP_S, Claude, Gone, StartFailed
+from harness.cli.repair import repair
+from harness.cli.stream import StreamEvent
+from harness.cli.subreaper import Offspring
 from harness.shared import Shared
-from harness.spending import add
-from harness.stream import StreamEvent
 from harness.tools import Tools, guide
-from harness.turn import Turn, new_turn
+from harness.turns.prompts import not_a_command, system, wake
+from harness.turns.spending import add
+from harness.turns.turn import Turn, new_turn
 from hive.supervisors import Context
 from hive.wire import Event, HarnessSettings, Lease, Notice, Outcome, TurnReport, Usage
 
@@ -252,7 +253,7 @@ class Turns:
         claude = self._claude = Claude(self._tools, self._offspring)
         self._running = setup, self._session.id
         options = self._shared.options
-        argv = (*options.wrap, *command.argv(setup, self._session))
+        argv = (*options.wrap, *arguments.argv(setup, self._session))
         host = partial(claude.host, argv, dict(setup.environment), options.folders.state)
         await self._nursery.start(host, name="claude")
         ready = False
@@ -271,11 +272,11 @@ class Turns:
             _binary(settings),
             settings.model,
             settings.fallback_models,
-            command.environment(
+            arguments.environment(
                 folders,
                 settings.environment,
                 root=root,
-                container=os.environ.get(command.CONTAINER),
+                container=os.environ.get(arguments.CONTAINER),
                 commands=str(Path(sys.executable).parent),
             ),
         )

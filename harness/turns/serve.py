@@ -6,7 +6,7 @@ from attrs import evolve
 from harness import faults
 from harness.link import Link, NotConnected
 from harness.shared import Holding, Shared
-from harness.turns import STOPPED_S, Turns
+from harness.turns.runner import STOPPED_S, Turns
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.wire import (

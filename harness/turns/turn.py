@@ -3,11 +3,8 @@
 import trio
 from attrs import define, evolve, field
 
-from harness.outcome import Ended, Seen, Verdict, classify
-from harness.patience import Patience
-from harness.signals import Signals
-from harness.spending import Meter, add
-from harness.stream import (
+from harness.cli.outcome import Ended, Seen, Verdict, classify
+from harness.cli.stream import (
     Answered,
     ApiFailure,
     Cost,
@@ -23,6 +20,9 @@ from harness.stream import (
     ToolUse,
 )
 from harness.tools import SERVER
+from harness.turns.signals import Signals
+from harness.turns.silence import Patience
+from harness.turns.spending import Meter, add
 from hive.wire import (
     EVENT_TEXT,
     ApiRetry,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import trio
 
+from harness.lenient_json import Json, as_text
 from harness.link import Link, NotConnected
-from harness.loose import Json, as_text
 from harness.wake import MOST, NAME
 from hive.link import RemoteError, bind
 from hive.supervisors import Context

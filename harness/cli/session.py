@@ -4,7 +4,7 @@ import logging
 import uuid
 from pathlib import Path
 
-from harness.command import Session
+from harness.cli.arguments import Session
 from hive.files import read_small
 
 _log = logging.getLogger(__name__)

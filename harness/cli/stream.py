@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from harness.loose import Json
+from harness.lenient_json import Json
 from hive.wire import Usage
 
 

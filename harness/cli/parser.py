@@ -7,20 +7,7 @@ becomes `Other`. Shapes as observed with CLI 2.1.330 (`--output-format stream-js
 import json
 from collections.abc import Callable
 
-from harness.loose import (
-    Json,
-    as_blocks,
-    as_epoch,
-    as_int,
-    as_number,
-    as_object,
-    as_objects,
-    as_text,
-    clean,
-    dump,
-    flat_text,
-)
-from harness.stream import (
+from harness.cli.stream import (
     Answered,
     ApiFailure,
     Asked,
@@ -39,6 +26,19 @@ from harness.stream import (
     ToolAnswer,
     ToolUse,
     Withdrawn,
+)
+from harness.lenient_json import (
+    Json,
+    as_blocks,
+    as_epoch,
+    as_int,
+    as_number,
+    as_object,
+    as_objects,
+    as_text,
+    clean,
+    dump,
+    flat_text,
 )
 from hive.wire import Usage
 

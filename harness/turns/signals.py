@@ -2,7 +2,7 @@
 
 from attrs import define, field
 
-from harness.stream import Init, ModelText, RateLimit, Retry, StreamEvent, Thought, ToolUse
+from harness.cli.stream import Init, ModelText, RateLimit, Retry, StreamEvent, Thought, ToolUse
 from hive.wire import ApiSignal, SignalKind
 
 _STEPS = 20

@@ -17,11 +17,11 @@ from typing import Any, cast
 import trio
 from attrs import define, field
 
-from harness.lines import Lines, Tail
-from harness.offspring import Offspring
-from harness.outcome import Ended
-from harness.parse import parse_line
-from harness.stream import Answered, Asked, Garbage, Init, StreamEvent, Withdrawn
+from harness.cli.lines import Lines, Tail
+from harness.cli.outcome import Ended
+from harness.cli.parser import parse_line
+from harness.cli.stream import Answered, Asked, Garbage, Init, StreamEvent, Withdrawn
+from harness.cli.subreaper import Offspring
 from harness.tools import SERVER, Tools
 from hive.uncontended import acquire
 
