@@ -27,8 +27,7 @@ def run() -> None:
     import trio  # none of this is needed to wake somebody, and it takes most of the time
 
     from harness.app import run_harness
-    from harness.cli.arguments import Folders
-    from harness.shared import Options
+    from harness.shared import Folders, Options
     from hive import logs
     from hive.clock import LoopClock
 

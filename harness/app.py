@@ -4,13 +4,15 @@ Each lives through a restart of any other, so one failed child never costs the o
 """
 
 import logging
+import time
+
+import trio
 
 from harness.cli.subreaper import Offspring
 from harness.journal import Journal
 from harness.link import Link
 from harness.shared import Options, Shared
 from harness.tools import Tools
-from harness.tree import tree_node
 from harness.turns.runner import STOPPED_S, Turns
 from harness.turns.serve import DRAIN_S, GRACE_S, Serve
 from harness.wake_socket import Door
@@ -20,12 +22,13 @@ from hive.supervisors import (
     Event,
     Form,
     RestartIntensity,
+    Snapshot,
     Supervisor,
     log_sink,
     report,
     run_root,
 )
-from hive.wire import Interrupt, Notice, Report, Supervision
+from hive.wire import AgentState, Interrupt, Notice, Report, Supervision, TreeNode
 
 NAME = "harness"
 HARD_DEADLINE_S = 120.0
@@ -80,7 +83,7 @@ class Harness:
         self.turns.interrupt_soon(over_budget=asked.over_budget)
 
     def _report(self) -> Report:
-        tree = tree_node(self.root.snapshot())
+        tree = _tree_node(self.root.snapshot())
         return Report(tree, self.serve.turn, self.turns.session, self.turns.model)
 
 
@@ -98,4 +101,25 @@ async def run_harness(options: Options, *, signals: bool = True) -> int:
         stop=harness.shared.stop,
         sink=harness.sink,
         hard_deadline=HARD_DEADLINE_S,
+    )
+
+
+def _tree_node(snapshot: Snapshot) -> TreeNode:
+    """`snapshot` and all below it as the wire shows it: Trio's times become wall time."""
+    now = trio.current_time()
+    return _node(snapshot, now, time.time() - now)
+
+
+def _node(snapshot: Snapshot, now: float, offset: float) -> TreeNode:
+    tick = snapshot.last_tick
+    return TreeNode(
+        path=snapshot.path,
+        kind=snapshot.kind,
+        state=AgentState(snapshot.state.value),
+        since=snapshot.since + offset,
+        reason=snapshot.reason or snapshot.note,
+        until=None if snapshot.until is None else snapshot.until + offset,
+        restarts=snapshot.restarts,
+        last_tick_age_s=None if tick is None else max(0.0, now - tick),
+        children=tuple(_node(child, now, offset) for child in snapshot.children),
     )

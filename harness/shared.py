@@ -7,14 +7,34 @@ from typing import TypeVar
 import trio
 from attrs import define, field, frozen
 
-from harness.cli.arguments import Folders
-from harness.hints import Hints
-from harness.outbox import Outbox
+from harness.outbox import Hints, Outbox
 from harness.own_login import OwnLogin
 from hive.redact import Secrets
 from hive.wire import Event, HarnessSettings, Lease, Message
 
 T = TypeVar("T")
+
+
+@frozen
+class Folders:
+    """An agent's folders below its base, `/agents/NAME` in a container."""
+
+    base: Path
+
+    @property
+    def state(self) -> Path:
+        """The agent's own: claude's working folder."""
+        return self.base / "state"
+
+    @property
+    def harness(self) -> Path:
+        """The harness's own, hidden from claude."""
+        return self.base / "harness"
+
+    @property
+    def claude(self) -> Path:
+        """The CLI's home."""
+        return self.base / "claude"
 
 
 @frozen

@@ -1,9 +1,9 @@
 """How `claude` is started: its arguments and an environment built from nothing. Pure."""
 
-from pathlib import Path
-
 from attrs import field, frozen
 
+from harness.cli.session import Session
+from harness.shared import Folders
 from harness.wake import NAME, SOCKET
 
 CONTAINER = "HIVE_CONTAINER"
@@ -44,36 +44,6 @@ _FLAGS = {
 
 class CredentialsError(ValueError):
     """More than one kind of credentials: the CLI would choose, and bill, by itself."""
-
-
-@frozen
-class Folders:
-    """An agent's folders below its base, `/agents/NAME` in a container."""
-
-    base: Path
-
-    @property
-    def state(self) -> Path:
-        """The agent's own: claude's working folder."""
-        return self.base / "state"
-
-    @property
-    def harness(self) -> Path:
-        """The harness's own, hidden from claude."""
-        return self.base / "harness"
-
-    @property
-    def claude(self) -> Path:
-        """The CLI's home."""
-        return self.base / "claude"
-
-
-@frozen
-class Session:
-    """A conversation of the CLI; `known` when the CLI has stored it, so that it is resumed."""
-
-    id: str
-    known: bool
 
 
 @frozen

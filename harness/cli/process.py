@@ -190,7 +190,7 @@ class Claude:
     async def _dispatch(self, event: StreamEvent) -> None:
         match event:
             case Asked(subtype="mcp_message", server=server) if server == SERVER:
-                await self._tools.submit(event, self._answer)
+                await self._tools.submit(event.request, event.message, self._answer)
             case Asked():
                 await self._refuse(event)
             case Withdrawn():

@@ -4,10 +4,19 @@ import logging
 import uuid
 from pathlib import Path
 
-from harness.cli.arguments import Session
+from attrs import frozen
+
 from hive.files import read_small
 
 _log = logging.getLogger(__name__)
+
+
+@frozen
+class Session:
+    """A conversation of the CLI; `known` when the CLI has stored it, so that it is resumed."""
+
+    id: str
+    known: bool
 
 
 def load(path: Path) -> Session:

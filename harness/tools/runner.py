@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import frozen
 
-from harness.cli.stream import Asked
 from harness.lenient_json import Json
 from harness.link import Link, NoAnswer, NotConnected
 from harness.shared import Shared
@@ -37,7 +36,8 @@ Answer = Callable[[str, Json], Awaitable[None]]
 
 @frozen
 class _Job:
-    asked: Asked
+    request: str
+    message: Json
     answer: Answer
 
 
@@ -53,9 +53,12 @@ class Tools:
         self._send, self._receive = trio.open_memory_channel[_Job](_AT_ONCE)
         self._scopes: dict[str, trio.CancelScope] = {}
 
-    async def submit(self, asked: Asked, answer: Answer) -> None:
-        """Have `asked` (an `mcp_message`) answered; waits only while very many calls wait."""
-        await self._send.send(_Job(asked, answer))
+    async def submit(self, request: str, message: Json, answer: Answer) -> None:
+        """Have a JSON-RPC `message` answered: `answer` is called with `request` and the answer.
+
+        `request` is the CLI's own name for what it asks. Waits only while very many calls wait.
+        """
+        await self._send.send(_Job(request, message, answer))
 
     def withdraw(self, request: str) -> None:
         """Nobody waits for that answer any more."""
@@ -79,13 +82,13 @@ class Tools:
                 nursery.start_soon(self._work, job, limit)
 
     async def _work(self, job: _Job, limit: trio.Semaphore) -> None:
-        request = job.asked.request
+        request, message = job.request, job.message
         try:
             with trio.CancelScope() as self._scopes[request]:
-                await job.answer(request, await self._respond(job.asked.message))
+                await job.answer(request, await self._respond(message))
         except BaseException:  # this call crashes, or another one takes all along: none may hang
             with trio.move_on_after(_LAST_WORD_S, shield=True):
-                await job.answer(request, _lost(job.asked.message))
+                await job.answer(request, _lost(message))
             raise
         finally:
             self._scopes.pop(request, None)

@@ -19,9 +19,10 @@ from harness.cli.process import INITIALISE_S, STOP_S, Claude, Gone, StartFailed
 from harness.cli.repair import repair
 from harness.cli.stream import StreamEvent
 from harness.cli.subreaper import Offspring
+from harness.message_text import framed_all
 from harness.shared import Shared
 from harness.tools import Tools, guide
-from harness.turns.prompts import not_a_command, system, wake
+from harness.turns.prompts import not_a_command, system
 from harness.turns.spending import add
 from harness.turns.turn import Turn, new_turn
 from hive.supervisors import Context
@@ -147,7 +148,7 @@ class Turns:
             claude = await self._ready(settings)
             ctx.tick()
             if not turn.interrupted:
-                await self._drive(turn, claude, not_a_command(wake(lease)), ctx)
+                await self._drive(turn, claude, not_a_command(framed_all(lease)), ctx)
         except CredentialsError as error:
             return Verdict(Outcome.UNAUTHORISED, str(error)), False
         except StartFailed as error:

@@ -12,8 +12,10 @@ from typing import Any
 import trio
 from attrs import define, field, frozen
 
-from harness.cli.arguments import Folders, Session, Setup, argv, environment
+from harness.cli.arguments import Setup, argv, environment
 from harness.cli.lines import Lines
+from harness.cli.session import Session
+from harness.shared import Folders
 from harness.tools import guide, mcp
 from harness.turns.prompts import system
 

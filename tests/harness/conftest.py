@@ -11,8 +11,7 @@ import trio
 from attrs import define, evolve, field
 
 from harness.app import Harness
-from harness.cli.arguments import Folders
-from harness.shared import Options
+from harness.shared import Folders, Options
 from hive.demo import Script
 from hive.demo import serve as serve_api
 from hive.link import Credentials, LinkError, Peer, Session, serve

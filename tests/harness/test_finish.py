@@ -7,9 +7,8 @@ import pytest
 import trio
 import trio.testing
 
-from harness.cli.arguments import Folders
 from harness.link import Link, NoAnswer, NotConnected
-from harness.shared import Options, Shared
+from harness.shared import Folders, Options, Shared
 from harness.turns.serve import Serve
 from hive.link import RemoteError
 from hive.supervisors import Context

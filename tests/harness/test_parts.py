@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.cli import session
-from harness.cli.arguments import CredentialsError, Folders, Session, Setup, argv, environment
+from harness.cli.arguments import CredentialsError, Setup, argv, environment
 from harness.cli.lines import Lines, Tail
+from harness.cli.session import Session
 from harness.outbox import Outbox
+from harness.shared import Folders
 from harness.turns.silence import RETRIES_S, TOOL_S, Patience
 from hive.wire import Notice
 

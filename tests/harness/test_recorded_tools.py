@@ -18,10 +18,8 @@ import pytest
 import trio
 from attrs import frozen
 
-from harness.cli.arguments import Folders
-from harness.cli.stream import Asked
 from harness.link import NoAnswer, NotConnected
-from harness.shared import Holding, Options, Shared
+from harness.shared import Folders, Holding, Options, Shared
 from harness.tools import Tools, guide, mcp
 from harness.turns.prompts import system
 from hive.link import RemoteError
@@ -268,7 +266,7 @@ async def recorded(case: Case) -> dict[str, Any]:
                 said.append(json.dumps(value))
                 done.set()
 
-            await tools.submit(Asked(str(number), "mcp_message", "hive", rpc), answer)
+            await tools.submit(str(number), rpc, answer)
             with trio.fail_after(5):
                 await done.wait()
         nursery.cancel_scope.cancel()

@@ -9,9 +9,8 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from harness.cli.arguments import Folders
 from harness.link import NotConnected
-from harness.shared import Options, Shared
+from harness.shared import Folders, Options, Shared
 from harness.tools import Tools
 from harness.tools.base import BadArguments, ToolFailed
 from harness.tools.reminders import CancelReminderTool, ListRemindersTool, RemindTool

@@ -4,11 +4,10 @@ import json
 import os
 from pathlib import Path
 
-from harness.cli.arguments import Folders
 from harness.cli.lines import Tail
 from harness.journal import write
 from harness.own_login import LABEL
-from harness.shared import Options, Shared
+from harness.shared import Folders, Options, Shared
 from hive.wire import HarnessSettings, Text, ToolResult
 
 KEY = "key-9f2c77ab01de55f4477c"

@@ -18,7 +18,7 @@ from harness.cli.stream import (
     ToolAnswer,
     ToolUse,
 )
-from harness.hints import CAPACITY, Hints
+from harness.outbox import HINTS, Hints
 from harness.turns.signals import Signals
 from harness.turns.silence import Patience
 from harness.turns.spending import EVERY_S, Meter, add, since
@@ -148,7 +148,7 @@ def test_the_answer_to_a_question_is_neither_life_nor_news():
 
 async def test_hints_come_in_order_and_the_oldest_are_lost():
     hints = Hints()
-    for number in range(CAPACITY + 2):
+    for number in range(HINTS + 2):
         hints.put(Spending(str(number), Usage()))
     assert (await hints.take()).lease == "2"
     hints.clear()

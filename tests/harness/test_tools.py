@@ -8,10 +8,8 @@ import trio
 import trio.testing
 from attrs import evolve
 
-from harness.cli.arguments import Folders
-from harness.cli.stream import Asked
 from harness.link import NoAnswer, NotConnected
-from harness.shared import Holding, Options, Shared
+from harness.shared import Folders, Holding, Options, Shared
 from harness.tools import Tools
 from hive.link import RemoteError
 from hive.supervisors import Context
@@ -81,7 +79,7 @@ class Bench:
             assert request == number
             send.send_nowait(value)
 
-        await self.tools.submit(Asked(number, "mcp_message", "hive", rpc), answer)
+        await self.tools.submit(number, rpc, answer)
         return receive
 
     async def call(self, name, arguments):
