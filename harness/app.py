@@ -8,14 +8,14 @@ import time
 
 import trio
 
-from harness.cli.subreaper import Offspring
+from harness.cli.subreaper import Subreaper
 from harness.journal import Journal
 from harness.link import Link
-from harness.shared import Options, Shared
+from harness.shared import HarnessOptions, Shared
 from harness.tools import Tools
-from harness.turns.runner import STOPPED_S, Turns
-from harness.turns.serve import DRAIN_S, GRACE_S, Serve
-from harness.wake_socket import Door
+from harness.turns.runner import STOPPED_S, TurnRunner
+from harness.turns.serve import DRAIN_S, GRACE_S, ServeLoop
+from harness.wake_socket import WakeSocket
 from hive import logs
 from hive.supervisors import (
     ChildSpec,
@@ -37,13 +37,13 @@ HARD_DEADLINE_S = 120.0
 class Harness:
     """All parts of one harness, put together."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: HarnessOptions) -> None:
         self.shared = Shared(options)
         self.link = Link(self.shared, report=self._report, interrupt=self._interrupt)
         self.tools = Tools(self.shared, self.link)
-        self.door = Door(options.folders.claude, self.link)
-        self.turns = Turns(self.shared, self.tools, Offspring())
-        self.serve = Serve(self.shared, self.link, self.turns)
+        self.wake_socket = WakeSocket(options.folders.claude, self.link)
+        self.turns = TurnRunner(self.shared, self.tools, Subreaper())
+        self.serve = ServeLoop(self.shared, self.link, self.turns)
         self.journal = Journal(
             options.folders.harness,
             self.shared.records,
@@ -53,12 +53,12 @@ class Harness:
             self._specs(options), intensity=RestartIntensity(intensity=10, period=60.0)
         )
 
-    def _specs(self, options: Options) -> list[ChildSpec]:
+    def _specs(self, options: HarnessOptions) -> list[ChildSpec]:
         return [
             ChildSpec("journal", self.journal.run, grace=10.0),
             ChildSpec("link", self.link.run, grace=5.0),
             ChildSpec("tools", self.tools.run, grace=2.0),
-            ChildSpec("door", self.door.run, grace=2.0, park_on_exhausted=True),
+            ChildSpec("door", self.wake_socket.run, grace=2.0, park_on_exhausted=True),
             ChildSpec("turns", self.turns.run, grace=STOPPED_S),
             ChildSpec(
                 "serve",
@@ -87,7 +87,7 @@ class Harness:
         return Report(tree, self.serve.turn, self.turns.session, self.turns.model)
 
 
-async def run_harness(options: Options, *, signals: bool = True) -> int:
+async def run_harness(options: HarnessOptions, *, signals: bool = True) -> int:
     """Run a harness until SIGTERM, the daemon, or its absence ends it; the exit code.
 
     0: stopped in order; 1: the tree gave up, see the log.

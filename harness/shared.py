@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @frozen
-class Folders:
+class AgentFolders:
     """An agent's folders below its base, `/agents/NAME` in a container."""
 
     base: Path
@@ -38,11 +38,11 @@ class Folders:
 
 
 @frozen
-class Options:
+class HarnessOptions:
     """How this harness was started; times in seconds."""
 
     name: str
-    folders: Folders
+    folders: AgentFolders
     socket: Path
     wrap: tuple[str, ...] = ()
     """The words that start claude where it cannot see the harness's own places."""
@@ -53,7 +53,7 @@ class Options:
 
 
 @define(eq=False)
-class Holding:
+class HeldLease:
     """What the running turn holds; `unanswered` Recvs may have added to it, or may still."""
 
     lease: str
@@ -61,7 +61,7 @@ class Holding:
     unanswered: int = 0
 
     @classmethod
-    def of(cls, lease: Lease) -> "Holding":
+    def of(cls, lease: Lease) -> "HeldLease":
         return cls(lease.id, list(lease.messages))
 
     @property
@@ -74,7 +74,7 @@ class Holding:
 class Shared:
     """One per harness process."""
 
-    options: Options
+    options: HarnessOptions
     instance: str = field(factory=lambda: uuid.uuid4().hex)
     outbox: Outbox = field(factory=Outbox)
     """For the daemon; the link reads it."""
@@ -86,7 +86,7 @@ class Shared:
     """What the daemon said last; the link hears it, in force from the next turn on."""
     secrets: Secrets = field(factory=Secrets)
     """What must not leave in any text; learnt from the settings and the agent's own login."""
-    holding: Holding | None = None
+    holding: HeldLease | None = None
     """Written by serve, added to by the tools."""
     stop: trio.Event = field(factory=trio.Event)
     """Set by whoever wants the whole harness to end in order."""

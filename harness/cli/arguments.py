@@ -2,8 +2,8 @@
 
 from attrs import field, frozen
 
-from harness.cli.session import Session
-from harness.shared import Folders
+from harness.cli.session import CliSession
+from harness.shared import AgentFolders
 from harness.wake import NAME, SOCKET
 
 CONTAINER = "HIVE_CONTAINER"
@@ -56,7 +56,7 @@ class Setup:
     environment: tuple[tuple[str, str], ...] = field(repr=False)
 
 
-def argv(setup: Setup, session: Session) -> tuple[str, ...]:
+def argv(setup: Setup, session: CliSession) -> tuple[str, ...]:
     """The command line of one persistent process."""
     return (
         setup.binary,
@@ -77,7 +77,7 @@ def argv(setup: Setup, session: Session) -> tuple[str, ...]:
 
 
 def environment(
-    folders: Folders,
+    folders: AgentFolders,
     given: tuple[tuple[str, str], ...],
     *,
     root: bool,

@@ -4,7 +4,7 @@ MAX_LINE = 16 << 20
 """Longest line of stdout in bytes (tool results can be large); longer ones are dropped."""
 
 
-class Lines:
+class LineSplitter:
     """Splits a stream at newlines; a line over `limit` bytes comes out as None."""
 
     def __init__(self, limit: int = MAX_LINE) -> None:

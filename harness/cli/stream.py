@@ -1,4 +1,4 @@
-"""What one line of the CLI's stdout says, as typed events: a closed set; see `harness.parse`."""
+"""What one line of the CLI's stdout says, as typed events: a closed set; see `harness.cli.parser`."""
 
 from attrs import frozen
 
@@ -32,7 +32,7 @@ class Thought:
 
 
 @frozen
-class ToolUse:
+class ModelToolUse:
     """The model calls a tool; `arguments` is JSON."""
 
     id: str
@@ -122,7 +122,7 @@ class Idle:
 
 
 @frozen
-class Asked:
+class ControlRequest:
     """A control request of the CLI that needs an answer."""
 
     request: str
@@ -132,14 +132,14 @@ class Asked:
 
 
 @frozen
-class Withdrawn:
+class ControlCancelled:
     """The CLI no longer waits for the answer to its request."""
 
     request: str
 
 
 @frozen
-class Answered:
+class ControlResponse:
     """The answer to a control request of ours; `error` when it was refused."""
 
     request: str
@@ -172,7 +172,7 @@ StreamEvent = (
     Init
     | ModelText
     | Thought
-    | ToolUse
+    | ModelToolUse
     | ToolAnswer
     | ApiFailure
     | Retry
@@ -180,9 +180,9 @@ StreamEvent = (
     | Result
     | Prompted
     | Idle
-    | Asked
-    | Withdrawn
-    | Answered
+    | ControlRequest
+    | ControlCancelled
+    | ControlResponse
     | Cost
     | Other
     | Garbage

@@ -19,7 +19,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _POLL_S = 0.02
 
 
-class Offspring:
+class Subreaper:
     """The children of this process but for those it had before."""
 
     def __init__(self) -> None:

@@ -14,17 +14,23 @@ from attrs import evolve
 from harness import faults
 from harness.cli import arguments, session
 from harness.cli.arguments import CredentialsError, Setup
-from harness.cli.outcome import Seen, Verdict, classify, session_is_taken, session_is_unknown
-from harness.cli.process import INITIALISE_S, STOP_S, Claude, Gone, StartFailed
+from harness.cli.outcome import (
+    TurnEvidence,
+    TurnVerdict,
+    classify,
+    session_is_taken,
+    session_is_unknown,
+)
+from harness.cli.process import INITIALISE_S, STOP_S, ClaudeProcess, CliStartFailed, ProcessGone
 from harness.cli.repair import repair
 from harness.cli.stream import StreamEvent
-from harness.cli.subreaper import Offspring
+from harness.cli.subreaper import Subreaper
 from harness.message_text import framed_all
 from harness.shared import Shared
 from harness.tools import Tools, guide
 from harness.turns.prompts import not_a_command, system
 from harness.turns.spending import add
-from harness.turns.turn import Turn, new_turn
+from harness.turns.turn import RunningTurn, new_turn
 from hive.supervisors import Context
 from hive.wire import Event, HarnessSettings, Lease, Notice, Outcome, TurnReport, Usage
 
@@ -48,17 +54,17 @@ _ROUNDS = 4
 Events = trio.MemoryReceiveChannel[StreamEvent]
 
 
-class Turns:
+class TurnRunner:
     """Drives turns. The process outlives the turn, and is resumed when it has ended."""
 
-    def __init__(self, shared: Shared, tools: Tools, offspring: Offspring) -> None:
+    def __init__(self, shared: Shared, tools: Tools, subreaper: Subreaper) -> None:
         self._shared = shared
         self._tools = tools
-        self._offspring = offspring
+        self._subreaper = subreaper
         self._nursery: trio.Nursery | None = None
-        self._claude: Claude | None = None
+        self._claude: ClaudeProcess | None = None
         self._running: tuple[Setup, str] | None = None
-        self._turn: Turn | None = None
+        self._turn: RunningTurn | None = None
         self._file = shared.options.folders.harness / "session"
         self._session = session.load(self._file)
 
@@ -78,7 +84,7 @@ class Turns:
             self._nursery = nursery
             try:
                 ctx.ready()
-                await self._offspring.reap_for_ever()
+                await self._subreaper.reap_for_ever()
             finally:
                 self._nursery = None
 
@@ -109,20 +115,20 @@ class Turns:
             turn.signals.model or self.model,
         )
 
-    async def interrupt(self, patience: float = INTERRUPT_S, *, over_budget: bool = False) -> None:
-        """End the running turn: it has `patience` s to do so before the process is stopped."""
+    async def interrupt(self, timeout: float = INTERRUPT_S, *, over_budget: bool = False) -> None:
+        """End the running turn: it has `timeout` s to do so before the process is stopped."""
         turn = self._turn
         if turn is None:
             return
         turn.interrupted = True
         turn.over_budget = turn.over_budget or over_budget
-        with trio.move_on_after(patience):
+        with trio.move_on_after(timeout):
             try:
                 if self._claude is not None:
                     await self._claude.interrupt()
                 await turn.left.wait()
                 return
-            except (Gone, trio.TooSlowError):
+            except (ProcessGone, trio.TooSlowError):
                 pass
         await self.stop()
 
@@ -139,8 +145,8 @@ class Turns:
     # --- inside ---------------------------------------------------------------------------------
 
     async def _round(
-        self, turn: Turn, lease: Lease, settings: HarnessSettings, ctx: Context
-    ) -> tuple[Verdict, bool]:
+        self, turn: RunningTurn, lease: Lease, settings: HarnessSettings, ctx: Context
+    ) -> tuple[TurnVerdict, bool]:
         """One attempt; the second value says that another one may go better at once."""
         self._turn = turn
         try:
@@ -150,8 +156,8 @@ class Turns:
             if not turn.interrupted:
                 await self._drive(turn, claude, not_a_command(framed_all(lease)), ctx)
         except CredentialsError as error:
-            return Verdict(Outcome.UNAUTHORISED, str(error)), False
-        except StartFailed as error:
+            return TurnVerdict(Outcome.UNAUTHORISED, str(error)), False
+        except CliStartFailed as error:
             return await self._not_started(turn, str(error))
         finally:
             self._turn = None
@@ -161,35 +167,37 @@ class Turns:
             session.save(self._file, self._session)
         return turn.verdict(claude.how), False
 
-    async def _not_started(self, turn: Turn, why: str) -> tuple[Verdict, bool]:
+    async def _not_started(self, turn: RunningTurn, why: str) -> tuple[TurnVerdict, bool]:
         ended = self._claude.how if self._claude else None
         if turn.interrupted:
             return turn.stopped(why), False
         if ended is None:
-            return Verdict(Outcome.FAILED, why), False
+            return TurnVerdict(Outcome.FAILED, why), False
         if session_is_taken(ended.stderr):
             self._session = evolve(self._session, known=True)
-            return Verdict(Outcome.FAILED, "claude has the session and cannot resume it"), True
-        if session_is_unknown(Seen(ended=ended)):
+            return TurnVerdict(Outcome.FAILED, "claude has the session and cannot resume it"), True
+        if session_is_unknown(TurnEvidence(ended=ended)):
             await self._renew("claude cannot resume its conversation")
-            return Verdict(Outcome.FAILED, "claude does not know a session that is new"), True
+            return TurnVerdict(Outcome.FAILED, "claude does not know a session that is new"), True
         if await self._repair():
-            return Verdict(Outcome.FAILED, f"{why}: files of its own are damaged"), True
-        verdict = classify(Seen(ended=ended))
+            return TurnVerdict(Outcome.FAILED, f"{why}: files of its own are damaged"), True
+        verdict = classify(TurnEvidence(ended=ended))
         return evolve(verdict, detail=f"{why}: {verdict.detail}"), False
 
-    async def _drive(self, turn: Turn, claude: Claude, prompt: str, ctx: Context) -> None:
+    async def _drive(
+        self, turn: RunningTurn, claude: ClaudeProcess, prompt: str, ctx: Context
+    ) -> None:
         """From the prompt until the process is idle again, or gone."""
         with claude.events() as events:
             try:
                 await claude.prompt(prompt, turn.prompt, cost=turn.meter.first)
-                turn.patience.line(trio.current_time())
+                turn.silence.line(trio.current_time())
                 while await self._listen(turn, claude, events, ctx):
                     pass
                 ctx.extend(_CUT_S + 2 * STOP_S)
                 if turn.cut is not None and not turn.broken:
                     await self._cut_short(turn, claude, events)
-            except Gone:
+            except ProcessGone:
                 pass
             finally:
                 self._tools.end_turn()
@@ -197,16 +205,18 @@ class Turns:
                     with trio.move_on_after(STOP_S, shield=True):
                         await claude.stop()
 
-    async def _listen(self, turn: Turn, claude: Claude, events: Events, ctx: Context) -> bool:
+    async def _listen(
+        self, turn: RunningTurn, claude: ClaudeProcess, events: Events, ctx: Context
+    ) -> bool:
         """Take one event, or see that there was none for too long; false when that is all."""
         await faults.hang("turn.hang")
         ctx.tick()
         now = trio.current_time()
-        deadline = turn.patience.deadline
+        deadline = turn.silence.deadline
         if turn.result_at is not None:
             deadline = min(deadline, turn.result_at + IDLE_S)
         if now >= deadline:
-            self._out_of_patience(turn)
+            self._silent_too_long(turn)
             return False
         if turn.result_at is None and (request := turn.meter.due(now)):
             await claude.ask_cost(request)
@@ -219,14 +229,17 @@ class Turns:
                 self._shared.emit(shown)
         return not turn.over and turn.cut is None
 
-    def _take(self, turn: Turn, event: StreamEvent) -> Event | None:
+    def _take(self, turn: RunningTurn, event: StreamEvent) -> Event | None:
         shown = turn.take(event, trio.current_time())
         if hint := turn.hint(event):
             self._shared.hints.put(hint)
         return shown
 
-    async def _cut_short(self, turn: Turn, claude: Claude, events: Events) -> None:
-        """Let the CLI end the turn: so it says what it cost, and the process lives. Raises Gone."""
+    async def _cut_short(self, turn: RunningTurn, claude: ClaudeProcess, events: Events) -> None:
+        """Let the CLI end the turn: so it says what it cost, and the process lives.
+
+        Raises ProcessGone.
+        """
         with trio.move_on_after(_CUT_S):
             await claude.interrupt()
             while not turn.over:
@@ -235,12 +248,14 @@ class Turns:
                 except trio.EndOfChannel:
                     return
 
-    def _out_of_patience(self, turn: Turn) -> None:
+    def _silent_too_long(self, turn: RunningTurn) -> None:
         if turn.seen.result is None:
-            seconds = trio.current_time() - turn.patience.heard
-            turn.cut = Verdict(Outcome.FAILED, f"silent: claude said nothing for {seconds:.0f} s")
+            seconds = trio.current_time() - turn.silence.heard
+            turn.cut = TurnVerdict(
+                Outcome.FAILED, f"silent: claude said nothing for {seconds:.0f} s"
+            )
 
-    async def _ready(self, settings: HarnessSettings) -> Claude:
+    async def _ready(self, settings: HarnessSettings) -> ClaudeProcess:
         """The process that takes the next prompt: the one that is there, or a new one."""
         setup = self._setup(settings)
         claude = self._claude
@@ -249,9 +264,9 @@ class Turns:
                 return claude
             await claude.stop()
         if self._nursery is None:
-            raise StartFailed("the turn runner is being restarted")
+            raise CliStartFailed("the turn runner is being restarted")
         await self._repair()
-        claude = self._claude = Claude(self._tools, self._offspring)
+        claude = self._claude = ClaudeProcess(self._tools, self._subreaper)
         self._running = setup, self._session.id
         options = self._shared.options
         argv = (*options.wrap, *arguments.argv(setup, self._session))
@@ -314,5 +329,5 @@ def _binary(settings: HarnessSettings) -> str:
         return found
     spec = importlib.util.find_spec("claude_agent_sdk")
     if spec is None or spec.origin is None:
-        raise StartFailed("no claude: configure its path, or install claude-agent-sdk")
+        raise CliStartFailed("no claude: configure its path, or install claude-agent-sdk")
     return str(Path(spec.origin).parent / "_bundled" / "claude")

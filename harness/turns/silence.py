@@ -10,7 +10,7 @@ RETRIES_S = 600.0
 
 
 @define
-class Patience:
+class SilenceWatch:
     """`limit` is the longest silence of the stream; `deadline` moves with what it says."""
 
     limit: float

@@ -19,7 +19,7 @@ import trio
 from attrs import frozen
 
 from harness.link import NoAnswer, NotConnected
-from harness.shared import Folders, Holding, Options, Shared
+from harness.shared import AgentFolders, HarnessOptions, HeldLease, Shared
 from harness.tools import Tools, guide, mcp
 from harness.turns.prompts import system
 from hive.link import RemoteError
@@ -247,12 +247,12 @@ class FakeLink:
 
 async def recorded(case: Case) -> dict[str, Any]:
     """What came of a case: each call's answer, the requests, and what the turn holds then."""
-    shared = Shared(Options("worker-1", Folders(Path("/agents/worker-1")), Path("/s")))
+    shared = Shared(HarnessOptions("worker-1", AgentFolders(Path("/agents/worker-1")), Path("/s")))
     if case.body_cap is not None:
         peers = ("manager", "bob")
         shared.settings = HarnessSettings("worker-1", peers=peers, body_cap=case.body_cap)
     if case.holding:
-        shared.holding = Holding("lease", [message(1)])
+        shared.holding = HeldLease("lease", [message(1)])
     link, said = FakeLink(case.answers), []
     tools = Tools(shared, link)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:

@@ -7,14 +7,14 @@ from pathlib import Path
 from harness.cli.lines import Tail
 from harness.journal import write
 from harness.own_login import LABEL
-from harness.shared import Folders, Options, Shared
+from harness.shared import AgentFolders, HarnessOptions, Shared
 from hive.wire import HarnessSettings, Text, ToolResult
 
 KEY = "key-9f2c77ab01de55f4477c"
 
 
 def shared(base: Path) -> Shared:
-    return Shared(Options("worker", Folders(base), base / "socket"))
+    return Shared(HarnessOptions("worker", AgentFolders(base), base / "socket"))
 
 
 def settings(key: str) -> HarnessSettings:

@@ -9,7 +9,7 @@ import trio.testing
 from attrs import evolve
 
 from harness.link import NoAnswer, NotConnected
-from harness.shared import Folders, Holding, Options, Shared
+from harness.shared import AgentFolders, HarnessOptions, HeldLease, Shared
 from harness.tools import Tools
 from hive.link import RemoteError
 from hive.supervisors import Context
@@ -59,9 +59,11 @@ class Bench:
     """Tools with a fake daemon; `call` gives the text and whether it was an error."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
-        self.shared = Shared(Options("worker-1", Folders(Path("/agents/worker-1")), Path("/s")))
+        self.shared = Shared(
+            HarnessOptions("worker-1", AgentFolders(Path("/agents/worker-1")), Path("/s"))
+        )
         self.shared.settings = HarnessSettings("worker-1", peers=("manager",), body_cap=10)
-        self.shared.holding = Holding("lease", [message(1)])
+        self.shared.holding = HeldLease("lease", [message(1)])
         self.link = FakeLink()
         self.tools = Tools(self.shared, self.link)  # type: ignore[arg-type]
         nursery.start_soon(self.tools.run, Context("test/tools"))

@@ -11,7 +11,7 @@ import trio.testing
 
 from harness import wake_socket
 from harness.link import NotConnected
-from harness.wake_socket import Door
+from harness.wake_socket import WakeSocket
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.wire import Sent, Wake
@@ -40,7 +40,7 @@ class Bench:
         self.path = folder / "wake.sock"
         self.link = FakeLink()
         self.ctx = Context("harness/door")
-        nursery.start_soon(Door(folder, self.link).run, self.ctx)  # type: ignore[arg-type]
+        nursery.start_soon(WakeSocket(folder, self.link).run, self.ctx)  # type: ignore[arg-type]
 
     async def there(self) -> None:
         with trio.fail_after(5):
