@@ -16,7 +16,7 @@ from hive.output import finish_output
 
 
 def main() -> None:
-    """Wake the agent, or run its harness."""
+    """Send the agent a message (`hive-harness wake …`), or run its harness."""
     if sys.argv[1:2] == ["wake"]:
         sys.exit(finish_output(wake.main(sys.argv[2:])))
     run()

@@ -35,7 +35,7 @@ HARD_DEADLINE_S = 120.0
 
 
 class Harness:
-    """All parts of one harness, put together."""
+    """All parts of one harness, made in the order of their dependence, and the tree of them."""
 
     def __init__(self, options: HarnessOptions) -> None:
         self.shared = Shared(options)

@@ -97,7 +97,10 @@ class Journal:
 
 
 def write(folder: Path, events: Sequence[Stamped]) -> None:
-    """Append the events. Raises apsw.Error and OSError."""
+    """Append the events to the databases in `folder`, which is made if need be; blocks.
+
+    Raises apsw.Error, and OSError when there is no space.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rows = [(at, encode(event, Event).decode()) for at, event in events]
     _append(folder / EVENTS, _EVENTS_TABLE, "INSERT INTO events(at, body) VALUES(?, ?)", rows)

@@ -37,7 +37,7 @@ class Outbox:
         self._filled = trio.Event()
 
     def put(self, event: Event) -> None:
-        """Never blocks, never fails."""
+        """Add an event, with the time of now. Never blocks, never fails."""
         self._events.append((time.time(), event))
         if len(self._events) > self._capacity:
             self._lost_at, _ = self._events.popleft()
@@ -46,7 +46,7 @@ class Outbox:
         self._filled.set()
 
     async def wait(self) -> None:
-        """Until there is something to send."""
+        """Return as soon as there is an event to send."""
         while not self._events:
             self._filled = trio.Event()
             await self._filled.wait()
@@ -79,16 +79,16 @@ class Hints:
         self._filled = trio.Event()
 
     def put(self, hint: Hint) -> None:
-        """Never blocks, never fails."""
+        """Add a hint. Never blocks, never fails."""
         self._waiting.append(hint)
         self._filled.set()
 
     def clear(self) -> None:
-        """Forget what waits."""
+        """Forget the hints that wait."""
         self._waiting.clear()
 
     async def take(self) -> Hint:
-        """The oldest that waits, or the next one."""
+        """The oldest hint that waits, or the next one; it is taken out of the queue."""
         while not self._waiting:
             self._filled = trio.Event()
             await self._filled.wait()

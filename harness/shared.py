@@ -23,23 +23,23 @@ class AgentFolders:
 
     @property
     def state(self) -> Path:
-        """The agent's own: claude's working folder."""
+        """The agent's own files: claude's working folder."""
         return self.base / "state"
 
     @property
     def harness(self) -> Path:
-        """The harness's own, hidden from claude."""
+        """The harness's own files: journal, session id, log; hidden from claude."""
         return self.base / "harness"
 
     @property
     def claude(self) -> Path:
-        """The CLI's home."""
+        """The CLI's home: its configuration, login and transcripts."""
         return self.base / "claude"
 
 
 @frozen
 class HarnessOptions:
-    """How this harness was started; times in seconds."""
+    """How this harness was started, by its command line; times in seconds."""
 
     name: str
     folders: AgentFolders
@@ -62,6 +62,7 @@ class HeldLease:
 
     @classmethod
     def of(cls, lease: Lease) -> "HeldLease":
+        """What a turn holds that begins with `lease`."""
         return cls(lease.id, list(lease.messages))
 
     @property
@@ -72,7 +73,7 @@ class HeldLease:
 
 @define(eq=False)
 class Shared:
-    """One per harness process."""
+    """The state of one harness process that more than one of its parts needs."""
 
     options: HarnessOptions
     instance: str = field(factory=lambda: uuid.uuid4().hex)

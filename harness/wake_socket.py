@@ -39,7 +39,7 @@ class WakeSocket:
         self._open = 0
 
     async def run(self, ctx: Context) -> None:
-        """One incarnation of the supervised child."""
+        """One incarnation of the supervised child: binds the socket, and again when it is gone."""
         ctx.ready()
         while True:
             try:

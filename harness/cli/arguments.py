@@ -57,7 +57,7 @@ class Setup:
 
 
 def argv(setup: Setup, session: CliSession) -> tuple[str, ...]:
-    """The command line of one persistent process."""
+    """The command line of a process that begins `session`, or goes on with it if it is known."""
     return (
         setup.binary,
         "--print",

@@ -28,7 +28,7 @@ class ProcessEnd:
 
 @frozen
 class TurnEvidence:
-    """What one turn showed of its end."""
+    """What one turn showed of its end; None for each sign that it did not show."""
 
     result: Result | None = None
     failure: ApiFailure | None = None
@@ -245,7 +245,7 @@ _ID_UNKNOWN = re.compile(r"No conversation found with session ID|Failed to resum
 
 
 def classify(seen: TurnEvidence) -> TurnVerdict:
-    """The outcome of a turn: pure and total."""
+    """How a turn with these signs ended. Never raises: what is not known has failed."""
     if seen.result is None:
         return _without_result(seen)
     result, failure = seen.result, seen.failure

@@ -47,7 +47,7 @@ _SYNTHETIC = "<synthetic>"
 
 
 def parse_line(line: bytes) -> tuple[StreamEvent, ...]:
-    """Read one line of stdout; never raises."""
+    """The events in one line of the CLI's stdout; a line that makes no sense is `Garbage`."""
     try:
         # Not orjson: the CLI escapes lone surrogates (half an emoji), which orjson refuses.
         value = json.loads(line.decode("utf-8", "replace"))

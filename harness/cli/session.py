@@ -28,7 +28,7 @@ def load(path: Path) -> CliSession:
 
 
 def fresh() -> CliSession:
-    """A session that does not exist yet."""
+    """A session with a new id, which the CLI does not know yet."""
     return CliSession(str(uuid.uuid4()), known=False)
 
 

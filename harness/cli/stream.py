@@ -1,4 +1,4 @@
-"""What one line of the CLI's stdout says, as typed events: a closed set; see `harness.cli.parser`."""
+"""What a line of the CLI's stdout says, as typed events: a closed set, made by the parser."""
 
 from attrs import frozen
 
@@ -33,7 +33,7 @@ class Thought:
 
 @frozen
 class ModelToolUse:
-    """The model calls a tool; `arguments` is JSON."""
+    """The model calls a tool: `id` comes back in the `ToolAnswer`, `arguments` is JSON."""
 
     id: str
     tool: str
@@ -43,7 +43,7 @@ class ModelToolUse:
 
 @frozen
 class ToolAnswer:
-    """A tool has answered."""
+    """A tool has answered the call `id`; `text` is what the model reads."""
 
     id: str
     is_error: bool

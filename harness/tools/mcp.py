@@ -64,7 +64,7 @@ def result(number: str | int | None, text: str, *, is_error: bool = False) -> Js
 
 
 def error(number: str | int | None, code: int, message: str) -> Json:
-    """A JSON-RPC error."""
+    """The answer to a request that cannot be served: a JSON-RPC error with its `code`."""
     return {"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": message}}
 
 

@@ -61,17 +61,17 @@ class Tools:
         await self._send.send(_Job(request, message, answer))
 
     def withdraw(self, request: str) -> None:
-        """Nobody waits for that answer any more."""
+        """End the call behind that request: nobody waits for its answer any more."""
         if scope := self._scopes.get(request):
             scope.cancel()
 
     def end_turn(self) -> None:
-        """The turn is over: so are its calls."""
+        """End all calls, because their turn is over."""
         for scope in self._scopes.values():
             scope.cancel()
 
     async def run(self, ctx: Context) -> None:
-        """One incarnation of the supervised child."""
+        """One incarnation of the supervised child: performs the calls beside each other."""
         limit = trio.Semaphore(_AT_ONCE)
         async with trio.open_nursery() as nursery:
             ctx.ready()

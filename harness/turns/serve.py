@@ -52,7 +52,7 @@ class ServeLoop:
 
     @property
     def turn(self) -> str | None:
-        """The id of the running turn: its lease's."""
+        """The id of the running turn, which is its lease's; None between turns."""
         holding = self._shared.holding
         return None if holding is None else holding.lease
 

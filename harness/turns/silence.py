@@ -21,11 +21,11 @@ class SilenceWatch:
     """Calls without an answer yet."""
 
     def line(self, now: float) -> None:
-        """The stream said something."""
+        """Note that the stream said something."""
         self.heard, self.retry_until = now, 0.0
 
     def retry(self, now: float, delay: float) -> None:
-        """The stream said that it tries again after `delay`."""
+        """Note that the CLI said it will ask its API again after `delay` seconds."""
         self.retry_until = now + delay + self.limit
 
     @property

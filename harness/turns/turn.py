@@ -131,7 +131,7 @@ class RunningTurn:
         return verdict
 
     def stopped(self, detail: str) -> TurnVerdict:
-        """The verdict on a turn that somebody ended."""
+        """The verdict on a turn that somebody ended: by a budget, or interrupted for `detail`."""
         if self.over_budget:
             return TurnVerdict(Outcome.OVER_BUDGET, "a budget is used up")
         return TurnVerdict(Outcome.INTERRUPTED, detail)
