@@ -58,6 +58,7 @@ class Harness:
             ChildSpec("journal", self.journal.run, grace=10.0),
             ChildSpec("link", self.link.run, grace=5.0),
             ChildSpec("tools", self.tools.run, grace=2.0),
+            # The name that operators know it by: `hive tree` shows it, `hive park` takes it.
             ChildSpec("door", self.wake_socket.run, grace=2.0, park_on_exhausted=True),
             ChildSpec("turns", self.turns.run, grace=STOPPED_S),
             ChildSpec(

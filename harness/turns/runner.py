@@ -1,38 +1,25 @@
-"""The turn runner: hosts the claude process and drives one turn at a time on it."""
+"""The turn runner: drives one turn at a time, from its lease to its report."""
 
-import importlib.util
-import os
-import shutil
-import sys
 import uuid
 from functools import partial
-from pathlib import Path
 
 import trio
-from attrs import evolve
 
 from harness import faults
-from harness.cli import arguments, session
-from harness.cli.arguments import CredentialsError, Setup
-from harness.cli.outcome import (
-    TurnEvidence,
-    TurnVerdict,
-    classify,
-    session_is_taken,
-    session_is_unknown,
-)
-from harness.cli.process import INITIALISE_S, STOP_S, ClaudeProcess, CliStartFailed, ProcessGone
-from harness.cli.repair import repair
+from harness.cli.arguments import CredentialsError
+from harness.cli.outcome import TurnVerdict
+from harness.cli.process import STOP_S, ClaudeProcess, CliStartFailed, ProcessGone
 from harness.cli.stream import StreamEvent
 from harness.cli.subreaper import Subreaper
 from harness.message_text import framed_all
 from harness.shared import Shared
-from harness.tools import Tools, guide
-from harness.turns.prompts import not_a_command, system
+from harness.tools import Tools
+from harness.turns.conversation import START_S, Conversation
+from harness.turns.prompts import not_a_command
 from harness.turns.spending import add
 from harness.turns.turn import RunningTurn, new_turn
 from hive.supervisors import Context
-from hive.wire import Event, HarnessSettings, Lease, Notice, Outcome, TurnReport, Usage
+from hive.wire import Event, HarnessSettings, Lease, Outcome, TurnReport, Usage
 
 IDLE_S = 1.0
 """After its result the CLI says within milliseconds that it is idle."""
@@ -43,50 +30,35 @@ INTERRUPT_S = 5.0
 STOPPED_S = INTERRUPT_S + STOP_S
 """Upper bound of the end of a turn that is not wanted any more."""
 
-START_S = INITIALISE_S + 2 * STOP_S
-"""Upper bound of the start of a process, the end of the one before included."""
-
 _CUT_S = 2.0
 _LOOK_S = 1.0
-_ROUNDS = 4
-
+_ATTEMPTS = 4
 
 Events = trio.MemoryReceiveChannel[StreamEvent]
 
 
 class TurnRunner:
-    """Drives turns. The process outlives the turn, and is resumed when it has ended."""
+    """Drives turns. A lease goes from `drive` by `_attempt` and `_perform` to `_listen`."""
 
     def __init__(self, shared: Shared, tools: Tools, subreaper: Subreaper) -> None:
         self._shared = shared
         self._tools = tools
-        self._subreaper = subreaper
-        self._nursery: trio.Nursery | None = None
-        self._claude: ClaudeProcess | None = None
-        self._running: tuple[Setup, str] | None = None
+        self._conversation = Conversation(shared, tools, subreaper)
         self._turn: RunningTurn | None = None
-        self._file = shared.options.folders.harness / "session"
-        self._session = session.load(self._file)
 
     @property
     def session(self) -> str:
-        """The session that the next turn goes on with."""
-        return self._session.id
+        """The id of the session that the next turn goes on with."""
+        return self._conversation.session
 
     @property
     def model(self) -> str | None:
-        """The model that the running process told."""
-        return self._claude.model if self._claude else None
+        """The model that the running process told; None before it has."""
+        return self._conversation.model
 
     async def run(self, ctx: Context) -> None:
         """One incarnation of the supervised child; its end ends the process."""
-        async with trio.open_nursery() as nursery:
-            self._nursery = nursery
-            try:
-                ctx.ready()
-                await self._subreaper.reap_for_ever()
-            finally:
-                self._nursery = None
+        await self._conversation.host(ctx)
 
     async def drive(self, lease: Lease, settings: HarnessSettings, ctx: Context) -> TurnReport:
         """Run a turn to its end, ticking all the while.
@@ -94,97 +66,51 @@ class TurnRunner:
         Cancelled, it takes up to `STOPPED_S` to end the turn, and the process if it must.
         """
         began, usage, renewed = trio.current_time(), Usage(), False
-        for _ in range(_ROUNDS):
+        for _ in range(_ATTEMPTS):
             turn = new_turn(lease.id, str(uuid.uuid4()), settings.turn_silence_s, usage)
-            verdict, again = await self._round(turn, lease, settings, ctx)
+            verdict, again = await self._attempt(turn, lease, settings, ctx)
             usage = add(usage, turn.usage)
             if verdict.renew and not renewed:
                 renewed = again = True
                 ctx.extend(2 * STOP_S)
-                await self._renew(f"its conversation cannot go on ({verdict.detail})")
+                await self._conversation.renew(f"its conversation cannot go on ({verdict.detail})")
             if not again:
                 break
         return TurnReport(
             verdict.outcome,
             verdict.detail,
             verdict.until,
-            self._session.id,
+            self.session,
             trio.current_time() - began,
             usage,
             verdict.window,
             turn.signals.model or self.model,
         )
 
-    async def interrupt(self, timeout: float = INTERRUPT_S, *, over_budget: bool = False) -> None:
-        """End the running turn: it has `timeout` s to do so before the process is stopped."""
-        turn = self._turn
-        if turn is None:
-            return
-        turn.interrupted = True
-        turn.over_budget = turn.over_budget or over_budget
-        with trio.move_on_after(timeout):
-            try:
-                if self._claude is not None:
-                    await self._claude.interrupt()
-                await turn.left.wait()
-                return
-            except (ProcessGone, trio.TooSlowError):
-                pass
-        await self.stop()
-
-    def interrupt_soon(self, *, over_budget: bool = False) -> None:
-        """`interrupt`, without waiting for it."""
-        if self._nursery is not None:
-            self._nursery.start_soon(partial(self.interrupt, over_budget=over_budget))
-
-    async def stop(self) -> None:
-        """End the process, if there is one."""
-        if self._claude is not None:
-            await self._claude.stop()
-
-    # --- inside ---------------------------------------------------------------------------------
-
-    async def _round(
+    async def _attempt(
         self, turn: RunningTurn, lease: Lease, settings: HarnessSettings, ctx: Context
     ) -> tuple[TurnVerdict, bool]:
         """One attempt; the second value says that another one may go better at once."""
         self._turn = turn
         try:
             ctx.extend(START_S)
-            claude = await self._ready(settings)
+            claude = await self._conversation.ready(settings)
             ctx.tick()
             if not turn.interrupted:
-                await self._drive(turn, claude, not_a_command(framed_all(lease)), ctx)
+                await self._perform(turn, claude, not_a_command(framed_all(lease)), ctx)
         except CredentialsError as error:
             return TurnVerdict(Outcome.UNAUTHORISED, str(error)), False
         except CliStartFailed as error:
-            return await self._not_started(turn, str(error))
+            if turn.interrupted:
+                return turn.stopped(str(error)), False
+            return await self._conversation.failed_to_start(str(error))
         finally:
             self._turn = None
             turn.left.set()
-        if turn.session == self._session.id and not self._session.known:
-            self._session = evolve(self._session, known=True)
-            session.save(self._file, self._session)
+        self._conversation.answered(turn.session)
         return turn.verdict(claude.how), False
 
-    async def _not_started(self, turn: RunningTurn, why: str) -> tuple[TurnVerdict, bool]:
-        ended = self._claude.how if self._claude else None
-        if turn.interrupted:
-            return turn.stopped(why), False
-        if ended is None:
-            return TurnVerdict(Outcome.FAILED, why), False
-        if session_is_taken(ended.stderr):
-            self._session = evolve(self._session, known=True)
-            return TurnVerdict(Outcome.FAILED, "claude has the session and cannot resume it"), True
-        if session_is_unknown(TurnEvidence(ended=ended)):
-            await self._renew("claude cannot resume its conversation")
-            return TurnVerdict(Outcome.FAILED, "claude does not know a session that is new"), True
-        if await self._repair():
-            return TurnVerdict(Outcome.FAILED, f"{why}: files of its own are damaged"), True
-        verdict = classify(TurnEvidence(ended=ended))
-        return evolve(verdict, detail=f"{why}: {verdict.detail}"), False
-
-    async def _drive(
+    async def _perform(
         self, turn: RunningTurn, claude: ClaudeProcess, prompt: str, ctx: Context
     ) -> None:
         """From the prompt until the process is idle again, or gone."""
@@ -216,7 +142,10 @@ class TurnRunner:
         if turn.result_at is not None:
             deadline = min(deadline, turn.result_at + IDLE_S)
         if now >= deadline:
-            self._silent_too_long(turn)
+            if turn.seen.result is None:
+                silent = now - turn.silence.heard
+                why = f"silent: claude said nothing for {silent:.0f} s"
+                turn.cut = TurnVerdict(Outcome.FAILED, why)
             return False
         if turn.result_at is None and (request := turn.meter.due(now)):
             await claude.ask_cost(request)
@@ -248,86 +177,26 @@ class TurnRunner:
                 except trio.EndOfChannel:
                     return
 
-    def _silent_too_long(self, turn: RunningTurn) -> None:
-        if turn.seen.result is None:
-            seconds = trio.current_time() - turn.silence.heard
-            turn.cut = TurnVerdict(
-                Outcome.FAILED, f"silent: claude said nothing for {seconds:.0f} s"
-            )
+    # --- ending a turn from outside -------------------------------------------------------------
 
-    async def _ready(self, settings: HarnessSettings) -> ClaudeProcess:
-        """The process that takes the next prompt: the one that is there, or a new one."""
-        setup = self._setup(settings)
-        claude = self._claude
-        if claude is not None and not claude.gone.is_set():
-            if self._running == (setup, self._session.id):
-                return claude
-            await claude.stop()
-        if self._nursery is None:
-            raise CliStartFailed("the turn runner is being restarted")
-        await self._repair()
-        claude = self._claude = ClaudeProcess(self._tools, self._subreaper)
-        self._running = setup, self._session.id
-        options = self._shared.options
-        argv = (*options.wrap, *arguments.argv(setup, self._session))
-        host = partial(claude.host, argv, dict(setup.environment), options.folders.state)
-        await self._nursery.start(host, name="claude")
-        ready = False
-        try:
-            await claude.initialise(_system_prompt(self._shared, settings))
-            ready = True
-        finally:
-            if not ready:
-                with trio.move_on_after(STOP_S, shield=True):
-                    await claude.stop()
-        return claude
+    async def interrupt(self, timeout: float = INTERRUPT_S, *, over_budget: bool = False) -> None:
+        """End the running turn: it has `timeout` s to do so before the process is stopped."""
+        turn = self._turn
+        if turn is None:
+            return
+        turn.interrupted = True
+        turn.over_budget = turn.over_budget or over_budget
+        with trio.move_on_after(timeout):
+            try:
+                if (claude := self._conversation.process) is not None:
+                    await claude.interrupt()
+                await turn.left.wait()
+                return
+            except (ProcessGone, trio.TooSlowError):
+                pass
+        await self._conversation.stop()
 
-    def _setup(self, settings: HarnessSettings) -> Setup:
-        folders, root = self._shared.options.folders, os.geteuid() == 0
-        return Setup(
-            _binary(settings),
-            settings.model,
-            settings.fallback_models,
-            arguments.environment(
-                folders,
-                settings.environment,
-                root=root,
-                container=os.environ.get(arguments.CONTAINER),
-                commands=str(Path(sys.executable).parent),
-            ),
-        )
-
-    async def _repair(self) -> bool:
-        """Set aside what is damaged of the CLI's own files, and say so; whether there was any."""
-        home, number = self._shared.options.folders.claude, self._session.id
-        found = await trio.to_thread.run_sync(repair, home, number, abandon_on_cancel=True)
-        for note in found.notes:
-            self._shared.emit(Notice(note))
-        if found.lost_session:
-            self._session = session.fresh()
-        return bool(found.notes)
-
-    async def _renew(self, why: str) -> None:
-        """Begin a new conversation at the next prompt."""
-        await self.stop()
-        self._session = session.fresh()
-        self._shared.emit(Notice(f"{why}: a new one begins"))
-
-
-def _system_prompt(shared: Shared, settings: HarnessSettings) -> str:
-    options = shared.options
-    state = str(options.folders.state)
-    tools = guide(settings.body_cap)
-    return system(options.name, settings.peers, state=state, tools=tools)
-
-
-def _binary(settings: HarnessSettings) -> str:
-    """The CLI: as configured, on PATH, or the one that comes with the SDK (never imported)."""
-    if settings.claude:
-        return settings.claude
-    if found := shutil.which("claude"):
-        return found
-    spec = importlib.util.find_spec("claude_agent_sdk")
-    if spec is None or spec.origin is None:
-        raise CliStartFailed("no claude: configure its path, or install claude-agent-sdk")
-    return str(Path(spec.origin).parent / "_bundled" / "claude")
+    def interrupt_soon(self, *, over_budget: bool = False) -> None:
+        """`interrupt`, without waiting for it; nothing while the runner is being restarted."""
+        if (nursery := self._conversation.nursery) is not None:
+            nursery.start_soon(partial(self.interrupt, over_budget=over_budget))
