@@ -1,4 +1,8 @@
-"""How long a turn may be silent: pure, all times in seconds of one clock."""
+"""How long a turn may be silent. Pure; all times are seconds of one clock.
+
+Each line of the stream is a sign of life. Two silences are no fault: that of a tool that runs, and
+that of the CLI while it waits to ask its API again. Both are bounded, so a turn never hangs.
+"""
 
 from attrs import define, field
 
@@ -11,7 +15,10 @@ RETRIES_S = 600.0
 
 @define
 class SilenceWatch:
-    """`limit` is the longest silence of the stream; `deadline` moves with what it says."""
+    """Of one turn: `deadline` moves with what its stream says.
+
+    `limit` is the longest silence for which nothing accounts.
+    """
 
     limit: float
     heard: float
