@@ -1,4 +1,8 @@
-"""How long a turn may be silent: pure, all times in seconds of one clock."""
+"""How long a turn may be silent. Pure; all times are seconds of one clock.
+
+Each line of the stream is a sign of life. Two silences are no fault: that of a tool that runs, and
+that of the CLI while it waits to ask its API again. Both are bounded, so a turn never hangs.
+"""
 
 from attrs import define, field
 
@@ -10,8 +14,11 @@ RETRIES_S = 600.0
 
 
 @define
-class Patience:
-    """`limit` is the longest silence of the stream; `deadline` moves with what it says."""
+class SilenceWatch:
+    """Of one turn: `deadline` moves with what its stream says.
+
+    `limit` is the longest silence for which nothing accounts.
+    """
 
     limit: float
     heard: float
@@ -21,11 +28,11 @@ class Patience:
     """Calls without an answer yet."""
 
     def line(self, now: float) -> None:
-        """The stream said something."""
+        """Note that the stream said something."""
         self.heard, self.retry_until = now, 0.0
 
     def retry(self, now: float, delay: float) -> None:
-        """The stream said that it tries again after `delay`."""
+        """Note that the CLI said it will ask its API again after `delay` seconds."""
         self.retry_until = now + delay + self.limit
 
     @property

@@ -1,4 +1,4 @@
-"""The door in the agent's side of the container: a socket by which its programs wake it.
+"""A socket on the agent's side of the container, by which its programs wake it.
 
 Whoever connects is some process of the agent. What it says is untrusted, and nothing that it does
 ends more than its own connection.
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import trio
 
+from harness.lenient_json import Json, as_text
 from harness.link import Link, NotConnected
-from harness.loose import Json, as_text
 from harness.wake import MOST, NAME
 from hive.link import RemoteError, bind
 from hive.supervisors import Context
@@ -22,7 +22,7 @@ from hive.wire import Sent, Wake, WireError
 _log = logging.getLogger(__name__)
 
 RECONNECT_S = 30.0
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 """For a line that does not come, or an answer that nobody reads."""
 
 AT_ONCE = 8
@@ -30,7 +30,7 @@ LOOK_S = 15.0
 """How often it is looked whether the socket is still there: the agent may remove it."""
 
 
-class Door:
+class WakeSocket:
     """Listens in `folder`, which belongs to the agent. Not being able to never stops a turn."""
 
     def __init__(self, folder: Path, link: Link) -> None:
@@ -39,7 +39,7 @@ class Door:
         self._open = 0
 
     async def run(self, ctx: Context) -> None:
-        """One incarnation of the supervised child."""
+        """One incarnation of the supervised child: binds the socket, and again when it is gone."""
         ctx.ready()
         while True:
             try:
@@ -75,10 +75,10 @@ class Door:
         self._open += 1
         try:
             line = None
-            with trio.move_on_after(PATIENCE_S):
+            with trio.move_on_after(TIMEOUT_S):
                 line = await _line(stream)
             answer = await self._answer(line) if line is not None else _error("no line came")
-            with trio.move_on_after(PATIENCE_S):
+            with trio.move_on_after(TIMEOUT_S):
                 await stream.send_all(json.dumps(answer).encode() + b"\n")
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             pass  # it has gone; what it sent is sent

@@ -19,7 +19,7 @@ _PR_SET_CHILD_SUBREAPER = 36
 _POLL_S = 0.02
 
 
-class Offspring:
+class Subreaper:
     """The children of this process but for those it had before."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Offspring:
         self._waited_for.discard(pid)
 
     def reap(self) -> None:
-        """Reap every dead orphan."""
+        """Reap every orphan that has died; never waits for one."""
         for pid in self._orphans() if not self._starting else ():
             try:
                 os.waitpid(pid, os.WNOHANG)
@@ -57,7 +57,7 @@ class Offspring:
                 pass
 
     async def reap_for_ever(self) -> None:
-        """Reap orphans as they die; main thread only."""
+        """Reap orphans as they die, until cancelled; in the main thread only."""
         with trio.open_signal_receiver(signal.SIGCHLD) as signals:
             self.reap()
             async for _ in signals:

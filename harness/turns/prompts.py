@@ -1,39 +1,4 @@
-"""The words that the harness gives to the model: the wake prompt and the system prompt.
-
-The frame lines of a message begin with `[hive]` in the first column; a line of a body never does,
-so nobody can forge a frame by writing one.
-"""
-
-import re
-
-from hive.wire import Lease, Message
-
-_FRAME = re.compile(r"^(?=[^\S\n]*\[hive\])", re.MULTILINE | re.IGNORECASE)
-_BREAKS = re.compile(r"\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
-
-
-def framed(message: Message, waiting: int = 0) -> str:
-    """One message between its frame lines; `waiting` more are queued behind it."""
-    head = f"[hive] message {message.id} from {_word(message.sender)}"
-    if message.in_reply_to is not None:
-        head += f" (in reply to {message.in_reply_to})"
-    if message.broadcast_id is not None:
-        head += " (to all agents: it may need nothing of you)"
-    if message.redelivered:
-        head += " (delivered again)"
-    end = f"[hive] end of message {message.id}"
-    if waiting:
-        end += f"; {waiting} more waiting"
-    return f"{head}\n{_neutral(message.body)}\n{end}"
-
-
-def wake(lease: Lease) -> str:
-    """The prompt of a turn: every message of its lease."""
-    last = len(lease.messages) - 1
-    return "\n".join(
-        framed(message, lease.waiting if place == last else 0)
-        for place, message in enumerate(lease.messages)
-    )
+"""The words that the harness gives to the model of its own: the system prompt."""
 
 
 def not_a_command(prompt: str) -> str:
@@ -44,7 +9,7 @@ def not_a_command(prompt: str) -> str:
 def system(name: str, peers: tuple[str, ...], *, state: str, tools: str) -> str:
     """A page about the hive for the agent `name`; `peers` are the other agents.
 
-    `state` is its working folder, `tools` the lines about its tools (`harness.tools.guide`).
+    `state` is its working folder, `tools` the lines about its tools (from `harness.tools.guide`).
     """
     others = ", ".join(peers) if peers else "nobody yet"
     return f"""\
@@ -86,13 +51,3 @@ Your turn may be interrupted, or paused for hours when the account reaches its u
 need do nothing about it, messages are kept. Work in small steps that can be repeated safely.
 Send with `urgent` true only what cannot wait for a new budget: it may use the operator's reserve.
 """
-
-
-def _neutral(body: str) -> str:
-    """`body` with every line that looks like a frame indented."""
-    return _FRAME.sub("  ", _BREAKS.sub("\n", body))
-
-
-def _word(text: str) -> str:
-    """A name on one line; the broker checks names, but a frame must hold whatever comes."""
-    return " ".join(text.split()) or "?"

@@ -7,7 +7,27 @@ becomes `Other`. Shapes as observed with CLI 2.1.330 (`--output-format stream-js
 import json
 from collections.abc import Callable
 
-from harness.loose import (
+from harness.cli.stream import (
+    ApiFailure,
+    ControlCancelled,
+    ControlRequest,
+    ControlResponse,
+    Cost,
+    Garbage,
+    Idle,
+    Init,
+    ModelText,
+    ModelToolUse,
+    Other,
+    Prompted,
+    RateLimit,
+    Result,
+    Retry,
+    StreamEvent,
+    Thought,
+    ToolAnswer,
+)
+from harness.lenient_json import (
     Json,
     as_blocks,
     as_epoch,
@@ -20,26 +40,6 @@ from harness.loose import (
     dump,
     flat_text,
 )
-from harness.stream import (
-    Answered,
-    ApiFailure,
-    Asked,
-    Cost,
-    Garbage,
-    Idle,
-    Init,
-    ModelText,
-    Other,
-    Prompted,
-    RateLimit,
-    Result,
-    Retry,
-    StreamEvent,
-    Thought,
-    ToolAnswer,
-    ToolUse,
-    Withdrawn,
-)
 from hive.wire import Usage
 
 _SYNTHETIC = "<synthetic>"
@@ -47,7 +47,7 @@ _SYNTHETIC = "<synthetic>"
 
 
 def parse_line(line: bytes) -> tuple[StreamEvent, ...]:
-    """Read one line of stdout; never raises."""
+    """The events in one line of the CLI's stdout; a line that makes no sense is `Garbage`."""
     try:
         # Not orjson: the CLI escapes lone surrogates (half an emoji), which orjson refuses.
         value = json.loads(line.decode("utf-8", "replace"))
@@ -106,7 +106,7 @@ def _assistant(line: Json) -> tuple[StreamEvent, ...]:
                 events.append(ModelText(as_text(block.get("text")) or "", nested))
             case "tool_use":
                 events.append(
-                    ToolUse(
+                    ModelToolUse(
                         as_text(block.get("id")) or "",
                         as_text(block.get("name")) or "",
                         dump(block.get("input")),
@@ -202,7 +202,7 @@ def _lifecycle(line: Json) -> tuple[StreamEvent, ...]:
 def _control_request(line: Json) -> tuple[StreamEvent, ...]:
     request = as_object(line.get("request"))
     return (
-        Asked(
+        ControlRequest(
             as_text(line.get("request_id")) or "",
             as_text(request.get("subtype")) or "",
             as_text(request.get("server_name")),
@@ -212,7 +212,7 @@ def _control_request(line: Json) -> tuple[StreamEvent, ...]:
 
 
 def _control_cancel(line: Json) -> tuple[StreamEvent, ...]:
-    return (Withdrawn(as_text(line.get("request_id")) or ""),)
+    return (ControlCancelled(as_text(line.get("request_id")) or ""),)
 
 
 def _control_response(line: Json) -> tuple[StreamEvent, ...]:
@@ -223,8 +223,8 @@ def _control_response(line: Json) -> tuple[StreamEvent, ...]:
     request = as_text(response.get("request_id")) or ""
     session = as_object(as_object(response.get("response")).get("session"))
     if error is None and "model_usage" in session:
-        return Answered(request, None), Cost(request, _usage(session.get("model_usage")))
-    return (Answered(request, error),)
+        return ControlResponse(request, None), Cost(request, _usage(session.get("model_usage")))
+    return (ControlResponse(request, error),)
 
 
 _READERS: dict[str, Callable[[Json], tuple[StreamEvent, ...]]] = {

@@ -14,7 +14,7 @@ EVERY_S = 1.0
 
 
 def add(one: Usage, other: Usage) -> Usage:
-    """Both together."""
+    """What both have used together."""
     return Usage(
         one.input_tokens + other.input_tokens,
         one.output_tokens + other.output_tokens,
@@ -25,7 +25,7 @@ def add(one: Usage, other: Usage) -> Usage:
 
 
 def since(base: Usage, now: Usage) -> Usage:
-    """What came after `base`; never below nothing."""
+    """What was used after `base` was counted; no figure is below zero."""
     return Usage(
         max(0, now.input_tokens - base.input_tokens),
         max(0, now.output_tokens - base.output_tokens),

@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from harness.loose import as_text
+from harness.lenient_json import as_text
 from hive.redact import Secrets
 
 LABEL = "of the agent's own login"

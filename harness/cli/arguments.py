@@ -1,9 +1,9 @@
 """How `claude` is started: its arguments and an environment built from nothing. Pure."""
 
-from pathlib import Path
-
 from attrs import field, frozen
 
+from harness.cli.session import CliSession
+from harness.shared import AgentFolders
 from harness.wake import NAME, SOCKET
 
 CONTAINER = "HIVE_CONTAINER"
@@ -47,36 +47,6 @@ class CredentialsError(ValueError):
 
 
 @frozen
-class Folders:
-    """An agent's folders below its base, `/agents/NAME` in a container."""
-
-    base: Path
-
-    @property
-    def state(self) -> Path:
-        """The agent's own: claude's working folder."""
-        return self.base / "state"
-
-    @property
-    def harness(self) -> Path:
-        """The harness's own, hidden from claude."""
-        return self.base / "harness"
-
-    @property
-    def claude(self) -> Path:
-        """The CLI's home."""
-        return self.base / "claude"
-
-
-@frozen
-class Session:
-    """A conversation of the CLI; `known` when the CLI has stored it, so that it is resumed."""
-
-    id: str
-    known: bool
-
-
-@frozen
 class Setup:
     """What a process is started with, but for its session. Contains credentials."""
 
@@ -86,8 +56,8 @@ class Setup:
     environment: tuple[tuple[str, str], ...] = field(repr=False)
 
 
-def argv(setup: Setup, session: Session) -> tuple[str, ...]:
-    """The command line of one persistent process."""
+def argv(setup: Setup, session: CliSession) -> tuple[str, ...]:
+    """The command line of a process that begins `session`, or goes on with it if it is known."""
     return (
         setup.binary,
         "--print",
@@ -107,7 +77,7 @@ def argv(setup: Setup, session: Session) -> tuple[str, ...]:
 
 
 def environment(
-    folders: Folders,
+    folders: AgentFolders,
     given: tuple[tuple[str, str], ...],
     *,
     root: bool,

@@ -13,12 +13,12 @@ def as_object(value: object) -> Json:
 
 
 def as_objects(value: object) -> list[Json]:
-    """The objects in a list."""
+    """The objects in a list; none if the value is no list."""
     return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
 
 
 def as_blocks(content: object) -> list[Json]:
-    """Content blocks; a plain text is one."""
+    """The content blocks of a message; a plain text is one block, what is neither has none."""
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     return as_objects(content)
@@ -39,12 +39,12 @@ def clean(text: str) -> str:
 
 
 def as_text(value: object) -> str | None:
-    """A text without lone surrogates."""
+    """A text, without lone surrogates; None if the value is no text."""
     return clean(value) if isinstance(value, str) else None
 
 
 def dump(value: object) -> str:
-    """As JSON."""
+    """The value as JSON; an empty object if it is nested too deeply to be written."""
     try:
         return clean(json.dumps(value, ensure_ascii=False))
     except RecursionError:
@@ -52,18 +52,18 @@ def dump(value: object) -> str:
 
 
 def as_int(value: object) -> int | None:
-    """A plain integer that fits everywhere (64 bits)."""
+    """A plain integer that fits everywhere (64 bits); None for all else, true and false as well."""
     return value if type(value) is int and abs(value) < 1 << 63 else None
 
 
 def as_number(value: object) -> float | None:
-    """A finite number."""
+    """A finite number; None for all else."""
     if type(value) is int:
         return float(value) if abs(value) < 1 << 63 else None
     return value if type(value) is float and math.isfinite(value) else None
 
 
 def as_epoch(value: object) -> float | None:
-    """A time: a number above zero."""
+    """A time in epoch seconds: a number above zero; None for all else."""
     number = as_number(value)
     return number if number is not None and number > 0 else None

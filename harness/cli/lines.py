@@ -4,8 +4,8 @@ MAX_LINE = 16 << 20
 """Longest line of stdout in bytes (tool results can be large); longer ones are dropped."""
 
 
-class Lines:
-    """Splits a stream at newlines; a line over `limit` bytes comes out as None."""
+class LineSplitter:
+    """Splits a stream at newlines; a line over `limit` bytes is dropped and comes out as None."""
 
     def __init__(self, limit: int = MAX_LINE) -> None:
         self._limit = limit
@@ -44,6 +44,7 @@ class Tail:
         self._cut = False
 
     def feed(self, data: bytes | bytearray) -> None:
+        """Add what the stream has brought; what is older than `limit` bytes is forgotten."""
         whole = self._data + data
         self._data = whole[-self._limit :]
         self._cut = self._cut or len(whole) > self._limit

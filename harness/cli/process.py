@@ -17,11 +17,18 @@ from typing import Any, cast
 import trio
 from attrs import define, field
 
-from harness.lines import Lines, Tail
-from harness.offspring import Offspring
-from harness.outcome import Ended
-from harness.parse import parse_line
-from harness.stream import Answered, Asked, Garbage, Init, StreamEvent, Withdrawn
+from harness.cli.lines import LineSplitter, Tail
+from harness.cli.outcome import ProcessEnd
+from harness.cli.parser import parse_line
+from harness.cli.stream import (
+    ControlCancelled,
+    ControlRequest,
+    ControlResponse,
+    Garbage,
+    Init,
+    StreamEvent,
+)
+from harness.cli.subreaper import Subreaper
 from harness.tools import SERVER, Tools
 from hive.uncontended import acquire
 
@@ -45,34 +52,34 @@ STOP_S = sum(wait for _, wait in _STEPS) + _PIPES_S + _REST_S + 1.0
 """Upper bound of `stop`."""
 
 
-class StartFailed(Exception):
+class CliStartFailed(Exception):
     """The process ended, or did not answer, before it took a prompt."""
 
 
-class Gone(Exception):
-    """The process is no more; `Claude.how` says how it ended."""
+class ProcessGone(Exception):
+    """The process is no more; `ClaudeProcess.how` says how it ended."""
 
 
 @define(eq=False)
-class _Slot:
+class _PendingAnswer:
     done: trio.Event = field(factory=trio.Event)
     error: str | None = None
 
 
-class Claude:
+class ClaudeProcess:
     """A process that `host` keeps; the other methods talk to it."""
 
-    def __init__(self, tools: Tools, offspring: Offspring) -> None:
+    def __init__(self, tools: Tools, subreaper: Subreaper) -> None:
         self.model: str | None = None
         self.gone = trio.Event()
-        self.how: Ended | None = None
+        self.how: ProcessEnd | None = None
         """Set together with `gone`."""
         self._tools = tools
-        self._offspring = offspring
+        self._subreaper = subreaper
         self._process: trio.Process | None = None
         self._writing = trio.Lock()
         self._stderr = Tail()
-        self._slots: dict[str, _Slot] = {}
+        self._slots: dict[str, _PendingAnswer] = {}
         self._turn: trio.MemorySendChannel[StreamEvent] | None = None
 
     async def host(
@@ -85,11 +92,11 @@ class Claude:
     ) -> None:
         """Start the process and stay until it and all that it left behind have ended.
 
-        Cancelling this ends the process by the steps of `stop`. Raises StartFailed if it cannot be
-        started at all.
+        Cancelling this ends the process by the steps of `stop`. Raises CliStartFailed if it cannot
+        be started at all.
         """
         try:
-            self._process = await self._offspring.start(
+            self._process = await self._subreaper.start(
                 argv,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -99,9 +106,9 @@ class Claude:
                 start_new_session=True,
             )
         except OSError as error:
-            self.how = Ended(None, str(error))
+            self.how = ProcessEnd(None, str(error))
             self.gone.set()
-            raise StartFailed(f"{argv[0]} cannot be started: {error}") from None
+            raise CliStartFailed(f"{argv[0]} cannot be started: {error}") from None
         try:
             task_status.started()
             await self._serve(self._process)
@@ -118,7 +125,7 @@ class Claude:
         return receive
 
     async def initialise(self, system_prompt: str) -> None:
-        """Make the CLI ready and offer it the hive's tools. Raises StartFailed."""
+        """Make the CLI ready and offer it the hive's tools. Raises CliStartFailed."""
         request = {
             "subtype": "initialize",
             "sdkMcpServers": [SERVER],
@@ -126,15 +133,15 @@ class Claude:
         }
         try:
             error = await self._control(request, INITIALISE_S)
-        except Gone:
-            raise StartFailed("claude ended at once") from None
+        except ProcessGone:
+            raise CliStartFailed("claude ended at once") from None
         except trio.TooSlowError:
-            raise StartFailed(f"claude did not answer within {INITIALISE_S:g} s") from None
+            raise CliStartFailed(f"claude did not answer within {INITIALISE_S:g} s") from None
         if error is not None:
-            raise StartFailed(f"claude refused to initialise: {error}")
+            raise CliStartFailed(f"claude refused to initialise: {error}")
 
     async def prompt(self, text: str, number: str, cost: str) -> None:
-        """Begin a turn; `number` is a uuid that comes back in the stream. Raises Gone.
+        """Begin a turn; `number` is a uuid that comes back in the stream. Raises ProcessGone.
 
         `cost` is a request as of `ask_cost`: what the session had cost before the turn.
         """
@@ -144,14 +151,14 @@ class Claude:
         await self._write(prompt, _cost_question(cost))
 
     async def interrupt(self) -> None:
-        """Ask the CLI to interrupt its turn, which then ends with a result. Raises Gone."""
+        """Ask the CLI to interrupt its turn, which then ends with a result. Raises ProcessGone."""
         await self._control({"subtype": "interrupt"}, _WRITE_S)
 
     async def ask_cost(self, request: str) -> None:
         """Ask what the session has cost; if it is alive the stream answers with a `Cost`."""
         try:
             await self._write(_cost_question(request))
-        except Gone:
+        except ProcessGone:
             pass  # whoever drives the turn finds out by himself, and reads what it said last
 
     async def stop(self) -> None:
@@ -174,7 +181,7 @@ class Claude:
 
     async def _read_stdout(self, process: trio.Process, read: trio.Event) -> None:
         assert process.stdout is not None
-        lines = Lines()
+        lines = LineSplitter()
         while data := await process.stdout.receive_some(_READ_BYTES):
             for line in lines.feed(data):
                 events = parse_line(line) if line is not None else (Garbage("a line too long"),)
@@ -189,13 +196,13 @@ class Claude:
 
     async def _dispatch(self, event: StreamEvent) -> None:
         match event:
-            case Asked(subtype="mcp_message", server=server) if server == SERVER:
-                await self._tools.submit(event, self._answer)
-            case Asked():
+            case ControlRequest(subtype="mcp_message", server=server) if server == SERVER:
+                await self._tools.submit(event.request, event.message, self._answer)
+            case ControlRequest():
                 await self._refuse(event)
-            case Withdrawn():
+            case ControlCancelled():
                 self._tools.withdraw(event.request)
-            case Answered():
+            case ControlResponse():
                 if slot := self._slots.get(event.request):
                     slot.error = event.error
                     slot.done.set()
@@ -210,13 +217,13 @@ class Claude:
     async def _answer(self, request: str, answer: dict[str, Any]) -> None:
         try:
             await self._respond(request, {"response": {"mcp_response": answer}})
-        except Gone:
+        except ProcessGone:
             pass  # whoever drives the turn finds out by himself
 
-    async def _refuse(self, asked: Asked) -> None:
+    async def _refuse(self, asked: ControlRequest) -> None:
         try:
             await self._respond(asked.request, None, f"{asked.subtype!r} is not supported here")
-        except Gone:
+        except ProcessGone:
             pass
 
     async def _respond(
@@ -230,9 +237,12 @@ class Claude:
         await self._write({"type": "control_response", "response": response})
 
     async def _control(self, request: dict[str, Any], timeout: float) -> str | None:
-        """Send a control request; returns the error of its answer. Raises Gone, TooSlowError."""
+        """Send a control request; the error of its answer, None if it was granted.
+
+        Raises ProcessGone, and TooSlowError when there is no answer in time.
+        """
         number = uuid.uuid4().hex
-        slot = self._slots[number] = _Slot()
+        slot = self._slots[number] = _PendingAnswer()
         try:
             with trio.fail_after(timeout):
                 line = {"type": "control_request", "request_id": number, "request": request}
@@ -241,27 +251,27 @@ class Claude:
         finally:
             del self._slots[number]
         if self.how is not None:
-            raise Gone
+            raise ProcessGone
         return slot.error
 
     async def _write(self, *lines: dict[str, Any]) -> None:
         """Whole lines or none: half a line would end the CLI at its next input."""
         process = self._process
         if process is None or process.stdin is None or self.gone.is_set():
-            raise Gone
+            raise ProcessGone
         data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
         await acquire(self._writing)
         try:
             with trio.CancelScope(deadline=trio.current_time() + _WRITE_S, shield=True) as scope:
                 await _send_all(process.stdin, data)
         except (OSError, trio.BrokenResourceError, trio.ClosedResourceError):
-            raise Gone from None
+            raise ProcessGone from None
         finally:
             self._writing.release()
         if scope.cancelled_caught:
             _log.warning("claude (pid %d) does not read its input: killed", process.pid)
             self._signal(process, signal.SIGKILL)
-            raise Gone
+            raise ProcessGone
 
     async def _put_down(self, process: trio.Process) -> None:
         assert process.stdin is not None
@@ -284,7 +294,7 @@ class Claude:
 
     async def _end(self, process: trio.Process) -> None:
         await self._put_down(process)
-        left = await self._offspring.kill_all(_REST_S)
+        left = await self._subreaper.kill_all(_REST_S)
         if left:
             _log.error("%d processes that claude left behind cannot be killed", left)
         for stream in (process.stdout, process.stderr):
@@ -292,9 +302,9 @@ class Claude:
                 await stream.aclose()
 
     def _finish(self, process: trio.Process) -> None:
-        self.how = Ended(process.returncode, str(self._stderr))
+        self.how = ProcessEnd(process.returncode, str(self._stderr))
         if process.returncode is not None:
-            self._offspring.forget(process.pid)
+            self._subreaper.forget(process.pid)
         for slot in self._slots.values():
             slot.done.set()
         if self._turn is not None:

@@ -12,14 +12,14 @@ from collections.abc import Callable, Container, Sequence
 
 from attrs import frozen
 
-from harness.stream import ApiFailure, RateLimit, Result
+from harness.cli.stream import ApiFailure, RateLimit, Result
 from hive.wire import Outcome
 
 _DETAIL = 500
 
 
 @frozen
-class Ended:
+class ProcessEnd:
     """The process is gone: `code` as Popen gives it (negative for a signal) and stderr's tail."""
 
     code: int | None
@@ -27,17 +27,17 @@ class Ended:
 
 
 @frozen
-class Seen:
-    """What one turn showed of its end."""
+class TurnEvidence:
+    """What one turn showed of its end; None for each sign that it did not show."""
 
     result: Result | None = None
     failure: ApiFailure | None = None
     limit: RateLimit | None = None
-    ended: Ended | None = None
+    ended: ProcessEnd | None = None
 
 
 @frozen
-class Verdict:
+class TurnVerdict:
     """An outcome and why in one line; which limit it was and when it resets (epoch seconds).
 
     `renew`: a new conversation may go better.
@@ -244,20 +244,20 @@ _ID_TAKEN = re.compile(r"Session ID \S+ is already in use")
 _ID_UNKNOWN = re.compile(r"No conversation found with session ID|Failed to resume session:")
 
 
-def classify(seen: Seen) -> Verdict:
-    """The outcome of a turn: pure and total."""
+def classify(seen: TurnEvidence) -> TurnVerdict:
+    """How a turn with these signs ended. Never raises: what is not known has failed."""
     if seen.result is None:
         return _without_result(seen)
     result, failure = seen.result, seen.failure
     if not result.is_error and _ended_well(result):
-        return Verdict(Outcome.COMPLETED, "")
+        return TurnVerdict(Outcome.COMPLETED, "")
     row = _row(result, failure) if result.is_error or _was_aborted(result) else None
     outcome = row.outcome if row else Outcome.FAILED
     detail = "; ".join(_own_texts(result, failure)) if outcome is not Outcome.INTERRUPTED else ""
     has_end = outcome in (Outcome.LIMITED, Outcome.NO_CREDITS)
     until, window = _limit(seen) if has_end else (None, None)
     renew = row is not None and row.renew
-    return Verdict(outcome, _line(detail or _names(result, failure)), until, window, renew)
+    return TurnVerdict(outcome, _line(detail or _names(result, failure)), until, window, renew)
 
 
 def session_is_taken(stderr: str) -> bool:
@@ -265,7 +265,7 @@ def session_is_taken(stderr: str) -> bool:
     return _ID_TAKEN.search(stderr) is not None
 
 
-def session_is_unknown(seen: Seen) -> bool:
+def session_is_unknown(seen: TurnEvidence) -> bool:
     """The CLI refused `--resume`: no such session, or none that it can read; begin a new one."""
     texts = seen.result.errors if seen.result else ()
     ended = (seen.ended.stderr,) if seen.ended else ()
@@ -344,18 +344,18 @@ def _names(result: Result, failure: ApiFailure | None) -> str:
     return ", ".join(f"{name} {value}" for name, value in named.items() if value is not None)
 
 
-def _without_result(seen: Seen) -> Verdict:
+def _without_result(seen: TurnEvidence) -> TurnVerdict:
     if seen.ended is None:
-        return Verdict(Outcome.FAILED, "the turn ended without a result")
+        return TurnVerdict(Outcome.FAILED, "the turn ended without a result")
     code, stderr = seen.ended.code, _line(seen.ended.stderr)
     if code is not None and (code < 0 or code > 128):
         number = -code if code < 0 else code - 128
-        return Verdict(Outcome.FAILED, f"claude was killed by signal {number}")
+        return TurnVerdict(Outcome.FAILED, f"claude was killed by signal {number}")
     why = stderr or "no reason"
-    return Verdict(Outcome.FAILED, f"claude exited with {code} and no result: {why}")
+    return TurnVerdict(Outcome.FAILED, f"claude exited with {code} and no result: {why}")
 
 
-def _limit(seen: Seen) -> tuple[float | None, str | None]:
+def _limit(seen: TurnEvidence) -> tuple[float | None, str | None]:
     """When the limit resets, and which it is."""
     said, line = seen.limit, seen.failure
     rejected = said if said is not None and said.status == "rejected" else None

@@ -3,26 +3,26 @@
 import trio
 from attrs import define, evolve, field
 
-from harness.outcome import Ended, Seen, Verdict, classify
-from harness.patience import Patience
-from harness.signals import Signals
-from harness.spending import Meter, add
-from harness.stream import (
-    Answered,
+from harness.cli.outcome import ProcessEnd, TurnEvidence, TurnVerdict, classify
+from harness.cli.stream import (
     ApiFailure,
+    ControlResponse,
     Cost,
     Idle,
     Init,
     ModelText,
+    ModelToolUse,
     Prompted,
     RateLimit,
     Result,
     Retry,
     StreamEvent,
     ToolAnswer,
-    ToolUse,
 )
 from harness.tools import SERVER
+from harness.turns.signals import Signals
+from harness.turns.silence import SilenceWatch
+from harness.turns.spending import Meter, add
 from hive.wire import (
     EVENT_TEXT,
     ApiRetry,
@@ -38,20 +38,20 @@ from hive.wire import (
 
 
 @define(eq=False)
-class Turn:
+class RunningTurn:
     """One prompt and what came of it; `prompt` is the uuid of its user message."""
 
     id: str
     prompt: str
-    patience: Patience
+    silence: SilenceWatch
     signals: Signals
     meter: Meter
-    seen: Seen = field(factory=Seen)
+    seen: TurnEvidence = field(factory=TurnEvidence)
     reported: Usage = field(factory=Usage)
     """What the results say."""
     over: bool = False
     """The CLI waits for input again; the process may take the next prompt."""
-    cut: Verdict | None = None
+    cut: TurnVerdict | None = None
     """Why the harness ends the turn before it ends by itself."""
     broken: bool = False
     """The process is not fit for another turn."""
@@ -68,9 +68,9 @@ class Turn:
     def take(self, event: StreamEvent, now: float) -> Event | None:
         """Note one event of the stream; returns what the operator is to see of it."""
         if isinstance(event, Retry):
-            self.patience.retry(now, event.delay_s)
-        elif not isinstance(event, Answered | Cost):  # to answer us is no sign of work
-            self.patience.line(now)
+            self.silence.retry(now, event.delay_s)
+        elif not isinstance(event, ControlResponse | Cost):  # to answer us is no sign of work
+            self.silence.line(now)
         match event:
             case Init():
                 self._check_tools(event)
@@ -93,11 +93,11 @@ class Turn:
                 self.over = self.result_at is not None
             case ModelText(nested=False) if event.text:
                 return Text(self.id, event.text[:EVENT_TEXT])
-            case ToolUse(nested=False):
-                self.patience.tools.add(event.id)
+            case ModelToolUse(nested=False):
+                self.silence.tools.add(event.id)
                 return ToolCall(self.id, event.id, event.tool, event.arguments[:EVENT_TEXT])
             case ToolAnswer(nested=False):
-                self.patience.tools.discard(event.id)
+                self.silence.tools.discard(event.id)
                 return ToolResult(self.id, event.id, event.is_error, event.text[:EVENT_TEXT])
         return None
 
@@ -107,7 +107,7 @@ class Turn:
             case Cost():
                 usage = self.meter.take(event.request, event.usage)
                 return None if usage is None else Spending(self.id, usage)
-            case Answered():
+            case ControlResponse():
                 return None
         self.meter.news = True
         return self.signals.take(event)
@@ -119,7 +119,7 @@ class Turn:
             return self.reported
         return self.meter.spent
 
-    def verdict(self, ended: Ended | None) -> Verdict:
+    def verdict(self, ended: ProcessEnd | None) -> TurnVerdict:
         """How the turn ended; `ended` if its process did."""
         if self.cut is not None:
             return self.cut
@@ -130,26 +130,28 @@ class Turn:
             return self.stopped(verdict.detail)
         return verdict
 
-    def stopped(self, detail: str) -> Verdict:
-        """The verdict on a turn that somebody ended."""
+    def stopped(self, detail: str) -> TurnVerdict:
+        """The verdict on a turn that somebody ended: by a budget, or interrupted for `detail`."""
         if self.over_budget:
-            return Verdict(Outcome.OVER_BUDGET, "a budget is used up")
-        return Verdict(Outcome.INTERRUPTED, detail)
+            return TurnVerdict(Outcome.OVER_BUDGET, "a budget is used up")
+        return TurnVerdict(Outcome.INTERRUPTED, detail)
 
     def _check_tools(self, init: Init) -> None:
         status = dict(init.servers).get(SERVER)
         if status != "connected":
             detail = f"the hive's tools are {status or 'missing'} in claude: it could reach nobody"
-            self.cut, self.broken = Verdict(Outcome.FAILED, detail), True
+            self.cut, self.broken = TurnVerdict(Outcome.FAILED, detail), True
 
     def _retry(self, retry: Retry) -> Event:
         if retry.error == "authentication_failed":  # the CLI itself would go on for minutes
             status = f" (HTTP {retry.status})" if retry.status else ""
-            self.cut = Verdict(Outcome.UNAUTHORISED, f"the credentials were refused{status}")
+            self.cut = TurnVerdict(Outcome.UNAUTHORISED, f"the credentials were refused{status}")
         return ApiRetry(self.id, retry.attempt, retry.error, retry.delay_s)
 
 
-def new_turn(lease: str, prompt: str, silence: float, before: Usage) -> Turn:
+def new_turn(lease: str, prompt: str, silence: float, before: Usage) -> RunningTurn:
     """A turn that begins now; `before` is what earlier attempts at the same lease have used."""
     now = trio.current_time()
-    return Turn(lease, prompt, Patience(silence, now), Signals(lease), Meter(prompt, now, before))
+    return RunningTurn(
+        lease, prompt, SilenceWatch(silence, now), Signals(lease), Meter(prompt, now, before)
+    )

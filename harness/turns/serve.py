@@ -5,8 +5,8 @@ from attrs import evolve
 
 from harness import faults
 from harness.link import Link, NotConnected
-from harness.shared import Holding, Shared
-from harness.turns import STOPPED_S, Turns
+from harness.shared import HeldLease, Shared
+from harness.turns.runner import STOPPED_S, TurnRunner
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.wire import (
@@ -40,10 +40,10 @@ _STORE_RETRY_S = 2.0
 _PAUSE_S = 1.0
 
 
-class Serve:
+class ServeLoop:
     """One lease after the other. What it holds is in `shared.holding`, for the link's hello."""
 
-    def __init__(self, shared: Shared, link: Link, turns: Turns) -> None:
+    def __init__(self, shared: Shared, link: Link, turns: TurnRunner) -> None:
         self._shared = shared
         self._link = link
         self._turns = turns
@@ -52,7 +52,7 @@ class Serve:
 
     @property
     def turn(self) -> str | None:
-        """The id of the running turn: its lease's."""
+        """The id of the running turn, which is its lease's; None between turns."""
         holding = self._shared.holding
         return None if holding is None else holding.lease
 
@@ -79,7 +79,7 @@ class Serve:
         settings = self._shared.settings
         if lease is None or settings is None:
             return
-        self._shared.holding = Holding.of(lease)
+        self._shared.holding = HeldLease.of(lease)
         self._link.changed()
         await faults.hang("serve.hang-leased")
         ctx.note(f"works on message {lease.messages[0].id}" if lease.messages else None)

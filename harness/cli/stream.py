@@ -1,8 +1,8 @@
-"""What one line of the CLI's stdout says, as typed events: a closed set; see `harness.parse`."""
+"""What a line of the CLI's stdout says, as typed events: a closed set, made by the parser."""
 
 from attrs import frozen
 
-from harness.loose import Json
+from harness.lenient_json import Json
 from hive.wire import Usage
 
 
@@ -32,8 +32,8 @@ class Thought:
 
 
 @frozen
-class ToolUse:
-    """The model calls a tool; `arguments` is JSON."""
+class ModelToolUse:
+    """The model calls a tool: `id` comes back in the `ToolAnswer`, `arguments` is JSON."""
 
     id: str
     tool: str
@@ -43,7 +43,7 @@ class ToolUse:
 
 @frozen
 class ToolAnswer:
-    """A tool has answered."""
+    """A tool has answered the call `id`; `text` is what the model reads."""
 
     id: str
     is_error: bool
@@ -122,7 +122,7 @@ class Idle:
 
 
 @frozen
-class Asked:
+class ControlRequest:
     """A control request of the CLI that needs an answer."""
 
     request: str
@@ -132,14 +132,14 @@ class Asked:
 
 
 @frozen
-class Withdrawn:
+class ControlCancelled:
     """The CLI no longer waits for the answer to its request."""
 
     request: str
 
 
 @frozen
-class Answered:
+class ControlResponse:
     """The answer to a control request of ours; `error` when it was refused."""
 
     request: str
@@ -172,7 +172,7 @@ StreamEvent = (
     Init
     | ModelText
     | Thought
-    | ToolUse
+    | ModelToolUse
     | ToolAnswer
     | ApiFailure
     | Retry
@@ -180,9 +180,9 @@ StreamEvent = (
     | Result
     | Prompted
     | Idle
-    | Asked
-    | Withdrawn
-    | Answered
+    | ControlRequest
+    | ControlCancelled
+    | ControlResponse
     | Cost
     | Other
     | Garbage

@@ -9,9 +9,9 @@ import pytest
 import trio
 import trio.testing
 
-from harness import door
-from harness.door import Door
+from harness import wake_socket
 from harness.link import NotConnected
+from harness.wake_socket import WakeSocket
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.wire import Sent, Wake
@@ -40,7 +40,7 @@ class Bench:
         self.path = folder / "wake.sock"
         self.link = FakeLink()
         self.ctx = Context("harness/door")
-        nursery.start_soon(Door(folder, self.link).run, self.ctx)  # type: ignore[arg-type]
+        nursery.start_soon(WakeSocket(folder, self.link).run, self.ctx)  # type: ignore[arg-type]
 
     async def there(self) -> None:
         with trio.fail_after(5):
@@ -142,7 +142,7 @@ async def test_nonsense_is_answered_and_harms_nobody(bench, data):
 
 async def test_a_flood_is_refused_beyond_its_bounds(bench, monkeypatch):
     await bench.say(b"x" * (1 << 20))
-    silent = [await trio.open_unix_socket(bench.path) for _ in range(door.AT_ONCE)]
+    silent = [await trio.open_unix_socket(bench.path) for _ in range(wake_socket.AT_ONCE)]
     await trio.testing.wait_all_tasks_blocked(0.05)
     assert await bench.wake("--from", "x", "y") is not None
     assert bench.link.asked == []
@@ -153,7 +153,7 @@ async def test_a_flood_is_refused_beyond_its_bounds(bench, monkeypatch):
 
 
 async def test_a_socket_that_the_agent_removed_comes_back(bench, monkeypatch):
-    monkeypatch.setattr(door, "LOOK_S", 0.05)
+    monkeypatch.setattr(wake_socket, "LOOK_S", 0.05)
     await bench.there()
     bench.path.unlink()
     bench.path.mkdir()

@@ -4,26 +4,35 @@ import logging
 import uuid
 from pathlib import Path
 
-from harness.command import Session
+from attrs import frozen
+
 from hive.files import read_small
 
 _log = logging.getLogger(__name__)
 
 
-def load(path: Path) -> Session:
+@frozen
+class CliSession:
+    """A conversation of the CLI; `known` when the CLI has stored it, so that it is resumed."""
+
+    id: str
+    known: bool
+
+
+def load(path: Path) -> CliSession:
     """The session noted in `path`, or a new one if there is none that can be read."""
     try:
-        return Session(str(uuid.UUID(read_small(path).decode().strip())), known=True)
+        return CliSession(str(uuid.UUID(read_small(path).decode().strip())), known=True)
     except (OSError, ValueError):
         return fresh()
 
 
-def fresh() -> Session:
-    """A session that does not exist yet."""
-    return Session(str(uuid.uuid4()), known=False)
+def fresh() -> CliSession:
+    """A session with a new id, which the CLI does not know yet."""
+    return CliSession(str(uuid.uuid4()), known=False)
 
 
-def save(path: Path, session: Session) -> None:
+def save(path: Path, session: CliSession) -> None:
     """Note the session, as a whole or not at all; a disk that is full costs the memory only."""
     new = path.with_name(f"{path.name}.new")
     try:

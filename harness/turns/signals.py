@@ -2,7 +2,7 @@
 
 from attrs import define, field
 
-from harness.stream import Init, ModelText, RateLimit, Retry, StreamEvent, Thought, ToolUse
+from harness.cli.stream import Init, ModelText, ModelToolUse, RateLimit, Retry, StreamEvent, Thought
 from hive.wire import ApiSignal, SignalKind
 
 _STEPS = 20
@@ -34,7 +34,7 @@ class Signals:
                     return self._limit(SignalKind.WARNED, event)
             case Retry(error="authentication_failed"):
                 return self._say(SignalKind.UNAUTHORISED)
-            case ModelText(nested=False) | ToolUse(nested=False) | Thought(nested=False):
+            case ModelText(nested=False) | ModelToolUse(nested=False) | Thought(nested=False):
                 if self._last is not SignalKind.ANSWERED:
                     return self._say(SignalKind.ANSWERED)
         return None
