@@ -6,7 +6,7 @@ from attrs import define, evolve, field
 from harness.outcome import Ended, Seen, Verdict, classify
 from harness.patience import Patience
 from harness.signals import Signals
-from harness.spending import Meter, add
+from harness.spending import Meter
 from harness.stream import (
     Answered,
     ApiFailure,
@@ -78,9 +78,9 @@ class Turn:
                 self.seen = evolve(self.seen, result=event)
                 self.session = event.session
                 self.result_at = now
-                self.reported = add(self.reported, event.usage)
+                self.reported = self.reported + event.usage
             case Result():
-                self.reported = add(self.reported, event.usage)
+                self.reported = self.reported + event.usage
             case ApiFailure():
                 self.seen = evolve(self.seen, failure=event)
             case RateLimit():

@@ -19,7 +19,6 @@ from harness.outcome import Seen, Verdict, classify, session_is_taken, session_i
 from harness.prompts import not_a_command, system, wake
 from harness.repair import repair
 from harness.shared import Shared
-from harness.spending import add
 from harness.stream import StreamEvent
 from harness.tools import Tools, guide
 from harness.turn import Turn, new_turn
@@ -89,7 +88,7 @@ class Turns:
         for _ in range(_ROUNDS):
             turn = new_turn(lease.id, str(uuid.uuid4()), settings.turn_silence_s, usage)
             verdict, again = await self._round(turn, lease, settings, ctx)
-            usage = add(usage, turn.usage)
+            usage = usage + turn.usage
             if verdict.renew and not renewed:
                 renewed = again = True
                 ctx.extend(2 * STOP_S)
