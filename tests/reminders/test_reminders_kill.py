@@ -42,7 +42,7 @@ def prepare(path: Path) -> None:
     from hive.store.migrations import migrate
     from hive.store.schema import MIGRATIONS
 
-    connection = open_writer(path)
+    connection = open_writer(path, create=True)
     migrate(connection, MIGRATIONS)
     rows = [(f"a{n}",) for n in range(AGENTS)] * EACH
     with connection:
