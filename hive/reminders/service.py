@@ -95,8 +95,8 @@ class Reminders:
             if (known := rows.of_key(connection, agent, wish.key)) is not None:
                 return Reminded(known.id, known.due_at)
             policy.check_pending(rows.count_open(connection, agent), self._limits)
-            bucket = policy.take(rows.bucket(connection, agent), self._limits, now)
-            rows.keep_bucket(connection, agent, bucket)
+            pace = policy.take(rows.pace(connection, agent), self._limits, now)
+            rows.keep_pace(connection, agent, pace)
             id_ = rows.insert(connection, agent, text, file, now, due, wish.key)
             return Reminded(id_, due)
 
