@@ -1,8 +1,6 @@
 """The conversation that an agent's turns go on with: a session of the CLI and its process."""
 
-import importlib.util
 import os
-import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -143,9 +141,11 @@ class Conversation:
     # --- inside ---------------------------------------------------------------------------------
 
     def _setup(self, settings: HarnessSettings) -> Setup:
+        if settings.claude is None:
+            raise CliStartFailed("no claude: the daemon did not say which one it has found")
         folders, root = self._shared.options.folders, os.geteuid() == 0
         return Setup(
-            _binary(settings),
+            settings.claude,
             settings.model,
             settings.fallback_models,
             arguments.environment(
@@ -173,15 +173,3 @@ def _system_prompt(shared: Shared, settings: HarnessSettings) -> str:
     state = str(options.folders.state)
     tools = guide(settings.body_cap)
     return system(options.name, settings.peers, state=state, tools=tools)
-
-
-def _binary(settings: HarnessSettings) -> str:
-    """The CLI: as configured, on PATH, or the one that comes with the SDK (never imported)."""
-    if settings.claude:
-        return settings.claude
-    if found := shutil.which("claude"):
-        return found
-    spec = importlib.util.find_spec("claude_agent_sdk")
-    if spec is None or spec.origin is None:
-        raise CliStartFailed("no claude: configure its path, or install claude-agent-sdk")
-    return str(Path(spec.origin).parent / "_bundled" / "claude")

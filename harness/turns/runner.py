@@ -16,7 +16,6 @@ from harness.shared import Shared
 from harness.tools import Tools
 from harness.turns.conversation import START_S, Conversation
 from harness.turns.prompts import not_a_command
-from harness.turns.spending import add
 from harness.turns.turn import RunningTurn, new_turn
 from hive.supervisors import Context
 from hive.wire import Event, HarnessSettings, Lease, Outcome, TurnReport, Usage
@@ -69,7 +68,7 @@ class TurnRunner:
         for _ in range(_ATTEMPTS):
             turn = new_turn(lease.id, str(uuid.uuid4()), settings.turn_silence_s, usage)
             verdict, again = await self._attempt(turn, lease, settings, ctx)
-            usage = add(usage, turn.usage)
+            usage = usage + turn.usage
             if verdict.renew and not renewed:
                 renewed = again = True
                 ctx.extend(2 * STOP_S)

@@ -13,26 +13,9 @@ EVERY_S = 1.0
 """The CLI is asked at most so often, and only when its stream has said something since."""
 
 
-def add(one: Usage, other: Usage) -> Usage:
-    """What both have used together."""
-    return Usage(
-        one.input_tokens + other.input_tokens,
-        one.output_tokens + other.output_tokens,
-        one.cache_read_tokens + other.cache_read_tokens,
-        one.cache_write_tokens + other.cache_write_tokens,
-        one.cost_usd + other.cost_usd,
-    )
-
-
 def since(base: Usage, now: Usage) -> Usage:
-    """What was used after `base` was counted; no figure is below zero."""
-    return Usage(
-        max(0, now.input_tokens - base.input_tokens),
-        max(0, now.output_tokens - base.output_tokens),
-        max(0, now.cache_read_tokens - base.cache_read_tokens),
-        max(0, now.cache_write_tokens - base.cache_write_tokens),
-        max(0.0, now.cost_usd - base.cost_usd),
-    )
+    """What came after `base`; never below nothing."""
+    return Usage().merged(now - base, max)
 
 
 @define
@@ -68,5 +51,5 @@ class Meter:
             spent = since(self._base, session)
             if spent != self.spent:
                 self.spent = spent
-                return add(self.before, spent)
+                return self.before + spent
         return None

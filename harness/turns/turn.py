@@ -22,7 +22,7 @@ from harness.cli.stream import (
 from harness.tools import SERVER
 from harness.turns.signals import Signals
 from harness.turns.silence import SilenceWatch
-from harness.turns.spending import Meter, add
+from harness.turns.spending import Meter
 from hive.wire import (
     EVENT_TEXT,
     ApiRetry,
@@ -78,9 +78,9 @@ class RunningTurn:
                 self.seen = evolve(self.seen, result=event)
                 self.session = event.session
                 self.result_at = now
-                self.reported = add(self.reported, event.usage)
+                self.reported = self.reported + event.usage
             case Result():
-                self.reported = add(self.reported, event.usage)
+                self.reported = self.reported + event.usage
             case ApiFailure():
                 self.seen = evolve(self.seen, failure=event)
             case RateLimit():

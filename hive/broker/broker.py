@@ -14,9 +14,8 @@ from attrs import evolve
 
 from hive.broker import rows
 from hive.broker.announce import announce
-from hive.broker.draft import MAX_ID, Draft, addressed, check, check_single
+from hive.broker.draft import Draft, addressed, check, check_single
 from hive.broker.errors import BrokerError, NotUrgent, TooManyBroadcasts
-from hive.broker.fitting import fitting
 from hive.broker.lifecycle import (
     DESTROYED,
     DROPPED,
@@ -44,7 +43,17 @@ from hive.broker.rows import Holding, WithLease, with_bounces, write
 from hive.rate import Rate, allowed
 from hive.store import Store
 from hive.supervisors import Context
-from hive.wire import EVERYBODY, OPERATOR, Awaited, Event, Lease, Message, MessageState
+from hive.wire import (
+    EVERYBODY,
+    MAX_ID,
+    OPERATOR,
+    Awaited,
+    Event,
+    Lease,
+    Message,
+    MessageState,
+    fitting,
+)
 
 BROADCASTS = Rate(burst=5, every=180.0)
 """How often one agent may send to everybody: each costs every agent a turn."""

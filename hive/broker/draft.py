@@ -5,10 +5,9 @@ from collections.abc import Collection
 from attrs import evolve, field, frozen
 
 from hive.broker.errors import BadMessage, BodyTooLarge, UnknownRecipient
-from hive.wire import EVERYBODY, OPERATOR
+from hive.wire import EVERYBODY, MAX_ID, OPERATOR
 
 MAX_KEY = 200
-MAX_ID = 2**63 - 1
 _SHOWN = 50
 
 

@@ -24,7 +24,6 @@ from hive.questions import NoSuchQuestion
 from hive.supervisors import Context
 from hive.wire import (
     LONGEST_REPLY_S,
-    MAX_FRAME,
     MOST_ROWS,
     OPERATOR,
     QUESTIONS,
@@ -76,7 +75,8 @@ from hive.wire import (
     UseCredential,
     WaitReply,
     WebBody,
-    encode,
+    clamp,
+    fitting,
 )
 
 EVENTS_A_FRAME = 64
@@ -228,7 +228,7 @@ class _Session(Session):
             case Resolve():
                 return await self._resolve(body)
             case WaitReply(message, wait):
-                with trio.move_on_after(min(max(wait, 0.0), LONGEST_REPLY_S)):
+                with trio.move_on_after(clamp(wait, 0.0, LONGEST_REPLY_S)):
                     return await hive.broker.wait_reply(message)
                 return await hive.broker.reply(message)
             case (
@@ -307,18 +307,12 @@ class _Session(Session):
 
 
 def _rows(limit: int) -> int:
-    return min(max(limit, 1), MOST_ROWS)
+    return clamp(limit, 1, MOST_ROWS)
 
 
 def _newest_that_fit(items: Sequence[T]) -> tuple[T, ...]:
-    """As many of the newest items as one frame holds; oldest first."""
-    room, kept = MAX_FRAME - 4096, []
-    for item in reversed(items):
-        room -= len(encode(item)) + 1
-        if room < 0:
-            break
-        kept.append(item)
-    return tuple(reversed(kept))
+    """As many of the newest items as one answer holds; oldest first."""
+    return fitting(reversed(items))[::-1]
 
 
 operator = partial(run, role="operator")

@@ -11,9 +11,8 @@ from hive.questions import policy, rows, texts
 from hive.questions.errors import NoSuchQuestion
 from hive.questions.expiry import Expiry
 from hive.store import Store
-from hive.wire import MOST_ROWS, OPERATOR, Answer, Ask, Question
+from hive.wire import MAX_ID, MOST_ROWS, OPERATOR, Answer, Ask, Question, clamp
 
-MAX_ID = 2**63 - 1
 BATCH = 100
 """Questions that one transaction may let expire."""
 
@@ -107,11 +106,11 @@ class Questions:
 
     async def get(self, id_: int) -> Question:
         """One question; raises NoSuchQuestion."""
-        return _there(await self._store.read(lambda c: rows.by_id(c, _bounded(id_))), id_)
+        return _there(await self._store.read(lambda c: rows.by_id(c, clamp(id_, 0, MAX_ID))), id_)
 
     async def listed(self, limit: int = 100, *, ended: bool = False) -> tuple[Question, ...]:
         """The newest open questions, with `ended` all; oldest first."""
-        most = min(max(limit, 0), MOST_ROWS)
+        most = clamp(limit, 0, MOST_ROWS)
         return await self._store.read(lambda c: rows.newest(c, most, ended=ended))
 
     async def next_due(self) -> float | None:
@@ -128,7 +127,7 @@ class Questions:
 
         def prepare(connection: apsw.Connection) -> Sequence[Draft]:
             nonlocal told
-            question = _there(rows.by_id(connection, _bounded(id_)), id_)
+            question = _there(rows.by_id(connection, clamp(id_, 0, MAX_ID)), id_)
             after = ended(question)
             if after is question:  # said once already
                 told = question.end_message or 0
@@ -162,7 +161,3 @@ def _there(question: Question | None, id_: int) -> Question:
             "an agent's tool loose_ends its own"
         )
     return question
-
-
-def _bounded(id_: int) -> int:
-    return min(max(id_, 0), MAX_ID)

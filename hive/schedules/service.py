@@ -16,6 +16,7 @@ from hive.schedules.policy import Rule
 from hive.store import Store, StoreError
 from hive.supervisors import Context
 from hive.wire import (
+    MAX_ID,
     OPERATOR,
     Done,
     EditSchedule,
@@ -26,6 +27,7 @@ from hive.wire import (
     Schedule,
     Scheduled,
     ScheduleState,
+    clamp,
 )
 
 MOST_OPEN = 20
@@ -135,7 +137,7 @@ class Schedules:
         self, agent: str | None, limit: int = MOST_LISTED, *, ended: bool = False
     ) -> tuple[Schedule, ...]:
         """The newest schedules of an agent or of all, oldest first."""
-        most = min(max(limit, 1), MOST_LISTED)
+        most = clamp(limit, 1, MOST_LISTED)
         found = await self._store.read(lambda c: rows.listed(c, agent, most, ended=ended))
         return tuple(evolve(one, text=one.text[:SHOWN]) for one in found)
 
@@ -268,7 +270,7 @@ class Schedules:
             self._publish(schedule.agent, Notice(f"{said}; see `hive schedules edit`"))
 
     async def _find(self, id_: int) -> Schedule | None:
-        return await self._store.read(lambda c: rows.by_id(c, min(max(id_, 0), 2**63 - 1)))
+        return await self._store.read(lambda c: rows.by_id(c, clamp(id_, 0, MAX_ID)))
 
     async def _change(
         self, old: Schedule, new: Schedule, drafts: Sequence[Draft], *, must: bool = True
