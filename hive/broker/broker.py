@@ -14,7 +14,7 @@ from attrs import evolve
 
 from hive.broker import rows
 from hive.broker.announce import announce
-from hive.broker.draft import MAX_ID, Draft, addressed, check, check_single
+from hive.broker.draft import MAX_ID, Draft, addressed, check, check_rights, check_single
 from hive.broker.errors import BrokerError, NotUrgent, TooManyBroadcasts
 from hive.broker.fitting import fitting
 from hive.broker.lifecycle import (
@@ -39,10 +39,10 @@ from hive.broker.lifecycle import (
     what_became,
 )
 from hive.broker.reader import Reader, listed
-from hive.broker.rights import Rights, check_rights
-from hive.broker.rows import Holding, WithLease, with_bounces, write
+from hive.broker.rows import Holding, with_bounces, write
+from hive.directory import Rights
 from hive.rate import Rate, allowed
-from hive.store import Store
+from hive.store import JoinedWrite, Store
 from hive.supervisors import Context
 from hive.wire import EVERYBODY, OPERATOR, Awaited, Event, Lease, Message, MessageState
 
@@ -198,7 +198,7 @@ class Broker(Reader):
         return await self._take(agent, holder, lease_id, limit, urgent_only, joining=True)
 
     async def ack(
-        self, lease_id: str, holder: str, also: WithLease | None = None
+        self, lease_id: str, holder: str, also: JoinedWrite | None = None
     ) -> tuple[int, ...]:
         """The turn ended well: everything in the lease is done. Again: finds nothing."""
 
@@ -215,7 +215,7 @@ class Broker(Reader):
         count: bool,
         why: str,
         limited: bool = False,
-        also: WithLease | None = None,
+        also: JoinedWrite | None = None,
     ) -> Returned:
         """The lease ended without an ack: its messages are queued again, held, or dead.
 
@@ -378,7 +378,7 @@ class Broker(Reader):
         lease_id: str,
         holder: str,
         end: Callable[[apsw.Connection, Sequence[Message]], Change],
-        also: WithLease | None,
+        also: JoinedWrite | None,
     ) -> Change:
         """End a lease, and do what belongs to that, in one transaction; nothing if it is over."""
 

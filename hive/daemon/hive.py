@@ -11,8 +11,8 @@ import attrs
 import trio
 from attrs import define, evolve, field, frozen
 
-from hive.agents import Agent, AgentRecord, Fleet, NoSuchAgent, Records, Surroundings
-from hive.broker import Broker, Counts, Rights
+from hive.agents import Agent, Fleet, Surroundings
+from hive.broker import Broker, Counts
 from hive.budget import Budgets
 from hive.containers import Driver, runtime_folders
 from hive.daemon.audit import AuditLog
@@ -26,6 +26,7 @@ from hive.daemon.limits import Limits
 from hive.daemon.notices import notices
 from hive.daemon.parks import Parks
 from hive.daemon.status import Clock, agent_status, now, tree
+from hive.directory import AgentRecord, Directory, NoSuchAgent
 from hive.events import Hub
 from hive.gate import Gates, GateSettings, Hold
 from hive.janitor import Janitor
@@ -92,6 +93,7 @@ class Hive:
     gave_up: str | None = None
     """Why the hive stops by itself."""
     store: Store = field(init=False)
+    directory: Directory = field(init=False)
     events: Hub = field(init=False)
     incidents: Incidents = field(init=False, factory=Incidents)
     audit: AuditLog = field(init=False)
@@ -124,6 +126,7 @@ class Hive:
         self.use_api(options.api)
         self.store = Store(options.paths.database, MIGRATIONS)
         self.events = Hub(self.store)
+        self.directory = Directory(self.store)
         self.audit = AuditLog(self.store)
         self.parks = Parks(self.store)
         self.broker = Broker(
@@ -131,7 +134,7 @@ class Hive:
             body_cap=agents.body_cap,
             publish=self.publish,
             recipients=lambda: {OPERATOR, *self.fleet.names()},
-            rights=self._rights,
+            rights=self.directory.rights,
             urgent=lambda name: self.budgets.urgent_allowed(name),
         )
         self.budgets = Budgets(
@@ -174,7 +177,7 @@ class Hive:
             paths=options.paths,
             broker=self.broker,
             desk=self.desk,
-            records=Records(self.store),
+            records=self.directory,
             reminders=self.reminders,
             schedules=self.schedules,
             driver=partial(driver_named, known=options.drivers),
@@ -344,17 +347,6 @@ class Hive:
         inside = driver.inside(self.paths.root, name)
         return Place(self.paths.agent(name) / "state", inside.base / "state")
 
-    def _rights(self, sender: str) -> Rights:
-        record = self.fleet.records.get(sender)
-        may_send = None if record is None else record.may_send
-        return Rights(None if may_send is None else frozenset(may_send))
-
-    def _peers(self, record: AgentRecord) -> tuple[str, ...]:
-        """The others to whom the agent may send."""
-        others = self.fleet.names() - {record.name}
-        rights = self._rights(record.name)
-        return tuple(sorted(name for name in others if rights.allow(name)))
-
     def _settings(self, record: AgentRecord) -> HarnessSettings:
         agents = self.options.config.agents
         return HarnessSettings(
@@ -362,7 +354,7 @@ class Hive:
             model=record.model,
             environment=self.api.environment(record.credential),
             claude=str(self.options.claude),
-            peers=self._peers(record),
+            peers=self.directory.peers(record.name),
             orphan_after_s=agents.orphan_after_s,
             turn_silence_s=agents.turn_silence_s,
             body_cap=agents.body_cap,

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 
 import trio
 
-from hive.agents import Agent, credential_key
+from hive.agents import Agent
 from hive.budget import Budgets
+from hive.directory import credential_key
 from hive.gate import Client, Gates, Hold
 from hive.link import LinkClosed
 from hive.store import StoreError

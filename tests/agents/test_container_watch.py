@@ -10,8 +10,9 @@ import pytest
 import trio
 import trio.testing
 
-from hive.agents import Agent, AgentPark, AgentRecord, Surroundings, container
+from hive.agents import Agent, Surroundings, container
 from hive.clock import LoopClock
+from hive.directory import AgentPark, AgentRecord
 from hive.supervisors import Context
 from hive.wire import Notice
 
@@ -72,6 +73,7 @@ class Hive:
                 "changed": lambda _: self.changes.append((trio.current_time(), self.ctx.note_text)),
                 "readonly": (),
                 "harness_silence": 30.0,
+                "hide": lambda said: said,
                 "records": self,
                 "stop_grace": 1.0,
             }

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.broker import Broker, Draft, NotAllowed, Rights
-from hive.broker.rights import check_rights
+from hive.broker import Broker, Draft, NotAllowed
+from hive.broker.draft import check_rights
+from hive.directory import Rights
 from hive.store import MIGRATIONS, open_store
 from hive.wire import EVERYBODY, OPERATOR
 

@@ -15,12 +15,13 @@ from attrs import define, field
 from click.testing import CliRunner, Result
 from support.no_limits import NoLimits
 
-from hive.agents import Agent, AgentRecord, NoSuchAgent, Records, Surroundings
+from hive.agents import Agent, Surroundings
 from hive.agents import socket as agent_socket
 from hive.broker import Broker
 from hive.cli import main
 from hive.daemon import control
 from hive.daemon.audit import AuditLog
+from hive.directory import AgentRecord, Directory, NoSuchAgent
 from hive.link import RemoteError, connect
 from hive.paths import Paths
 from hive.questions import Desk
@@ -108,7 +109,7 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
             broker=broker,
             desk=Desk(store, broker, recipients=lambda: {"ann"}, publish=lambda *_: None),
             limits=NoLimits(),
-            records=Records(store),
+            records=Directory(store),
             reminders=reminders,
             schedules=schedules,
             driver=lambda name: pytest.fail("no container here"),

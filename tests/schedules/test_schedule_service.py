@@ -11,7 +11,8 @@ import trio
 import trio.testing
 from support.reminder_world import World, world
 
-from hive.broker import NotAllowed, Rights
+from hive.broker import NotAllowed
+from hive.directory import Rights
 from hive.schedules import BadSchedule, NoSuchSchedule, Schedules, TooManySchedules
 from hive.supervisors import Context
 from hive.wire import (

@@ -11,9 +11,10 @@ import trio
 import trio.testing
 from support.no_limits import NoLimits
 
-from hive.agents import Agent, AgentRecord, Records, Surroundings
+from hive.agents import Agent, Surroundings
 from hive.agents import socket as agent_socket
 from hive.broker import Broker, Draft
+from hive.directory import AgentRecord, Directory
 from hive.link import Limits, Peer, connect
 from hive.paths import Paths
 from hive.questions import Desk
@@ -114,7 +115,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             paths=paths,
             broker=broker,
             desk=desk,
-            records=Records(store),
+            records=Directory(store),
             reminders=Reminders(store, broker, place=lambda _: place, publish=quiet),
             schedules=Schedules(store, broker, names=lambda: {"scout"}, publish=quiet),
             driver=lambda name: pytest.fail("no container here"),

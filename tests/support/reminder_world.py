@@ -9,7 +9,8 @@ import trio
 from attrs import define, field
 from support.memory_store import MemoryStore
 
-from hive.broker import Broker, Rights
+from hive.broker import Broker
+from hive.directory import Rights
 from hive.reminders import Limits, Place, Reminders
 from hive.store import fetch
 from hive.wire import Event
