@@ -40,7 +40,6 @@ from hive.store import MIGRATIONS, Store
 from hive.supervisors import Context, Form, Supervisor, report
 from hive.supervisors import Event as SupervisorEvent
 from hive.wire import (
-    OPERATOR,
     AgentStatus,
     Event,
     GateState,
@@ -131,15 +130,14 @@ class Hive:
         self.parks = Parks(self.store)
         self.broker = Broker(
             self.store,
+            self.directory,
             body_cap=agents.body_cap,
             publish=self.publish,
-            recipients=lambda: {OPERATOR, *self.fleet.names()},
-            rights=self.directory.rights,
             urgent=lambda name: self.budgets.urgent_allowed(name),
         )
         self.budgets = Budgets(
             self.store,
-            names=lambda: self.fleet.names(),
+            self.directory,
             publish=self.publish,
             changed=lambda: self.limits.look(),
         )
@@ -162,13 +160,13 @@ class Hive:
         self.schedules = Schedules(
             self.store,
             self.broker,
-            names=lambda: self.fleet.names(),
+            self.directory,
             publish=self.publish,
         )
         self.desk = Desk(
             self.store,
             self.broker,
-            recipients=lambda: self.fleet.names(),
+            self.directory,
             publish=self.publish,
         )
         self.disk = Disk(options.paths.root, self.store, self.publish)

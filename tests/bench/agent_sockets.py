@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import trio
+from support.directories import Named
 from support.no_limits import NoLimits
 
 from hive.agents import Agent, Surroundings
@@ -37,15 +38,15 @@ def main(root: Path, agents: int, batch: int) -> None:
     store = Store(paths.database, MIGRATIONS)
     hub = Hub(store)
     often = Rate(burst=1_000, every=0.001)
-    broker = Broker(store, publish=hub.publish, recipients=lambda: names, broadcasts=often)
+    broker = Broker(store, publish=hub.publish, directory=Named(lambda: names), broadcasts=often)
     quiet = cast(Any, lambda *_: None)
     around = Surroundings(
         paths=paths,
         broker=broker,
-        desk=Desk(store, broker, recipients=lambda: names, publish=hub.publish),
+        desk=Desk(store, broker, Named(lambda: names), publish=hub.publish),
         records=Directory(store),
         reminders=Reminders(store, broker, place=quiet, publish=hub.publish),
-        schedules=Schedules(store, broker, names=lambda: names, publish=hub.publish),
+        schedules=Schedules(store, broker, Named(lambda: names), publish=hub.publish),
         driver=lambda _: SimpleNamespace(),  # no container is started
         limits=NoLimits(),
         settings=lambda record: HarnessSettings(record.name),

@@ -13,6 +13,7 @@ import trio
 import trio.testing
 from attrs import define, field
 from click.testing import CliRunner, Result
+from support.directories import Named
 from support.no_limits import NoLimits
 
 from hive.agents import Agent, Surroundings
@@ -94,7 +95,7 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
     state = tmp_path / "agents" / "ann" / "state"
     state.mkdir(parents=True)
     async with open_store(paths.database, MIGRATIONS) as store, trio.open_nursery() as nursery:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: ["ann"])
+        broker = Broker(store, Named(lambda: ["ann"]), publish=lambda *_: None)
         await broker.load()
         audit = AuditLog(store)
         reminders = Reminders(
@@ -103,11 +104,13 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
             place=lambda name: Place(state, Path(f"/agents/{name}/state")),
             publish=lambda *_: None,
         )
-        schedules = Schedules(store, broker, names=lambda: ["ann"], publish=lambda *_: None)
+        schedules = Schedules(
+            store, broker, directory=Named(lambda: ["ann"]), publish=lambda *_: None
+        )
         around = Surroundings(
             paths=paths,
             broker=broker,
-            desk=Desk(store, broker, recipients=lambda: {"ann"}, publish=lambda *_: None),
+            desk=Desk(store, broker, Named(lambda: {"ann"}), publish=lambda *_: None),
             limits=NoLimits(),
             records=Directory(store),
             reminders=reminders,

@@ -118,9 +118,7 @@ async def test_the_directory_limits_the_broker_and_names_only_peers_that_may_be_
             await records.create(AgentRecord(name, "none", may_send=may_send))
         assert records.peers("ann") == ("bob", "manager")
         assert records.peers("bob") == ("ann", "cas", "manager")
-        broker = Broker(
-            store, publish=lambda *_: None, recipients=records.names, rights=records.rights
-        )
+        broker = Broker(store, records, publish=lambda *_: None)
         await broker.load()
         await broker.send(Draft("ann", "bob", "text"))
         await broker.send(Draft("operator", "cas", "text"))

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import pytest
 import trio
 from attrs import define
+from support.directories import Named
 
 from hive.actors import MailboxFull, NoActor, Parked
 from hive.actors.exits import Park
@@ -97,7 +98,7 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
     paths = Paths(tmp_path)
     paths.prepare()
     async with open_store(paths.database, MIGRATIONS) as store, trio.open_nursery() as nursery:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: ["ann", "bob"])
+        broker = Broker(store, Named(lambda: ["ann", "bob"]), publish=lambda *_: None)
         await broker.load()
         seat = Seat(paths, store, broker, AuditLog(store))
         hive: Any = seat

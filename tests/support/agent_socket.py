@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from support.directories import Named
 from support.no_limits import NoLimits
 
 from hive.agents import Agent, Surroundings
@@ -92,7 +93,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
         broker = Broker(
             store,
             publish=lambda agent, event: published.append((agent, event)),
-            recipients=lambda: {"scout", "ann"},
+            directory=Named(lambda: {"scout", "ann"}),
             urgent=lambda name: None,
         )
         await broker.load()
@@ -101,7 +102,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
         desk = Desk(
             store,
             broker,
-            recipients=lambda: {"scout", "ann"},
+            directory=Named(lambda: {"scout", "ann"}),
             publish=lambda agent, event: published.append((agent, event)),
         )
         await desk.load()
@@ -117,7 +118,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             desk=desk,
             records=Directory(store),
             reminders=Reminders(store, broker, place=lambda _: place, publish=quiet),
-            schedules=Schedules(store, broker, names=lambda: {"scout"}, publish=quiet),
+            schedules=Schedules(store, broker, Named(lambda: {"scout"}), publish=quiet),
             driver=lambda name: pytest.fail("no container here"),
             settings=lambda record: HarnessSettings(record.name),
             limits=limits,
