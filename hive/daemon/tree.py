@@ -64,7 +64,7 @@ def build(hive: Hive, stacks: TextIO, place: str) -> Supervisor:
         )
     children += [
         supervisor_spec("agents", hive.fleet.supervisor),
-        ChildSpec("states", hive.announce_states),
+        ChildSpec("states", hive.states.run),
         ChildSpec("first-steps", partial(_first_steps, hive)),
         ChildSpec("control", partial(control.operator, hive=hive)),
         ChildSpec("web-socket", partial(control.web, hive=hive)),
