@@ -33,6 +33,7 @@ BORDER = {
 ALLOWED: dict[str, set[str]] = {
     "hive": set(),
     "hive.actors": set(),
+    "hive.directory": {"hive.store", "hive.wire"},
     "hive.clock": set(),
     "hive.supervisors": {"hive.actors"},
     "hive.wire": set(),

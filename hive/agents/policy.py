@@ -6,8 +6,9 @@ that no condition can spin a loop; one that failed for an unknown reason waits s
 outage nobody has told apart yet does not use up a message's attempts.
 """
 
-from attrs import evolve, frozen
+from attrs import frozen
 
+from hive.directory import AgentPark
 from hive.wire import Outcome, TurnReport
 
 FIRST_WAIT_S = 1.0
@@ -19,39 +20,6 @@ MOST_REASON = 500
 
 OLDEST_EVENT_S = 86_400.0
 """A harness that finds no daemon ends long before it has kept an event for so long."""
-
-
-@frozen
-class AgentPark:
-    """Take no work until `until` (epoch seconds), or with None until somebody unparks the agent."""
-
-    reason: str
-    until: float | None
-
-
-def park_in_force(
-    operator: AgentPark | None, turn: AgentPark | None, now: float
-) -> AgentPark | None:
-    """Which of the two parks keeps the agent from work at `now`, or None.
-
-    The operator's comes first. When it ends, that of the agent's failed turns is in force again, if
-    it has not ended meanwhile.
-    """
-    for park in (operator, turn):
-        if park is not None and (park.until is None or park.until > now):
-            return park
-    return None
-
-
-def bounded(turn: AgentPark | None, now: float) -> AgentPark | None:
-    """A stored park of a failed turn, ending no later than a turn that fails `now` could order.
-
-    Without this, a clock that was set back while no daemon ran would make it last for hours.
-    """
-    longest = now + max(UNKNOWN_WAITS_S) * (1 + MOST_JITTER)
-    if turn is None or turn.until is None or turn.until <= longest:
-        return turn
-    return evolve(turn, until=longest)
 
 
 @frozen

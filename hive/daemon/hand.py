@@ -4,11 +4,12 @@
 store and outlive the daemon. What the hive cannot work without can be kicked, but not halted.
 """
 
-from hive.agents import Agent, AgentPark
+from hive.agents import Agent
 from hive.alarm import trio_time
 from hive.daemon.hive import TREE, Hive
 from hive.daemon.parks import Kept
 from hive.daemon.status import now, tree
+from hive.directory import AgentPark
 from hive.supervisors import NotFound, State, Supervisor
 from hive.wire import Child, Happening, TreeCommand
 

@@ -2,13 +2,13 @@
 
 import trio
 
-from hive.agents import credential_key
 from hive.containers import Container
 from hive.daemon import vault
 from hive.daemon.config import NamedCredential
 from hive.daemon.drivers import driver_named
 from hive.daemon.faults import NotDone
 from hive.daemon.hive import Hive
+from hive.directory import credential_key
 from hive.wire import OWN_LOGIN, LoggedIn, LoginCommand, SetCredential, UseCredential
 
 TELL_ALL_S = 30.0

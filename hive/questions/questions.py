@@ -7,6 +7,7 @@ import apsw
 from attrs import evolve
 
 from hive.broker import HIVE, Broker, Draft, next_id
+from hive.directory import Directory
 from hive.questions import policy, rows, texts
 from hive.questions.errors import NoSuchQuestion
 from hive.questions.expiry import Expiry
@@ -18,7 +19,7 @@ BATCH = 100
 
 
 class Questions:
-    """All questions of the hive. `wall` gives epoch seconds, `recipients` the names of all agents.
+    """All questions of the hive. `wall` gives epoch seconds.
 
     Every method that writes raises StoreError with nothing changed.
     """
@@ -27,13 +28,13 @@ class Questions:
         self,
         store: Store,
         broker: Broker,
+        directory: Directory,
         *,
-        recipients: Callable[[], Collection[str]],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._broker = broker
-        self._recipients = recipients
+        self._directory = directory
         self._wall = wall
         self.expiry = Expiry(self.next_due, self.expire, wall)
         """Lets questions expire; the desk runs it."""
@@ -101,7 +102,7 @@ class Questions:
                 for one in over
             ]
 
-        known = frozenset(self._recipients())
+        known = self._directory.names()
         return len(await self._broker.send_within(prepare))
 
     async def get(self, id_: int) -> Question:
@@ -136,7 +137,7 @@ class Questions:
             rows.end(connection, evolve(after, end_message=told))
             return (tell(after, known),)
 
-        known = frozenset(self._recipients())
+        known = self._directory.names()
         await self._broker.send_within(prepare)
         return told
 

@@ -1,7 +1,7 @@
 """Schedules: requested by agents, approved by the operator, run when they are due."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import apsw
 import trio
@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 
 from hive.alarm import Alarm
 from hive.broker import HIVE, Broker, BrokerError, Draft
+from hive.directory import Directory
 from hive.reminders.policy import check_text, iso
 from hive.schedules import policy, rows
 from hive.schedules.errors import BadSchedule, NoSuchSchedule, TooManySchedules
@@ -78,14 +79,14 @@ class Schedules:
         self,
         store: Store,
         broker: Broker,
+        directory: Directory,
         *,
-        names: Callable[[], Collection[str]],
         publish: Callable[[str | None, Event], object],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._broker = broker
-        self._names = names
+        self._directory = directory
         self._publish = publish
         self._now = now
         self._alarm = Alarm(now)
@@ -298,7 +299,7 @@ class Schedules:
 
     def _recipients(self, names: tuple[str, ...]) -> tuple[str, ...]:
         to = tuple(dict.fromkeys(names))
-        known = {OPERATOR, *self._names()}
+        known = {OPERATOR, *self._directory.names()}
         if unknown := [name for name in to if name not in known]:
             raise BadSchedule(
                 f"nobody is called {unknown[0][:40]!r}: you can send to {', '.join(sorted(known))}"

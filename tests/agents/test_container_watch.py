@@ -10,8 +10,9 @@ import pytest
 import trio
 import trio.testing
 
-from hive.agents import Agent, AgentPark, AgentRecord, Surroundings, container
+from hive.agents import Agent, Surroundings, container
 from hive.clock import LoopClock
+from hive.directory import AgentPark, AgentRecord
 from hive.supervisors import Context
 from hive.wire import Notice
 

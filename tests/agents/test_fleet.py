@@ -13,10 +13,11 @@ import trio.testing
 from attrs import evolve
 from support.agent_socket import ask, running, take
 
-from hive.agents import AgentPark, AgentRecord, Fleet
+from hive.agents import Fleet
 from hive.broker import Draft
 from hive.containers import Container, ContainerError, Inside
 from hive.daemon import hand
+from hive.directory import AgentPark, AgentRecord
 from hive.link import connect
 from hive.supervisors import Context, State
 from hive.wire import PROTOCOL, Finish, Hello, Notice, Outcome, TreeCommand, TurnReport

@@ -8,9 +8,9 @@ from hive.agents.policy import (
     OLDEST_EVENT_S,
     UNKNOWN_WAITS_S,
     after_turn,
-    bounded,
     event_time,
 )
+from hive.directory.record import LONGEST_TURN_PARK_S, bounded
 from hive.wire import Outcome, TurnReport, Usage
 
 NOW = 1_800_000_000.0
@@ -104,4 +104,4 @@ def test_a_stored_park_lasts_no_longer_than_a_turn_can_order_however_the_clock_w
     kept = bounded(park, now)
     assert park is not None and kept is not None and park.until is not None
     assert kept.until == (park.until if later >= 0 else kept.until)
-    assert kept.until is not None and kept.until <= now + 1.25 * max(UNKNOWN_WAITS_S)
+    assert kept.until is not None and kept.until <= now + LONGEST_TURN_PARK_S

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 from attrs import define
 from click.testing import CliRunner, Result
+from support.directories import Named
 
 from hive.broker import Broker, Draft
 from hive.cli import main
@@ -66,7 +67,7 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         broker = Broker(
             store,
             publish=lambda *_: None,
-            recipients=lambda: ["ann", "bob"],
+            directory=Named(lambda: ["ann", "bob"]),
             urgent=lambda name: None if name == "bob" else f"{name} has no reserve",
         )
         await broker.load()

@@ -11,6 +11,7 @@ import trio
 import trio.testing
 from attrs import define
 from click.testing import CliRunner, Result
+from support.directories import Named
 
 from hive.broker import Broker
 from hive.cli import main
@@ -54,9 +55,9 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
     paths.prepare()
     names = ["ann", "bob"]
     async with open_store(paths.database, MIGRATIONS) as store, trio.open_nursery() as nursery:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: names)
+        broker = Broker(store, Named(lambda: names), publish=lambda *_: None)
         await broker.load()
-        desk = Desk(store, broker, recipients=lambda: names, publish=lambda *_: None)
+        desk = Desk(store, broker, Named(lambda: names), publish=lambda *_: None)
         seat = Seat(paths, broker, desk, AuditLog(store))
         hive: Any = seat
         ctx = Context("hive/control")

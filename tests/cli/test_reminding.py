@@ -13,14 +13,16 @@ import trio
 import trio.testing
 from attrs import define, field
 from click.testing import CliRunner, Result
+from support.directories import Named
 from support.no_limits import NoLimits
 
-from hive.agents import Agent, AgentRecord, NoSuchAgent, Records, Surroundings
+from hive.agents import Agent, Surroundings
 from hive.agents import socket as agent_socket
 from hive.broker import Broker
 from hive.cli import main
 from hive.daemon import control
 from hive.daemon.audit import AuditLog
+from hive.directory import AgentRecord, Directory, NoSuchAgent
 from hive.link import RemoteError, connect
 from hive.paths import Paths
 from hive.questions import Desk
@@ -93,7 +95,7 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
     state = tmp_path / "agents" / "ann" / "state"
     state.mkdir(parents=True)
     async with open_store(paths.database, MIGRATIONS) as store, trio.open_nursery() as nursery:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: ["ann"])
+        broker = Broker(store, Named(lambda: ["ann"]), publish=lambda *_: None)
         await broker.load()
         audit = AuditLog(store)
         reminders = Reminders(
@@ -102,13 +104,15 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
             place=lambda name: Place(state, Path(f"/agents/{name}/state")),
             publish=lambda *_: None,
         )
-        schedules = Schedules(store, broker, names=lambda: ["ann"], publish=lambda *_: None)
+        schedules = Schedules(
+            store, broker, directory=Named(lambda: ["ann"]), publish=lambda *_: None
+        )
         around = Surroundings(
             paths=paths,
             broker=broker,
-            desk=Desk(store, broker, recipients=lambda: {"ann"}, publish=lambda *_: None),
+            desk=Desk(store, broker, Named(lambda: {"ann"}), publish=lambda *_: None),
             limits=NoLimits(),
-            records=Records(store),
+            records=Directory(store),
             reminders=reminders,
             schedules=schedules,
             driver=lambda name: pytest.fail("no container here"),

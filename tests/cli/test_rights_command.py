@@ -13,12 +13,12 @@ import trio.testing
 from attrs import define
 from click.testing import CliRunner, Result
 
-from hive.agents import AgentRecord, Fleet, Records
+from hive.agents import Fleet
 from hive.broker import Broker, Draft, NotAllowed
 from hive.cli import main
 from hive.daemon import control
 from hive.daemon.audit import AuditLog
-from hive.daemon.hive import Hive
+from hive.directory import AgentRecord, Directory
 from hive.paths import Paths
 from hive.redact import Secrets
 from hive.store import MIGRATIONS, open_store
@@ -54,7 +54,7 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
     paths = Paths(tmp_path)
     paths.prepare()
     async with open_store(paths.database, MIGRATIONS) as store, trio.open_nursery() as nursery:
-        records = Records(store)
+        records = Directory(store)
         await records.create(AgentRecord("ann", "none"))
         await records.create(AgentRecord("bob", "none", may_send=("cas", "*")))
         around: Any = SimpleNamespace(records=records)
@@ -107,22 +107,18 @@ async def test_what_is_wrong_is_said(
     assert all(one.outcome == "refused" for one in await seat.audit.newest(10))
 
 
-async def test_the_hive_limits_its_broker_and_names_only_peers_that_may_be_written_to(
+async def test_the_directory_limits_the_broker_and_names_only_peers_that_may_be_written_to(
     tmp_path: Path,
 ) -> None:
-    hive = Hive.__new__(Hive)
     names = ("ann", "bob", "cas", "manager")
     async with open_store(tmp_path / "hive.sqlite", MIGRATIONS) as store:
-        records = Records(store)
-        hive.fleet = Fleet(SimpleNamespace(records=records), {})  # type: ignore[arg-type]
+        records = Directory(store)
         for name in names:
             may_send = ("bob",) if name == "ann" else None
             await records.create(AgentRecord(name, "none", may_send=may_send))
-        assert hive._peers(records.record("ann")) == ("bob", "manager")
-        assert hive._peers(records.record("bob")) == ("ann", "cas", "manager")
-        broker = Broker(
-            store, publish=lambda *_: None, recipients=lambda: names, rights=hive._rights
-        )
+        assert records.peers("ann") == ("bob", "manager")
+        assert records.peers("bob") == ("ann", "cas", "manager")
+        broker = Broker(store, records, publish=lambda *_: None)
         await broker.load()
         await broker.send(Draft("ann", "bob", "text"))
         await broker.send(Draft("operator", "cas", "text"))

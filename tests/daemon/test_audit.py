@@ -10,16 +10,17 @@ from typing import Any, get_args
 import pytest
 import trio
 from attrs import define, field
+from support.directories import Named
 
 from hive.actors import MailboxFull, NoActor, Parked
 from hive.actors.exits import Park
-from hive.agents import AgentExists, NoSuchAgent
 from hive.broker import Broker
 from hive.containers import ContainerError, DriverUnavailable
 from hive.daemon import control
 from hive.daemon.acts import DESCRIPTIONS, described
 from hive.daemon.audit import AuditLog
 from hive.daemon.faults import NotDone, explained
+from hive.directory import AgentExists, NoSuchAgent
 from hive.gate import Gates
 from hive.link import LinkError, Peer, RemoteError, connect
 from hive.paths import Paths
@@ -99,7 +100,7 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
     paths = Paths(tmp_path)
     paths.prepare()
     async with open_store(paths.database, MIGRATIONS) as store, trio.open_nursery() as nursery:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: ["ann", "bob"])
+        broker = Broker(store, Named(lambda: ["ann", "bob"]), publish=lambda *_: None)
         await broker.load()
         seat = Seat(paths, store, broker, AuditLog(store))
         hive: Any = seat

@@ -13,7 +13,7 @@ import pytest
 import trio
 from attrs import define, field
 
-from hive.agents import Agent, AgentRecord
+from hive.agents import Agent
 from hive.agents import socket as agent_socket
 from hive.daemon import control, vault
 from hive.daemon.claude import find_claude
@@ -21,6 +21,7 @@ from hive.daemon.config import ConfigError, NamedCredential, parse
 from hive.daemon.credentials import resolve
 from hive.daemon.drivers import drivers
 from hive.daemon.hive import Hive, Options
+from hive.directory import AgentRecord
 from hive.link import Peer, Session, connect
 from hive.paths import Paths
 from hive.supervisors import Context

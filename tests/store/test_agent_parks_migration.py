@@ -6,7 +6,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from hive.agents import AgentPark, Records
+from hive.directory import AgentPark, Directory
 from hive.store import MIGRATIONS, fetch, open_store
 
 BEFORE = MIGRATIONS[:6]
@@ -54,7 +54,7 @@ async def test_each_park_keeps_its_meaning(
     )
     connection.close()
     async with open_store(path, MIGRATIONS) as store:
-        records = Records(store)
+        records = Directory(store)
         await records.load()
         (record,) = records.known.values()
         assert (record.operator_park, record.turn_park) == (operator, turn)

@@ -5,43 +5,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 import apsw
-from attrs import evolve, frozen
+from attrs import evolve
 
-from hive.agents.policy import AgentPark, bounded
-from hive.broker import WithLease
-from hive.store import Store, fetch
-from hive.wire import DEFAULT_CREDENTIAL, OWN_LOGIN
+from hive.directory.record import AgentPark, AgentRecord, Rights, bounded
+from hive.store import JoinedWrite, Store, fetch
 
 _Value = str | float | int | None
-
-
-@frozen
-class AgentRecord:
-    """One row; `credential` is a name or OWN_LOGIN.
-
-    `may_send`: to whom it may send, EVERYBODY for broadcasts; None: no limit. `operator_park` is
-    the operator's and `turn_park` that of the agent's own failed turns, of which there were
-    `failures` in a row; see `park_in_force`.
-    """
-
-    name: str
-    driver: str
-    model: str | None = None
-    wanted: bool = True
-    operator_park: AgentPark | None = None
-    turn_park: AgentPark | None = None
-    failures: int = 0
-    credential: str = DEFAULT_CREDENTIAL
-    may_send: tuple[str, ...] | None = None
-
-
-def credential_key(record: AgentRecord) -> str:
-    """The account behind the agent: agents of one key share its limits.
-
-    `own:NAME` for a login of its own, which no other agent shares (refresh tokens work once).
-    """
-    own = record.credential == OWN_LOGIN
-    return f"{OWN_LOGIN}:{record.name}" if own else record.credential
 
 
 class AgentExists(Exception):
@@ -80,8 +49,8 @@ def _park(reason: object, until: object) -> AgentPark | None:
     return AgentPark(str(reason), None if until is None else float(str(until)))
 
 
-class Records:
-    """The one owner of what is kept of agents: whoever wants to know it asks here each time.
+class Directory:
+    """Which agents exist, whom each may send to, what is wanted of it: asked anew each time.
 
     Every change is written and shown in memory right after its commit, in the order of the
     commits, also when its caller has gone. Every method that writes raises StoreError with nothing
@@ -109,6 +78,21 @@ class Records:
             known = ", ".join(sorted(self._known)) or "none yet"
             raise NoSuchAgent(f"there is no agent {name!r}; there are: {known}")
         return self._known[name]
+
+    def names(self) -> frozenset[str]:
+        """Everybody to whom a message can be sent but the operator: every agent, also stopped."""
+        return frozenset(self._known)
+
+    def rights(self, sender: str) -> Rights:
+        """Whom the agent may send to; who is not known here is not limited."""
+        record = self._known.get(sender)
+        may_send = None if record is None else record.may_send
+        return Rights(None if may_send is None else frozenset(may_send))
+
+    def peers(self, name: str) -> tuple[str, ...]:
+        """The other agents to whom this one may send, sorted."""
+        rights = self.rights(name)
+        return tuple(sorted(one for one in self.names() - {name} if rights.allow(one)))
 
     async def load(self) -> None:
         """Read the table; to be called once before anything else."""
@@ -217,7 +201,7 @@ class Records:
         ]
         await self._set(name, ", ".join(columns), *[now] * len(columns))
 
-    def turn_ended(self, name: str, park: AgentPark | None, failures: int) -> WithLease:
+    def turn_ended(self, name: str, park: AgentPark | None, failures: int) -> JoinedWrite:
         """What the end of a turn makes of the agent, to be written with the end of its lease.
 
         `failures` is the new run of turns that failed. The operator's park is not touched.
@@ -226,7 +210,7 @@ class Records:
         values: tuple[_Value, ...] = (None, None, failures)
         if park is not None:
             values = (park.reason, park.until, failures)
-        return WithLease(lambda db: _write(db, name, columns, values), self._take)
+        return JoinedWrite(lambda db: _write(db, name, columns, values), self._take)
 
     async def _set(self, name: str, columns: str, *values: _Value) -> None:
         await self._store.write(lambda db: _write(db, name, columns, values), self._take)
