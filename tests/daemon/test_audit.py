@@ -309,7 +309,7 @@ async def test_a_gate_that_is_away_says_so_to_the_operator(
     seat: Seat, error: Exception, words: list[str]
 ) -> None:
     gates = Gates(seat.store, clients=lambda _: (), apply=lambda *_: None, publish=lambda *_: None)
-    gates._seat("work")
+    gates._memory("work")
     gates._hosts["work"] = _Away(error)  # type: ignore[assignment]
     seat_with_gates: Any = seat
     seat_with_gates.gates = gates

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import apsw
 
-from hive.gate.value import Bucket
+from hive.gate.gate import Bucket
 from hive.store import Store
 from hive.wire import Condition, GateState
 
@@ -15,7 +15,7 @@ Row = tuple[str, str, str, str, float, float | None, str | None, str | None, int
 
 
 def row_of(credential: str, bucket: Bucket) -> Row:
-    """What is kept of a bucket, in the order of the table's columns."""
+    """What is kept of a bucket, in the table's order of columns; not its probe and followers."""
     return (
         credential,
         bucket.name,
@@ -30,7 +30,7 @@ def row_of(credential: str, bucket: Bucket) -> Row:
 
 
 class GateTable:
-    """The table of gates; every write returns after its commit, raises StoreError."""
+    """The table of gates. Every write returns after its commit; every method raises StoreError."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -52,7 +52,10 @@ class GateTable:
         await self._store.write(write)
 
     async def all(self) -> dict[str, tuple[Bucket, ...]]:
-        """Every credential's buckets."""
+        """The buckets of every credential that has any, by credential.
+
+        A condition that this version does not know is read as parked: only an act ends it.
+        """
 
         def read(db: apsw.Connection) -> list[tuple[str, Bucket]]:
             rows = db.execute(

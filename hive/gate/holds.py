@@ -1,24 +1,41 @@
-"""What is seen of a gate: who must wait and why, what the operator reads, when to look again."""
+"""What follows from a gate: who must wait and why, what the operator reads, when to look again.
 
-from attrs import evolve
+Pure: all of it is read off the gate's value and kept nowhere.
+"""
 
-from hive.gate.client import Client
-from hive.gate.hold import Hold
-from hive.gate.value import Bucket, Gate, World
-from hive.wire import ALL_MODELS, GateState, GateStatus
+from attrs import evolve, frozen
+
+from hive.gate.gate import Bucket, Client, Gate, World
+from hive.wire import ALL_MODELS, DEFAULT_CREDENTIAL, Condition, GateState, GateStatus
 
 SOON_S = 0.05
 """No look is due earlier than this from now: a defect must not become a busy loop."""
 
 
+@frozen
+class Hold:
+    """Why an agent must not take work for now; gates decide so, and budgets in the same words.
+
+    `until` is in epoch seconds, None when only somebody's act ends it.
+    """
+
+    condition: Condition
+    reason: str
+    until: float | None = None
+    credential: str = DEFAULT_CREDENTIAL
+
+
 def hold_of(gate: Gate, client: Client, now: float) -> Hold | None:
-    """Why this agent must not take work now: of several reasons the one that lasts longest."""
+    """Why this agent must not take work now, None if it may.
+
+    Of several reasons it is the one that lasts longest.
+    """
     holds = [hold for one in gate.buckets if (hold := hold_by(gate, one, client, now))]
     return max(holds, key=_ends) if holds else None
 
 
 def hold_by(gate: Gate, bucket: Bucket, client: Client, now: float) -> Hold | None:
-    """Why this agent must wait for this bucket."""
+    """Why this agent must wait for this one bucket, None if it need not."""
     if not bucket.concerns(client):
         return None
     reason = bucket.reason or bucket.condition.value
@@ -45,18 +62,18 @@ def is_quiet(gate: Gate) -> bool:
 
 
 def statuses(gate: Gate, world: World) -> tuple[GateStatus, ...]:
-    """Every bucket as the operator reads it."""
+    """Every bucket as the operator reads it, in the order of the gate."""
     return tuple(_status(gate, one, world) for one in gate.buckets)
 
 
 def next_look(gate: Gate, world: World) -> float | None:
-    """When time will change something (epoch seconds); None: only an event will."""
+    """When time alone will change something, in epoch seconds; None if only an event will."""
     dues = [due for one in gate.buckets for due in _dues(one, world)]
     return max(min(dues), world.now + SOON_S) if dues else None
 
 
-def patience(bucket: Bucket, world: World) -> float:
-    """How many seconds a probe may take for its next sign of life."""
+def probe_timeout(bucket: Bucket, world: World) -> float:
+    """After how many seconds a probe is given up: before it has work, or in its turn."""
     probe, settings = bucket.probe, world.settings
     if probe is not None and probe.took and world.client(probe.agent).busy:
         return settings.answer_within_s
@@ -68,7 +85,7 @@ def _dues(bucket: Bucket, world: World) -> list[float]:
     if bucket.until is not None:
         dues.append(bucket.until)
     if bucket.probe is not None:
-        dues.append(bucket.probe.since + patience(bucket, world))
+        dues.append(bucket.probe.since + probe_timeout(bucket, world))
     return dues
 
 
