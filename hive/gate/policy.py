@@ -1,7 +1,8 @@
 """The limit gate's decisions: from a gate and an event to the next gate. Pure.
 
 The events are a closed set, `GateEvent`. What is to be done is read off the new value
-(`hive.gate.holds`), so nothing can be forgotten between two of them, and a gate that comes from the store is as good as one that lived on.
+(`hive.gate.holds`), so nothing can be forgotten between two of them, and a gate that comes from the
+store is as good as one that lived on.
 """
 
 from attrs import evolve, frozen
