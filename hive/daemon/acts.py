@@ -43,6 +43,8 @@ class Act:
     action: str
     target: str = ""
     detail: str = ""
+    is_one_write: bool = False
+    """It is nothing but one write of the store."""
 
 
 def described(body: Body) -> Act:
@@ -58,7 +60,7 @@ def _send(one: OperatorSend) -> Act:
         "urgent" if one.urgent else "",
         " ".join(one.body[:_BEGINNING].split()),
     )
-    return Act("send", one.to, ": ".join(filter(None, marks)))
+    return Act("send", one.to, ": ".join(filter(None, marks)), is_one_write=True)
 
 
 def _credential(one: SetCredential) -> Act:

@@ -197,6 +197,24 @@ async def test_an_act_whose_asker_left_is_there_with_an_unknown_outcome(seat: Se
     assert outcome == "unknown" and "who asked was gone" in why
 
 
+async def test_a_send_does_not_wait_for_its_entry_and_a_fault_of_that_is_logged(
+    seat: Seat, caplog: pytest.LogCaptureFixture
+) -> None:
+    go = trio.Event()
+
+    async def fails(*_: object) -> int:
+        await go.wait()
+        raise StoreFull("no space left for it")
+
+    seat.audit._begin = fails  # type: ignore[method-assign]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(seat.ask, OperatorSend("ann", "hello"))
+        with trio.fail_after(5):
+            await seat.broker.wait_queued("ann")
+        go.set()
+    assert "the audit has no entry of send to ann: no space left" in caplog.text
+
+
 async def test_no_act_is_done_that_cannot_be_recorded(seat: Seat) -> None:
     async def closed(*_: object) -> None:
         raise StoreClosed("the store is not open: try again")
