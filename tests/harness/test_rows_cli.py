@@ -214,6 +214,7 @@ async def test_a_refused_key_is_told_and_ends_the_turn_at_the_first_retry(start)
         (report,) = await hive.daemon.reports(1)
         assert report.outcome is Outcome.UNAUTHORISED
         assert hive.daemon.signalled() == [SignalKind.UNAUTHORISED]
+        await hive.daemon.until(lambda: hive.daemon.of(ApiRetry))  # events come in batches, later
         assert len(hive.daemon.of(ApiRetry)) == 1
 
 
