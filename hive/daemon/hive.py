@@ -15,20 +15,20 @@ from hive.agents import Agent, AgentRecord, Fleet, NoSuchAgent, Records, Surroun
 from hive.broker import Broker, Counts, Rights
 from hive.budget import Budgets
 from hive.containers import Driver, runtime_folders
-from hive.daemon.audit import AuditLog
 from hive.daemon.claude import what_claude_needs
 from hive.daemon.config import Config, check_model
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.disk import Disk
 from hive.daemon.drivers import driver_named
-from hive.daemon.incidents import Incidents
 from hive.daemon.limits import Limits
 from hive.daemon.notices import notices
-from hive.daemon.parks import Parks
-from hive.daemon.status import Clock, agent_status, now, tree
 from hive.events import Hub
 from hive.gate import Gates, GateSettings, Hold
 from hive.janitor import Janitor
+from hive.operator.audit import AuditLog
+from hive.operator.incidents import Incidents
+from hive.operator.parks import Parks
+from hive.operator.status import Clock, agent_status, now, tree
 from hive.paths import Paths
 from hive.questions import Desk
 from hive.redact import Secrets
@@ -56,9 +56,6 @@ from hive.wire import (
 
 STATUS_VERSION = 1
 SETTLE_S = 0.05
-TREE = "hive"
-"""Name of the tree's root, the first part of every path."""
-
 FAULT = "HIVE_FAULT"
 
 

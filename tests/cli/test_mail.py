@@ -11,11 +11,11 @@ import trio
 import trio.testing
 from attrs import define
 from click.testing import CliRunner, Result
+from hive.daemon.audit import AuditLog
 
 from hive.broker import Broker, Draft
 from hive.cli import main
 from hive.daemon import control
-from hive.daemon.audit import AuditLog
 from hive.link import Peer, RemoteError, connect
 from hive.paths import Paths
 from hive.redact import Secrets

@@ -11,11 +11,11 @@ import trio
 import trio.testing
 from attrs import define
 from click.testing import CliRunner, Result
+from hive.daemon.audit import AuditLog
 
 from hive.broker import Broker
 from hive.cli import main
 from hive.daemon import control
-from hive.daemon.audit import AuditLog
 from hive.paths import Paths
 from hive.questions import Desk
 from hive.redact import Secrets

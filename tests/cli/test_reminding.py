@@ -13,6 +13,7 @@ import trio
 import trio.testing
 from attrs import define, field
 from click.testing import CliRunner, Result
+from hive.daemon.audit import AuditLog
 from support.no_limits import NoLimits
 
 from hive.agents import Agent, AgentRecord, NoSuchAgent, Records, Surroundings
@@ -20,7 +21,6 @@ from hive.agents import socket as agent_socket
 from hive.broker import Broker
 from hive.cli import main
 from hive.daemon import control
-from hive.daemon.audit import AuditLog
 from hive.link import RemoteError, connect
 from hive.paths import Paths
 from hive.questions import Desk

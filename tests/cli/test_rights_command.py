@@ -12,12 +12,12 @@ import trio
 import trio.testing
 from attrs import define
 from click.testing import CliRunner, Result
+from hive.daemon.audit import AuditLog
 
 from hive.agents import AgentRecord, Fleet, Records
 from hive.broker import Broker, Draft, NotAllowed
 from hive.cli import main
 from hive.daemon import control
-from hive.daemon.audit import AuditLog
 from hive.daemon.hive import Hive
 from hive.paths import Paths
 from hive.redact import Secrets

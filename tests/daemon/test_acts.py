@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from hive.daemon.acts import Act
 
 from hive.daemon import control
-from hive.daemon.acts import Act
 from hive.link import RemoteError, connect
 from hive.paths import Paths
 from hive.supervisors import Context

@@ -10,6 +10,9 @@ from typing import Any, get_args
 import pytest
 import trio
 from attrs import define
+from hive.daemon.acts import DESCRIPTIONS, described
+from hive.daemon.audit import AuditLog
+from hive.daemon.faults import NotDone, explained
 
 from hive.actors import MailboxFull, NoActor, Parked
 from hive.actors.exits import Park
@@ -17,9 +20,6 @@ from hive.agents import AgentExists, NoSuchAgent
 from hive.broker import Broker
 from hive.containers import ContainerError, DriverUnavailable
 from hive.daemon import control
-from hive.daemon.acts import DESCRIPTIONS, described
-from hive.daemon.audit import AuditLog
-from hive.daemon.faults import NotDone, explained
 from hive.gate import Gates
 from hive.link import LinkError, Peer, RemoteError, connect
 from hive.paths import Paths

@@ -8,11 +8,11 @@ import pytest
 import trio
 import trio.testing
 from attrs import evolve
+from hive.daemon.hand import renew_parks
+from hive.daemon.parks import Kept
 
 from hive.clock import LoopClock
 from hive.daemon.clocks import Clocks, jumps
-from hive.daemon.hand import renew_parks
-from hive.daemon.parks import Kept
 from hive.supervisors import ChildSpec, Context, State, Supervisor
 
 BEFORE = Clocks(wall=1e9, boot=5000.0, awake=4000.0, lost=0.0)

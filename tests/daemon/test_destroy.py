@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import trio
+from hive.daemon.destroy import complete_destroys, destroy
 
 from hive.agents import AgentExists, AgentRecord, NoSuchAgent
 from hive.agents import fleet as fleet_module
 from hive.broker import Draft, UnknownRecipient
 from hive.daemon.config import Config
 from hive.daemon.credentials import ApiAccess
-from hive.daemon.destroy import complete_destroys, destroy
 from hive.daemon.hive import Hive, Options
 from hive.link import LinkError
 from hive.paths import Paths

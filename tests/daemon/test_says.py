@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import trio
+from hive.daemon.status import now
 
 from hive.agents import AgentRecord
 from hive.daemon.config import Config
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.hive import Hive, Options
-from hive.daemon.status import now
 from hive.paths import Paths
 from hive.wire import SetStatus, Supervision
 

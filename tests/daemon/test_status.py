@@ -2,10 +2,10 @@
 
 import pytest
 from attrs import evolve
+from hive.daemon.status import Clock, agent_status, tree
 
 from hive.agents import AgentRecord
 from hive.broker import Counts
-from hive.daemon.status import Clock, agent_status, tree
 from hive.gate import Hold
 from hive.supervisors import Snapshot, State
 from hive.wire import AgentState, Condition, TreeNode
