@@ -16,7 +16,7 @@ from hive.output import finish_output
 
 
 def main() -> None:
-    """Wake the agent, or run its harness."""
+    """Send the agent a message (`hive-harness wake …`), or run its harness."""
     if sys.argv[1:2] == ["wake"]:
         sys.exit(finish_output(wake.main(sys.argv[2:])))
     run()
@@ -27,8 +27,7 @@ def run() -> None:
     import trio  # none of this is needed to wake somebody, and it takes most of the time
 
     from harness.app import run_harness
-    from harness.command import Folders
-    from harness.shared import Options
+    from harness.shared import AgentFolders, HarnessOptions
     from hive import logs
     from hive.clock import LoopClock
 
@@ -42,7 +41,7 @@ def run() -> None:
     given = parser.parse_args()
     # To a file, which needs no thread to be written.
     logs.set_up("%(asctime)s %(levelname)s %(message)s", level=logging.INFO, stream=sys.stderr)
-    options = Options(given.name, Folders(given.base), given.socket, tuple(given.wrap))
+    options = HarnessOptions(given.name, AgentFolders(given.base), given.socket, tuple(given.wrap))
     linecache.clearcache()  # the source of what attrs has generated: half a MiB in each container
     sys.exit(trio.run(partial(run_harness, options), clock=LoopClock()))
 

@@ -4,43 +4,46 @@ Each lives through a restart of any other, so one failed child never costs the o
 """
 
 import logging
+import time
 
-from harness.door import Door
+import trio
+
+from harness.cli.subreaper import Subreaper
 from harness.journal import Journal
 from harness.link import Link
-from harness.offspring import Offspring
-from harness.serve import DRAIN_S, GRACE_S, Serve
-from harness.shared import Options, Shared
+from harness.shared import HarnessOptions, Shared
 from harness.tools import Tools
-from harness.tree import tree_node
-from harness.turns import STOPPED_S, Turns
+from harness.turns.runner import STOPPED_S, TurnRunner
+from harness.turns.serve import DRAIN_S, GRACE_S, ServeLoop
+from harness.wake_socket import WakeSocket
 from hive import logs
 from hive.supervisors import (
     ChildSpec,
     Event,
     Form,
     RestartIntensity,
+    Snapshot,
     Supervisor,
     log_sink,
     report,
     run_root,
 )
-from hive.wire import Interrupt, Notice, Report, Supervision
+from hive.wire import AgentState, Interrupt, Notice, Report, Supervision, TreeNode
 
 NAME = "harness"
 HARD_DEADLINE_S = 120.0
 
 
 class Harness:
-    """All parts of one harness, put together."""
+    """All parts of one harness, made in the order of their dependence, and the tree of them."""
 
-    def __init__(self, options: Options) -> None:
+    def __init__(self, options: HarnessOptions) -> None:
         self.shared = Shared(options)
         self.link = Link(self.shared, report=self._report, interrupt=self._interrupt)
         self.tools = Tools(self.shared, self.link)
-        self.door = Door(options.folders.claude, self.link)
-        self.turns = Turns(self.shared, self.tools, Offspring())
-        self.serve = Serve(self.shared, self.link, self.turns)
+        self.wake_socket = WakeSocket(options.folders.claude, self.link)
+        self.turns = TurnRunner(self.shared, self.tools, Subreaper())
+        self.serve = ServeLoop(self.shared, self.link, self.turns)
         self.journal = Journal(
             options.folders.harness,
             self.shared.records,
@@ -50,12 +53,13 @@ class Harness:
             self._specs(options), intensity=RestartIntensity(intensity=10, period=60.0)
         )
 
-    def _specs(self, options: Options) -> list[ChildSpec]:
+    def _specs(self, options: HarnessOptions) -> list[ChildSpec]:
         return [
             ChildSpec("journal", self.journal.run, grace=10.0),
             ChildSpec("link", self.link.run, grace=5.0),
             ChildSpec("tools", self.tools.run, grace=2.0),
-            ChildSpec("door", self.door.run, grace=2.0, park_on_exhausted=True),
+            # The name that operators know it by: `hive tree` shows it, `hive park` takes it.
+            ChildSpec("door", self.wake_socket.run, grace=2.0, park_on_exhausted=True),
             ChildSpec("turns", self.turns.run, grace=STOPPED_S),
             ChildSpec(
                 "serve",
@@ -80,11 +84,11 @@ class Harness:
         self.turns.interrupt_soon(over_budget=asked.over_budget)
 
     def _report(self) -> Report:
-        tree = tree_node(self.root.snapshot())
+        tree = _tree_node(self.root.snapshot())
         return Report(tree, self.serve.turn, self.turns.session, self.turns.model)
 
 
-async def run_harness(options: Options, *, signals: bool = True) -> int:
+async def run_harness(options: HarnessOptions, *, signals: bool = True) -> int:
     """Run a harness until SIGTERM, the daemon, or its absence ends it; the exit code.
 
     0: stopped in order; 1: the tree gave up, see the log.
@@ -98,4 +102,25 @@ async def run_harness(options: Options, *, signals: bool = True) -> int:
         stop=harness.shared.stop,
         sink=harness.sink,
         hard_deadline=HARD_DEADLINE_S,
+    )
+
+
+def _tree_node(snapshot: Snapshot) -> TreeNode:
+    """`snapshot` and all below it as the wire shows it: Trio's times become wall time."""
+    now = trio.current_time()
+    return _node(snapshot, now, time.time() - now)
+
+
+def _node(snapshot: Snapshot, now: float, offset: float) -> TreeNode:
+    tick = snapshot.last_tick
+    return TreeNode(
+        path=snapshot.path,
+        kind=snapshot.kind,
+        state=AgentState(snapshot.state.value),
+        since=snapshot.since + offset,
+        reason=snapshot.reason or snapshot.note,
+        until=None if snapshot.until is None else snapshot.until + offset,
+        restarts=snapshot.restarts,
+        last_tick_age_s=None if tick is None else max(0.0, now - tick),
+        children=tuple(_node(child, now, offset) for child in snapshot.children),
     )

@@ -73,7 +73,7 @@ class Journal:
     async def _write(self, ctx: Context) -> None:
         first, events = self._records.batch(_BATCH)
         # Shielded, because a write that was given up half-way would be written twice.
-        with trio.move_on_after(_STUCK_S, shield=True) as patience:
+        with trio.move_on_after(_STUCK_S, shield=True) as scope:
             try:
                 await trio.to_thread.run_sync(
                     write, self._folder, events, limiter=self._thread, abandon_on_cancel=True
@@ -82,7 +82,7 @@ class Journal:
                 ctx.note(None)
             except (apsw.Error, OSError) as error:
                 self._failed(ctx, error)
-        if patience.cancelled_caught:
+        if scope.cancelled_caught:
             self._failed(ctx, TimeoutError(f"the disk does not answer within {_STUCK_S:g} s"))
         self._records.done(first + len(events))
 
@@ -97,7 +97,10 @@ class Journal:
 
 
 def write(folder: Path, events: Sequence[Stamped]) -> None:
-    """Append the events. Raises apsw.Error and OSError."""
+    """Append the events to the databases in `folder`, which is made if need be; blocks.
+
+    Raises apsw.Error, and OSError when there is no space.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     rows = [(at, encode(event, Event).decode()) for at, event in events]
     _append(folder / EVENTS, _EVENTS_TABLE, "INSERT INTO events(at, body) VALUES(?, ?)", rows)

@@ -70,7 +70,7 @@ class Link:
 
     @property
     def orphaned(self) -> bool:
-        """The daemon has been away for too long."""
+        """Whether the daemon has been away for so long that this harness is to end."""
         settings = self._shared.settings
         limit = _ORPHAN_AFTER_S if settings is None else settings.orphan_after_s
         if self._here.is_set() or self._gone_at is None:
@@ -110,7 +110,7 @@ class Link:
         raise NotConnected("the daemon is away")
 
     async def run(self, ctx: Context) -> None:
-        """One incarnation of the supervised child."""
+        """One incarnation of the supervised child: connects, and again whenever that has ended."""
         self._gone_at = self._gone_at or trio.current_time()
         ctx.ready()
         ctx.note("connecting")

@@ -1,7 +1,8 @@
-"""The harness's events on their way to the daemon and the disk, bounded and numbered.
+"""What the harness tells: its events, to the daemon and the disk, and hints, to the daemon only.
 
-Each event has a number, counted from 0 in the life of this harness instance; the daemon skips the
-numbers that it has, so a batch may be sent again after a broken connection.
+Both queues are bounded, and no writer waits. Each event has a number, counted from 0 in the life of
+this harness instance; the daemon skips the numbers that it has, so a batch may be sent again after
+a broken connection.
 """
 
 import time
@@ -9,13 +10,19 @@ from collections import deque
 
 import trio
 
-from hive.wire import Event, Notice
+from hive.wire import ApiSignal, Event, Notice, Spending
 
 CAPACITY = 5000
 BATCH = 50
 """Events of 2,000 characters each: a batch stays far below the largest frame."""
 
+HINTS = 32
+"""Hints that may wait for the daemon."""
+
 Stamped = tuple[float, Event]
+"""An event and when it happened, in epoch seconds."""
+
+Hint = ApiSignal | Spending
 
 
 class Outbox:
@@ -30,7 +37,7 @@ class Outbox:
         self._filled = trio.Event()
 
     def put(self, event: Event) -> None:
-        """Never blocks, never fails."""
+        """Add an event, with the time of now. Never blocks, never fails."""
         self._events.append((time.time(), event))
         if len(self._events) > self._capacity:
             self._lost_at, _ = self._events.popleft()
@@ -39,7 +46,7 @@ class Outbox:
         self._filled.set()
 
     async def wait(self) -> None:
-        """Until there is something to send."""
+        """Return as soon as there is an event to send."""
         while not self._events:
             self._filled = trio.Event()
             await self._filled.wait()
@@ -59,3 +66,30 @@ class Outbox:
             self._events.popleft()
             self._first += 1
         self._lost = max(0, self._first - upto)  # the others were in the batch, or told by it
+
+
+class Hints:
+    """What the daemon should know at once and may miss, in a bounded queue for one reader.
+
+    When it is full the oldest go: newer ones say more.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Hint] = deque(maxlen=HINTS)
+        self._filled = trio.Event()
+
+    def put(self, hint: Hint) -> None:
+        """Add a hint. Never blocks, never fails."""
+        self._waiting.append(hint)
+        self._filled.set()
+
+    def clear(self) -> None:
+        """Forget the hints that wait."""
+        self._waiting.clear()
+
+    async def take(self) -> Hint:
+        """The oldest hint that waits, or the next one; it is taken out of the queue."""
+        while not self._waiting:
+            self._filled = trio.Event()
+            await self._filled.wait()
+        return self._waiting.popleft()

@@ -7,10 +7,8 @@ from typing import TypeVar
 import trio
 from attrs import define, field, frozen
 
-from harness.command import Folders
-from harness.hints import Hints
-from harness.login import OwnLogin
-from harness.outbox import Outbox
+from harness.outbox import Hints, Outbox
+from harness.own_login import OwnLogin
 from hive.redact import Secrets
 from hive.wire import Event, HarnessSettings, Lease, Message
 
@@ -18,11 +16,33 @@ T = TypeVar("T")
 
 
 @frozen
-class Options:
-    """How this harness was started; times in seconds."""
+class AgentFolders:
+    """An agent's folders below its base, `/agents/NAME` in a container."""
+
+    base: Path
+
+    @property
+    def state(self) -> Path:
+        """The agent's own files: claude's working folder."""
+        return self.base / "state"
+
+    @property
+    def harness(self) -> Path:
+        """The harness's own files: journal, session id, log; hidden from claude."""
+        return self.base / "harness"
+
+    @property
+    def claude(self) -> Path:
+        """The CLI's home: its configuration, login and transcripts."""
+        return self.base / "claude"
+
+
+@frozen
+class HarnessOptions:
+    """How this harness was started, by its command line; times in seconds."""
 
     name: str
-    folders: Folders
+    folders: AgentFolders
     socket: Path
     wrap: tuple[str, ...] = ()
     """The words that start claude where it cannot see the harness's own places."""
@@ -33,7 +53,7 @@ class Options:
 
 
 @define(eq=False)
-class Holding:
+class HeldLease:
     """What the running turn holds; `unanswered` Recvs may have added to it, or may still."""
 
     lease: str
@@ -41,7 +61,8 @@ class Holding:
     unanswered: int = 0
 
     @classmethod
-    def of(cls, lease: Lease) -> "Holding":
+    def of(cls, lease: Lease) -> "HeldLease":
+        """What a turn holds that begins with `lease`."""
         return cls(lease.id, list(lease.messages))
 
     @property
@@ -52,9 +73,9 @@ class Holding:
 
 @define(eq=False)
 class Shared:
-    """One per harness process."""
+    """The state of one harness process that more than one of its parts needs."""
 
-    options: Options
+    options: HarnessOptions
     instance: str = field(factory=lambda: uuid.uuid4().hex)
     outbox: Outbox = field(factory=Outbox)
     """For the daemon; the link reads it."""
@@ -66,7 +87,7 @@ class Shared:
     """What the daemon said last; the link hears it, in force from the next turn on."""
     secrets: Secrets = field(factory=Secrets)
     """What must not leave in any text; learnt from the settings and the agent's own login."""
-    holding: Holding | None = None
+    holding: HeldLease | None = None
     """Written by serve, added to by the tools."""
     stop: trio.Event = field(factory=trio.Event)
     """Set by whoever wants the whole harness to end in order."""

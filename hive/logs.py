@@ -60,6 +60,15 @@ class LimitedHandler(logging.StreamHandler[Any]):
         self._kinds: OrderedDict[tuple[str, int, str], _Kind] = OrderedDict()
 
     def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._emit(record)
+        except Exception:
+            self.handleError(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A log that complains about itself helps nobody."""
+
+    def _emit(self, record: logging.LogRecord) -> None:
         kind = self._kind(record)
         kind.due, wait = allowed(kind.due, self._now(), self._rate)
         if wait == 0:
@@ -115,7 +124,6 @@ def set_up(form: str, *, level: int, stream: TextIO | None = None) -> None:
     handler = LimitedHandler(Lines(Output(2)) if stream is None else stream)
     handler.setFormatter(_Formatter(form))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.raiseExceptions = False  # a log that complains about itself helps nobody
     logging.getLogger("trio.serve_listeners").addFilter(_seldom())
 
 

@@ -5,6 +5,9 @@ The generic cell rate algorithm (ITU-T I.371): one number is the whole state of 
 
 from attrs import frozen
 
+ROUNDING_S = 1e-6
+"""What sums of floats are off by: the last of a burst must not be refused for that."""
+
 
 @frozen
 class Rate:
@@ -20,6 +23,6 @@ def allowed(due: float, now: float, rate: Rate) -> tuple[float, float]:
     `due` is what the last call gave, at first 0.0; `now` in seconds of a clock that only grows.
     """
     wait = due - now - (rate.burst - 1) * rate.every
-    if wait > 0:
+    if wait > ROUNDING_S:
         return due, wait
     return max(due, now) + rate.every, 0.0

@@ -33,6 +33,7 @@ BORDER = {
 ALLOWED: dict[str, set[str]] = {
     "hive": set(),
     "hive.actors": set(),
+    "hive.directory": {"hive.store", "hive.wire"},
     "hive.clock": set(),
     "hive.supervisors": {"hive.actors"},
     "hive.wire": set(),
@@ -151,6 +152,19 @@ def test_files_import_each_other_without_a_cycle() -> None:
         for name, path in files.items()
     }
     assert not cycle(found)
+
+
+def test_rooms_of_the_harness_import_each_other_without_a_cycle() -> None:
+    """A room is a folder of `harness/`; a file beside them is a room of its own."""
+    files = [path for path in sources() if module_of(path)[0] == "harness" and module_of(path)[1:]]
+    rooms: dict[str, set[str]] = {}
+    for path in files:
+        module, is_package = module_of(path), path.name == "__init__.py"
+        names = imports(path.read_text("utf-8"), module, is_package)
+        rooms.setdefault(module[1], set()).update(
+            name.split(".")[1] for name in names if name.startswith("harness.")
+        )
+    assert not cycle({room: (to & rooms.keys()) - {room} for room, to in rooms.items()})
 
 
 def test_a_cycle_is_found() -> None:

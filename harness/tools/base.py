@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal, Protocol, TypeVar, get_args, get_orig
 import attrs
 from attrs import frozen
 
-from harness.loose import Json, clean
+from harness.lenient_json import Json, clean
 from harness.shared import Shared
 from hive.wire import Body, Lease
 

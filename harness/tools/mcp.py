@@ -5,7 +5,7 @@ JSON-RPC 2.0 messages over the control channel; only tools are offered.
 
 from attrs import frozen
 
-from harness.loose import Json
+from harness.lenient_json import Json
 from harness.tools.base import BadArguments, Tool
 from harness.tools.table import parse_call, schemas
 
@@ -64,7 +64,7 @@ def result(number: str | int | None, text: str, *, is_error: bool = False) -> Js
 
 
 def error(number: str | int | None, code: int, message: str) -> Json:
-    """A JSON-RPC error."""
+    """The answer to a request that cannot be served: a JSON-RPC error with its `code`."""
     return {"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": message}}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
-from harness.prompts import wake
+from harness.message_text import framed_all
 from harness.tools.base import DaemonTool, Tool, ToolContext, ToolFailed, argument
 from hive.wire import LONGEST_TAKE_S, MOST_TAKEN, Body, GetThread, Inbox, Message, Send, Sent
 
@@ -88,7 +88,7 @@ Take them when they belong to what you do now; the others wake you one by one.
 
     async def perform(self, context: ToolContext) -> str:
         lease = await context.take(self.wait_seconds, self.max)
-        return "[hive] no message waits" if lease is None else wake(lease)
+        return "[hive] no message waits" if lease is None else framed_all(lease)
 
 
 @frozen

@@ -8,10 +8,9 @@ from collections.abc import Awaitable, Callable
 import trio
 from attrs import frozen
 
+from harness.lenient_json import Json
 from harness.link import Link, NoAnswer, NotConnected
-from harness.loose import Json
 from harness.shared import Shared
-from harness.stream import Asked
 from harness.tools import mcp
 from harness.tools.base import Tool, ToolFailed
 from harness.tools.mcp import Invoke
@@ -37,7 +36,8 @@ Answer = Callable[[str, Json], Awaitable[None]]
 
 @frozen
 class _Job:
-    asked: Asked
+    request: str
+    message: Json
     answer: Answer
 
 
@@ -53,22 +53,25 @@ class Tools:
         self._send, self._receive = trio.open_memory_channel[_Job](_AT_ONCE)
         self._scopes: dict[str, trio.CancelScope] = {}
 
-    async def submit(self, asked: Asked, answer: Answer) -> None:
-        """Have `asked` (an `mcp_message`) answered; waits only while very many calls wait."""
-        await self._send.send(_Job(asked, answer))
+    async def submit(self, request: str, message: Json, answer: Answer) -> None:
+        """Have a JSON-RPC `message` answered: `answer` is called with `request` and the answer.
+
+        `request` is the CLI's own name for what it asks. Waits only while very many calls wait.
+        """
+        await self._send.send(_Job(request, message, answer))
 
     def withdraw(self, request: str) -> None:
-        """Nobody waits for that answer any more."""
+        """End the call behind that request: nobody waits for its answer any more."""
         if scope := self._scopes.get(request):
             scope.cancel()
 
     def end_turn(self) -> None:
-        """The turn is over: so are its calls."""
+        """End all calls, because their turn is over."""
         for scope in self._scopes.values():
             scope.cancel()
 
     async def run(self, ctx: Context) -> None:
-        """One incarnation of the supervised child."""
+        """One incarnation of the supervised child: performs the calls beside each other."""
         limit = trio.Semaphore(_AT_ONCE)
         async with trio.open_nursery() as nursery:
             ctx.ready()
@@ -79,13 +82,13 @@ class Tools:
                 nursery.start_soon(self._work, job, limit)
 
     async def _work(self, job: _Job, limit: trio.Semaphore) -> None:
-        request = job.asked.request
+        request, message = job.request, job.message
         try:
             with trio.CancelScope() as self._scopes[request]:
-                await job.answer(request, await self._respond(job.asked.message))
+                await job.answer(request, await self._respond(message))
         except BaseException:  # this call crashes, or another one takes all along: none may hang
             with trio.move_on_after(_LAST_WORD_S, shield=True):
-                await job.answer(request, _lost(job.asked.message))
+                await job.answer(request, _lost(message))
             raise
         finally:
             self._scopes.pop(request, None)

@@ -1,6 +1,6 @@
 """The table of all tools, in the order in which the model reads of them."""
 
-from harness.loose import Json
+from harness.lenient_json import Json
 from harness.tools.agent import SetStatusTool, WhoAmITool
 from harness.tools.base import BadArguments, Tool, checked, schema, shown
 from harness.tools.messages import RecvTool, SendTool, ThreadTool

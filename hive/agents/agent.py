@@ -9,11 +9,10 @@ from typing import Any, Protocol
 import trio
 from attrs import define, field, frozen
 
-from hive.agents.policy import AgentPark, park_in_force
-from hive.agents.records import AgentRecord, Records
 from hive.alarm import Ends
 from hive.broker import Broker, Counts
 from hive.containers import Driver
+from hive.directory import AgentPark, AgentRecord, Directory, park_in_force
 from hive.gate import Hold
 from hive.link import Peer
 from hive.paths import Paths
@@ -83,7 +82,7 @@ class Surroundings:
     paths: Paths
     broker: Broker
     desk: Desk
-    records: Records
+    records: Directory
     reminders: Reminders
     schedules: Schedules
     driver: Callable[[str], Driver]

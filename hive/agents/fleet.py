@@ -11,8 +11,8 @@ from attrs import define, field
 
 from hive.agents import container, serve, socket
 from hive.agents.agent import Agent, Surroundings
-from hive.agents.records import AgentRecord, credential_key
 from hive.containers import ContainerError, destroy
+from hive.directory import AgentRecord, credential_key
 from hive.link import LinkClosed, Peer
 from hive.paths import Paths
 from hive.store import StoreError

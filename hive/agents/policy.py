@@ -8,38 +8,18 @@ outage nobody has told apart yet does not use up a message's attempts.
 
 from attrs import frozen
 
+from hive.directory import AgentPark
 from hive.wire import Outcome, TurnReport
 
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
 UNKNOWN_WAITS_S = (5.0, 120.0, 1800.0, 3600.0)
 """By the number of failures before; five attempts are an hour and a half apart at least."""
+MOST_JITTER = 0.25
 MOST_REASON = 500
 
 OLDEST_EVENT_S = 86_400.0
 """A harness that finds no daemon ends long before it has kept an event for so long."""
-
-
-@frozen
-class AgentPark:
-    """Take no work until `until` (epoch seconds), or with None until somebody unparks the agent."""
-
-    reason: str
-    until: float | None
-
-
-def park_in_force(
-    operator: AgentPark | None, turn: AgentPark | None, now: float
-) -> AgentPark | None:
-    """Which of the two parks keeps the agent from work at `now`, or None.
-
-    The operator's comes first. When it ends, that of the agent's failed turns is in force again, if
-    it has not ended meanwhile.
-    """
-    for park in (operator, turn):
-        if park is not None and (park.until is None or park.until > now):
-            return park
-    return None
 
 
 @frozen
@@ -93,7 +73,9 @@ def after_turn(
     if name is None:
         return Verdict(ack=False, limited=True, failures=failures)
     reason = f"{name}: {report.detail}" if report.detail else name
-    park = AgentPark(reason[:MOST_REASON], now + _wait(outcome, failures) * (1 + jitter / 4))
+    park = AgentPark(
+        reason[:MOST_REASON], now + _wait(outcome, failures) * (1 + jitter * MOST_JITTER)
+    )
     return Verdict(ack=False, count=True, park=park, failures=failures + 1)
 
 

@@ -57,6 +57,7 @@ from hive.wire import (
     TurnEnded,
     TurnStarted,
     Welcome,
+    clamp,
 )
 from hive.wire.questions import AgentDesk
 
@@ -304,7 +305,7 @@ class _Session(Session):
         agent = self.door.agent
         if recv.lease != agent.lease:
             raise LinkError("no_lease", "that turn is over: what it held went back to the queue")
-        most = min(max(recv.max, 1), MOST_TAKEN)
+        most = clamp(recv.max, 1, MOST_TAKEN)
         joined = await self._join(recv.lease, most)
         with trio.move_on_after(_seconds(recv.wait)):
             while not joined and recv.lease == agent.lease:
@@ -403,4 +404,4 @@ def _urgent(messages: tuple[Message, ...]) -> bool:
 
 
 def _seconds(asked: float) -> float:
-    return min(max(asked, 0.0), LONGEST_TAKE_S)
+    return clamp(asked, 0.0, LONGEST_TAKE_S)

@@ -12,8 +12,7 @@ from hive.broker.errors import (
     UnknownRecipient,
 )
 from hive.broker.lifecycle import HIVE, Counts, Returned
-from hive.broker.rights import Rights
-from hive.broker.rows import Holding, WithLease, key_is_used, next_id, unreplied
+from hive.broker.rows import Holding, key_is_used, next_id, unreplied
 from hive.rate import Rate
 
 __all__ = [
@@ -29,10 +28,8 @@ __all__ = [
     "NotUrgent",
     "Rate",
     "Returned",
-    "Rights",
     "TooManyBroadcasts",
     "UnknownRecipient",
-    "WithLease",
     "key_is_used",
     "next_id",
     "unreplied",

@@ -14,9 +14,8 @@ from attrs import evolve
 
 from hive.broker import rows
 from hive.broker.announce import announce
-from hive.broker.draft import MAX_ID, Draft, addressed, check, check_single
+from hive.broker.draft import Draft, addressed, check, check_rights, check_single
 from hive.broker.errors import BrokerError, NotUrgent, TooManyBroadcasts
-from hive.broker.fitting import fitting
 from hive.broker.lifecycle import (
     DESTROYED,
     DROPPED,
@@ -39,12 +38,22 @@ from hive.broker.lifecycle import (
     what_became,
 )
 from hive.broker.reader import Reader, listed
-from hive.broker.rights import Rights, check_rights
-from hive.broker.rows import Holding, WithLease, with_bounces, write
+from hive.broker.rows import Holding, with_bounces, write
+from hive.directory import Directory
 from hive.rate import Rate, allowed
-from hive.store import Store
+from hive.store import JoinedWrite, Store
 from hive.supervisors import Context
-from hive.wire import EVERYBODY, OPERATOR, Awaited, Event, Lease, Message, MessageState
+from hive.wire import (
+    EVERYBODY,
+    MAX_ID,
+    OPERATOR,
+    Awaited,
+    Event,
+    Lease,
+    Message,
+    MessageState,
+    fitting,
+)
 
 BROADCASTS = Rate(burst=5, every=180.0)
 """How often one agent may send to everybody: each costs every agent a turn."""
@@ -62,34 +71,32 @@ def nobody_urgent(recipient: str) -> str | None:
 class Broker(Reader):
     """Owner of the messages. After each commit it recounts, publishes and wakes, in that order.
 
-    `publish(agent, event)`, `recipients()` (the names of all agents), `urgent(recipient)` (why no
-    message to it may be urgent now, None if one may) and `rights(sender)` are called in Trio's
-    thread. Every method that writes raises StoreFull, StoreError or StoreClosed, with nothing
-    changed. A holder is one instance of a harness; a lease id names one turn.
+    `publish(agent, event)` and `urgent(recipient)` (why no message to it may be urgent now, None if
+    one may) are called in Trio's thread; the directory says who may send to whom. Every method that
+    writes raises StoreFull, StoreError or StoreClosed, with nothing changed. A holder is one
+    instance of a harness; a lease id names one turn.
     """
 
     def __init__(
         self,
         store: Store,
+        directory: Directory,
         *,
         publish: Callable[[str | None, Event], object],
-        recipients: Callable[[], Collection[str]],
         body_cap: int = 16_384,
         max_attempts: int = 5,
         max_redeliveries: int = 5,
         urgent: Callable[[str], str | None] = nobody_urgent,
         broadcasts: Rate = BROADCASTS,
-        rights: Callable[[str], Rights] = lambda _: Rights(),
     ) -> None:
         super().__init__(store)
         self._publish = publish
-        self._recipients = recipients
+        self._directory = directory
         self._body_cap = body_cap
         self._max_attempts = max_attempts
         self._max_redeliveries = max_redeliveries
         self._urgent = urgent
         self._broadcasts = broadcasts
-        self._rights = rights
         self._broadcasts_due: dict[str, float] = {}
         self._counts: dict[str, Counts] = {}
         self._arrivals = _Arrivals()
@@ -115,9 +122,9 @@ class Broker(Reader):
         Raises UnknownRecipient, BodyTooLarge, BadMessage, NotAllowed, NotUrgent,
         TooManyBroadcasts.
         """
-        recipients = self._recipients()
+        recipients = self._directory.names()
         check(draft, recipients, self._body_cap)
-        check_rights(draft, self._rights(draft.sender))
+        check_rights(draft, self._directory.rights(draft.sender))
         drafts = addressed(draft, recipients)
         broadcast = uuid.uuid4().hex if draft.to == EVERYBODY else None
         refusal = self._refusal(draft)
@@ -148,8 +155,8 @@ class Broker(Reader):
 
     def check(self, draft: Draft) -> None:
         """Raise what `send` would, for a message to one recipient."""
-        check_single(draft, self._recipients(), self._body_cap)
-        check_rights(draft, self._rights(draft.sender))
+        check_single(draft, self._directory.names(), self._body_cap)
+        check_rights(draft, self._directory.rights(draft.sender))
 
     async def send_within(
         self, prepare: Callable[[apsw.Connection], Sequence[Draft]]
@@ -198,7 +205,7 @@ class Broker(Reader):
         return await self._take(agent, holder, lease_id, limit, urgent_only, joining=True)
 
     async def ack(
-        self, lease_id: str, holder: str, also: WithLease | None = None
+        self, lease_id: str, holder: str, also: JoinedWrite | None = None
     ) -> tuple[int, ...]:
         """The turn ended well: everything in the lease is done. Again: finds nothing."""
 
@@ -215,7 +222,7 @@ class Broker(Reader):
         count: bool,
         why: str,
         limited: bool = False,
-        also: WithLease | None = None,
+        also: JoinedWrite | None = None,
     ) -> Returned:
         """The lease ended without an ack: its messages are queued again, held, or dead.
 
@@ -232,7 +239,7 @@ class Broker(Reader):
             moves = [sent_back(m, max_redeliveries=self._max_redeliveries) for m in messages]
             return write(connection, moves, why=_clean(why))
 
-        known = frozenset(self._recipients())
+        known = self._directory.names()
         return what_became((await self._end(lease_id, holder, end, also)).moves)
 
     async def release(
@@ -262,7 +269,7 @@ class Broker(Reader):
             ]
             return self._return(connection, messages, count, _clean(why), known)
 
-        known = frozenset(self._recipients())
+        known = self._directory.names()
         back = what_became((await self._change(job)).moves)
         return len(back.queued) + len(back.dead)
 
@@ -286,7 +293,7 @@ class Broker(Reader):
             change = write(connection, moves, why=f"{agent} was destroyed")
             return with_bounces(connection, change, lambda _: DESTROYED, known)
 
-        known = frozenset(self._recipients()) - {agent}
+        known = self._directory.names() - {agent}
         return len(ids_in((await self._change(job)).moves, MessageState.DEAD))
 
     async def retry(self, ids: Iterable[int]) -> int:
@@ -378,7 +385,7 @@ class Broker(Reader):
         lease_id: str,
         holder: str,
         end: Callable[[apsw.Connection, Sequence[Message]], Change],
-        also: WithLease | None,
+        also: JoinedWrite | None,
     ) -> Change:
         """End a lease, and do what belongs to that, in one transaction; nothing if it is over."""
 
@@ -421,7 +428,7 @@ class Broker(Reader):
             change = write(connection, moves, why=why)
             return with_bounces(connection, change, lambda _: DROPPED, known)
 
-        known = frozenset((*self._recipients(), OPERATOR))
+        known = self._directory.names() | {OPERATOR}
         return sum(move.before is not None for move in (await self._change(job)).moves)
 
     async def _change(self, job: Callable[[apsw.Connection], Change]) -> Change:

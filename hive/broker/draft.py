@@ -4,11 +4,11 @@ from collections.abc import Collection
 
 from attrs import evolve, field, frozen
 
-from hive.broker.errors import BadMessage, BodyTooLarge, UnknownRecipient
-from hive.wire import EVERYBODY, OPERATOR
+from hive.broker.errors import BadMessage, BodyTooLarge, NotAllowed, UnknownRecipient
+from hive.directory import ALWAYS, Rights
+from hive.wire import EVERYBODY, MAX_ID, OPERATOR
 
 MAX_KEY = 200
-MAX_ID = 2**63 - 1
 _SHOWN = 50
 
 
@@ -61,6 +61,19 @@ def check_single(draft: Draft, recipients: Collection[str], body_cap: int) -> No
     if draft.to == EVERYBODY:
         raise BadMessage(f"this goes to one recipient: name it instead of {EVERYBODY}")
     check(draft, recipients, body_cap)
+
+
+def check_rights(draft: Draft, rights: Rights) -> None:
+    """Raise NotAllowed if the sender must not write to that recipient."""
+    if draft.to == draft.sender or rights.allow(draft.to):
+        return
+    listed = rights.recipients or frozenset()
+    names = ", ".join(sorted(listed | ALWAYS))
+    what = "send to all agents" if draft.to == EVERYBODY else f"write to {draft.to}"
+    raise NotAllowed(
+        f"you may not {what}: you may write to {names}; "
+        f"ask one of them to pass it on, or the operator for the right"
+    )
 
 
 def addressed(draft: Draft, recipients: Collection[str]) -> tuple[Draft, ...]:

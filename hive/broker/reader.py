@@ -3,12 +3,10 @@
 import apsw
 
 from hive.broker import rows
-from hive.broker.draft import MAX_ID
 from hive.broker.errors import BadMessage
-from hive.broker.fitting import fitting
 from hive.broker.rows import Holding
 from hive.store import Store
-from hive.wire import MOST_ROWS, OPERATOR, Awaited, Message, MessageState
+from hive.wire import MAX_ID, MOST_ROWS, OPERATOR, Awaited, Message, MessageState, clamp, fitting
 
 
 class Reader:
@@ -19,7 +17,7 @@ class Reader:
 
     async def message(self, id_: int) -> Message | None:
         """One message, or None."""
-        return await self._store.read(lambda c: rows.by_id(c, bounded(id_)))
+        return await self._store.read(lambda c: rows.by_id(c, clamp(id_, 0, MAX_ID)))
 
     async def inbox(self, name: str, limit: int = 100) -> tuple[Message, ...]:
         """The newest `limit` messages to `name` in whatever state, newest last."""
@@ -37,7 +35,7 @@ class Reader:
         """The first `limit` messages from `sender` to `to` with ids above `after`."""
         return fitting(
             await self._store.read(
-                lambda c: rows.sent(c, sender, to, bounded(after), listed(limit))
+                lambda c: rows.sent(c, sender, to, clamp(after, 0, MAX_ID), listed(limit))
             )
         )
 
@@ -45,7 +43,7 @@ class Reader:
         """What there is by now of an answer to the operator's message; raises BadMessage."""
 
         def read(connection: apsw.Connection) -> Awaited | None:
-            question = rows.by_id(connection, bounded(id_))
+            question = rows.by_id(connection, clamp(id_, 0, MAX_ID))
             if question is None or question.sender != OPERATOR:
                 return None
             dead = question.state is MessageState.DEAD
@@ -68,7 +66,7 @@ class Reader:
 
         Empty unless `reader` has sent or received some of it, or is the operator.
         """
-        found = await self._store.read(lambda c: rows.thread(c, bounded(id_)))
+        found = await self._store.read(lambda c: rows.thread(c, clamp(id_, 0, MAX_ID)))
         members = {OPERATOR} | {name for m in found for name in (m.sender, m.recipient)}
         return fitting(found) if reader in members else ()
 
@@ -77,11 +75,6 @@ class Reader:
         return await self._store.read(lambda c: rows.leases(c, agent))
 
 
-def bounded(id_: int) -> int:
-    """SQLite's integers have 64 bits; no message has an id outside of them."""
-    return min(max(id_, 0), MAX_ID)
-
-
 def listed(limit: int) -> int:
     """A limit as it is allowed."""
-    return min(max(limit, 0), MOST_ROWS)
+    return clamp(limit, 0, MOST_ROWS)

@@ -371,18 +371,6 @@ def with_bounces(
 # -- for the transactions of others, see Broker.send_within --------------------------------------
 
 
-@frozen
-class WithLease:
-    """A write that belongs to the end of a lease: committed with it, or not at all.
-
-    Not done at all when the lease has ended before. `then` gets what `write` returned, in Trio's
-    thread right after the commit, before anybody learns that the lease has ended.
-    """
-
-    write: Callable[[apsw.Connection], Any]
-    then: Callable[[Any], None]
-
-
 def next_id(connection: apsw.Connection) -> int:
     """The id of the next message that this transaction inserts (SQLite's rule of AUTOINCREMENT)."""
     found = fetch(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'messages'")

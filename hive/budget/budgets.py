@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 import apsw
@@ -12,6 +12,7 @@ from hive.budget import ledger as books
 from hive.budget import policy, rows
 from hive.budget.ledger import Entry, Ledger, Tally
 from hive.budget.policy import HIVE, Announced, Budget
+from hive.directory import Directory
 from hive.gate import Hold
 from hive.store import Store, StoreClosed, StoreError, StoreStuck
 from hive.supervisors import Context
@@ -28,21 +29,21 @@ SAVE_S = 10.0
 class Budgets:
     """All budgets of a hive. The methods belong to Trio's thread; usage is cumulative for a turn.
 
-    `names()` are the agents that there are, `publish(agent, event)` takes BudgetReached,
+    `publish(agent, event)` takes BudgetReached,
     `changed()` is called when somebody's hold may have begun or ended, `now()` is the wall clock.
     """
 
     def __init__(
         self,
         store: Store,
+        directory: Directory,
         *,
-        names: Callable[[], Collection[str]],
         publish: Callable[[str | None, Event], object],
         changed: Callable[[], object],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
-        self._names = names
+        self._directory = directory
         self._publish = publish
         self._changed = changed
         self._now = now
@@ -127,7 +128,7 @@ class Budgets:
         A total one counts what turns that end after it was first set have used.
         Raises ValueError that says what is allowed, StoreError, StoreClosed.
         """
-        policy.check(order, self._names(), self._budgets)
+        policy.check(order, self._directory.names(), self._budgets)
 
         def write(connection: apsw.Connection) -> tuple[Budget, ...]:
             rows.put(connection, order, self._now())

@@ -4,7 +4,7 @@ Reports of a turn are cumulative, so that a late, doubled or lost one does no ha
 the most that was ever reported of it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from attrs import evolve, field, frozen
@@ -16,8 +16,8 @@ DAY_S = 86_400
 ENDED_KEPT = 16
 """How many of an agent's ended turns are remembered, in case their end is told again."""
 
-MOST_TOKENS = 10**12
-MOST_USD = 1e9
+_MOST_TOKENS = 10**12
+MOST = Usage(_MOST_TOKENS, _MOST_TOKENS, _MOST_TOKENS, _MOST_TOKENS, cost_usd=1e9)
 """Containers are not trusted: no turn is believed to have used more than this."""
 
 NOTHING = Usage()
@@ -66,7 +66,7 @@ class Turn:
 
     @property
     def today(self) -> Usage:
-        return minus(self.usage, self.before)
+        return self.usage - self.before
 
 
 @frozen
@@ -83,12 +83,12 @@ class Ledger:
         """On this day, with the running turn's part of it."""
         tally, turn = self.today.get(agent), self.running.get(agent)
         used = NOTHING if tally is None else tally.usage
-        return used if turn is None else plus(used, turn.today)
+        return used if turn is None else used + turn.today
 
     def used_ever(self, agent: str) -> Usage:
         """Since there is a ledger, with the running turn."""
         used, turn = self.ever.get(agent, NOTHING), self.running.get(agent)
-        return used if turn is None else plus(used, turn.usage)
+        return used if turn is None else used + turn.usage
 
     def amount(self, agent: str, unit: Unit, *, today: bool) -> float:
         """The same as a number: of this day, or ever. Asked for very often."""
@@ -186,11 +186,11 @@ def ended(
 def _book(ledger: Ledger, entry: Entry) -> Ledger:
     """Add to the totals, and to today's if it is of today."""
     agent = entry.agent
-    ever = {**ledger.ever, agent: plus(ledger.ever.get(agent, NOTHING), entry.usage)}
+    ever = {**ledger.ever, agent: ledger.ever.get(agent, NOTHING) + entry.usage}
     today = ledger.today
     if entry.day == ledger.day:
         old = today.get(agent, Tally())
-        tally = Tally(old.turns + entry.turns, plus(old.usage, entry.usage))
+        tally = Tally(old.turns + entry.turns, old.usage + entry.usage)
         today = {**today, agent: tally}
     return evolve(ledger, today=today, ever=ever)
 
@@ -201,7 +201,7 @@ def merged(entries: Iterable[Entry]) -> tuple[Entry, ...]:
     for one in entries:
         old = sums.get((one.day, one.agent))
         if old is not None:
-            one = evolve(one, turns=old.turns + one.turns, usage=plus(old.usage, one.usage))
+            one = evolve(one, turns=old.turns + one.turns, usage=old.usage + one.usage)
         sums[one.day, one.agent] = one
     return tuple(sums.values())
 
@@ -211,36 +211,6 @@ def measure(usage: Usage, unit: Unit) -> float:
     return usage.tokens if unit is Unit.TOKENS else usage.cost_usd
 
 
-def plus(a: Usage, b: Usage) -> Usage:
-    """The sum."""
-    return _each(a, b, lambda x, y: x + y, lambda x, y: x + y)
-
-
-def minus(a: Usage, b: Usage) -> Usage:
-    """The difference."""
-    return _each(a, b, lambda x, y: x - y, lambda x, y: x - y)
-
-
 def most(known: Usage, told: Usage) -> Usage:
     """Field by field the larger, within what is believable."""
-    return _each(
-        known,
-        told,
-        lambda x, y: max(x, min(y, MOST_TOKENS)),
-        lambda x, y: max(x, min(y, MOST_USD)),
-    )
-
-
-def _each(
-    a: Usage,
-    b: Usage,
-    tokens: Callable[[int, int], int],
-    dollars: Callable[[float, float], float],
-) -> Usage:
-    return Usage(
-        input_tokens=tokens(a.input_tokens, b.input_tokens),
-        output_tokens=tokens(a.output_tokens, b.output_tokens),
-        cache_read_tokens=tokens(a.cache_read_tokens, b.cache_read_tokens),
-        cache_write_tokens=tokens(a.cache_write_tokens, b.cache_write_tokens),
-        cost_usd=dollars(a.cost_usd, b.cost_usd),
-    )
+    return known.merged(told.merged(MOST, min), max)

@@ -63,6 +63,7 @@ from hive.wire import (
     Spawn,
     Status,
     WaitReply,
+    clamp,
     flat,
     jsonable,
 )
@@ -284,7 +285,7 @@ def _answer(root: Path, name: str, id_: int, timeout: float) -> str:
     """Wait for the answer to message `id_`; raises CommandFailed when there is none."""
     deadline = time.monotonic() + timeout
     while True:
-        left = min(max(deadline - time.monotonic(), 0.0), LONGEST_WAIT_S)
+        left = clamp(deadline - time.monotonic(), 0.0, LONGEST_WAIT_S)
         try:
             found = cast(Awaited, ask(root, WaitReply(id_, left), timeout=left + ANSWER_S))
         except CommandFailed as error:

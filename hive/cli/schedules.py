@@ -12,6 +12,7 @@ from hive.cli.ask import ask
 from hive.cli.hand import Span
 from hive.cli.options import json_option, print_json, root_option, text_argument
 from hive.wire import (
+    MAX_ID,
     EditSchedule,
     GetSchedules,
     ResolveSchedule,
@@ -20,7 +21,7 @@ from hive.wire import (
     jsonable,
 )
 
-ID = click.IntRange(1, 2**63 - 1)
+ID = click.IntRange(1, MAX_ID)
 
 
 @click.group(invoke_without_command=True)

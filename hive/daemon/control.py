@@ -34,14 +34,14 @@ from hive.wire import SetCredential
 def operator_table(hive: Hive) -> Table:
     """All that can be asked on the operator's socket."""
     return sum_of(
-        messages.table(hive.broker, hive.fleet),
+        messages.table(hive.broker, hive.directory),
         agents.table(hive.fleet, destroyer(hive), hive.spawn),
         tree.table(operated_tree(hive)),
         gates.table(hive.gates),
         budgets.table(hive.budgets),
         logins.table(_logins(hive)),
         questions.table(hive.desk, hive.broker),
-        reminders.table(hive.reminders, hive.fleet),
+        reminders.table(hive.reminders, hive.directory),
         schedules.table(hive.schedules),
         events.table(hive.events),
         audit.table(hive.audit),
@@ -52,7 +52,7 @@ def operator_table(hive: Hive) -> Table:
 def page_table(hive: Hive) -> Table:
     """All that the page's process can ask."""
     return sum_of(
-        messages.page_table(hive.broker, hive.fleet),
+        messages.page_table(hive.broker, hive.directory),
         events.table(hive.events),
         daemon.page_table(hive.status),
     )
@@ -72,7 +72,9 @@ async def web(ctx: Context, hive: Hive) -> None:
 
 def operated_tree(hive: Hive) -> OperatedTree:
     """The hive's tree; to be asked for when its root is set."""
-    return OperatedTree(hive.root, hive.fleet, hive.parks, hive.incidents, hive.harness_tree)
+    return OperatedTree(
+        hive.root, hive.directory, hive.fleet, hive.parks, hive.incidents, hive.harness_tree
+    )
 
 
 def destroyer(hive: Hive) -> Destroyer:

@@ -1,18 +1,16 @@
 """The hive: its parts, the tree that supervises them, and what can be asked of the whole."""
 
-import logging
 import os
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 import attrs
 import trio
-from attrs import define, evolve, field, frozen
+from attrs import define, field, frozen
 
-from hive.agents import Agent, AgentRecord, Fleet, NoSuchAgent, Records, Surroundings
-from hive.broker import Broker, Counts, Rights
+from hive.agents import Agent, Fleet, Surroundings
+from hive.broker import Broker
 from hive.budget import Budgets
 from hive.containers import Driver, runtime_folders
 from hive.daemon.claude import what_claude_needs
@@ -20,15 +18,18 @@ from hive.daemon.config import Config, check_model
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.disk import Disk
 from hive.daemon.drivers import driver_named
-from hive.daemon.limits import Limits
+from hive.daemon.feed import Feed
+from hive.daemon.limits import Limits, clients, gate_decided, look_again
 from hive.daemon.notices import notices
+from hive.daemon.states import States, Suspects
+from hive.directory import AgentRecord, Directory, NoSuchAgent
 from hive.events import Hub
-from hive.gate import Gates, GateSettings, Hold
+from hive.gate import Gates, GateSettings
 from hive.janitor import Janitor
 from hive.operator.audit import AuditLog
 from hive.operator.incidents import Incidents
 from hive.operator.parks import Parks
-from hive.operator.status import Clock, agent_status, now, tree
+from hive.operator.status import now, tree
 from hive.paths import Paths
 from hive.questions import Desk
 from hive.redact import Secrets
@@ -36,26 +37,18 @@ from hive.reminders import Limits as ReminderLimits
 from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, Store
-from hive.supervisors import Context, Form, Supervisor, report
-from hive.supervisors import Event as SupervisorEvent
+from hive.supervisors import Supervisor
 from hive.wire import (
-    OPERATOR,
-    AgentStatus,
     Event,
     GateState,
     HarnessSettings,
-    MessageMoved,
-    MessageSent,
     Notice,
     Spawn,
     Status,
-    StatusChanged,
-    Supervision,
     TreeNode,
 )
 
 STATUS_VERSION = 1
-SETTLE_S = 0.05
 FAULT = "HIVE_FAULT"
 
 
@@ -89,6 +82,7 @@ class Hive:
     gave_up: str | None = None
     """Why the hive stops by itself."""
     store: Store = field(init=False)
+    directory: Directory = field(init=False)
     events: Hub = field(init=False)
     incidents: Incidents = field(init=False, factory=Incidents)
     audit: AuditLog = field(init=False)
@@ -109,76 +103,77 @@ class Hive:
     gates: Gates = field(init=False)
     limits: Limits = field(init=False)
     _live: dict[str, Agent] = field(init=False, factory=dict)
+    suspects: Suspects = field(init=False, factory=Suspects)
+    states: States = field(init=False)
+    feed: Feed = field(init=False)
     logging_in: trio.Lock = field(init=False, factory=trio.Lock)
     """Held while a credential is replaced, on disk and in `api`."""
-    _look: trio.Event = field(init=False, factory=trio.Event)
-    _suspects: set[str] = field(init=False, factory=set)
-    """Agents whose state may have changed."""
-    _shown: dict[str, tuple[object, ...]] = field(init=False, factory=dict)
 
     def __attrs_post_init__(self) -> None:
         options, agents = self.options, self.options.config.agents
         self.use_api(options.api)
         self.store = Store(options.paths.database, MIGRATIONS)
         self.events = Hub(self.store)
+        self.directory = Directory(self.store)
+        self.feed = Feed(self.events, self.incidents, self.secrets)
         self.audit = AuditLog(self.store)
         self.parks = Parks(self.store)
-        self.broker = Broker(
-            self.store,
-            body_cap=agents.body_cap,
-            publish=self.publish,
-            recipients=lambda: {OPERATOR, *self.fleet.names()},
-            rights=self._rights,
-            urgent=lambda name: self.budgets.urgent_allowed(name),
-        )
+        live = self._live
         self.budgets = Budgets(
             self.store,
-            names=lambda: self.fleet.names(),
-            publish=self.publish,
-            changed=lambda: self.limits.look(),
+            self.directory,
+            publish=self.feed.publish,
+            changed=partial(look_again, live),
         )
         self.gates = Gates(
             self.store,
-            clients=lambda credential: self.limits.clients(credential),
-            apply=self._gate_decided,
-            publish=self.publish,
+            clients=partial(clients, live, self.budgets),
+            apply=partial(gate_decided, live),
+            publish=self.feed.publish,
             settings=GateSettings(**attrs.asdict(options.config.gate)),
         )
-        self.limits = Limits(self.gates, self.budgets, self._live)
+        self.limits = Limits(self.gates, self.budgets, live)
+        self.broker = Broker(
+            self.store,
+            self.directory,
+            body_cap=agents.body_cap,
+            publish=self.limits.watching(self.feed.publish),
+            urgent=self.budgets.urgent_allowed,
+        )
         reminders = options.config.reminders
         self.reminders = Reminders(
             self.store,
             self.broker,
             place=self._place,
-            publish=self.publish,
+            publish=self.feed.publish,
             limits=ReminderLimits(reminders.pending, reminders.burst, reminders.per_hour),
         )
         self.schedules = Schedules(
             self.store,
             self.broker,
-            names=lambda: self.fleet.names(),
-            publish=self.publish,
+            self.directory,
+            publish=self.feed.publish,
         )
         self.desk = Desk(
             self.store,
             self.broker,
-            recipients=lambda: self.fleet.names(),
-            publish=self.publish,
+            self.directory,
+            publish=self.feed.publish,
         )
-        self.disk = Disk(options.paths.root, self.store, self.publish)
+        self.disk = Disk(options.paths.root, self.store, self.feed.publish)
         self.janitor = Janitor(self.store, options.config.retention, self.events.forget)
         around = Surroundings(
             paths=options.paths,
             broker=self.broker,
             desk=self.desk,
-            records=Records(self.store),
+            records=self.directory,
             reminders=self.reminders,
             schedules=self.schedules,
             driver=partial(driver_named, known=options.drivers),
             settings=self._settings,
             limits=self.limits,
-            publish=self.publish,
-            changed=self._changed,
+            publish=self.feed.publish,
+            changed=self.suspects.add,
             readonly=options.readonly,
             alarm_after=agents.alarm_after_s,
             harness_silence=agents.harness_silence_s,
@@ -186,7 +181,10 @@ class Hive:
             reconnect_grace=agents.reconnect_grace_s,
             hide=self.secrets.hide,
         )
-        self.fleet = Fleet(around, _harness_environment(), live=self._live)
+        self.fleet = Fleet(around, _harness_environment(), live=live)
+        self.states = States(
+            self.directory, self.broker, self.desk, self.fleet, self.suspects, self.feed.publish
+        )
 
     @property
     def paths(self) -> Paths:
@@ -206,7 +204,7 @@ class Hive:
     async def credential_changed(self, key: str) -> None:
         """Somebody has logged in: the agents behind this credential key may try again."""
         await self.gates.new_login(key)
-        self.limits.look()
+        look_again(self._live)
 
     def use_api(self, api: ApiAccess) -> None:
         """These are the credentials from now on; those of before stay secrets."""
@@ -219,14 +217,7 @@ class Hive:
 
         Never blocks, never raises.
         """
-        at = time.time() if at is None else at
-        self.events.publish(agent, event, at)
-        self.incidents.take(event, at)
-        match event:
-            case MessageSent(recipient=name):
-                self.limits.changed(name)
-            case MessageMoved() if agent is not None:
-                self.limits.changed(agent)
+        self.feed.publish(agent, event, at)
 
     def stop_all(self) -> None:
         """Stop the hive and every container of it."""
@@ -249,8 +240,8 @@ class Hive:
             version=STATUS_VERSION,
             root=str(self.paths.root),
             seq=self.events.seq,
-            agents=self._agents(self.fleet.records, clock),
-            tree=tree(self.root.snapshot(), clock, self.harness_tree),
+            agents=self.states.of(self.directory.known, clock),
+            tree=tree(self.root.snapshot(), clock, self.states.harness_tree),
             demo=self.options.demo,
             notices=self._notices(),
             gates=tuple(gate for gate in self.gates.statuses() if gate.state != GateState.OPEN),
@@ -263,94 +254,19 @@ class Hive:
             *notices(held, self.budgets.statuses(), self.root.child_snapshots()),
         )
 
-    def _agents(self, names: Iterable[str], clock: Clock) -> tuple[AgentStatus, ...]:
-        nodes = {node.id: node for node in self.fleet.supervisor.child_snapshots()}
-        statuses = (
-            agent_status(
-                self.fleet.records[name],
-                self.fleet.live.get(name),
-                nodes.get(name),
-                self.broker.counts().get(name, Counts()),
-                clock,
-            )
-            for name in names
-        )
-        return tuple(evolve(one, says=self.desk.says.get(one.name, "")) for one in statuses)
-
     def harness_tree(self, name: str) -> TreeNode | None:
         """What the agent's harness reported of its own tree, while it is connected."""
-        agent = self.fleet.live.get(name)
-        return agent.report.tree if agent and agent.report and agent.peer else None
-
-    def _gate_decided(self, name: str, hold: Hold | None) -> None:
-        """A gate holds the agent, or lets it go on: it looks for itself, budgets count too."""
-        if agent := self._live.get(name):
-            agent.look_again()
-
-    def _changed(self, name: str) -> None:
-        self._suspects.add(name)
-        self._look.set()
-
-    async def announce_states(self, ctx: Context) -> None:
-        """Publish each agent's state when it differs from what was published last.
-
-        Changes come in bursts (a restart is five), so they are looked at a moment later, together.
-        """
-        ctx.ready()
-        self._suspects.update(self.fleet.records)
-        self._look.set()
-        while True:
-            await self._look.wait()
-            await trio.sleep(SETTLE_S)
-            self._look = trio.Event()
-            suspects, self._suspects = self._suspects & self.fleet.records.keys(), set()
-            for status in self._agents(sorted(suspects), now()):
-                until = status.until and round(status.until)
-                shown = (status.state, status.condition, status.reason, until, status.credential)
-                if self._shown.get(status.name) != shown:
-                    self._shown[status.name] = shown
-                    changed = StatusChanged(
-                        status.state,
-                        status.reason,
-                        status.until,
-                        status.condition,
-                        status.credential,
-                    )
-                    self.publish(status.name, changed)
-
-    def supervision(self, event: SupervisorEvent) -> None:
-        """Sink of the tree's events."""
-        parts = event.path.split("/")
-        agent = parts[2] if len(parts) > 2 and parts[1] == "agents" else None
-        kind = type(event).__name__.lower()
-        full = ""
-        if event.severity >= logging.ERROR:
-            full = report(event, Form(redact=self.secrets.redact))
-        line = self.secrets.redact(event.line())
-        self.publish(agent, Supervision(event.path, kind, line, full))
-        if agent is not None and agent in self.fleet.records:
-            self._changed(agent)
+        return self.states.harness_tree(name)
 
     def _place(self, name: str) -> Place:
         """An agent's state folder, on this machine and as its container sees it; raises OSError."""
         try:
-            record = self.fleet.record(name)
+            record = self.directory.record(name)
         except NoSuchAgent as error:  # it is being destroyed
             raise OSError(str(error)) from None
         driver = driver_named(record.driver, self.options.drivers)
         inside = driver.inside(self.paths.root, name)
         return Place(self.paths.agent(name) / "state", inside.base / "state")
-
-    def _rights(self, sender: str) -> Rights:
-        record = self.fleet.records.get(sender)
-        may_send = None if record is None else record.may_send
-        return Rights(None if may_send is None else frozenset(may_send))
-
-    def _peers(self, record: AgentRecord) -> tuple[str, ...]:
-        """The others to whom the agent may send."""
-        others = self.fleet.names() - {record.name}
-        rights = self._rights(record.name)
-        return tuple(sorted(name for name in others if rights.allow(name)))
 
     def _settings(self, record: AgentRecord) -> HarnessSettings:
         agents = self.options.config.agents
@@ -359,7 +275,7 @@ class Hive:
             model=record.model,
             environment=self.api.environment(record.credential),
             claude=str(self.options.claude),
-            peers=self._peers(record),
+            peers=self.directory.peers(record.name),
             orphan_after_s=agents.orphan_after_s,
             turn_silence_s=agents.turn_silence_s,
             body_cap=agents.body_cap,

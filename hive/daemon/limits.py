@@ -7,13 +7,24 @@ from collections.abc import Mapping, Sequence
 
 import trio
 
-from hive.agents import Agent, credential_key
+from hive.agents import Agent
+from hive.agents.agent import Publish
 from hive.budget import Budgets
+from hive.directory import credential_key
 from hive.gate import Client, Gates, Hold
 from hive.link import LinkClosed
 from hive.store import StoreError
 from hive.supervisors import Context
-from hive.wire import ApiSignal, Interrupt, Spending, TurnReport, Usage
+from hive.wire import (
+    ApiSignal,
+    Event,
+    Interrupt,
+    MessageMoved,
+    MessageSent,
+    Spending,
+    TurnReport,
+    Usage,
+)
 
 TICK_S = 5.0
 PUSH_S = 5.0
@@ -76,11 +87,11 @@ class Limits:
     def hold(self, agent: Agent) -> Hold | None:
         """Why the agent must not take work now; never waits."""
         key = credential_key(agent.record)
-        return self._budget(agent) or self.gates.hold(key, agent.record.model, agent.name)
+        return _budget(self.budgets, agent) or self.gates.hold(key, agent.record.model, agent.name)
 
     async def admit(self, agent: Agent) -> Hold | None:
         """The same, right before a lease: it may be the one agent that tries a closed gate."""
-        if hold := self._budget(agent):
+        if hold := _budget(self.budgets, agent):
             return hold
         return await self.gates.admit(credential_key(agent.record), agent.name)
 
@@ -113,11 +124,6 @@ class Limits:
         await self.gates.turn_ended(credential_key(agent.record), agent.name, lease, report)
         agent.look_again()
 
-    def look(self) -> None:
-        """Something was decided: every agent looks whether it may work."""
-        for agent in tuple(self._agents.values()):
-            agent.look_again()
-
     def changed(self, name: str) -> None:
         """What waits for the agent has changed."""
         if agent := self._agents.get(name):
@@ -125,23 +131,51 @@ class Limits:
             if agent.hold is not None:
                 agent.look_again()
 
-    def clients(self, credential: str) -> Sequence[Client]:
-        """The agents that use the credential; one that cannot work now has nothing queued."""
-        return [
-            Client(
-                agent.name,
-                agent.record.model,
-                agent.counts.queued if self._could_work(agent) else 0,
-                time.time() - (trio.current_time() - agent.lease_since),
-                busy=agent.lease is not None,
-            )
-            for agent in self._agents.values()
-            if credential_key(agent.record) == credential
-        ]
+    def watching(self, publish: Publish) -> Publish:
+        """As `publish`, and whom a message is for or was taken from is looked at again."""
 
-    def _could_work(self, agent: Agent) -> bool:
-        free = agent.peer is not None and agent.parked is None
-        return free and self._budget(agent) is None
+        def shown(agent: str | None, event: Event, at: float | None = None, /) -> None:
+            publish(agent, event, at)
+            match event:
+                case MessageSent(recipient=name):
+                    self.changed(name)
+                case MessageMoved() if agent is not None:
+                    self.changed(agent)
 
-    def _budget(self, agent: Agent) -> Hold | None:
-        return self.budgets.hold(agent.name, urgent=agent.counts.urgent > 0)
+        return shown
+
+
+def look_again(agents: Mapping[str, Agent]) -> None:
+    """Something was decided: every agent that lives looks whether it may work."""
+    for agent in tuple(agents.values()):
+        agent.look_again()
+
+
+def gate_decided(agents: Mapping[str, Agent], name: str, _: Hold | None) -> None:
+    """A gate holds the agent, or lets it go on: it looks for itself, budgets count too."""
+    if agent := agents.get(name):
+        agent.look_again()
+
+
+def clients(agents: Mapping[str, Agent], budgets: Budgets, credential: str) -> Sequence[Client]:
+    """The agents that use the credential; one that cannot work now has nothing queued."""
+    return [
+        Client(
+            agent.name,
+            agent.record.model,
+            agent.counts.queued if _could_work(budgets, agent) else 0,
+            time.time() - (trio.current_time() - agent.lease_since),
+            busy=agent.lease is not None,
+        )
+        for agent in agents.values()
+        if credential_key(agent.record) == credential
+    ]
+
+
+def _could_work(budgets: Budgets, agent: Agent) -> bool:
+    free = agent.peer is not None and agent.parked is None
+    return free and _budget(budgets, agent) is None
+
+
+def _budget(budgets: Budgets, agent: Agent) -> Hold | None:
+    return budgets.hold(agent.name, urgent=agent.counts.urgent > 0)

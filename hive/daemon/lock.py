@@ -41,6 +41,11 @@ class Holder:
         """
         return self.process is not None and send_signal(self.process, number)
 
+    def runs(self) -> bool:
+        """Whether the process is still there; False, too, when it cannot be seen from here."""
+        there = None if self.process is None else read_process(self.process.pid)
+        return there is not None and Holder(there) == self and not there.ended
+
     def __str__(self) -> str:
         if self.process is None:
             return "a process that cannot be seen from here"

@@ -21,6 +21,7 @@ from hive.daemon import config, credentials, ground, vault
 from hive.daemon.claude import ClaudeMissing, check_version, find_claude
 from hive.daemon.config import ConfigError
 from hive.daemon.drivers import UnknownDriver, driver_named, drivers
+from hive.daemon.feed import supervision_sink
 from hive.daemon.hive import Hive, Options
 from hive.daemon.lock import AlreadyRunning, root_lock
 from hive.daemon.tree import build
@@ -148,8 +149,10 @@ async def _main(
             if stop_containers:
                 hive.fleet.stop_containers()
 
+    shown = supervision_sink(hive.feed, hive.directory.known, hive.suspects.add)
+
     def sink(event: Event) -> None:
-        hive.supervision(event)
+        shown(event)
         if event.severity >= logging.WARNING or os.environ.get("HIVE_VERBOSE"):
             log_sink(event)
 

@@ -12,6 +12,7 @@ from hive.daemon import control, credentials, ground, orphans
 from hive.daemon.children import END_S, SILENCE_S, child_process
 from hive.daemon.clocks import Clocks, jumps
 from hive.daemon.hive import Hive
+from hive.directory import MANAGER
 from hive.files import number, read_small
 from hive.store import StoreError
 from hive.supervisors import (
@@ -30,7 +31,6 @@ from hive.wire import OPERATOR, Notice, Spawn
 BLOCKED_LOOP_S = 2.0
 CLOCKS_EVERY_S = 10.0
 FOLLOW_HOST_S = 5.0
-MANAGER = "manager"
 DEMO_WORKER = "worker-1"
 DEMO_WELCOME = (
     "Welcome! This is the demo: please greet worker-1, ask it to introduce itself, "
@@ -64,7 +64,7 @@ def build(hive: Hive, stacks: TextIO, place: str) -> Supervisor:
         )
     children += [
         supervisor_spec("agents", hive.fleet.supervisor),
-        ChildSpec("states", hive.announce_states),
+        ChildSpec("states", hive.states.run),
         ChildSpec("first-steps", partial(_first_steps, hive)),
         ChildSpec("control", partial(control.operator, hive=hive)),
         ChildSpec("web-socket", partial(control.web, hive=hive)),

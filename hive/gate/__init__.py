@@ -1,8 +1,12 @@
-"""Limits and money: who must wait for what until when."""
+"""The limit gates: while an API refuses work, the agents of that credential wait.
 
-from hive.gate.client import Client
+Each credential has a gate with a bucket for all models and others for a family or a single model.
+What an agent meets closes a bucket for all of them; later one agent tries, and when it gets an
+answer the others follow one after the other. `docs/limits.md` tells it from the operator's side.
+"""
+
+from hive.gate.gate import Client, GateSettings
 from hive.gate.gates import Gates, GateUnavailable
-from hive.gate.hold import Hold
-from hive.gate.settings import GateSettings
+from hive.gate.holds import Hold
 
 __all__ = ["Client", "GateSettings", "GateUnavailable", "Gates", "Hold"]

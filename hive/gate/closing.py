@@ -1,10 +1,8 @@
-"""What closes a bucket, and for how long."""
+"""What closes a bucket, and for how long. Pure."""
 
 from attrs import evolve, frozen
 
-from hive.gate.client import Client
-from hive.gate.names import family, model_bucket, window_bucket
-from hive.gate.value import Bucket, Gate, World
+from hive.gate.gate import Bucket, Client, Gate, World, family, model_bucket, window_bucket
 from hive.supervisors import Backoff, one_line
 from hive.wire import ALL_MODELS, Condition, GateState, Outcome, TurnReport
 
@@ -18,7 +16,8 @@ BACKS_OFF = (Condition.RATE_LIMITED, Condition.OVERLOADED, Condition.UNREACHABLE
 class Closure:
     """Why agents must wait from now on.
 
-    `reset` (epoch seconds) if the API said until when, `model` if the CLI said which one it ran.
+    `reset` is in epoch seconds, None if the API did not say until when; `model` is the one that
+    the CLI ran, None if it did not say. `reason` and `source` are texts for the operator.
     """
 
     bucket: str
@@ -30,10 +29,10 @@ class Closure:
 
 
 def of_turn(gate: Gate, client: Client, report: TurnReport) -> Closure | None:
-    """The closure that this end of a turn means; None for all that do not concern others.
+    """The closure that this end of a turn means, None if it does not concern other agents.
 
-    A refused credential and a failure of the API's server are not among them: the second one
-    counts, see `refused` and `failing`.
+    A refused credential and a failure of the API's server close nothing the first time, so they are
+    not decided here: see `refused` and `failing`.
     """
     source = f"{client.name}: turn ended as {report.outcome}"
     match report.outcome:
@@ -73,26 +72,29 @@ def of_turn(gate: Gate, client: Client, report: TurnReport) -> Closure | None:
 def limited(
     window: str | None, reset: float | None, model: str | None, source: str, detail: str = ""
 ) -> Closure:
-    """A usage limit, of one model family if the window is one of its own."""
+    """The closure for a usage limit, of one model family if the window is one of its own.
+
+    `window` is in the CLI's words, None if it named none.
+    """
     kind = "usage limit" if window is None else f"usage limit {one_line(window, 40)}"
     reason = _with(kind, detail)
     return Closure(window_bucket(window), Condition.RATE_LIMITED, reason, source, reset, model)
 
 
 def refused(gate: Gate, source: str, detail: str = "") -> Closure:
-    """The credential was refused twice without an answer between."""
+    """The closure for a credential that was refused twice without an answer between."""
     reason = _with(f"the credential was refused twice: {log_in(gate)}", detail)
     return Closure(ALL_MODELS, Condition.NEEDS_LOGIN, reason, source)
 
 
 def failing(source: str, detail: str = "") -> Closure:
-    """The API's server has failed twice with no answer between."""
+    """The closure for a server of the API that failed twice without an answer between."""
     reason = _with("the API's server fails again and again", detail)
     return Closure(ALL_MODELS, Condition.OVERLOADED, reason, source)
 
 
-def close(bucket: Bucket, closure: Closure, client: Client, world: World, told: bool) -> Bucket:
-    """The bucket after this; `told`: a signal of the same turn has said it before.
+def close(bucket: Bucket, closure: Closure, client: Client, world: World, again: bool) -> Bucket:
+    """The bucket after this closure; `again` if a signal of the same turn has said it before.
 
     What is closed already stays closed at least as long, and many reports of one limit are one
     closure. The operator's hold stays, and remembers that there is something behind it.
@@ -102,7 +104,7 @@ def close(bucket: Bucket, closure: Closure, client: Client, world: World, told: 
     bucket = _remember(bucket, client, closure.model)
     if bucket.state is GateState.CLOSED:
         return _lengthen(bucket, closure, world)
-    if told:
+    if again:
         return bucket
     tries = bucket.tries + 1
     return Bucket(
@@ -120,7 +122,7 @@ def close(bucket: Bucket, closure: Closure, client: Client, world: World, told: 
 
 
 def log_in(gate: Gate) -> str:
-    """What the operator has to do for a new login."""
+    """The words that tell the operator how to log in anew."""
     kind, _, agent = gate.credential.partition(":")
     who = agent if kind == "own" and agent else f"--credential {gate.credential}"
     return f"run `hive login {who}`"
@@ -137,7 +139,7 @@ def _remember(bucket: Bucket, client: Client, model: str | None) -> Bucket:
 
 
 def _lengthen(bucket: Bucket, closure: Closure, world: World) -> Bucket:
-    reset = _believed(closure, world)
+    reset = _credible_reset(closure, world)
     if closure.condition in BACKS_OFF and reset is None:
         return bucket  # a guess adds nothing to what is known
     until = _until(closure, bucket.tries, world)
@@ -156,19 +158,19 @@ def _until(closure: Closure, tries: int, world: World) -> float | None:
     """When to look again; None: when somebody has acted."""
     if closure.condition not in BACKS_OFF:
         return None
-    reset = _believed(closure, world)
+    reset = _credible_reset(closure, world)
     if reset is not None:
         return reset + world.settings.margin_s
-    return world.now + _waits(closure, world).delay(tries, world.chance)
+    return world.now + _backoff(closure, world).delay(tries, world.chance)
 
 
-def _waits(closure: Closure, world: World) -> Backoff:
+def _backoff(closure: Closure, world: World) -> Backoff:
     settings = world.settings
     limited = closure.condition is Condition.RATE_LIMITED
     return settings.unknown_reset if limited else settings.overloaded
 
 
-def _believed(closure: Closure, world: World) -> float | None:
+def _credible_reset(closure: Closure, world: World) -> float | None:
     reset = closure.reset
     if reset is not None and world.now < reset <= world.now + world.settings.longest_limit_s:
         return reset

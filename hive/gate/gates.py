@@ -1,4 +1,4 @@
-"""All limit gates: one supervised actor for each credential, and the door to it."""
+"""All limit gates: one supervised actor for each credential, and how the hive asks it."""
 
 import random
 import time
@@ -8,25 +8,19 @@ from functools import partial
 import trio
 
 from hive.actors import ActorDied, ActorError, ActorHost, MailboxFull, NoActor, Parked
-from hive.gate.around import Around
-from hive.gate.client import Client
-from hive.gate.events import Admit, Event, Look, NewLogin, Said, Signal, TurnEnd
-from hive.gate.gate import GateActor
-from hive.gate.hold import Hold
-from hive.gate.seat import Seat, gate_of
-from hive.gate.settings import GateSettings
-from hive.gate.table import GateTable, row_of
-from hive.gate.value import Gate
-from hive.gate.view import hold_of, is_quiet, statuses
+from hive.gate.actor import DecidePending, GateActor, GateDependencies, GateMemory
+from hive.gate.gate import Client, Gate, GateSettings, gate_of
+from hive.gate.holds import Hold, hold_of, is_quiet, statuses
+from hive.gate.policy import Admit, GateEvent, Look, NewLogin, Signal, TurnEnd
+from hive.gate.rows import GateTable, row_of
 from hive.store import Store
 from hive.supervisors import AlreadyPresent, ChildSpec, DynamicSupervisor, SupervisorError, one_line
-from hive.wire import ApiSignal, GateCommand, GateState, GateStatus, Outcome, TurnReport
-from hive.wire import Event as LiveEvent
+from hive.wire import ApiSignal, Event, GateCommand, GateState, GateStatus, Outcome, TurnReport
 
 DECIDE_WITHIN_S = 2.0
 MAILBOX = 1024
 TICK_S = 10.0
-_NO_MATTER = frozenset(
+_CLOSES_NOTHING = frozenset(
     {
         Outcome.COMPLETED,
         Outcome.INTERRUPTED,
@@ -46,7 +40,9 @@ class GateUnavailable(Exception):
 
 
 class Gates:
-    """`supervisor` is the child "gate" of the tree; see Around for the callables.
+    """All gates of the hive. `supervisor` is the child "gate" of its tree.
+
+    The callables are those of GateDependencies; `settings` of None are the defaults.
 
     `clients` must name every agent that works with a credential, whether it waits or not: whom it
     does not name, `apply` does not tell. While a gate's actor is away its last value decides, so
@@ -58,23 +54,24 @@ class Gates:
         store: Store,
         clients: Callable[[str], Sequence[Client]],
         apply: Callable[[str, Hold | None], object],
-        publish: Callable[[str | None, LiveEvent], object],
+        publish: Callable[[str | None, Event], object],
         settings: GateSettings | None = None,
         now: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._table = GateTable(store)
-        self._around = Around(
+        self._dependencies = GateDependencies(
             self._table, clients, apply, publish, settings or GateSettings(), now, chance
         )
-        self._seats: dict[str, Seat] = {}
+        self._memories: dict[str, GateMemory] = {}
         self._hosts: dict[str, ActorHost] = {}
         self.supervisor = DynamicSupervisor(load=self._load)
 
     async def ensure(self, credential: str) -> None:
         """See to it that the gate of this credential works and has told its agents.
 
-        Returns also when it does not come up in time: then its last value decides.
+        Raises nothing, and returns also when it does not come up in time: its last value decides
+        then.
         """
         host = self._host(credential)
         if host.ref.alive:
@@ -84,12 +81,16 @@ class Gates:
         except AlreadyPresent:
             if host.ref.parked is None:  # it starts, or comes back from a crash
                 with trio.move_on_after(DECIDE_WITHIN_S):
-                    await self._seat(credential).up.wait()
+                    await self._memory(credential).up.wait()
         except SupervisorError:
             pass  # it is loaded when its supervisor starts
 
     async def admit(self, credential: str, agent: str) -> Hold | None:
-        """May this agent take work now? To be asked right before each lease."""
+        """Why this agent must not take work now, None if it may; asked right before each lease.
+
+        While the gate is tried and has no probe, the agent becomes the probe. Without an answer in
+        DECIDE_WITHIN_S the gate's last value decides.
+        """
         if self._is_at_rest(credential):  # then its actor would find nothing to decide
             await trio.lowlevel.checkpoint_if_cancelled()  # spares a turn of the scheduler
             return None
@@ -98,42 +99,43 @@ class Gates:
     async def turn_ended(
         self, credential: str, agent: str, lease: str, report: TurnReport
     ) -> Hold | None:
-        """Tell how a turn ended; why the agent must wait now.
+        """Tell how a turn ended; returns why the agent must wait now, None if it need not.
 
-        Also for a turn that nobody reported: as interrupted.
+        To be told also for a turn that nobody reported: as interrupted.
         """
-        if report.outcome in _NO_MATTER and self._is_at_rest(credential):
+        if report.outcome in _CLOSES_NOTHING and self._is_at_rest(credential):
             await trio.lowlevel.checkpoint_if_cancelled()
             return None
         return await self._ask(credential, TurnEnd(agent, lease, report))
 
     def signal(self, credential: str, agent: str, signal: ApiSignal) -> None:
-        """Tell what the API said in mid-turn; never blocks."""
-        self._say(credential, Signal(agent, signal))
+        """Tell what the API said in the middle of the agent's turn. Never waits, raises nothing."""
+        self._post(credential, Signal(agent, signal))
 
     async def new_login(self, credential: str) -> None:
-        """The credential was replaced."""
+        """Tell that the credential was replaced: what only a login could end is tried again."""
         await self.ensure(credential)
-        self._say(credential, NewLogin())
+        self._post(credential, NewLogin())
 
     def changed(self, credential: str) -> None:
-        """Agents of this credential came, went or got work; cheap."""
-        seat, host = self._seats.get(credential), self._hosts.get(credential)
-        if seat is None or host is None or seat.looking or self._is_at_rest(credential):
+        """Tell that agents of this credential came, went or got work. Cheap, raises nothing."""
+        memory, host = self._memories.get(credential), self._hosts.get(credential)
+        if memory is None or host is None or memory.look_queued or self._is_at_rest(credential):
             return
         try:
             host.ref.cast_nowait(Look())
-            seat.looking = True
+            memory.look_queued = True
         except (NoActor, MailboxFull):
             pass  # it looks when it starts, and at every event
 
     async def command(self, command: GateCommand) -> None:
-        """Do what the operator says.
+        """Do what the operator says; returns when it is decided and the agents have been told.
 
-        Raises ValueError with what is allowed, and GateUnavailable.
+        Raises ValueError, with what is allowed, for a credential that is not in use and for a
+        command that cannot be, and GateUnavailable if the gate does not work or did not answer.
         """
-        if command.credential not in self._seats:
-            known = ", ".join(sorted(self._seats)) or "none in use yet"
+        if command.credential not in self._memories:
+            known = ", ".join(sorted(self._memories)) or "none in use yet"
             name = one_line(command.credential, 80)
             raise ValueError(f"{name!r} is no credential in use; allowed: {known}")
         await self.ensure(command.credential)
@@ -144,18 +146,21 @@ class Gates:
             raise GateUnavailable(_unavailable(command.credential, error)) from error
 
     def hold(self, credential: str, model: str | None, agent: str) -> Hold | None:
-        """Why this agent has to wait, as far as is known now."""
-        seat = self._seats.get(credential)
-        if seat is None:
+        """Why this agent has to wait, None if it need not; as far as is decided now, never waits.
+
+        `model` is the configured one, None for the CLI's own choice.
+        """
+        memory = self._memories.get(credential)
+        if memory is None:
             return None
-        return hold_of(seat.gate, Client(agent, model), self._around.now())
+        return hold_of(memory.gate, Client(agent, model), self._dependencies.now())
 
     def statuses(self) -> tuple[GateStatus, ...]:
-        """Every bucket of every credential in use."""
+        """Every bucket of every credential in use, sorted by credential."""
         return tuple(
             status
-            for credential, seat in sorted(self._seats.items())
-            for status in statuses(seat.gate, self._around.world(credential))
+            for credential, memory in sorted(self._memories.items())
+            for status in statuses(memory.gate, self._dependencies.world(credential))
         )
 
     # -- actors ---------------------------------------------------------------------------------
@@ -163,18 +168,18 @@ class Gates:
     async def _load(self) -> Sequence[ChildSpec]:
         """The gates that the table knows; what is in memory already is newer."""
         for credential, buckets in (await self._table.all()).items():
-            if credential not in self._seats:
+            if credential not in self._memories:
                 saved = {one.name: row_of(credential, one) for one in buckets}
-                self._seats[credential] = Seat(gate_of(credential, buckets), saved)
-        return [self._spec(credential) for credential in self._seats]
+                self._memories[credential] = GateMemory(gate_of(credential, buckets), saved)
+        return [self._spec(credential) for credential in self._memories]
 
-    def _seat(self, credential: str) -> Seat:
-        return self._seats.setdefault(credential, Seat(Gate(credential)))
+    def _memory(self, credential: str) -> GateMemory:
+        return self._memories.setdefault(credential, GateMemory(Gate(credential)))
 
     def _host(self, credential: str) -> ActorHost:
         """The place of the actor; it is the same over all of the hive's restarts."""
         if credential not in self._hosts:
-            make = partial(GateActor, self._seat(credential), self._around)
+            make = partial(GateActor, self._memory(credential), self._dependencies)
             self._hosts[credential] = ActorHost(
                 make, name=f"gate {credential}", capacity=MAILBOX, tick_every=TICK_S
             )
@@ -189,12 +194,17 @@ class Gates:
             park_on_exhausted=True,
         )
 
-    # -- what is said to them -------------------------------------------------------------------
+    # -- events to the actors -------------------------------------------------------------------
 
     def _is_at_rest(self, credential: str) -> bool:
         """Whether nobody waits, all is decided, and the end of no turn could add to it."""
-        seat = self._seats.get(credential)
-        return seat is not None and not seat.said and not seat.gate.told and is_quiet(seat.gate)
+        memory = self._memories.get(credential)
+        return (
+            memory is not None
+            and not memory.pending
+            and not memory.gate.signalled
+            and is_quiet(memory.gate)
+        )
 
     async def _ask(self, credential: str, event: Admit | TurnEnd) -> Hold | None:
         await self.ensure(credential)
@@ -205,28 +215,28 @@ class Gates:
             return hold
         except (ActorError, trio.TooSlowError) as error:
             if isinstance(event, TurnEnd) and isinstance(error, NoActor | Parked | MailboxFull):
-                self._seat(credential).said.append(event)
+                self._memory(credential).pending.append(event)
             return self._without_actor(credential, event.agent)
 
-    def _say(self, credential: str, event: Event) -> None:
-        self._seat(credential).said.append(event)
+    def _post(self, credential: str, event: GateEvent) -> None:
+        self._memory(credential).pending.append(event)
         try:
-            self._host(credential).ref.cast_nowait(Said())
+            self._host(credential).ref.cast_nowait(DecidePending())
         except (NoActor, MailboxFull):
             pass  # it decides when it starts, and at every event
 
     def _without_actor(self, credential: str, agent: str) -> Hold | None:
         """What the last value says. While it is tried, only the probe goes on."""
-        seat, world = self._seat(credential), self._around.world(credential)
+        memory, world = self._memory(credential), self._dependencies.world(credential)
         client = world.client(agent)
-        if hold := hold_of(seat.gate, client, world.now):
+        if hold := hold_of(memory.gate, client, world.now):
             return hold
-        for bucket in seat.gate.buckets:
+        for bucket in memory.gate.buckets:
             probe = bucket.probe
             if bucket.state is not GateState.PROBING or not bucket.concerns(client):
                 continue
             if probe is None or probe.agent != agent:
-                seat.denied.add(agent)
+                memory.denied.add(agent)
                 return Hold(bucket.condition, "its gate does not answer", None, credential)
         return None
 

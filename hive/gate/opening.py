@@ -1,17 +1,20 @@
-"""How a bucket opens again: one agent tries, the others follow one after the other."""
+"""How a bucket opens again: one agent tries, the others follow one after the other. Pure.
+
+The state between is that of a circuit breaker that is half open: a single request finds out.
+"""
 
 from attrs import evolve
 
-from hive.gate.client import Client
-from hive.gate.value import Bucket, Follower, Gate, Probe, World
-from hive.gate.view import hold_by, patience
+from hive.gate.gate import Bucket, Client, Follower, Gate, Probe, World
+from hive.gate.holds import hold_by, probe_timeout
 from hive.wire import GateState
 
 _GOLDEN = 0.6180339887
+"""Multiples of the golden ratio, modulo 1, are spread evenly: one random number serves a line."""
 
 
 def half_open(bucket: Bucket, world: World) -> Bucket:
-    """The wait is over; a probe is chosen when somebody has work, see `with_probe`."""
+    """The bucket when its wait is over; a probe is chosen when somebody has work."""
     was_held = bucket.state is GateState.HELD
     return evolve(
         bucket,
@@ -20,12 +23,15 @@ def half_open(bucket: Bucket, world: World) -> Bucket:
         until=None,
         reason=f"was {bucket.reason}" if was_held else bucket.reason,
         probe=None,
-        passed=(),
+        inconclusive=(),
     )
 
 
 def opened(bucket: Bucket, world: World, first: str | None, tries: int = 0) -> Bucket:
-    """Open; those with work follow `first`, or the first of themselves, at intervals."""
+    """The bucket when it opens: those with work follow the agent `first` at intervals.
+
+    With None for `first`, the one that waited longest goes on at once and the others follow it.
+    """
     line = [
         one
         for one in world.clients
@@ -50,7 +56,7 @@ def opened(bucket: Bucket, world: World, first: str | None, tries: int = 0) -> B
 
 
 def with_probe(gate: Gate, bucket: Bucket, world: World) -> Bucket:
-    """See to it that one agent tries if any has work: replace one that found out nothing."""
+    """The bucket with an agent that tries, if any has work, instead of one that found nothing."""
     probe = bucket.probe
     if probe is not None and _is_on_it(gate, bucket, probe, world):
         return evolve(bucket, probe=evolve(probe, since=min(probe.since, world.now)))
@@ -59,22 +65,22 @@ def with_probe(gate: Gate, bucket: Bucket, world: World) -> Bucket:
     ready = [one for one in world.clients if _may_try(gate, bucket, one, world) and not one.busy]
     if not ready:
         return bucket
-    places = {name: place for place, name in enumerate(bucket.passed)}
+    places = {name: place for place, name in enumerate(bucket.inconclusive)}
     chosen = min(ready, key=lambda one: (places.get(one.name, -1), *one.turn_in_line))
     return evolve(bucket, probe=Probe(chosen.name, world.now))
 
 
 def given_up(bucket: Bucket) -> Bucket:
-    """Its probe found out nothing; the next one is another, if there is another."""
+    """The bucket without its probe, which found out nothing: another one comes next."""
     if bucket.probe is None:
         return bucket
     name = bucket.probe.agent
-    passed = (*(one for one in bucket.passed if one != name), name)
-    return evolve(bucket, probe=None, passed=passed)
+    others = (one for one in bucket.inconclusive if one != name)
+    return evolve(bucket, probe=None, inconclusive=(*others, name))
 
 
 def following(bucket: Bucket, world: World) -> Bucket:
-    """Without the followers whose time has come, or who are gone.
+    """The bucket without the followers whose time has come, or who are gone.
 
     Nobody waits longer than its place in the line needs: the wall clock may have gone back.
     """
@@ -91,7 +97,7 @@ def following(bucket: Bucket, world: World) -> Bucket:
 
 
 def after_hold(bucket: Bucket, world: World) -> Bucket:
-    """The operator's hold has ended by itself: tried first if it was closed before."""
+    """The bucket when the operator's hold ends by itself: tried first if it was closed before."""
     if bucket.tries:
         return half_open(bucket, world)
     return opened(bucket, world, None)
@@ -99,7 +105,7 @@ def after_hold(bucket: Bucket, world: World) -> Bucket:
 
 def _is_on_it(gate: Gate, bucket: Bucket, probe: Probe, world: World) -> bool:
     client = next((one for one in world.clients if one.name == probe.agent), None)
-    if client is None or world.now - probe.since >= patience(bucket, world):
+    if client is None or world.now - probe.since >= probe_timeout(bucket, world):
         return False
     return probe.took or _may_try(gate, bucket, client, world)
 

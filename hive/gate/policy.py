@@ -1,20 +1,20 @@
 """The limit gate's decisions: from a gate and an event to the next gate. Pure.
 
-What is to be done is read off the new value (`hive.gate.view`), so nothing can be forgotten
-between two of them, and a gate that comes from the store is as good as one that lived on.
+The events are a closed set, `GateEvent`. What is to be done is read off the new value
+(`hive.gate.holds`), so nothing can be forgotten between two of them, and a gate that comes from the
+store is as good as one that lived on.
 """
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from hive.gate import closing, opening, operator
-from hive.gate.client import Client
-from hive.gate.events import Admit, Event, NewLogin, Signal, TurnEnd
-from hive.gate.names import family
-from hive.gate.value import Bucket, Gate, Probe, World
-from hive.gate.view import hold_of
+from hive.gate import closing, opening
+from hive.gate.gate import FAMILIES, Bucket, Client, Gate, Probe, World, family
+from hive.gate.holds import hold_of
+from hive.supervisors import one_line
 from hive.wire import (
     ALL_MODELS,
     ApiSignal,
+    Condition,
     GateCommand,
     GateState,
     Outcome,
@@ -22,13 +22,51 @@ from hive.wire import (
     TurnReport,
 )
 
-MOST_TOLD = 256
+MOST_SIGNALS = 256
 
 
-def step(gate: Gate, event: Event, world: World) -> Gate:
-    """The gate after this event. Total for every event but GateCommand.
+@frozen
+class Look:
+    """Time has passed, or agents came, went or got work."""
 
-    Raises ValueError for a command with a bucket, an action or a time that cannot be.
+
+@frozen
+class Signal:
+    """What the API said in the middle of an agent's turn."""
+
+    agent: str
+    signal: ApiSignal
+
+
+@frozen
+class TurnEnd:
+    """An agent's turn is over."""
+
+    agent: str
+    lease: str
+    report: TurnReport
+
+
+@frozen
+class Admit:
+    """An agent is about to take work: it becomes the probe if there is none."""
+
+    agent: str
+
+
+@frozen
+class NewLogin:
+    """The credential was replaced."""
+
+
+GateEvent = Look | Signal | TurnEnd | Admit | GateCommand | NewLogin
+
+
+def step(gate: Gate, event: GateEvent, world: World) -> Gate:
+    """The gate after this event. Raises nothing for any event but GateCommand.
+
+    Raises ValueError, with what is allowed, for a GateCommand with a bucket, an action or a time
+    that cannot be.
     """
     gate = _settle(gate, world)
     match event:
@@ -39,9 +77,9 @@ def step(gate: Gate, event: Event, world: World) -> Gate:
         case Admit():
             return _admit(gate, world.client(event.agent), world)
         case GateCommand():
-            gate = operator.command(gate, event, world)
+            gate = _command(gate, event, world)
         case NewLogin():
-            gate = operator.new_login(gate, world)
+            gate = _new_login(gate, world)
     return _settle(gate, world)
 
 
@@ -64,7 +102,7 @@ def _is_over(bucket: Bucket) -> bool:
 
 
 def _on_time(bucket: Bucket, world: World) -> Bucket:
-    bucket = opening.following(_right_time(bucket, world), world)
+    bucket = opening.following(_after_clock_jump(bucket, world), world)
     if bucket.until is None or bucket.until > world.now:
         return bucket
     match bucket.state:
@@ -75,7 +113,7 @@ def _on_time(bucket: Bucket, world: World) -> Bucket:
     return evolve(bucket, state=GateState.OPEN, since=world.now, until=None, reason=None)
 
 
-def _right_time(bucket: Bucket, world: World) -> Bucket:
+def _after_clock_jump(bucket: Bucket, world: World) -> Bucket:
     """Let a closure last no longer because the wall clock went back: a probe will tell."""
     back = bucket.since - world.now
     if back <= 0:
@@ -97,28 +135,28 @@ def _signal(gate: Gate, signal: ApiSignal, client: Client, world: World) -> Gate
         case SignalKind.WARNED:
             return _warned(gate, signal, source, world)
         case SignalKind.REJECTED:
-            gate = _tell(gate, signal.lease, signal.kind)
+            gate = _remember_signal(gate, signal.lease, signal.kind)
             closure = closing.limited(signal.window, signal.resets_at, signal.model, source)
             return _close(gate, closure, client, world)
-        case SignalKind.UNAUTHORISED if (signal.lease, signal.kind) not in gate.told:
-            gate = _tell(gate, signal.lease, signal.kind)
+        case SignalKind.UNAUTHORISED if (signal.lease, signal.kind) not in gate.signalled:
+            gate = _remember_signal(gate, signal.lease, signal.kind)
             return _unauthorised(gate, signal.lease, source, "", client, world)
     return gate
 
 
 def _turn_end(gate: Gate, end: TurnEnd, world: World) -> Gate:
     report, client = end.report, world.client(end.agent)
-    told = {kind for lease, kind in gate.told if lease == end.lease}
-    gate = _forget(gate, end.lease)
+    signalled = {kind for lease, kind in gate.signalled if lease == end.lease}
+    gate = _forget_signals(gate, end.lease)
     if report.outcome is Outcome.UNAUTHORISED:
-        if SignalKind.UNAUTHORISED not in told:
+        if SignalKind.UNAUTHORISED not in signalled:
             source = f"{client.name}: turn ended as {report.outcome}"
             gate = _unauthorised(gate, end.lease, source, report.detail, client, world)
     elif report.outcome is Outcome.SERVER_ERROR:
         gate = _server_error(gate, report, client, world)
     elif closure := closing.of_turn(gate, client, report):
-        again = report.outcome is Outcome.LIMITED and SignalKind.REJECTED in told
-        gate = _close(gate, closure, client, world, told=again)
+        again = report.outcome is Outcome.LIMITED and SignalKind.REJECTED in signalled
+        gate = _close(gate, closure, client, world, signalled=again)
     for bucket in gate.buckets:
         probe = bucket.probe
         if probe is None or probe.agent != client.name or not probe.took:
@@ -145,7 +183,7 @@ def _answered(gate: Gate, signal: ApiSignal, client: Client, world: World) -> Ga
 
     Only while it is tried: an answer to a request of before must not open what has just closed.
     """
-    gate = evolve(_forget(gate, signal.lease), suspect=None, unwell=None)
+    gate = evolve(_forget_signals(gate, signal.lease), first_refusal=None, first_failure=None)
     for bucket in gate.buckets:
         if not _is_about(bucket, client, signal.model):
             continue
@@ -187,9 +225,9 @@ def _unauthorised(
     gate: Gate, lease: str, source: str, detail: str, client: Client, world: World
 ) -> Gate:
     """The first refusal may be a race for a new token: the agent tries again at once."""
-    if gate.suspect is None:
-        return evolve(gate, suspect=lease)
-    if gate.suspect == lease:
+    if gate.first_refusal is None:
+        return evolve(gate, first_refusal=lease)
+    if gate.first_refusal == lease:
         return gate
     return _close(gate, closing.refused(gate, source, detail), client, world)
 
@@ -201,25 +239,85 @@ def _server_error(gate: Gate, report: TurnReport, client: Client, world: World) 
     """
     others = any(one.busy for one in world.clients if one.name != client.name)
     if gate.bucket(ALL_MODELS).lets_through:
-        if gate.unwell is None:
-            return evolve(gate, unwell=client.name)
-        if gate.unwell == client.name and others:
+        if gate.first_failure is None:
+            return evolve(gate, first_failure=client.name)
+        if gate.first_failure == client.name and others:
             return gate
     source = f"{client.name}: turn ended as {report.outcome}"
     return _close(gate, closing.failing(source, report.detail), client, world)
 
 
 def _close(
-    gate: Gate, closure: closing.Closure, client: Client, world: World, *, told: bool = False
+    gate: Gate, closure: closing.Closure, client: Client, world: World, *, signalled: bool = False
 ) -> Gate:
-    return gate.put(closing.close(gate.bucket(closure.bucket), closure, client, world, told))
+    return gate.put(closing.close(gate.bucket(closure.bucket), closure, client, world, signalled))
 
 
-def _tell(gate: Gate, lease: str, kind: SignalKind) -> Gate:
-    if (lease, kind) in gate.told:
+def _remember_signal(gate: Gate, lease: str, kind: SignalKind) -> Gate:
+    if (lease, kind) in gate.signalled:
         return gate
-    return evolve(gate, told=(*gate.told, (lease, kind))[-MOST_TOLD:])
+    return evolve(gate, signalled=(*gate.signalled, (lease, kind))[-MOST_SIGNALS:])
 
 
-def _forget(gate: Gate, lease: str) -> Gate:
-    return evolve(gate, told=tuple(one for one in gate.told if one[0] != lease))
+def _forget_signals(gate: Gate, lease: str) -> Gate:
+    return evolve(gate, signalled=tuple(one for one in gate.signalled if one[0] != lease))
+
+
+# -- what the operator does ------------------------------------------------------------------
+
+
+def _command(gate: Gate, order: GateCommand, world: World) -> Gate:
+    """Hold, release or probe, as the operator says. Raises ValueError with what is allowed."""
+    known = dict.fromkeys((ALL_MODELS, *FAMILIES, *(one.name for one in gate.buckets)))
+    if order.bucket is not None and order.bucket not in known:
+        name = one_line(order.bucket, 80)
+        raise ValueError(f"{name!r} is no bucket of {gate.credential}; allowed: {', '.join(known)}")
+    match order.action:
+        case "hold":
+            name = order.bucket or ALL_MODELS
+            return gate.put(_hold(gate.bucket(name), order, world))
+        case "release":
+            gate = evolve(gate, first_refusal=None, first_failure=None)
+            for bucket in _named(gate, order):
+                if not bucket.lets_through:
+                    gate = gate.put(opening.opened(bucket, world, None, bucket.tries))
+            return gate
+        case "probe":
+            for bucket in _named(gate, order):
+                if bucket.state in (GateState.CLOSED, GateState.HELD):
+                    gate = gate.put(opening.half_open(bucket, world))
+            return gate
+    raise ValueError(f"{one_line(order.action, 80)!r} is no action; allowed: hold, release, probe")
+
+
+def _hold(bucket: Bucket, command: GateCommand, world: World) -> Bucket:
+    if command.until is not None and not world.now < command.until < float("inf"):
+        raise ValueError("a hold ends in the future, or with until None by `hive gate release`")
+    reason = "held by the operator"
+    if command.reason:
+        reason = one_line(f"{reason}: {command.reason}", closing.MOST_REASON)
+    return Bucket(
+        name=bucket.name,
+        state=GateState.HELD,
+        condition=Condition.PARKED,
+        since=world.now,
+        until=command.until,
+        reason=reason,
+        source="operator",
+        tries=bucket.tries,
+        also=bucket.also,
+        default_model=bucket.default_model,
+    )
+
+
+def _new_login(gate: Gate, world: World) -> Gate:
+    """Try again what only a login, or an act outside, could have ended."""
+    gate = evolve(gate, first_refusal=None, first_failure=None)
+    for bucket in gate.buckets:
+        if bucket.state is GateState.CLOSED and bucket.condition not in closing.BACKS_OFF:
+            gate = gate.put(opening.half_open(bucket, world))
+    return gate
+
+
+def _named(gate: Gate, command: GateCommand) -> list[Bucket]:
+    return [one for one in gate.buckets if command.bucket in (None, one.name)]

@@ -50,6 +50,8 @@ class AuditLog:
 
         Raises what `do` raises, and StoreError, with nothing done, if it cannot be recorded.
         """
+        if act.is_one_write:
+            return await self._record_beside(who, act, do)
         entry = await self._begin(who, act)
         outcome, why = ActOutcome.UNKNOWN, "who asked was gone, or the hive stopped, before its end"
         try:
@@ -62,6 +64,38 @@ class AuditLog:
         finally:
             with trio.move_on_after(OUTCOME_S, shield=True):
                 await self._end(entry, outcome, why)
+
+    async def _record_beside(self, who: str, act: Act, do: Callable[[], Awaitable[Body]]) -> Body:
+        """The same, of an act that is one write of the store itself: its entry joins that commit.
+
+        So a message waits for no commit but its own. What the store does not take is then not done
+        either, but for a fault between the two; that is in the log.
+        """
+        entries: list[int] = []
+        outcome, why = ActOutcome.UNKNOWN, "the hive stopped before its end"
+
+        async def begin() -> None:
+            try:
+                entries.append(await self._begin(who, act))
+            except StoreError as error:
+                _log.warning(
+                    "the audit has no entry of %s to %s: %s", act.action, act.target, error
+                )
+
+        failure: Exception | None = None
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(begin)
+            try:
+                answer = await do()
+                outcome, why = ActOutcome.DONE, _result(answer)
+            except Exception as error:
+                failure, (outcome, why) = error, _failure(error)
+        for entry in entries:
+            with trio.move_on_after(OUTCOME_S, shield=True):
+                await self._end(entry, outcome, why)
+        if failure is not None:
+            raise failure
+        return answer
 
     async def newest(self, limit: int) -> tuple[AuditEntry, ...]:
         """The newest entries, oldest first."""

@@ -3,9 +3,9 @@
 import trio
 
 from hive.actors import ActorError
-from hive.agents import AgentExists, NoSuchAgent
 from hive.broker import BrokerError
 from hive.containers import ContainerError, DriverUnavailable
+from hive.directory import AgentExists, NoSuchAgent
 from hive.gate import GateUnavailable
 from hive.link import LinkError
 from hive.store import StoreError

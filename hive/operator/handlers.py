@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
-from hive.wire import MAX_FRAME, MOST_ROWS, Body, encode
+from hive.wire import MOST_ROWS, Body, clamp, fitting
 
 T = TypeVar("T")
 
@@ -26,6 +26,8 @@ class Act:
     action: str
     target: str = ""
     detail: str = ""
+    is_one_write: bool = False
+    """It is nothing but one write of the store."""
 
 
 @frozen
@@ -89,15 +91,9 @@ def sum_of(*tables: Table) -> Table:
 
 def rows(limit: int) -> int:
     """A limit that was asked for, within what may be asked."""
-    return min(max(limit, 1), MOST_ROWS)
+    return clamp(limit, 1, MOST_ROWS)
 
 
 def newest_that_fit(items: Sequence[T]) -> tuple[T, ...]:
-    """As many of the newest items as one frame holds; oldest first."""
-    room, kept = MAX_FRAME - 4096, []
-    for item in reversed(items):
-        room -= len(encode(item)) + 1
-        if room < 0:
-            break
-        kept.append(item)
-    return tuple(reversed(kept))
+    """As many of the newest items as one answer holds; oldest first."""
+    return fitting(reversed(items))[::-1]

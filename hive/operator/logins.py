@@ -6,8 +6,9 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
-from hive.agents import Fleet, credential_key
+from hive.agents import Fleet
 from hive.containers import Container
+from hive.directory import credential_key
 from hive.operator.faults import NotDone
 from hive.operator.handlers import Act, Table, act, question
 from hive.wire import OWN_LOGIN, GetLogin, LoggedIn, LoginCommand, SetCredential, UseCredential

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import trio
 from attrs import frozen
 
-from hive.agents import Fleet
 from hive.broker import Broker, Draft
+from hive.directory import Directory
 from hive.link import LinkError
 from hive.operator.handlers import Act, Table, act, question, rows
 from hive.wire import (
@@ -24,15 +24,16 @@ from hive.wire import (
     Resolve,
     Sent,
     WaitReply,
+    clamp,
 )
 
 _BEGINNING = 100
 """Characters of a message's body."""
 
 
-def table(broker: Broker, fleet: Fleet) -> Table:
+def table(broker: Broker, directory: Directory) -> Table:
     """What the operator may ask about messages, and do with them."""
-    messages = _Messages(broker, fleet)
+    messages = _Messages(broker, directory)
     return {
         GetInbox: question(messages.inbox),
         GetThread: question(messages.thread),
@@ -44,9 +45,9 @@ def table(broker: Broker, fleet: Fleet) -> Table:
     }
 
 
-def page_table(broker: Broker, fleet: Fleet) -> Table:
+def page_table(broker: Broker, directory: Directory) -> Table:
     """The part of it that the page may."""
-    messages = _Messages(broker, fleet)
+    messages = _Messages(broker, directory)
     return {
         GetInbox: question(messages.inbox),
         OperatorSend: act(messages.send_as_operator, _send),
@@ -56,11 +57,11 @@ def page_table(broker: Broker, fleet: Fleet) -> Table:
 @frozen
 class _Messages:
     broker: Broker
-    fleet: Fleet
+    directory: Directory
 
     async def inbox(self, asked: GetInbox) -> Inbox:
         name = OPERATOR if asked.name is None else asked.name
-        owner = OPERATOR if name == OPERATOR else self.fleet.record(name).name
+        owner = OPERATOR if name == OPERATOR else self.directory.record(name).name
         return Inbox(await self.broker.inbox(owner, rows(asked.limit)))
 
     async def thread(self, asked: GetThread) -> Inbox:
@@ -70,13 +71,13 @@ class _Messages:
         return Inbox(await self.broker.undelivered(rows(asked.limit)))
 
     async def reply(self, asked: WaitReply) -> Awaited:
-        with trio.move_on_after(min(max(asked.wait, 0.0), LONGEST_REPLY_S)):
+        with trio.move_on_after(clamp(asked.wait, 0.0, LONGEST_REPLY_S)):
             return await self.broker.wait_reply(asked.message)
         return await self.broker.reply(asked.message)
 
     async def send_as_anybody(self, send: OperatorSend) -> Sent:
         if send.sender != OPERATOR:
-            self.fleet.record(send.sender)
+            self.directory.record(send.sender)
         return await self._send(send)
 
     async def send_as_operator(self, send: OperatorSend) -> Sent:
@@ -114,7 +115,7 @@ def _send(one: OperatorSend) -> Act:
         "urgent" if one.urgent else "",
         " ".join(one.body[:_BEGINNING].split()),
     )
-    return Act("send", one.to, ": ".join(filter(None, marks)))
+    return Act("send", one.to, ": ".join(filter(None, marks)), is_one_write=True)
 
 
 def _ids(ids: Iterable[int]) -> str:

@@ -2,15 +2,15 @@
 
 from attrs import frozen
 
-from hive.agents import Fleet
+from hive.directory import Directory
 from hive.operator.handlers import Act, Table, act, question
 from hive.reminders import Reminders
 from hive.wire import GetReminders, ReminderList, ReminderRollup, ResolveReminder, Rollup
 
 
-def table(reminders: Reminders, fleet: Fleet) -> Table:
+def table(reminders: Reminders, directory: Directory) -> Table:
     """What the operator may ask about reminders, and do with them."""
-    asked = _Asked(reminders, fleet)
+    asked = _Asked(reminders, directory)
     return {
         GetReminders: question(asked.listed),
         ReminderRollup: question(asked.rollup),
@@ -21,7 +21,7 @@ def table(reminders: Reminders, fleet: Fleet) -> Table:
 @frozen
 class _Asked:
     reminders: Reminders
-    fleet: Fleet
+    directory: Directory
 
     async def listed(self, asked: GetReminders) -> ReminderList:
         return ReminderList(await self.reminders.listed(self._known(asked.agent), asked.limit))
@@ -30,4 +30,4 @@ class _Asked:
         return await self.reminders.rollup(asked, self._known(asked.agent))
 
     def _known(self, agent: str | None) -> str | None:
-        return None if agent is None else self.fleet.record(agent).name
+        return None if agent is None else self.directory.record(agent).name

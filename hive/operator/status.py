@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 import trio
 from attrs import evolve, frozen
 
-from hive.agents import REMINDERS, Agent, AgentRecord
+from hive.agents import REMINDERS, Agent
 from hive.broker import Counts
+from hive.directory import AgentRecord
 from hive.supervisors import Snapshot, State
 from hive.wire import AgentState, AgentStatus, Condition, TreeNode
 

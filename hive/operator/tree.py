@@ -8,8 +8,9 @@ from collections.abc import Callable
 
 from attrs import frozen
 
-from hive.agents import Agent, AgentPark, Fleet
+from hive.agents import Agent, Fleet
 from hive.alarm import trio_time
+from hive.directory import AgentPark, Directory
 from hive.operator.handlers import Act, Table, act, question
 from hive.operator.incidents import Incidents
 from hive.operator.parks import Kept, Parks
@@ -49,6 +50,7 @@ class OperatedTree:
     """The daemon's tree in the operator's hands; `harness_tree` is what an agent's reported."""
 
     root: Supervisor
+    directory: Directory
     fleet: Fleet
     parks: Parks
     incidents: Incidents
@@ -133,16 +135,16 @@ class OperatedTree:
 
     async def _act_on_stopped(self, name: str, command: TreeCommand) -> None:
         """Park or unpark an agent that is stopped: it shows when it is started."""
-        records = self.fleet.around.records
         if command.action == "unpark":
-            await records.unpark(name)
+            await self.directory.unpark(name)
         else:
-            await records.park(name, AgentPark(command.reason or OPERATORS_PARK, command.until))
+            park = AgentPark(command.reason or OPERATORS_PARK, command.until)
+            await self.directory.park(name, park)
 
     async def _forget(self, path: str) -> None:
         agent = self.serving(path)
         if agent is not None:
-            await self.fleet.around.records.unpark(agent.name)
+            await self.directory.unpark(agent.name)
         else:
             await self.parks.forget(path)
 
@@ -175,7 +177,7 @@ class OperatedTree:
 
     def full_path(self, path: str) -> str:
         """An agent's name stands for its `serve` child; everything else is a path as it is."""
-        if path in self.fleet.records:
+        if path in self.directory.known:
             return f"{TREE}/agents/{path}/serve"
         return path.strip("/")
 
@@ -195,7 +197,7 @@ class OperatedTree:
 
     def _stopped(self, path: str) -> str | None:
         """The agent whose taking of work the path stands for, if it is stopped."""
-        for name in self.fleet.names() - self.fleet.live.keys():
+        for name in self.directory.names() - self.fleet.live.keys():
             if path == self.full_path(name):
                 return name
         return None

@@ -2,9 +2,10 @@
 
 import logging
 import uuid
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 
 from hive.broker import Broker
+from hive.directory import Directory
 from hive.questions.loose import LooseThreads
 from hive.questions.questions import Questions
 from hive.questions.says import Says
@@ -39,11 +40,11 @@ class Desk:
         self,
         store: Store,
         broker: Broker,
+        directory: Directory,
         *,
-        recipients: Callable[[], Collection[str]],
         publish: Callable[[str | None, Event], object],
     ) -> None:
-        self.questions = Questions(store, broker, recipients=recipients)
+        self.questions = Questions(store, broker, directory)
         self._says = Says(store, lambda agent, line: publish(agent, Said(line)))
         self._wakes = Wakes(store, broker)
         self._loose = LooseThreads(store, broker, self.questions)

@@ -7,19 +7,19 @@ import apsw
 from attrs import evolve
 
 from hive.broker import HIVE, Broker, Draft, next_id
+from hive.directory import Directory
 from hive.questions import policy, rows, texts
 from hive.questions.errors import NoSuchQuestion
 from hive.questions.expiry import Expiry
 from hive.store import Store
-from hive.wire import MOST_ROWS, OPERATOR, Answer, Ask, Question
+from hive.wire import MAX_ID, MOST_ROWS, OPERATOR, Answer, Ask, Question, clamp
 
-MAX_ID = 2**63 - 1
 BATCH = 100
 """Questions that one transaction may let expire."""
 
 
 class Questions:
-    """All questions of the hive. `wall` gives epoch seconds, `recipients` the names of all agents.
+    """All questions of the hive. `wall` gives epoch seconds.
 
     Every method that writes raises StoreError with nothing changed.
     """
@@ -28,13 +28,13 @@ class Questions:
         self,
         store: Store,
         broker: Broker,
+        directory: Directory,
         *,
-        recipients: Callable[[], Collection[str]],
         wall: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._broker = broker
-        self._recipients = recipients
+        self._directory = directory
         self._wall = wall
         self.expiry = Expiry(self.next_due, self.expire, wall)
         """Lets questions expire; the desk runs it."""
@@ -102,16 +102,16 @@ class Questions:
                 for one in over
             ]
 
-        known = frozenset(self._recipients())
+        known = self._directory.names()
         return len(await self._broker.send_within(prepare))
 
     async def get(self, id_: int) -> Question:
         """One question; raises NoSuchQuestion."""
-        return _there(await self._store.read(lambda c: rows.by_id(c, _bounded(id_))), id_)
+        return _there(await self._store.read(lambda c: rows.by_id(c, clamp(id_, 0, MAX_ID))), id_)
 
     async def listed(self, limit: int = 100, *, ended: bool = False) -> tuple[Question, ...]:
         """The newest open questions, with `ended` all; oldest first."""
-        most = min(max(limit, 0), MOST_ROWS)
+        most = clamp(limit, 0, MOST_ROWS)
         return await self._store.read(lambda c: rows.newest(c, most, ended=ended))
 
     async def next_due(self) -> float | None:
@@ -128,7 +128,7 @@ class Questions:
 
         def prepare(connection: apsw.Connection) -> Sequence[Draft]:
             nonlocal told
-            question = _there(rows.by_id(connection, _bounded(id_)), id_)
+            question = _there(rows.by_id(connection, clamp(id_, 0, MAX_ID)), id_)
             after = ended(question)
             if after is question:  # said once already
                 told = question.end_message or 0
@@ -137,7 +137,7 @@ class Questions:
             rows.end(connection, evolve(after, end_message=told))
             return (tell(after, known),)
 
-        known = frozenset(self._recipients())
+        known = self._directory.names()
         await self._broker.send_within(prepare)
         return told
 
@@ -162,7 +162,3 @@ def _there(question: Question | None, id_: int) -> Question:
             "an agent's tool loose_ends its own"
         )
     return question
-
-
-def _bounded(id_: int) -> int:
-    return min(max(id_, 0), MAX_ID)

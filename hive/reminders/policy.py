@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from attrs import evolve, frozen
 
+from hive.rate import Rate, allowed
 from hive.reminders.errors import BadReminder, TooManyReminders
 from hive.wire import Reminder, ReminderState
 
@@ -41,29 +42,31 @@ class Limits:
 
 
 @frozen
-class Bucket:
-    """A token bucket: how many may be set at once as of `at`."""
+class Pace:
+    """What the rate limiter keeps of an agent: as of `at` it is `ahead` seconds ahead of its rate.
 
-    tokens: float
-    at: float
+    Both instead of one time, so that a clock that was set back costs nothing.
+    """
+
+    ahead: float = 0.0
+    at: float = 0.0
 
 
-def take(bucket: Bucket | None, limits: Limits, now: float) -> Bucket:
-    """The bucket after one more; raises TooManyReminders with the time of the next.
+def take(pace: Pace, limits: Limits, now: float) -> Pace:
+    """The pace after one more; raises TooManyReminders with the time of the next.
 
     A clock that was set back costs nothing and gives nothing.
     """
-    bucket = bucket or Bucket(limits.burst, now)
-    gained = max(0.0, now - bucket.at) * limits.per_hour / 3600
-    tokens = min(float(limits.burst), bucket.tokens + gained)
-    if tokens < 1:
-        wait = max(1, math.ceil((1 - tokens) * 3600 / limits.per_hour))
+    left = max(0.0, pace.ahead - max(0.0, now - pace.at))
+    ahead, wait_s = allowed(left, 0.0, Rate(limits.burst, 3600 / limits.per_hour))
+    if wait_s:
+        wait = math.ceil(wait_s)
         raise TooManyReminders(
             f"you have set too many reminders lately: {limits.burst} at once and "
             f"{limits.per_hour:g} an hour are allowed. The next one is allowed in {wait} s, at "
             f"{iso(now + wait)}; one that recurs is better requested with `schedule`"
         )
-    return Bucket(tokens - 1, now)
+    return Pace(ahead, now)
 
 
 def check_pending(pending: int, limits: Limits) -> None:

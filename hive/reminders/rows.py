@@ -1,4 +1,4 @@
-"""The tables `reminders` and `reminder_buckets`: rows to values and back, nothing decided here."""
+"""The tables `reminders` and `reminder_rates`: rows to values and back, nothing decided here."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 import apsw
 
-from hive.reminders.policy import Bucket, rank
+from hive.reminders.policy import Pace, rank
 from hive.store import fetch
 from hive.wire import Reminder, ReminderState, Rollup
 
@@ -22,17 +22,17 @@ _TRIED_IN_VAIN = (
 _OF_AGENT = "(:agent IS NULL OR agent = :agent)"
 
 
-def bucket(connection: apsw.Connection, agent: str) -> Bucket | None:
-    """The agent's token bucket, None if it has set nothing yet."""
-    sql = "SELECT tokens, at FROM reminder_buckets WHERE agent = ?"
+def pace(connection: apsw.Connection, agent: str) -> Pace:
+    """How fast the agent has set reminders of late."""
+    sql = "SELECT ahead_s, at FROM reminder_rates WHERE agent = ?"
     found = fetch(connection, sql, (agent,))
-    return Bucket(*found[0]) if found else None
+    return Pace(*found[0]) if found else Pace()
 
 
-def keep_bucket(connection: apsw.Connection, agent: str, bucket: Bucket) -> None:
+def keep_pace(connection: apsw.Connection, agent: str, kept: Pace) -> None:
     """Remember it."""
-    sql = "INSERT OR REPLACE INTO reminder_buckets (agent, tokens, at) VALUES (?, ?, ?)"
-    fetch(connection, sql, (agent, bucket.tokens, bucket.at))
+    sql = "INSERT OR REPLACE INTO reminder_rates (agent, ahead_s, at) VALUES (?, ?, ?)"
+    fetch(connection, sql, (agent, kept.ahead, kept.at))
 
 
 def count_open(connection: apsw.Connection, agent: str) -> int:

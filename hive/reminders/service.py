@@ -19,6 +19,7 @@ from hive.reminders.spill import FOLDER, spill
 from hive.store import Store, StoreError
 from hive.supervisors import Context
 from hive.wire import (
+    MAX_ID,
     Done,
     Event,
     Notice,
@@ -29,6 +30,7 @@ from hive.wire import (
     ReminderState,
     ResolveReminder,
     Rollup,
+    clamp,
 )
 
 BATCH_DEADLINE_S = 10.0
@@ -93,8 +95,8 @@ class Reminders:
             if (known := rows.of_key(connection, agent, wish.key)) is not None:
                 return Reminded(known.id, known.due_at)
             policy.check_pending(rows.count_open(connection, agent), self._limits)
-            bucket = policy.take(rows.bucket(connection, agent), self._limits, now)
-            rows.keep_bucket(connection, agent, bucket)
+            pace = policy.take(rows.pace(connection, agent), self._limits, now)
+            rows.keep_pace(connection, agent, pace)
             id_ = rows.insert(connection, agent, text, file, now, due, wish.key)
             return Reminded(id_, due)
 
@@ -103,7 +105,7 @@ class Reminders:
     async def cancel(self, agent: str, id_: int) -> Done:
         """Give up an own reminder; raises NoSuchReminder."""
         now = self._now()
-        if not await self._store.write(lambda c: rows.cancel(c, _id(id_), now, agent)):
+        if not await self._store.write(lambda c: rows.cancel(c, clamp(id_, 0, MAX_ID), now, agent)):
             raise NoSuchReminder(
                 f"you have no reminder {id_} that waits: see list_reminders; one that was "
                 "delivered cannot be cancelled"
@@ -112,7 +114,7 @@ class Reminders:
 
     async def listed(self, agent: str | None, limit: int = MOST_LISTED) -> tuple[Reminder, ...]:
         """Pending and failed reminders of an agent or of all, soonest first, texts cut short."""
-        most = min(max(limit, 1), MOST_LISTED)
+        most = clamp(limit, 1, MOST_LISTED)
         found = await self._store.read(lambda c: rows.listed(c, agent, most))
         return tuple(evolve(one, text=one.text[:SHOWN]) for one in found)
 
@@ -126,8 +128,8 @@ class Reminders:
         """Retry a failed reminder or cancel an open one; raises NoSuchReminder, BadReminder."""
         now = self._now()
         jobs: dict[str, Callable[[apsw.Connection], bool]] = {
-            "retry": lambda c: rows.retry(c, _id(wish.id), now),
-            "cancel": lambda c: rows.cancel(c, _id(wish.id), now, None),
+            "retry": lambda c: rows.retry(c, clamp(wish.id, 0, MAX_ID), now),
+            "cancel": lambda c: rows.cancel(c, clamp(wish.id, 0, MAX_ID), now, None),
         }
         if wish.action not in jobs:
             raise BadReminder(f"action must be one of {sorted(jobs)}")
@@ -242,8 +244,3 @@ class Reminders:
         alarms = (self._rest, *self._served.values())
         for alarm in alarms if agent is None else (self._served.get(agent, self._rest),):
             alarm.ring()
-
-
-def _id(id_: int) -> int:
-    """SQLite's integers have 64 bits; no row has an id outside of them."""
-    return min(max(id_, 0), 2**63 - 1)

@@ -1,7 +1,7 @@
 """Schedules: requested by agents, approved by the operator, run when they are due."""
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 import apsw
 import trio
@@ -9,6 +9,7 @@ from attrs import evolve, frozen
 
 from hive.alarm import Alarm
 from hive.broker import HIVE, Broker, BrokerError, Draft
+from hive.directory import Directory
 from hive.reminders.policy import check_text, iso
 from hive.schedules import policy, rows
 from hive.schedules.errors import BadSchedule, NoSuchSchedule, TooManySchedules
@@ -16,6 +17,7 @@ from hive.schedules.policy import Rule
 from hive.store import Store, StoreError
 from hive.supervisors import Context
 from hive.wire import (
+    MAX_ID,
     OPERATOR,
     Done,
     EditSchedule,
@@ -26,6 +28,7 @@ from hive.wire import (
     Schedule,
     Scheduled,
     ScheduleState,
+    clamp,
 )
 
 MOST_OPEN = 20
@@ -76,14 +79,14 @@ class Schedules:
         self,
         store: Store,
         broker: Broker,
+        directory: Directory,
         *,
-        names: Callable[[], Collection[str]],
         publish: Callable[[str | None, Event], object],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._broker = broker
-        self._names = names
+        self._directory = directory
         self._publish = publish
         self._now = now
         self._alarm = Alarm(now)
@@ -135,7 +138,7 @@ class Schedules:
         self, agent: str | None, limit: int = MOST_LISTED, *, ended: bool = False
     ) -> tuple[Schedule, ...]:
         """The newest schedules of an agent or of all, oldest first."""
-        most = min(max(limit, 1), MOST_LISTED)
+        most = clamp(limit, 1, MOST_LISTED)
         found = await self._store.read(lambda c: rows.listed(c, agent, most, ended=ended))
         return tuple(evolve(one, text=one.text[:SHOWN]) for one in found)
 
@@ -268,7 +271,7 @@ class Schedules:
             self._publish(schedule.agent, Notice(f"{said}; see `hive schedules edit`"))
 
     async def _find(self, id_: int) -> Schedule | None:
-        return await self._store.read(lambda c: rows.by_id(c, min(max(id_, 0), 2**63 - 1)))
+        return await self._store.read(lambda c: rows.by_id(c, clamp(id_, 0, MAX_ID)))
 
     async def _change(
         self, old: Schedule, new: Schedule, drafts: Sequence[Draft], *, must: bool = True
@@ -296,7 +299,7 @@ class Schedules:
 
     def _recipients(self, names: tuple[str, ...]) -> tuple[str, ...]:
         to = tuple(dict.fromkeys(names))
-        known = {OPERATOR, *self._names()}
+        known = {OPERATOR, *self._directory.names()}
         if unknown := [name for name in to if name not in known]:
             raise BadSchedule(
                 f"nobody is called {unknown[0][:40]!r}: you can send to {', '.join(sorted(known))}"

@@ -13,9 +13,11 @@ from hive.store.errors import (
 from hive.store.files import examine
 from hive.store.schema import MIGRATIONS
 from hive.store.store import Store, open_store
+from hive.store.writer import JoinedWrite
 
 __all__ = [
     "MIGRATIONS",
+    "JoinedWrite",
     "SchemaTooNew",
     "Store",
     "StoreClosed",

@@ -263,6 +263,14 @@ UPDATE agents SET operator_park_reason = turn_park_reason, operator_park_until =
         AND (turn_park_reason GLOB 'turn failed*' OR turn_park_reason GLOB 'context full even*'));
 """
 
+_REMINDER_RATES = """
+-- Instead of the tokens that are left, the seconds that an agent is ahead of its rate. Exact for
+-- the limits as they are unless configured, 10 at once and 30 an hour; else off by a burst at most.
+ALTER TABLE reminder_buckets RENAME TO reminder_rates;
+ALTER TABLE reminder_rates RENAME COLUMN tokens TO ahead_s;
+UPDATE reminder_rates SET ahead_s = max(0.0, 10.0 - ahead_s) * 120.0;
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _PARKS,
@@ -272,4 +280,5 @@ MIGRATIONS: tuple[str, ...] = (
     _QUESTIONS,
     _ANSWERS_AND_OUTCOMES,
     _AGENT_PARKS,
+    _REMINDER_RATES,
 )

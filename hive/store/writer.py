@@ -15,7 +15,7 @@ from typing import Any
 import apsw
 import outcome
 import trio
-from attrs import define
+from attrs import define, frozen
 
 from hive.store.connections import open_writer, roll_back
 from hive.store.errors import StoreClosed, StoreError, StoreFull, explain
@@ -37,6 +37,18 @@ class Job:
     def name(self) -> str:
         """Where the job comes from, for reports."""
         return f"{self.fn.__module__}.{getattr(self.fn, '__qualname__', self.fn)}"
+
+
+@frozen
+class JoinedWrite:
+    """A write for somebody else's transaction: committed with what that writes, or not at all.
+
+    `then` gets what `write` returned, in Trio's thread right after the commit, before anybody
+    learns of the rest.
+    """
+
+    write: Callable[[apsw.Connection], Any]
+    then: Callable[[Any], None]
 
 
 class Writer:

@@ -4,9 +4,11 @@ from hive.wire.bounds import (
     EVENT_TEXT,
     LONGEST_REPLY_S,
     LONGEST_TAKE_S,
+    MAX_ID,
     MOST_BODY,
     MOST_ROWS,
     MOST_TAKEN,
+    clamp,
 )
 from hive.wire.codec import (
     MAX_FRAME,
@@ -16,6 +18,7 @@ from hive.wire.codec import (
     decode_frame,
     encode,
     encode_frame,
+    fitting,
     flat,
     jsonable,
 )
@@ -166,6 +169,7 @@ __all__ = [
     "LONGEST_REPLY_S",
     "LONGEST_TAKE_S",
     "MAX_FRAME",
+    "MAX_ID",
     "MOST_BODY",
     "MOST_ROWS",
     "MOST_TAKEN",
@@ -305,10 +309,12 @@ __all__ = [
     "WireError",
     "check_name",
     "check_recipients",
+    "clamp",
     "decode",
     "decode_frame",
     "encode",
     "encode_frame",
+    "fitting",
     "flat",
     "jsonable",
 ]

@@ -1,5 +1,12 @@
 """Bounds that both sides of a process boundary keep: each is written here and nowhere else."""
 
+from typing import TypeVar
+
+N = TypeVar("N", int, float)
+
+MAX_ID = 2**63 - 1
+"""SQLite's integers have 64 bits; no message, reminder, schedule or question has an id above."""
+
 MOST_ROWS = 1_000
 """Events, messages, questions or entries of the audit in one answer; ids in one request."""
 
@@ -17,3 +24,8 @@ EVENT_TEXT = 2_000
 
 MOST_BODY = 100_000
 """Bytes that a message's body can be allowed; even one that JSON must escape fits into a frame."""
+
+
+def clamp(value: N, least: N, most: N) -> N:
+    """The number nearest to `value` from `least` to `most`; `least` is not above `most`."""
+    return min(max(value, least), most)

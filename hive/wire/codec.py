@@ -6,9 +6,9 @@ keys inside known messages are tolerated, so that an older reader understands a 
 
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import attrs
 import orjson
@@ -30,6 +30,11 @@ PROTOCOL = 1
 
 MAX_FRAME = 1 << 20
 """Largest frame in bytes, both ways."""
+
+ANSWER_CAP = MAX_FRAME * 3 // 4
+"""Bytes of encoded items in one answer; the rest of the frame is for its envelope."""
+
+T = TypeVar("T")
 
 
 class WireError(ValueError):
@@ -201,6 +206,21 @@ def encode(value: Any, cls: Any = None) -> bytes:
         raise WireError(f"{type(value).__name__} is not JSON: {error}") from None
     except RecursionError:
         raise WireError(f"{type(value).__name__} is nested too deeply") from None
+
+
+def fitting(items: Iterable[T]) -> tuple[T, ...]:
+    """The first of these items that fit into one answer, at least one if there is one.
+
+    A lease that is too large to be sent would be acknowledged without ever having been seen.
+    """
+    chosen: list[T] = []
+    size = 0
+    for item in items:
+        size += len(encode(item)) + 1
+        if chosen and size > ANSWER_CAP:
+            break
+        chosen.append(item)
+    return tuple(chosen)
 
 
 def decode_frame(data: bytes | str) -> Frame:

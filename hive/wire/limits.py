@@ -1,8 +1,11 @@
 """Limits, logins and money as they cross a process boundary: gates of credentials, and budgets."""
 
+import operator
+from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
-from attrs import field, frozen
+from attrs import astuple, field, frozen
 
 DEFAULT_CREDENTIAL = "default"
 
@@ -63,7 +66,7 @@ class GateStatus:
 
 @frozen
 class Usage:
-    """Tokens and money of one turn, sub-agents included."""
+    """Tokens and money of one turn, sub-agents included; `+` and `-` go field by field."""
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -80,6 +83,16 @@ class Usage:
             + self.cache_read_tokens
             + self.cache_write_tokens
         )
+
+    def __add__(self, other: "Usage") -> "Usage":
+        return self.merged(other, operator.add)
+
+    def __sub__(self, other: "Usage") -> "Usage":
+        return self.merged(other, operator.sub)
+
+    def merged(self, other: "Usage", how: Callable[[Any, Any], Any]) -> "Usage":
+        """What `how` makes of each field of both, for example the larger by `max`."""
+        return Usage(*map(how, astuple(self), astuple(other)))
 
 
 class SignalKind(StrEnum):

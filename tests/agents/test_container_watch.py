@@ -10,8 +10,9 @@ import pytest
 import trio
 import trio.testing
 
-from hive.agents import Agent, AgentPark, AgentRecord, Surroundings, container
+from hive.agents import Agent, Surroundings, container
 from hive.clock import LoopClock
+from hive.directory import AgentPark, AgentRecord
 from hive.supervisors import Context
 from hive.wire import Notice
 
@@ -71,6 +72,7 @@ class Hive:
                 "publish": lambda _, event, at: self._publish(event),
                 "changed": lambda _: self.changes.append((trio.current_time(), self.ctx.note_text)),
                 "readonly": (),
+                "hide": lambda value: value,
                 "harness_silence": 30.0,
                 "records": self,
                 "stop_grace": 1.0,

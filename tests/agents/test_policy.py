@@ -10,6 +10,7 @@ from hive.agents.policy import (
     after_turn,
     event_time,
 )
+from hive.directory.record import LONGEST_TURN_PARK_S, bounded
 from hive.wire import Outcome, TurnReport, Usage
 
 NOW = 1_800_000_000.0
@@ -92,3 +93,15 @@ def test_an_event_happened_within_a_day_or_now(said: float) -> None:
     at = event_time(said, NOW)
     assert NOW - OLDEST_EVENT_S <= at <= NOW
     assert at in (said, NOW)
+
+
+@given(st.sampled_from(NOT_KNOWN), st.integers(0, 8), JITTER, st.floats(-1e7, 1e7))
+def test_a_stored_park_lasts_no_longer_than_a_turn_can_order_however_the_clock_was_set(
+    outcome: Outcome, failures: int, jitter: float, later: float
+) -> None:
+    park = after_turn(TurnReport(outcome), failures=failures, now=NOW, jitter=jitter).park
+    now = NOW + later
+    kept = bounded(park, now)
+    assert park is not None and kept is not None and park.until is not None
+    assert kept.until == (park.until if later >= 0 else kept.until)
+    assert kept.until is not None and kept.until <= now + LONGEST_TURN_PARK_S

@@ -10,8 +10,7 @@ import trio
 import trio.testing
 from support.agent_socket import Fixture, ask, running, take
 
-from hive.agents import AgentPark
-from hive.agents.policy import park_in_force
+from hive.directory import AgentPark, park_in_force
 from hive.link import RemoteError
 from hive.store import StoreFull
 from hive.wire import Finish, Lease, Outcome, Recv, Take, TurnReport

@@ -13,11 +13,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import trio
+from support.directories import Named
 from support.no_limits import NoLimits
 
-from hive.agents import Agent, AgentRecord, Records, Surroundings
+from hive.agents import Agent, Surroundings
 from hive.agents import socket as agent_socket
 from hive.broker import Broker, Rate
+from hive.directory import AgentRecord, Directory
 from hive.events import Hub
 from hive.paths import Paths
 from hive.questions import Desk
@@ -36,15 +38,15 @@ def main(root: Path, agents: int, batch: int) -> None:
     store = Store(paths.database, MIGRATIONS)
     hub = Hub(store)
     often = Rate(burst=1_000, every=0.001)
-    broker = Broker(store, publish=hub.publish, recipients=lambda: names, broadcasts=often)
+    broker = Broker(store, publish=hub.publish, directory=Named(lambda: names), broadcasts=often)
     quiet = cast(Any, lambda *_: None)
     around = Surroundings(
         paths=paths,
         broker=broker,
-        desk=Desk(store, broker, recipients=lambda: names, publish=hub.publish),
-        records=Records(store),
+        desk=Desk(store, broker, Named(lambda: names), publish=hub.publish),
+        records=Directory(store),
         reminders=Reminders(store, broker, place=quiet, publish=hub.publish),
-        schedules=Schedules(store, broker, names=lambda: names, publish=hub.publish),
+        schedules=Schedules(store, broker, Named(lambda: names), publish=hub.publish),
         driver=lambda _: SimpleNamespace(),  # no container is started
         limits=NoLimits(),
         settings=lambda record: HarnessSettings(record.name),
@@ -73,7 +75,7 @@ def main(root: Path, agents: int, batch: int) -> None:
     trio.run(partial(run_root, Supervisor(children), name="bench", stop=stop, sink=lambda _: None))
 
 
-async def create(ctx, records: Records, names: list[str]) -> None:  # type: ignore[no-untyped-def]
+async def create(ctx, records: Directory, names: list[str]) -> None:  # type: ignore[no-untyped-def]
     for name in names:
         await records.create(AgentRecord(name, "none"))
     ctx.ready()

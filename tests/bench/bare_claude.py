@@ -12,10 +12,12 @@ from typing import Any
 import trio
 from attrs import define, field, frozen
 
-from harness.command import Folders, Session, Setup, argv, environment
-from harness.lines import Lines
-from harness.prompts import system
+from harness.cli.arguments import Setup, argv, environment
+from harness.cli.lines import LineSplitter
+from harness.cli.session import CliSession
+from harness.shared import AgentFolders
 from harness.tools import guide, mcp
+from harness.turns.prompts import system
 
 TURN_S = 60.0
 
@@ -59,7 +61,7 @@ class BareClaude:
             "appendSystemPrompt": prompt,
         }
         await self._write({"type": "control_request", "request_id": "i", "request": request})
-        lines = Lines()
+        lines = LineSplitter()
         assert self.process.stdout is not None
         while data := await self.process.stdout.receive_some():
             now = time.monotonic()
@@ -91,7 +93,7 @@ async def bare_claude(
     binary: Path, folder: Path, credentials: Mapping[str, str]
 ) -> AsyncIterator[BareClaude]:
     """Start the CLI with the harness's own arguments and environment, ready for a turn."""
-    folders = Folders(folder)
+    folders = AgentFolders(folder)
     for path in (folders.state, folders.claude):
         path.mkdir(parents=True)
     given = tuple(credentials.items())
@@ -100,7 +102,7 @@ async def bare_claude(
     prompt = system("bare", (), state=str(folders.state), tools=guide(16384))
     async with trio.open_nursery() as nursery:
         process = await trio.lowlevel.open_process(
-            argv(setup, Session(str(uuid.uuid4()), known=False)),
+            argv(setup, CliSession(str(uuid.uuid4()), known=False)),
             stdin=-1,
             stdout=-1,
             cwd=folders.state,

@@ -14,6 +14,7 @@ import trio
 import trio.testing
 from bench.figures import Book
 from bench.served import served
+from support.directories import Named
 
 from hive.broker import Broker, Draft
 from hive.events import Hub
@@ -97,7 +98,9 @@ async def test_in_the_broker(tmp_path: Path, book: Book) -> None:
         hub = Hub(store)
         await hub.load()
         often = Rate(burst=1_000, every=0.001)
-        broker = Broker(store, publish=hub.publish, recipients=lambda: NAMES, broadcasts=often)
+        broker = Broker(
+            store, publish=hub.publish, directory=Named(lambda: NAMES), broadcasts=often
+        )
         await broker.load()
         times = [await in_broker(broker) for _ in range(ROUNDS)]
         await store.write(lambda c: c.set_commit_hook(count))

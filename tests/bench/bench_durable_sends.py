@@ -15,6 +15,7 @@ import pytest
 import trio
 from bench.figures import Book
 from bench.served import served
+from support.directories import Named
 
 from hive.broker import Broker, Draft, rows
 from hive.link import connect
@@ -73,7 +74,7 @@ async def with_broker(folder: Path, batch: int, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(writer, "MAX_BATCH", batch)
     names = {f"agent-{number}" for number in range(SENDERS)}
     async with open_store(folder / f"broker-{time.monotonic_ns()}.sqlite", MIGRATIONS) as store:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: names)
+        broker = Broker(store, Named(lambda: names), publish=lambda *_: None)
         await broker.load()
         return await rate(lambda sender: broker.send(draft(sender)))
 

@@ -15,6 +15,7 @@ import pytest
 import trio
 from attrs import frozen
 from bench.figures import Book, quantile
+from support.directories import Named
 
 from hive.broker import Broker, Draft
 from hive.reminders import Place, Reminders, policy
@@ -71,7 +72,7 @@ class Bench:
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[Bench]:
     async with open_store(folder / f"{time.monotonic_ns()}.sqlite", MIGRATIONS) as store:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: NAMES)
+        broker = Broker(store, Named(lambda: NAMES), publish=lambda *_: None)
         await broker.load()
         place = Place(Path("/nowhere"), Path("/nowhere"))
         nobody = partial(pytest.fail, "nothing fails here")

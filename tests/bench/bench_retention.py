@@ -16,6 +16,7 @@ import pytest
 import trio
 from attrs import define, field
 from bench.figures import Book, quantile
+from support.directories import Named
 
 from hive.broker import Broker, Draft
 from hive.janitor import Janitor, Retention
@@ -69,7 +70,7 @@ def make(path: Path, past: int) -> None:
 @asynccontextmanager
 async def opened(path: Path) -> AsyncIterator[tuple[Store, Broker]]:
     async with open_store(path, MIGRATIONS) as store:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: AGENTS)
+        broker = Broker(store, Named(lambda: AGENTS), publish=lambda *_: None)
         await broker.load()
         yield store, broker
 

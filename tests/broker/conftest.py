@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 from support.broker_bench import Bench
+from support.directories import Named
 
 from hive.broker import Broker
 from hive.store import MIGRATIONS, Store, open_store
@@ -22,7 +23,7 @@ async def bench(store: Store) -> Bench:
     broker = Broker(
         store,
         publish=lambda agent, event: published.append((agent, event)),
-        recipients=lambda: names,
+        directory=Named(lambda: names),
     )
     await broker.load()
     return Bench(broker, published, names)

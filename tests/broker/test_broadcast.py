@@ -9,6 +9,7 @@ import trio.testing
 from attrs import define, field
 from hypothesis import given
 from hypothesis import strategies as st
+from support.directories import Named
 
 from hive.broker import BadMessage, Broker, Counts, Draft, Rate, TooManyBroadcasts
 from hive.rate import allowed
@@ -36,7 +37,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         bench.broker = Broker(
             store,
             publish=lambda agent, event: bench.published.append((agent, event)),
-            recipients=lambda: bench.names,
+            directory=Named(lambda: bench.names),
             broadcasts=RATE,
             urgent=lambda _: None,
         )

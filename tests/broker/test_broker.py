@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from support.broker_bench import Bench
+from support.directories import Named
 
 from hive.broker import (
     HIVE,
@@ -167,7 +168,7 @@ async def test_a_bounce_does_not_bounce(bench: Bench) -> None:
     bench.broker = Broker(
         bench.broker._store,
         publish=lambda *_: None,
-        recipients=lambda: bench.names,
+        directory=Named(lambda: bench.names),
         max_attempts=1,
     )
     await bench.send(to="bob", sender="ann")
@@ -237,12 +238,12 @@ async def test_a_lease_outlives_the_daemon(tmp_path: Path) -> None:
     path = tmp_path / "hive.sqlite"
 
     async with open_store(path, MIGRATIONS) as store:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: ["bob"])
+        broker = Broker(store, Named(lambda: ["bob"]), publish=lambda *_: None)
         await broker.load()
         id_ = await broker.send(Draft("operator", "bob", "hello"))
         await broker.lease("bob", "h1", "t1")
     async with open_store(path, MIGRATIONS) as store:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: ["bob"])
+        broker = Broker(store, Named(lambda: ["bob"]), publish=lambda *_: None)
         await broker.load()
         assert broker.counts() == {"bob": Counts(leased=1)}
         (held,) = await broker.leases("bob")

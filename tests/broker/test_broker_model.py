@@ -13,6 +13,7 @@ import trio
 from attrs import define, field, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.directories import Named
 
 from hive.broker import HIVE, BadMessage, Broker, Counts, Draft, NotUrgent, Rate
 from hive.janitor import Janitor, Retention
@@ -231,7 +232,7 @@ async def opened(path: Path) -> AsyncIterator[tuple[Broker, Store]]:
         broker = Broker(
             store,
             publish=lambda *_: None,
-            recipients=lambda: AGENTS,
+            directory=Named(lambda: AGENTS),
             max_redeliveries=MAX_REDELIVERIES,
             urgent=lambda name: None if name == RESERVE else "no reserve",
             broadcasts=Rate(burst=10_000, every=1.0),

@@ -4,6 +4,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from support.directories import Named
 
 from hive.broker import Broker, Draft, key_is_used
 from hive.store import MIGRATIONS, open_store
@@ -18,7 +19,9 @@ async def test_a_key_counts_for_a_day(
     now = 1_000_000.0
     monkeypatch.setattr("hive.broker.broker.time", SimpleNamespace(time=lambda: now))
     async with open_store(tmp_path / "hive.sqlite", MIGRATIONS) as store:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: ["ann", "bob", "cas"])
+        broker = Broker(
+            store, publish=lambda *_: None, directory=Named(lambda: ["ann", "bob", "cas"])
+        )
         await broker.load()
         draft = Draft("ann", to, "text", key="k")
         first = await broker.send(draft)

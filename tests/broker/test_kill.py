@@ -16,11 +16,16 @@ import os, sys
 from pathlib import Path
 import trio
 from hive.broker import Broker, Draft
+from hive.directory import Directory
 from hive.store import MIGRATIONS, open_store
+
+class Named(Directory):
+    def names(self):
+        return frozenset(["bob"])
 
 async def main(path):
     async with open_store(Path(path), MIGRATIONS) as store, trio.open_nursery() as nursery:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: ["bob"])
+        broker = Broker(store, publish=lambda *_: None, directory=Named(store))
         await broker.load()
 
         async def sender(n):

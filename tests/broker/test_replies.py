@@ -8,6 +8,7 @@ import pytest
 import trio
 import trio.testing
 from support.broker_bench import Bench
+from support.directories import Named
 
 from hive.broker import BadMessage, Broker, Draft
 from hive.questions import Desk
@@ -142,7 +143,7 @@ async def test_an_agent_that_asked_others_first_answers_in_a_later_turn(talk: Ta
 async def test_a_question_of_the_agent_is_an_answer_that_asks_back(
     talk: Talk, store: Store
 ) -> None:
-    desk = Desk(store, talk.broker, recipients=lambda: {"bob"}, publish=lambda *_: None)
+    desk = Desk(store, talk.broker, directory=Named(lambda: {"bob"}), publish=lambda *_: None)
     asked = await talk.ask("paint it")
     await talk.turn()
     back = await desk.questions.ask("bob", Ask("Which colour?"))
@@ -250,7 +251,7 @@ async def test_only_the_operators_own_messages_can_be_waited_for(talk: Talk, id_
 
 async def test_an_answer_is_found_again_by_the_next_daemon(tmp_path: Path) -> None:
     async def daemon(store: Store) -> Talk:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: {"bob"})
+        broker = Broker(store, Named(lambda: {"bob"}), publish=lambda *_: None)
         await broker.load()
         return Talk(Bench(broker, [], {"bob"}))
 

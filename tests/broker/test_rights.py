@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.directories import Named
 
-from hive.broker import Broker, Draft, NotAllowed, Rights
-from hive.broker.rights import check_rights
+from hive.broker import Broker, Draft, NotAllowed
+from hive.broker.draft import check_rights
+from hive.directory import Rights
 from hive.store import MIGRATIONS, open_store
 from hive.wire import EVERYBODY, OPERATOR
 
@@ -49,8 +51,7 @@ async def test_the_broker_asks_for_the_sender_and_stores_nothing(tmp_path: Path)
         broker = Broker(
             store,
             publish=lambda *_: pytest.fail("nothing was sent"),
-            recipients=lambda: ["ann", "bob"],
-            rights=lambda name: rights[name],
+            directory=Named(lambda: ["ann", "bob"], rights),
         )
         await broker.load()
         for to in ("bob", EVERYBODY):

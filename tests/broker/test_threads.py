@@ -7,6 +7,7 @@ import pytest
 from attrs import define
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.directories import Named
 
 from hive.broker import HIVE, Broker, Draft
 from hive.store import MIGRATIONS, Store, fetch, open_store
@@ -34,7 +35,7 @@ class Bench:
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     async with open_store(tmp_path / "hive.sqlite", MIGRATIONS) as store:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: NAMES)
+        broker = Broker(store, Named(lambda: NAMES), publish=lambda *_: None)
         await broker.load()
         yield Bench(broker, store)
 

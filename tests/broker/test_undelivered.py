@@ -9,6 +9,7 @@ import pytest
 import trio
 import trio.testing
 from attrs import define, field
+from support.directories import Named
 
 from hive.broker import HIVE, Broker, Counts, Draft, NotUrgent, Returned, rows
 from hive.store import MIGRATIONS, Store, fetch, open_store
@@ -63,7 +64,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         bench.broker = Broker(
             store,
             publish=lambda agent, event: bench.published.append((agent, event)),
-            recipients=lambda: {"ann", "bob"},
+            directory=Named(lambda: {"ann", "bob"}),
             urgent=lambda name: None if name in bench.reserve else f"{name} has no reserve",
         )
         await bench.broker.load()
@@ -126,7 +127,7 @@ async def test_without_a_reserve_an_urgent_message_is_refused_whole(bench: Bench
 
 
 async def test_by_default_nobody_may(bench: Bench) -> None:
-    broker = Broker(bench.store, publish=lambda *_: None, recipients=lambda: ["bob"])
+    broker = Broker(bench.store, publish=lambda *_: None, directory=Named(lambda: ["bob"]))
     with pytest.raises(NotUrgent, match="send it without"):
         await broker.send(Draft("ann", "bob", "now", urgent=True))
 

@@ -11,6 +11,7 @@ from typing import Any
 import apsw
 import pytest
 import trio
+from support.directories import Named
 
 from hive.budget import Budgets
 from hive.store import MIGRATIONS, Store, StoreClosed, StoreError, fetch, open_store
@@ -35,7 +36,7 @@ class Hive:
 
         return Budgets(
             store,
-            names=lambda: self.names,
+            directory=Named(lambda: self.names),
             publish=lambda agent, event: self.events.append((agent, event)),
             changed=changed,
             now=lambda: self.now,
@@ -265,13 +266,14 @@ import os, sys
 from pathlib import Path
 import trio
 from hive.budget import Budgets
+from hive.directory import Directory
 from hive.store import MIGRATIONS, open_store
 from hive.wire import Usage
 
 async def main(path, first):
     async with open_store(Path(path), MIGRATIONS) as store:
         budgets = Budgets(
-            store, names=lambda: ["ann"], publish=lambda *_: None, changed=lambda: None
+            store, directory=Directory(store), publish=lambda *_: None, changed=lambda: None
         )
         await budgets.load()
         for number in range(100_000):

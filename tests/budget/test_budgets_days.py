@@ -8,6 +8,7 @@ import apsw
 import pytest
 import trio
 import trio.testing
+from support.directories import Named
 
 from hive.budget import Budgets
 from hive.store import MIGRATIONS, Store, StoreFull, fetch
@@ -68,7 +69,7 @@ class Clocked:
         self.ctx = Recorder()
         self.budgets = Budgets(
             cast(Store, store),
-            names=lambda: ["ann"],
+            directory=Named(lambda: ["ann"]),
             publish=lambda _, event: self.events.append(event),
             changed=lambda: self.changes.append(self.now()),
             now=self.now,

@@ -6,23 +6,23 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import trio
 import trio.testing
 from attrs import define
 from click.testing import CliRunner, Result
-from hive.daemon.audit import AuditLog
+from support.operator_socket import listen
 
-from hive.agents import AgentRecord, Fleet, Records
+from hive.agents import Fleet
 from hive.broker import Broker, Draft, NotAllowed
 from hive.cli import main
-from hive.daemon import control
-from hive.daemon.hive import Hive
+from hive.directory import AgentRecord, Directory
+from hive.operator import agents, daemon
+from hive.operator.audit import AuditLog
 from hive.paths import Paths
-from hive.redact import Secrets
 from hive.store import MIGRATIONS, open_store
-from hive.supervisors import Context
 from hive.wire import AgentState, AgentStatus, Status, TreeNode
 
 
@@ -30,7 +30,6 @@ from hive.wire import AgentState, AgentStatus, Status, TreeNode
 class Seat:
     """As much of a hive as these requests need, and its operator."""
 
-    secrets = Secrets()
     paths: Paths
     fleet: Fleet
     audit: AuditLog
@@ -54,18 +53,15 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
     paths = Paths(tmp_path)
     paths.prepare()
     async with open_store(paths.database, MIGRATIONS) as store, trio.open_nursery() as nursery:
-        records = Records(store)
+        records = Directory(store)
         await records.create(AgentRecord("ann", "none"))
         await records.create(AgentRecord("bob", "none", may_send=("cas", "*")))
         around: Any = SimpleNamespace(records=records)
         fleet = Fleet(around, {})
-        hive: Any = Seat(paths, fleet, AuditLog(store))
-        ctx = Context("hive/control")
-        nursery.start_soon(partial(control.operator, hive=hive), ctx)
-        with trio.fail_after(5):
-            while ctx.ready_at is None:
-                await trio.testing.wait_all_tasks_blocked(0.01)
-        yield hive
+        seat = Seat(paths, fleet, AuditLog(store))
+        table = {**agents.table(fleet, Mock(), Mock()), **daemon.table(seat.status, Mock())}
+        await listen(nursery, paths, table, seat.audit)
+        yield seat
         nursery.cancel_scope.cancel()
 
 
@@ -107,22 +103,18 @@ async def test_what_is_wrong_is_said(
     assert all(one.outcome == "refused" for one in await seat.audit.newest(10))
 
 
-async def test_the_hive_limits_its_broker_and_names_only_peers_that_may_be_written_to(
+async def test_the_directory_limits_the_broker_and_names_only_peers_that_may_be_written_to(
     tmp_path: Path,
 ) -> None:
-    hive = Hive.__new__(Hive)
     names = ("ann", "bob", "cas", "manager")
     async with open_store(tmp_path / "hive.sqlite", MIGRATIONS) as store:
-        records = Records(store)
-        hive.fleet = Fleet(SimpleNamespace(records=records), {})  # type: ignore[arg-type]
+        records = Directory(store)
         for name in names:
             may_send = ("bob",) if name == "ann" else None
             await records.create(AgentRecord(name, "none", may_send=may_send))
-        assert hive._peers(records.record("ann")) == ("bob", "manager")
-        assert hive._peers(records.record("bob")) == ("ann", "cas", "manager")
-        broker = Broker(
-            store, publish=lambda *_: None, recipients=lambda: names, rights=hive._rights
-        )
+        assert records.peers("ann") == ("bob", "manager")
+        assert records.peers("bob") == ("ann", "cas", "manager")
+        broker = Broker(store, records, publish=lambda *_: None)
         await broker.load()
         await broker.send(Draft("ann", "bob", "text"))
         await broker.send(Draft("operator", "cas", "text"))

@@ -24,7 +24,9 @@ from hive.daemon.lock import root_lock
 from hive.paths import Paths
 with root_lock(Paths(Path(sys.argv[1]))):
     print("held", flush=True)
-    sys.stdin.read()
+    sys.stdin.readline()
+print("let go", flush=True)
+sys.stdin.read()
 """
 
 
@@ -55,6 +57,21 @@ def test_the_lock_names_its_holder_and_goes_with_it(tmp_path: Path) -> None:
     assert holder(paths) is None
     with root_lock(paths):
         assert held_by(paths) == os.getpid()
+
+
+def test_who_has_let_go_of_the_root_still_runs_until_its_end(tmp_path: Path) -> None:
+    paths = Paths(tmp_path)
+    with another_daemon(paths) as process:
+        held = holder(paths)
+        assert held is not None and held.runs() and process.stdin and process.stdout
+        process.stdin.write("\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "let go\n"
+        assert holder(paths) is None and held.runs()
+        process.kill()
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        assert not held.runs(), "a zombie has ended"
+    assert not held.runs() and not Holder(None).runs()
 
 
 @pytest.mark.parametrize("gone", ["run/hive.lock", "run", "agents"])

@@ -13,7 +13,7 @@ import pytest
 import trio
 from attrs import define, field
 
-from hive.agents import Agent, AgentRecord
+from hive.agents import Agent
 from hive.agents import socket as agent_socket
 from hive.daemon import control, vault
 from hive.daemon.claude import find_claude
@@ -21,9 +21,10 @@ from hive.daemon.config import ConfigError, NamedCredential, parse
 from hive.daemon.credentials import resolve
 from hive.daemon.drivers import drivers
 from hive.daemon.hive import Hive, Options
+from hive.directory import AgentRecord
 from hive.link import Peer, Session, connect
 from hive.paths import Paths
-from hive.supervisors import Context
+from hive.supervisors import Context, Supervisor
 from hive.wire import PROTOCOL, Body, HarnessSettings, Hello, encode
 
 REPOSITORY = Path(__file__).parents[2]
@@ -163,6 +164,7 @@ async def scene(tmp_path: Path, claude: Path) -> AsyncIterator[Scene]:
     known = drivers(unsafe_no_container=True)
     hive = Watched(Options(paths, config, resolve(config, {}), claude, known))
     async with trio.open_nursery() as nursery:
+        hive.root = Supervisor([])
         for run in (hive.store.run, hive.broker.run, partial(control.operator, hive=hive)):
             await started(nursery, run)
         yield Scene(hive, nursery)

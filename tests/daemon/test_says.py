@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import trio
-from hive.daemon.status import now
 
-from hive.agents import AgentRecord
 from hive.daemon.config import Config
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.hive import Hive, Options
+from hive.directory import AgentRecord
+from hive.operator.status import now
 from hive.paths import Paths
 from hive.wire import SetStatus, Supervision
 
@@ -23,7 +23,7 @@ async def test_the_status_shows_what_each_agent_says(tmp_path: Path) -> None:
                 await hive.fleet.around.records.create(AgentRecord(name, "none"))
             await hive.desk.load()
             await hive.desk.handle("ann", SetStatus("paints"))
-            shown = hive._agents(hive.fleet.records, now())
+            shown = hive.states.of(hive.directory.known, now())
     assert [(one.name, one.says) for one in shown] == [("ann", "paints"), ("bob", "")]
 
 

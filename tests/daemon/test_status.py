@@ -2,11 +2,11 @@
 
 import pytest
 from attrs import evolve
-from hive.daemon.status import Clock, agent_status, tree
 
-from hive.agents import AgentRecord
 from hive.broker import Counts
+from hive.directory import AgentRecord
 from hive.gate import Hold
+from hive.operator.status import Clock, agent_status, tree
 from hive.supervisors import Snapshot, State
 from hive.wire import AgentState, Condition, TreeNode
 

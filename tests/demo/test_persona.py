@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import prompts
+from harness.message_text import framed_all
 from hive.demo.persona import ANSWER, FIRST_TASK, SEND, answer
 from hive.demo.reply import Answer, Call, Say
 from hive.demo.request import parse
@@ -206,7 +206,7 @@ def test_a_quote_is_as_long_as_it_may_be() -> None:
 
 def delivered(to: str, sender: str, body: str, **more: Any) -> dict[str, Any]:
     """The wake prompt of one message, by the harness itself."""
-    return user(prompts.wake(Lease("lease", (Message(9, sender, to, body, 0.0, **more),), 0)))
+    return user(framed_all(Lease("lease", (Message(9, sender, to, body, 0.0, **more),), 0)))
 
 
 @pytest.mark.parametrize("again", [False, True])

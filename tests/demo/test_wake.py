@@ -3,8 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import prompts
+from harness.message_text import framed_all
 from harness.tools import guide
+from harness.turns import prompts
 from hive.demo.request import MessagesRequest, Text, ToolResult
 from hive.demo.wake import Wake, last_wake, wakes
 from hive.wire import Lease, Message
@@ -91,7 +92,7 @@ MESSAGES = st.builds(
 
 @given(st.lists(MESSAGES, min_size=1, max_size=3, unique_by=lambda m: m.id), st.integers(0, 2))
 def test_what_the_harness_writes_is_read(messages: list[Message], waiting: int) -> None:
-    found = wakes(prompts.wake(Lease("lease", tuple(messages), waiting)))
+    found = wakes(framed_all(Lease("lease", tuple(messages), waiting)))
     assert [(w.id, w.sender, w.in_reply_to, w.again, w.broadcast) for w in found] == [
         (m.id, m.sender, m.in_reply_to, m.redelivered, m.broadcast_id is not None) for m in messages
     ]

@@ -7,12 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from hive.gate.client import Client
-from hive.gate.events import Admit, Event, Look, NewLogin, Signal, TurnEnd
-from hive.gate.policy import step
-from hive.gate.seat import gate_of
-from hive.gate.value import Bucket, Gate, World
-from hive.gate.view import hold_by, hold_of, next_look, statuses
+from hive.gate.gate import Bucket, Client, Gate, World, gate_of
+from hive.gate.holds import hold_by, hold_of, next_look, statuses
+from hive.gate.policy import Admit, GateEvent, Look, NewLogin, Signal, TurnEnd, step
 from hive.wire import (
     ApiSignal,
     Condition,
@@ -69,12 +66,12 @@ class GateMachine(RuleBasedStateMachine):
     def world(self) -> World:
         return World(tuple(one.client for one in self.agents.values()), self.now, self.chance)
 
-    def do(self, event: Event) -> None:
+    def do(self, event: GateEvent) -> None:
         before = self.gate
         self.gate = step(self.gate, event, self.world)
         self.check_openings(before, event)
 
-    def check_openings(self, before: Gate, event: Event) -> None:
+    def check_openings(self, before: Gate, event: GateEvent) -> None:
         """Closed opens only by way of a probe, or by the operator."""
         released = isinstance(event, GateCommand) and event.action == "release"
         answer = (isinstance(event, Signal) and event.signal.kind is SignalKind.ANSWERED) or (

@@ -5,12 +5,9 @@ import itertools
 import pytest
 from attrs import evolve
 
-from hive.gate.client import Client
-from hive.gate.events import Admit, Look, NewLogin, Signal, TurnEnd
-from hive.gate.policy import step
-from hive.gate.settings import GateSettings
-from hive.gate.value import Gate, World
-from hive.gate.view import hold_of, statuses
+from hive.gate.gate import Client, Gate, GateSettings, World
+from hive.gate.holds import hold_of, statuses
+from hive.gate.policy import Admit, Look, NewLogin, Signal, TurnEnd, step
 from hive.wire import (
     ApiSignal,
     Condition,

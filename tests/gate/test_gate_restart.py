@@ -8,8 +8,8 @@ import trio
 from support.gatehouse import Hive
 
 from hive.gate import Client, Gates
-from hive.gate.table import GateTable, row_of
-from hive.gate.value import Bucket
+from hive.gate.gate import Bucket
+from hive.gate.rows import GateTable, row_of
 from hive.store import MIGRATIONS, open_store
 from hive.wire import Condition, GateCommand, GateState, Outcome, TurnReport
 

@@ -7,7 +7,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from hive.actors import resume, suspend
 from hive.gate import Client
-from hive.gate import gate as gate_module
+from hive.gate import actor as gate_actor
 from hive.wire import (
     ApiSignal,
     Condition,
@@ -220,14 +220,14 @@ async def test_a_gate_that_crashes_comes_back_as_it_was(
 ) -> None:
     async with running(ten.gates()) as gates:
         await gates.turn_ended(C, "a7", "l", TurnReport(Outcome.LIMITED, until=T0 + 600))
-        step, broken = gate_module.step, [True]
+        step, broken = gate_actor.step, [True]
 
         def once(*args):
             if broken and broken.pop():
                 raise RuntimeError("a defect")
             return step(*args)
 
-        monkeypatch.setattr(gate_module, "step", once)
+        monkeypatch.setattr(gate_actor, "step", once)
         ten.holds.clear()
         assert (await gates.turn_ended(C, "a7", "m", TurnReport(Outcome.COMPLETED))).until
         await trio.sleep(1)
@@ -265,7 +265,7 @@ async def test_a_gate_that_cannot_live_is_parked_and_stays_closed(
     async with running(ten.gates()) as gates:
         await gates.turn_ended(C, "a7", "l", TurnReport(Outcome.LIMITED, until=T0 + 600))
         with monkeypatch.context() as broken:
-            broken.delattr(gate_module, "step")
+            broken.delattr(gate_actor, "step")
             await gates.turn_ended(C, "a7", "m", TurnReport(Outcome.COMPLETED))
             await trio.sleep(3)
             assert gates.supervisor.snapshot().children[0].state == "parked"

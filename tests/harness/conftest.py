@@ -11,8 +11,7 @@ import trio
 from attrs import define, evolve, field
 
 from harness.app import Harness
-from harness.command import Folders
-from harness.shared import Options
+from harness.shared import AgentFolders, HarnessOptions
 from hive.demo import Script
 from hive.demo import serve as serve_api
 from hive.link import Credentials, LinkError, Peer, Session, serve
@@ -187,7 +186,7 @@ class Hive:
     daemon: Daemon
     script: Script
     harness: Harness
-    options: Options
+    options: HarnessOptions
     nursery: trio.Nursery
     socket: Path
     done: trio.Event = field(factory=trio.Event)
@@ -278,7 +277,7 @@ def start(tmp_path: Path):
                     **settings,
                 )
             )
-            options = Options(NAME, Folders(base), socket, **timing)
+            options = HarnessOptions(NAME, AgentFolders(base), socket, **timing)
             hive = Hive(base, daemon, script, Harness(options), options, nursery, socket)
             await hive.start_daemon()
             hive.start_harness()

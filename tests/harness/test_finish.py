@@ -7,10 +7,9 @@ import pytest
 import trio
 import trio.testing
 
-from harness.command import Folders
 from harness.link import Link, NoAnswer, NotConnected
-from harness.serve import Serve
-from harness.shared import Options, Shared
+from harness.shared import AgentFolders, HarnessOptions, Shared
+from harness.turns.serve import ServeLoop
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.wire import Done, Finish, Lease, Outcome, TurnReport
@@ -29,10 +28,10 @@ class Scene:
 
     def __init__(self, *answers) -> None:
         self.answers = list(answers)
-        self.shared = Shared(Options("ann", Folders(Path("/agents/ann")), Path("/s")))
+        self.shared = Shared(HarnessOptions("ann", AgentFolders(Path("/agents/ann")), Path("/s")))
         self.link = Link(self.shared, report=lambda: None, interrupt=lambda _: None)
         self.asked: list[float] = []
-        self.serve = Serve(self.shared, self.link, SimpleNamespace())  # type: ignore[arg-type]
+        self.serve = ServeLoop(self.shared, self.link, SimpleNamespace())  # type: ignore[arg-type]
         self.ctx = Context("harness/serve", watchdog=10.0)
         self.ctx.ready()
         self.ctx.tick()

@@ -5,12 +5,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.outcome import Ended
-from harness.parse import parse_line
-from harness.patience import Patience
-from harness.signals import Signals
-from harness.spending import Meter
-from harness.turn import Turn
+from harness.cli.outcome import ProcessEnd
+from harness.cli.parser import parse_line
+from harness.turns.signals import Signals
+from harness.turns.silence import SilenceWatch
+from harness.turns.spending import Meter
+from harness.turns.turn import RunningTurn
 from hive.wire import Outcome, SignalKind, Usage
 
 LIMIT = {"status": "rejected", "resetsAt": 1_800_000_000, "rateLimitType": "five_hour"}
@@ -120,13 +120,13 @@ ENDS = st.sampled_from(
 
 def run(lines):
     """The turn's end and its hints."""
-    turn = Turn("t", "p", Patience(10, 0.0), Signals("t"), Meter("p", 0.0, Usage()))
+    turn = RunningTurn("t", "p", SilenceWatch(10, 0.0), Signals("t"), Meter("p", 0.0, Usage()))
     hints = []
     for line in lines:
         for event in parse_line(json.dumps(line).encode()):
             turn.take(event, 0.0)
             hints.append(turn.hint(event))
-    verdict = turn.verdict(None if turn.seen.result else Ended(1, "error: x"))
+    verdict = turn.verdict(None if turn.seen.result else ProcessEnd(1, "error: x"))
     kept = [hint for hint in hints if hint is not None]
     return verdict, [h for h in kept if getattr(h, "kind", None) is not SignalKind.ANSWERED]
 

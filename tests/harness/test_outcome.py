@@ -2,8 +2,14 @@
 
 import pytest
 
-from harness.outcome import Ended, Seen, classify, session_is_taken, session_is_unknown
-from harness.stream import ApiFailure, RateLimit, Result
+from harness.cli.outcome import (
+    ProcessEnd,
+    TurnEvidence,
+    classify,
+    session_is_taken,
+    session_is_unknown,
+)
+from harness.cli.stream import ApiFailure, RateLimit, Result
 from hive.wire import Outcome, Usage
 
 RESET = 1_800_000_000.0
@@ -234,7 +240,7 @@ ROWS = {
 @pytest.mark.parametrize("row", ROWS)
 def test_row(row):
     end, line, outcome = ROWS[row]
-    verdict = classify(Seen(end, line))
+    verdict = classify(TurnEvidence(end, line))
     assert verdict.outcome is outcome
     assert bool(verdict.detail) is (outcome is not Outcome.COMPLETED)
 
@@ -382,69 +388,76 @@ SIGNS = {
 def test_one_sign_is_enough(outcome, sign, value):
     places = []
     if sign in ("api_error", "status", "terminal_reason"):
-        places.append(Seen(result(**{sign: value})))
+        places.append(TurnEvidence(result(**{sign: value})))
     if sign in ("api_error", "status", "error", "text"):
-        places.append(Seen(result(), failure(**{sign: value})))
+        places.append(TurnEvidence(result(), failure(**{sign: value})))
     assert {classify(seen).outcome for seen in places} == {outcome}
 
 
 def test_the_reset_comes_from_the_event_or_from_the_line():
     end = result(api_error="usage_limit_reached")
     event = RateLimit("rejected", "five_hour", RESET)
-    assert classify(Seen(end, None, event)).until == RESET
-    assert classify(Seen(end, failure(resets_at=RESET + 1))).until == RESET + 1
-    assert classify(Seen(end, failure(resets_at=RESET + 1), event)).until == RESET
-    assert classify(Seen(end)).until is None
+    assert classify(TurnEvidence(end, None, event)).until == RESET
+    assert classify(TurnEvidence(end, failure(resets_at=RESET + 1))).until == RESET + 1
+    assert classify(TurnEvidence(end, failure(resets_at=RESET + 1), event)).until == RESET
+    assert classify(TurnEvidence(end)).until is None
 
 
 def test_which_limit_it_was_comes_from_the_event_or_from_the_line():
     end = result(api_error="usage_limit_reached")
     event = RateLimit("rejected", "five_hour", RESET)
     line = failure(window="seven_day_opus")
-    assert classify(Seen(end, line, event)).window == "five_hour"
-    assert classify(Seen(end, line)).window == "seven_day_opus"
-    assert classify(Seen(end, line, RateLimit("allowed", "five_hour", RESET))).window == line.window
-    assert classify(Seen(result(status=529), line, event)).window is None
+    assert classify(TurnEvidence(end, line, event)).window == "five_hour"
+    assert classify(TurnEvidence(end, line)).window == "seven_day_opus"
+    assert (
+        classify(TurnEvidence(end, line, RateLimit("allowed", "five_hour", RESET))).window
+        == line.window
+    )
+    assert classify(TurnEvidence(result(status=529), line, event)).window is None
 
 
 def test_a_warning_is_no_limit():
     event = RateLimit("allowed_warning", "five_hour", RESET)
     fine = result(is_error=False, terminal_reason="completed")
-    assert classify(Seen(fine, None, event)).outcome is Outcome.COMPLETED
+    assert classify(TurnEvidence(fine, None, event)).outcome is Outcome.COMPLETED
     other = result(api_error="usage_limit_reached")
-    assert classify(Seen(other, None, event)).until is None
+    assert classify(TurnEvidence(other, None, event)).until is None
 
 
 def test_an_error_that_the_cli_recovered_from_does_not_count():
     fine = result(is_error=False, terminal_reason="completed")
     line = failure("overloaded", status=529, text="API Error: 529 Overloaded")
-    assert classify(Seen(fine, line)).outcome is Outcome.COMPLETED
+    assert classify(TurnEvidence(fine, line)).outcome is Outcome.COMPLETED
 
 
 @pytest.mark.parametrize(
     ("ended", "outcome", "text"),
     [
-        (Ended(143, ""), Outcome.FAILED, "signal 15"),
-        (Ended(129, ""), Outcome.FAILED, "signal 1"),
-        (Ended(-9, ""), Outcome.FAILED, "signal 9"),
-        (Ended(137, ""), Outcome.FAILED, "signal 9"),
-        (Ended(1, "error: unknown option '--x'\n"), Outcome.FAILED, "unknown option"),
-        (Ended(1, "Invalid API key"), Outcome.FAILED, "Invalid API key"),
-        (Ended(0, ""), Outcome.FAILED, "no result"),
+        (ProcessEnd(143, ""), Outcome.FAILED, "signal 15"),
+        (ProcessEnd(129, ""), Outcome.FAILED, "signal 1"),
+        (ProcessEnd(-9, ""), Outcome.FAILED, "signal 9"),
+        (ProcessEnd(137, ""), Outcome.FAILED, "signal 9"),
+        (ProcessEnd(1, "error: unknown option '--x'\n"), Outcome.FAILED, "unknown option"),
+        (ProcessEnd(1, "Invalid API key"), Outcome.FAILED, "Invalid API key"),
+        (ProcessEnd(0, ""), Outcome.FAILED, "no result"),
         (None, Outcome.FAILED, "without a result"),
     ],
 )
 def test_without_a_result(ended, outcome, text):
-    verdict = classify(Seen(ended=ended))
+    verdict = classify(TurnEvidence(ended=ended))
     assert verdict.outcome is outcome and text in verdict.detail
 
 
 def test_what_the_cli_says_of_its_sessions():
     assert session_is_taken("Error: Session ID 00-11 is already in use.\n")
     assert not session_is_taken("Error: x")
-    assert session_is_unknown(Seen(ended=Ended(1, "No conversation found with session ID: 1")))
-    assert session_is_unknown(Seen(result(errors=("No conversation found with session ID: 1",))))
-    assert not session_is_unknown(Seen(result()))
+    assert session_is_unknown(
+        TurnEvidence(ended=ProcessEnd(1, "No conversation found with session ID: 1"))
+    )
+    assert session_is_unknown(
+        TurnEvidence(result(errors=("No conversation found with session ID: 1",)))
+    )
+    assert not session_is_unknown(TurnEvidence(result()))
 
 
 @pytest.mark.parametrize(
@@ -458,9 +471,9 @@ def test_what_the_cli_says_of_its_sessions():
     ],
 )
 def test_what_a_new_conversation_may_cure(end, renew):
-    assert classify(Seen(end)).renew is renew
+    assert classify(TurnEvidence(end)).renew is renew
 
 
 def test_when_credits_are_there_again_is_told():
     end = result(api_error="model_requires_usage_credits")
-    assert classify(Seen(end, failure(resets_at=RESET))).until == RESET
+    assert classify(TurnEvidence(end, failure(resets_at=RESET))).until == RESET

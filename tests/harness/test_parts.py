@@ -1,4 +1,4 @@
-"""Small parts of the harness: lines, patience, outbox, command line, session file."""
+"""Small parts of the harness: lines, silence, outbox, command line, session file."""
 
 import os
 from types import SimpleNamespace
@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness import session
-from harness.command import CredentialsError, Folders, Session, Setup, argv, environment
-from harness.lines import Lines, Tail
+from harness.cli import session
+from harness.cli.arguments import CredentialsError, Setup, argv, environment
+from harness.cli.lines import LineSplitter, Tail
+from harness.cli.session import CliSession
 from harness.outbox import Outbox
-from harness.patience import RETRIES_S, TOOL_S, Patience
+from harness.shared import AgentFolders
+from harness.turns.silence import RETRIES_S, TOOL_S, SilenceWatch
 from hive.wire import Notice
 
 # --- lines -------------------------------------------------------------------------------------
@@ -20,7 +22,7 @@ from hive.wire import Notice
 @given(st.lists(st.binary().map(lambda data: data.replace(b"\n", b"")), max_size=8), st.data())
 def test_lines_come_out_however_they_were_cut(lines, data):
     stream = b"".join(line + b"\n" for line in lines)
-    splitter, found = Lines(), []
+    splitter, found = LineSplitter(), []
     while stream:
         size = data.draw(st.integers(1, len(stream)))
         found += splitter.feed(stream[:size])
@@ -29,7 +31,7 @@ def test_lines_come_out_however_they_were_cut(lines, data):
 
 
 def test_a_line_that_is_too_long_is_dropped_and_told():
-    lines = Lines(limit=4)
+    lines = LineSplitter(limit=4)
     assert lines.feed(b"12345") == []
     assert lines.feed(b"678\nabcd\nabcde\nok\n") == [None, b"abcd", None, b"ok"]
 
@@ -41,33 +43,33 @@ def test_the_tail_keeps_the_end():
     assert str(tail) == "def\ufffd"
 
 
-# --- patience ----------------------------------------------------------------------------------
+# --- silence -----------------------------------------------------------------------------------
 
 
 def test_silence_is_counted_from_the_last_line():
-    patience = Patience(10, heard=100)
-    assert patience.deadline == 110
-    patience.line(105)
-    assert patience.deadline == 115
+    silence = SilenceWatch(10, heard=100)
+    assert silence.deadline == 110
+    silence.line(105)
+    assert silence.deadline == 115
 
 
 def test_a_running_tool_may_be_silent_for_as_long_as_the_cli_allows_it():
-    patience = Patience(10, heard=100)
-    patience.tools.add("t")
-    assert patience.deadline == 110 + TOOL_S
-    patience.tools.discard("t")
-    assert patience.deadline == 110
+    silence = SilenceWatch(10, heard=100)
+    silence.tools.add("t")
+    assert silence.deadline == 110 + TOOL_S
+    silence.tools.discard("t")
+    assert silence.deadline == 110
 
 
 def test_retries_are_life_but_not_for_ever():
-    patience = Patience(10, heard=100)
-    patience.retry(100, 30)
-    assert patience.deadline == 140
+    silence = SilenceWatch(10, heard=100)
+    silence.retry(100, 30)
+    assert silence.deadline == 140
     for now in range(100, 2000, 20):
-        patience.retry(now, 30)
-    assert patience.deadline == 110 + RETRIES_S
-    patience.line(700)
-    assert patience.deadline == 710
+        silence.retry(now, 30)
+    assert silence.deadline == 110 + RETRIES_S
+    silence.line(700)
+    assert silence.deadline == 710
 
 
 # --- outbox ------------------------------------------------------------------------------------
@@ -139,13 +141,13 @@ async def test_a_loss_is_told_once_at_the_time_of_what_was_lost(monkeypatch):
 
 def test_the_command_begins_and_resumes_a_session():
     setup = Setup("claude", "opus", ("sonnet", "haiku"), ())
-    new = argv(setup, Session("id", known=False))
+    new = argv(setup, CliSession("id", known=False))
     assert new[new.index("--session-id") + 1] == "id" and "--resume" not in new
-    known = argv(setup, Session("id", known=True))
+    known = argv(setup, CliSession("id", known=True))
     assert known[known.index("--resume") + 1] == "id" and "--session-id" not in known
     assert known[known.index("--model") + 1] == "opus"
     assert known[known.index("--fallback-model") + 1] == "sonnet,haiku"
-    bare = argv(Setup("claude", None, (), ()), Session("id", known=True))
+    bare = argv(Setup("claude", None, (), ()), CliSession("id", known=True))
     assert "--model" not in bare and "--fallback-model" not in bare
     refused = new[new.index("--disallowedTools") + 1].split(",")
     assert {"ListAgents", "SendMessage"} <= set(refused)
@@ -154,22 +156,25 @@ def test_the_command_begins_and_resumes_a_session():
 def test_the_environment_is_built_from_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("SECRET_OF_THE_HOST", "x")
     given = (("ANTHROPIC_API_KEY", "sk"), ("ANTHROPIC_BASE_URL", "http://127.0.0.1:1"))
-    found = dict(environment(Folders(tmp_path), given, root=False, container=None))
+    found = dict(environment(AgentFolders(tmp_path), given, root=False, container=None))
     assert "SECRET_OF_THE_HOST" not in found and "IS_SANDBOX" not in found
     assert found["HIVE_WAKE"] == str(tmp_path / "claude" / "wake.sock")
     assert found["PATH"].endswith("/bin")
-    more = environment(Folders(tmp_path), given, root=False, container=None, commands="/venv/bin")
+    more = environment(
+        AgentFolders(tmp_path), given, root=False, container=None, commands="/venv/bin"
+    )
     assert dict(more)["PATH"] == found["PATH"] + ":/venv/bin"
     assert found["HOME"] == str(tmp_path / "claude") and found["ANTHROPIC_API_KEY"] == "sk"
     assert (
-        dict(environment(Folders(tmp_path), given, root=True, container=None))["IS_SANDBOX"] == "1"
+        dict(environment(AgentFolders(tmp_path), given, root=True, container=None))["IS_SANDBOX"]
+        == "1"
     )
 
 
 def test_two_kinds_of_credentials_are_refused(tmp_path):
     given = (("ANTHROPIC_API_KEY", "sk-secret"), ("CLAUDE_CODE_OAUTH_TOKEN", "token"))
     with pytest.raises(CredentialsError) as error:
-        environment(Folders(tmp_path), given, root=False, container=None)
+        environment(AgentFolders(tmp_path), given, root=False, container=None)
     assert "ANTHROPIC_API_KEY, CLAUDE_CODE_OAUTH_TOKEN" in str(error.value)
     assert "secret" not in str(error.value)
 
@@ -186,7 +191,7 @@ def test_a_session_is_noted_and_found(tmp_path):
     assert not session.load(path).known
     new = session.fresh()
     session.save(path, new)
-    assert session.load(path) == Session(new.id, known=True)
+    assert session.load(path) == CliSession(new.id, known=True)
 
 
 @pytest.mark.parametrize("text", ["", "../../etc", "no uuid\n", "\x00"])

@@ -5,9 +5,10 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.prompts import framed, not_a_command, system, wake
+from harness.message_text import framed, framed_all
 from harness.tools import guide
 from harness.tools.table import TOOLS
+from harness.turns.prompts import not_a_command, system
 from hive.wire import Lease, Message
 
 
@@ -31,7 +32,7 @@ def test_a_broadcast_says_that_nothing_may_be_needed():
 
 
 def test_a_lease_of_two_says_once_how_many_wait():
-    text = wake(Lease("l", (message(1), message(2)), 3))
+    text = framed_all(Lease("l", (message(1), message(2)), 3))
     assert text.count("[hive] message") == 2 and text.count("3 more waiting") == 1
     assert text.endswith("end of message 2; 3 more waiting")
 

@@ -18,12 +18,10 @@ import pytest
 import trio
 from attrs import frozen
 
-from harness.command import Folders
 from harness.link import NoAnswer, NotConnected
-from harness.prompts import system
-from harness.shared import Holding, Options, Shared
-from harness.stream import Asked
+from harness.shared import AgentFolders, HarnessOptions, HeldLease, Shared
 from harness.tools import Tools, guide, mcp
+from harness.turns.prompts import system
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.wire import (
@@ -249,12 +247,12 @@ class FakeLink:
 
 async def recorded(case: Case) -> dict[str, Any]:
     """What came of a case: each call's answer, the requests, and what the turn holds then."""
-    shared = Shared(Options("worker-1", Folders(Path("/agents/worker-1")), Path("/s")))
+    shared = Shared(HarnessOptions("worker-1", AgentFolders(Path("/agents/worker-1")), Path("/s")))
     if case.body_cap is not None:
         peers = ("manager", "bob")
         shared.settings = HarnessSettings("worker-1", peers=peers, body_cap=case.body_cap)
     if case.holding:
-        shared.holding = Holding("lease", [message(1)])
+        shared.holding = HeldLease("lease", [message(1)])
     link, said = FakeLink(case.answers), []
     tools = Tools(shared, link)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
@@ -268,7 +266,7 @@ async def recorded(case: Case) -> dict[str, Any]:
                 said.append(json.dumps(value))
                 done.set()
 
-            await tools.submit(Asked(str(number), "mcp_message", "hive", rpc), answer)
+            await tools.submit(str(number), rpc, answer)
             with trio.fail_after(5):
                 await done.wait()
         nursery.cancel_scope.cancel()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.repair import KEPT, MOST_BYTES, _check_json, _Damage, repair
+from harness.cli.repair import KEPT, MOST_BYTES, _check_json, _Damage, repair
 
 SESSION = "11111111-2222-4333-8444-555555555555"
 GOOD = b'{"userID": "good"}'
@@ -176,7 +176,7 @@ def test_what_cannot_be_set_aside_is_said(home: Path, monkeypatch: pytest.Monkey
         raise PermissionError(1, "Operation not permitted")
 
     (home / ".claude.json").write_text("{")
-    monkeypatch.setattr("harness.repair.Path.rename", refuse)
+    monkeypatch.setattr("harness.cli.repair.Path.rename", refuse)
     assert "cannot be set aside: Operation not permitted" in repair(home, SESSION).notes[0]
 
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_set_aside_is_said(home: Path, monkeypatch: pytest.Monkey
 AS_USER = """
 import codecs, os, sys
 from pathlib import Path
-from harness.repair import repair
+from harness.cli.repair import repair
 
 codecs.lookup("utf-8-sig")
 

@@ -4,18 +4,17 @@ import json
 import os
 from pathlib import Path
 
-from harness.command import Folders
+from harness.cli.lines import Tail
 from harness.journal import write
-from harness.lines import Tail
-from harness.login import LABEL
-from harness.shared import Options, Shared
+from harness.own_login import LABEL
+from harness.shared import AgentFolders, HarnessOptions, Shared
 from hive.wire import HarnessSettings, Text, ToolResult
 
 KEY = "key-9f2c77ab01de55f4477c"
 
 
 def shared(base: Path) -> Shared:
-    return Shared(Options("worker", Folders(base), base / "socket"))
+    return Shared(HarnessOptions("worker", AgentFolders(base), base / "socket"))
 
 
 def settings(key: str) -> HarnessSettings:

@@ -4,25 +4,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.hints import CAPACITY, Hints
-from harness.patience import Patience
-from harness.signals import Signals
-from harness.spending import EVERY_S, Meter, add, since
-from harness.stream import (
-    Answered,
+from harness.cli.stream import (
     ApiFailure,
+    ControlResponse,
     Cost,
     Init,
     ModelText,
+    ModelToolUse,
     Other,
     RateLimit,
     Retry,
     StreamEvent,
     Thought,
     ToolAnswer,
-    ToolUse,
 )
-from harness.turn import Turn
+from harness.outbox import HINTS, Hints
+from harness.turns.signals import Signals
+from harness.turns.silence import SilenceWatch
+from harness.turns.spending import EVERY_S, Meter, since
+from harness.turns.turn import RunningTurn
 from hive.wire import ApiSignal, SignalKind, Spending, Usage
 
 RESET = 1_800_000_000.0
@@ -73,7 +73,7 @@ def test_a_refused_credential_is_told_at_the_first_retry():
     assert kinds(Retry(1, 0.5, "rate_limit", 429), Retry(1, 0.5, "overloaded", 529)) == []
 
 
-@pytest.mark.parametrize("event", [TEXT, ToolUse("t", "Bash", "{}", False), Thought(False)])
+@pytest.mark.parametrize("event", [TEXT, ModelToolUse("t", "Bash", "{}", False), Thought(False)])
 def test_the_first_answer_is_told_once_and_again_after_something_else(event):
     assert kinds(event, event, TEXT) == ["answered"]
     assert kinds(event, warned(0.9), event, event) == ["answered", "warned", "answered"]
@@ -84,7 +84,7 @@ def test_the_first_answer_is_told_once_and_again_after_something_else(event):
     "event",
     [
         ModelText("x", nested=True),
-        ToolUse("t", "Bash", "{}", True),
+        ModelToolUse("t", "Bash", "{}", True),
         Thought(True),
         ToolAnswer("t", False, "x", False),
         ApiFailure("rate_limit", "usage_limit_reached", 429, RESET, "limit"),
@@ -104,8 +104,8 @@ USAGES = st.builds(Usage, *([st.integers(0, 10**9)] * 4), st.integers(0, 100).ma
 
 @given(USAGES, USAGES)
 def test_what_came_since(one, other):
-    assert since(one, add(one, other)) == other
-    assert since(add(one, other), one) == Usage()
+    assert since(one, one + other) == other
+    assert since(one + other, one) == Usage()
 
 
 def test_a_meter_tells_the_difference_to_the_beginning():
@@ -133,14 +133,14 @@ def test_a_meter_asks_once_a_second_and_only_if_there_is_news():
 
 def test_the_answer_to_a_question_is_neither_life_nor_news():
     """Else each answer would be the reason for the next question, and a silent turn never end."""
-    turn = Turn("t", "p", Patience(10, 0.0), Signals("t"), Meter("p", 0.0, Usage()))
-    for event in (Answered("p/now", None), Cost("p/now", Usage(1))):
+    turn = RunningTurn("t", "p", SilenceWatch(10, 0.0), Signals("t"), Meter("p", 0.0, Usage()))
+    for event in (ControlResponse("p/now", None), Cost("p/now", Usage(1))):
         turn.take(event, 5.0)
         assert turn.hint(event) is None
-    assert turn.patience.deadline == 10.0 and not turn.meter.news
+    assert turn.silence.deadline == 10.0 and not turn.meter.news
     turn.take(TEXT, 5.0)
     turn.hint(TEXT)
-    assert turn.patience.deadline == 15.0 and turn.meter.news
+    assert turn.silence.deadline == 15.0 and turn.meter.news
 
 
 # --- the queue ---------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ def test_the_answer_to_a_question_is_neither_life_nor_news():
 
 async def test_hints_come_in_order_and_the_oldest_are_lost():
     hints = Hints()
-    for number in range(CAPACITY + 2):
+    for number in range(HINTS + 2):
         hints.put(Spending(str(number), Usage()))
     assert (await hints.take()).lease == "2"
     hints.clear()

@@ -8,17 +8,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from harness import parse
-from harness.parse import parse_line
-from harness.stream import (
-    Answered,
+from harness.cli import parser
+from harness.cli.parser import parse_line
+from harness.cli.stream import (
     ApiFailure,
-    Asked,
+    ControlCancelled,
+    ControlRequest,
+    ControlResponse,
     Cost,
     Garbage,
     Idle,
     Init,
     ModelText,
+    ModelToolUse,
     Other,
     Prompted,
     RateLimit,
@@ -26,8 +28,6 @@ from harness.stream import (
     Retry,
     Thought,
     ToolAnswer,
-    ToolUse,
-    Withdrawn,
 )
 from hive.wire import Text, Usage, decode, encode
 
@@ -43,10 +43,10 @@ JSON = st.recursive(
 )
 FIELDS = st.sampled_from(
     sorted(
-        set(re.findall(r'get\("(\w+)"\)', Path(parse.__file__).read_text())) | {"costUSD", "idle"}
+        set(re.findall(r'get\("(\w+)"\)', Path(parser.__file__).read_text())) | {"costUSD", "idle"}
     )
 )
-TYPES = st.sampled_from([*parse._READERS, "stream_event", "nonsense"])
+TYPES = st.sampled_from([*parser._READERS, "stream_event", "nonsense"])
 LINES = st.builds(
     lambda kind, rest: json.dumps({**rest, "type": kind}).encode(),
     TYPES,
@@ -102,7 +102,7 @@ def test_blocks_of_an_assistant():
     assert parse_line(json.dumps(line).encode()) == (
         Thought(False),
         ModelText("hello", False),
-        ToolUse("t1", "Bash", '{"command": "ls"}', False),
+        ModelToolUse("t1", "Bash", '{"command": "ls"}', False),
     )
     line["parent_tool_use_id"] = "t0"
     assert all(event.nested for event in parse_line(json.dumps(line).encode()))
@@ -207,17 +207,17 @@ def test_control_messages():
     message = {"method": "tools/list", "jsonrpc": "2.0", "id": 1}
     request = {"subtype": "mcp_message", "server_name": "hive", "message": message}
     asked = one(type="control_request", request_id="r", request=request)
-    assert asked == Asked("r", "mcp_message", "hive", message)
-    assert one(type="control_cancel_request", request_id="r") == Withdrawn("r")
+    assert asked == ControlRequest("r", "mcp_message", "hive", message)
+    assert one(type="control_cancel_request", request_id="r") == ControlCancelled("r")
     fine = {"subtype": "success", "request_id": "i", "response": {}}
-    assert one(type="control_response", response=fine) == Answered("i", None)
+    assert one(type="control_response", response=fine) == ControlResponse("i", None)
     model = {"inputTokens": 1, "outputTokens": 2, "cacheReadInputTokens": 3, "costUSD": 0.5}
     spent = {"session": {"model_usage": {"a": model, "b": model}}, "rate_limits": None}
     cost = {"subtype": "success", "request_id": "i", "response": spent}
     answer = parse_line(json.dumps({"type": "control_response", "response": cost}).encode())
-    assert answer == (Answered("i", None), Cost("i", Usage(2, 4, 6, 0, 1.0)))
+    assert answer == (ControlResponse("i", None), Cost("i", Usage(2, 4, 6, 0, 1.0)))
     bad = {"subtype": "error", "request_id": "i", "error": "no", "response": spent}
-    assert one(type="control_response", response=bad) == Answered("i", "no")
+    assert one(type="control_response", response=bad) == ControlResponse("i", "no")
 
 
 def test_state_and_lifecycle():

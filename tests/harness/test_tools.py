@@ -8,10 +8,8 @@ import trio
 import trio.testing
 from attrs import evolve
 
-from harness.command import Folders
 from harness.link import NoAnswer, NotConnected
-from harness.shared import Holding, Options, Shared
-from harness.stream import Asked
+from harness.shared import AgentFolders, HarnessOptions, HeldLease, Shared
 from harness.tools import Tools
 from hive.link import RemoteError
 from hive.supervisors import Context
@@ -61,9 +59,11 @@ class Bench:
     """Tools with a fake daemon; `call` gives the text and whether it was an error."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
-        self.shared = Shared(Options("worker-1", Folders(Path("/agents/worker-1")), Path("/s")))
+        self.shared = Shared(
+            HarnessOptions("worker-1", AgentFolders(Path("/agents/worker-1")), Path("/s"))
+        )
         self.shared.settings = HarnessSettings("worker-1", peers=("manager",), body_cap=10)
-        self.shared.holding = Holding("lease", [message(1)])
+        self.shared.holding = HeldLease("lease", [message(1)])
         self.link = FakeLink()
         self.tools = Tools(self.shared, self.link)  # type: ignore[arg-type]
         nursery.start_soon(self.tools.run, Context("test/tools"))
@@ -81,7 +81,7 @@ class Bench:
             assert request == number
             send.send_nowait(value)
 
-        await self.tools.submit(Asked(number, "mcp_message", "hive", rpc), answer)
+        await self.tools.submit(number, rpc, answer)
         return receive
 
     async def call(self, name, arguments):

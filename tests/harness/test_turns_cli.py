@@ -9,7 +9,7 @@ import trio
 import trio.testing
 from attrs import evolve
 
-from harness.repair import Repaired, repair
+from harness.cli.repair import Repaired, repair
 from hive.demo import Answer, Call, Fail, FailKind, Rule, Say, Stall
 from hive.wire import (
     Interrupt,
@@ -344,7 +344,7 @@ async def test_what_is_damaged_while_the_cli_starts_is_found_when_it_failed(star
         looks.append(session)
         return Repaired() if len(looks) == 1 else repair(home, session)
 
-    monkeypatch.setattr("harness.turns.repair", late)
+    monkeypatch.setattr("harness.turns.conversation.repair", late)
     async with start() as hive:
         (hive.base / "claude" / ".claude.json").write_text("{")
         hive.daemon.deliver("work")

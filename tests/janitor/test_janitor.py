@@ -9,6 +9,7 @@ import trio.testing
 from attrs import define
 from hypothesis import given
 from hypothesis import strategies as st
+from support.directories import Named
 
 from hive.broker import Broker, Draft
 from hive.daemon.config import Config, ConfigError, parse
@@ -99,7 +100,7 @@ async def test_what_changed_after_it_was_looked_at_stays(attic: Attic) -> None:
     before = Retention().messages_before(NOW)
     found = await attic.store.read(lambda c: rows.old_messages(c, before, 0))
     assert found.ids == (id_, other)
-    broker = Broker(attic.store, publish=lambda *_: None, recipients=lambda: ["b"])
+    broker = Broker(attic.store, publish=lambda *_: None, directory=Named(lambda: ["b"]))
     await attic.store.write(
         lambda c: fetch(c, "UPDATE messages SET state = 'queued' WHERE id = ?", (id_,))
     )
@@ -112,7 +113,7 @@ async def test_what_changed_after_it_was_looked_at_stays(attic: Attic) -> None:
 async def test_numbers_are_never_used_again(attic: Attic) -> None:
     (last,) = await attic.put([("done", 50, 50)])
     await attic.janitor.round()
-    broker = Broker(attic.store, publish=lambda *_: None, recipients=lambda: ["b"])
+    broker = Broker(attic.store, publish=lambda *_: None, directory=Named(lambda: ["b"]))
     assert await broker.send(Draft("b", "b", "x")) == last + 1
 
 

@@ -9,6 +9,7 @@ import apsw
 import pytest
 import trio
 from attrs import define
+from support.directories import Named
 
 from hive.broker import HIVE, BodyTooLarge, Broker, BrokerError, Draft, UnknownRecipient
 from hive.questions import BadAnswer, Desk, NoSuchQuestion, QuestionOver, TooMany, policy
@@ -60,9 +61,11 @@ async def opened(path: Path) -> AsyncIterator[Office]:
     published: list[tuple[str | None, object]] = []
     names = {"ann", "bob"}
     async with open_store(path, MIGRATIONS) as store:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: names)
+        broker = Broker(store, Named(lambda: names), publish=lambda *_: None)
         await broker.load()
-        desk = Desk(store, broker, recipients=lambda: names, publish=lambda *e: published.append(e))
+        desk = Desk(
+            store, broker, directory=Named(lambda: names), publish=lambda *e: published.append(e)
+        )
         await desk.load()
         yield Office(store, broker, desk, published, names)
 

@@ -11,6 +11,7 @@ import trio
 from attrs import define, field, frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.directories import Named
 
 from hive.broker import HIVE, Broker, BrokerError, Draft
 from hive.questions import Questions
@@ -117,10 +118,10 @@ class Model:
 @asynccontextmanager
 async def opened(path: Path, model: Model) -> AsyncIterator[tuple[Store, Broker, Questions]]:
     async with open_store(path, MIGRATIONS) as store:
-        broker = Broker(store, publish=lambda *_: None, recipients=lambda: AGENTS)
+        broker = Broker(store, Named(lambda: AGENTS), publish=lambda *_: None)
         await broker.load()
         wall = lambda: model.now  # noqa: E731
-        yield store, broker, Questions(store, broker, recipients=lambda: AGENTS, wall=wall)
+        yield store, broker, Questions(store, broker, Named(lambda: AGENTS), wall=wall)
 
 
 async def refused(attempt) -> bool:

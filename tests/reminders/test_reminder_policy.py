@@ -14,10 +14,10 @@ LIMITS = st.builds(Limits, burst=st.integers(1, 20), per_hour=st.floats(1, 600))
 
 
 def accepted(limits: Limits, times: list[float]) -> list[float]:
-    bucket, taken = None, []
+    pace, taken = policy.Pace(), []
     for now in times:
         try:
-            bucket = policy.take(bucket, limits, now)
+            pace = policy.take(pace, limits, now)
         except TooManyReminders:
             continue
         taken.append(now)
@@ -38,18 +38,18 @@ def test_no_window_holds_more_than_the_burst_and_the_rate(
 
 @given(LIMITS)
 def test_a_burst_is_allowed_and_the_next_when_the_error_says(limits: Limits) -> None:
-    bucket = None
+    pace = policy.Pace()
     for _ in range(limits.burst):
-        bucket = policy.take(bucket, limits, NOW)
+        pace = policy.take(pace, limits, NOW)
     with pytest.raises(TooManyReminders) as refused:
-        policy.take(bucket, limits, NOW)
+        policy.take(pace, limits, NOW)
     wait = int(str(refused.value).partition("allowed in ")[2].partition(" s,")[0])
     assert policy.iso(NOW + wait) in str(refused.value)
     assert wait <= 3600 / limits.per_hour + 1
-    policy.take(bucket, limits, NOW + wait)
+    policy.take(pace, limits, NOW + wait)
     if wait > 1:
         with pytest.raises(TooManyReminders):
-            policy.take(bucket, limits, NOW + wait - 1.01)
+            policy.take(pace, limits, NOW + wait - 1.01)
 
 
 @given(LIMITS, st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60))

@@ -16,15 +16,20 @@ import os, sys
 from pathlib import Path
 import trio
 from hive.broker import Broker
+from hive.directory import Directory
 from hive.reminders import Place, Reminders
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
+
+class Named(Directory):
+    def names(self):
+        return frozenset(f"a{n}" for n in range(int(sys.argv[2])))
 
 async def main(path):
     names = [f"a{n}" for n in range(int(sys.argv[2]))]
     async with open_store(Path(path), MIGRATIONS) as store, trio.open_nursery() as nursery:
         broker = Broker(
-            store, publish=lambda *_: os.write(1, b"."), recipients=lambda: names
+            store, publish=lambda *_: os.write(1, b"."), directory=Named(store)
         )
         await broker.load()
         place = Place(Path("/nowhere"), Path("/nowhere"))
@@ -42,7 +47,7 @@ def prepare(path: Path) -> None:
     from hive.store.migrations import migrate
     from hive.store.schema import MIGRATIONS
 
-    connection = open_writer(path)
+    connection = open_writer(path, create=True)
     migrate(connection, MIGRATIONS)
     rows = [(f"a{n}",) for n in range(AGENTS)] * EACH
     with connection:

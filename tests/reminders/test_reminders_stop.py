@@ -6,6 +6,7 @@ from pathlib import Path
 import apsw
 import trio
 import trio.testing
+from support.directories import Named
 
 from hive.broker import Broker
 from hive.reminders import Place, Reminders, policy
@@ -38,7 +39,7 @@ def tree(store: Store, broker: Broker, reminders: Reminders) -> Supervisor:
 async def test_a_stop_under_load(tmp_path: Path) -> None:
     path = tmp_path / "hive.sqlite"
     store = Store(path, MIGRATIONS)
-    broker = Broker(store, publish=lambda *_: None, recipients=lambda: NAMES)
+    broker = Broker(store, Named(lambda: NAMES), publish=lambda *_: None)
     place = Place(Path("/nowhere"), Path("/nowhere"))
     quiet = lambda *_: None  # noqa: E731
     reminders = Reminders(store, broker, place=lambda _: place, publish=quiet)  # type: ignore[arg-type]

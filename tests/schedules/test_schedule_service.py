@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import trio
 import trio.testing
+from support.directories import Named
 from support.reminder_world import World, world
 
-from hive.broker import NotAllowed, Rights
+from hive.broker import NotAllowed
+from hive.directory import Rights
 from hive.schedules import BadSchedule, NoSuchSchedule, Schedules, TooManySchedules
 from hive.supervisors import Context
 from hive.wire import (
@@ -39,7 +41,7 @@ class Seat:
         self.schedules = Schedules(
             here.store,  # type: ignore[arg-type]
             here.broker,
-            names=lambda: here.names,
+            directory=Named(lambda: here.names),
             publish=lambda _, event: here.published.append(event),
             now=here.now,
         )

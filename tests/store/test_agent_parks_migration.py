@@ -1,16 +1,18 @@
 """Parks of before get their owner: the operator, or the agent's own failed turns."""
 
+import time
 from pathlib import Path
 
 import apsw
 import pytest
 
-from hive.agents import AgentPark, Records
+from hive.directory import AgentPark, Directory
 from hive.store import MIGRATIONS, fetch, open_store
 
 BEFORE = MIGRATIONS[:6]
 TURN = "turn failed: silent: claude said nothing for 600 s"
 FULL = "context full even in a new session"
+SOON = time.time() + 600
 
 
 @pytest.mark.parametrize(
@@ -20,8 +22,8 @@ FULL = "context full even in a new session"
         (None, None, 3, None, None),
         ("parked by the operator", None, 0, AgentPark("parked by the operator", None), None),
         ("until Monday", 5e9, 2, AgentPark("until Monday", 5e9), None),
-        (TURN, 5e9, 2, None, AgentPark(TURN, 5e9)),
-        (FULL, 5e9, 1, None, AgentPark(FULL, 5e9)),
+        (TURN, SOON, 2, None, AgentPark(TURN, SOON)),
+        (FULL, SOON, 1, None, AgentPark(FULL, SOON)),
         (TURN, None, 2, AgentPark(TURN, None), None),
         (
             "turn failed too often, look",
@@ -52,7 +54,7 @@ async def test_each_park_keeps_its_meaning(
     )
     connection.close()
     async with open_store(path, MIGRATIONS) as store:
-        records = Records(store)
+        records = Directory(store)
         await records.load()
         (record,) = records.known.values()
         assert (record.operator_park, record.turn_park) == (operator, turn)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import apsw
 import pytest
+from support.directories import Named
 
 from hive.broker import Broker, Counts, Draft
 from hive.store import MIGRATIONS, StoreError, fetch, open_store
@@ -55,7 +56,7 @@ def broker(store: object) -> Broker:
     return Broker(
         store,  # type: ignore[arg-type]
         publish=lambda *_: None,
-        recipients=lambda: ["ann", "bob"],
+        directory=Named(lambda: ["ann", "bob"]),
     )
 
 

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
+from support.directories import Named
 from support.no_limits import NoLimits
 
-from hive.agents import Agent, AgentRecord, Records, Surroundings
+from hive.agents import Agent, Surroundings
 from hive.agents import socket as agent_socket
 from hive.broker import Broker, Draft
+from hive.directory import AgentRecord, Directory
 from hive.link import Limits, Peer, connect
 from hive.paths import Paths
 from hive.questions import Desk
@@ -91,7 +93,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
         broker = Broker(
             store,
             publish=lambda agent, event: published.append((agent, event)),
-            recipients=lambda: {"scout", "ann"},
+            directory=Named(lambda: {"scout", "ann"}),
             urgent=lambda name: None,
         )
         await broker.load()
@@ -100,7 +102,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
         desk = Desk(
             store,
             broker,
-            recipients=lambda: {"scout", "ann"},
+            directory=Named(lambda: {"scout", "ann"}),
             publish=lambda agent, event: published.append((agent, event)),
         )
         await desk.load()
@@ -114,9 +116,9 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             paths=paths,
             broker=broker,
             desk=desk,
-            records=Records(store),
+            records=Directory(store),
             reminders=Reminders(store, broker, place=lambda _: place, publish=quiet),
-            schedules=Schedules(store, broker, names=lambda: {"scout"}, publish=quiet),
+            schedules=Schedules(store, broker, Named(lambda: {"scout"}), publish=quiet),
             driver=lambda name: pytest.fail("no container here"),
             settings=lambda record: HarnessSettings(record.name),
             limits=limits,

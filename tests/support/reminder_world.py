@@ -7,9 +7,11 @@ from typing import Any
 
 import trio
 from attrs import define, field
+from support.directories import Named
 from support.memory_store import MemoryStore
 
-from hive.broker import Broker, Rights
+from hive.broker import Broker
+from hive.directory import Rights
 from hive.reminders import Limits, Place, Reminders
 from hive.store import fetch
 from hive.wire import Event
@@ -57,9 +59,8 @@ async def world(limits: Limits | None = None, body_cap: int = 16384) -> AsyncIte
         broker = Broker(
             store,
             publish=lambda *_: None,
-            recipients=lambda: names,
+            directory=Named(lambda: names, rights),
             body_cap=body_cap,
-            rights=lambda name: rights.get(name, Rights()),
         )
         await broker.load()
         made = World(store, broker, names, rights)

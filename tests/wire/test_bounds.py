@@ -3,6 +3,9 @@
 import ast
 from pathlib import Path
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 import web.app
 from harness.tools.base import schema
 from harness.tools.table import TOOLS
@@ -19,8 +22,11 @@ from hive.wire import (
     OperatorSend,
     Text,
     bounds,
+    clamp,
     encode,
+    fitting,
 )
+from hive.wire.codec import ANSWER_CAP
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,3 +62,22 @@ def test_no_bound_is_stated_a_second_time() -> None:
             if isinstance(node, ast.Assign):
                 names = {target.id for target in node.targets if isinstance(target, ast.Name)}
                 assert not names & mine, f"{path}: {names & mine}"
+
+
+@given(st.integers(), st.integers(), st.integers(0, 2**64))
+def test_a_clamped_number_is_the_nearest_within_the_bounds(
+    value: int, least: int, width: int
+) -> None:
+    assert clamp(value, least, least + width) == sorted((value, least, least + width))[1]
+
+
+@given(st.lists(st.integers(0, ANSWER_CAP), max_size=6))
+def test_an_answer_carries_the_first_items_that_fit_and_at_least_one(sizes: list[int]) -> None:
+    items = [Text("t", "x" * size) for size in sizes]
+    chosen = fitting(items)
+    assert chosen == tuple(items[: len(chosen)])
+    assert len(chosen) >= min(1, len(items))
+    size = sum(len(encode(item)) + 1 for item in chosen)
+    assert size <= ANSWER_CAP or len(chosen) == 1
+    if len(chosen) < len(items):
+        assert size + len(encode(items[len(chosen)])) + 1 > ANSWER_CAP

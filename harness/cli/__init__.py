@@ -1,0 +1,1 @@
+"""The `claude` process: how it is started, what it says, how it ended, how it is ended."""

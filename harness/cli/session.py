@@ -1,0 +1,42 @@
+"""Which conversation of the CLI goes on, also after a restart: one small file."""
+
+import logging
+import uuid
+from pathlib import Path
+
+from attrs import frozen
+
+from hive.files import read_small
+
+_log = logging.getLogger(__name__)
+
+
+@frozen
+class CliSession:
+    """A conversation of the CLI; `known` when the CLI has stored it, so that it is resumed."""
+
+    id: str
+    known: bool
+
+
+def load(path: Path) -> CliSession:
+    """The session noted in `path`, or a new one if there is none that can be read."""
+    try:
+        return CliSession(str(uuid.UUID(read_small(path).decode().strip())), known=True)
+    except (OSError, ValueError):
+        return fresh()
+
+
+def fresh() -> CliSession:
+    """A session with a new id, which the CLI does not know yet."""
+    return CliSession(str(uuid.uuid4()), known=False)
+
+
+def save(path: Path, session: CliSession) -> None:
+    """Note the session, as a whole or not at all; a disk that is full costs the memory only."""
+    new = path.with_name(f"{path.name}.new")
+    try:
+        new.write_text(f"{session.id}\n")
+        new.replace(path)
+    except OSError as error:
+        _log.warning("the session cannot be noted in %s: %s", path, error)

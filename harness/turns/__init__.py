@@ -1,0 +1,1 @@
+"""Turns: a lease is taken, the model works on it, the daemon hears how that went."""

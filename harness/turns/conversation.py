@@ -1,0 +1,175 @@
+"""The conversation that an agent's turns go on with: a session of the CLI and its process."""
+
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+import trio
+from attrs import evolve
+
+from harness.cli import arguments, session
+from harness.cli.arguments import Setup
+from harness.cli.outcome import (
+    ProcessEnd,
+    TurnEvidence,
+    TurnVerdict,
+    classify,
+    session_is_taken,
+    session_is_unknown,
+)
+from harness.cli.process import INITIALISE_S, STOP_S, ClaudeProcess, CliStartFailed
+from harness.cli.repair import repair
+from harness.cli.subreaper import Subreaper
+from harness.shared import Shared
+from harness.tools import Tools, guide
+from harness.turns.prompts import system
+from hive.supervisors import Context
+from hive.wire import HarnessSettings, Notice, Outcome
+
+START_S = INITIALISE_S + 2 * STOP_S
+"""Upper bound of the start of a process, the end of the one before included."""
+
+
+class Conversation:
+    """Keeps the process between turns; when it has ended, the next one resumes the session."""
+
+    def __init__(self, shared: Shared, tools: Tools, subreaper: Subreaper) -> None:
+        self.process: ClaudeProcess | None = None
+        """The process of the last turn, which may have ended; None before the first."""
+        self.nursery: trio.Nursery | None = None
+        """Where `host` runs the process; None while the turn runner is being restarted."""
+        self._shared = shared
+        self._tools = tools
+        self._subreaper = subreaper
+        self._running: tuple[Setup, str] | None = None
+        self._file = shared.options.folders.harness / "session"
+        self._session = session.load(self._file)
+
+    @property
+    def session(self) -> str:
+        """The id of the session that the next turn goes on with."""
+        return self._session.id
+
+    @property
+    def model(self) -> str | None:
+        """The model that the process told; None before it has."""
+        return self.process.model if self.process else None
+
+    @property
+    def ended(self) -> ProcessEnd | None:
+        """How the process ended; None while it lives, and before the first."""
+        return self.process.how if self.process else None
+
+    async def host(self, ctx: Context) -> None:
+        """Give the process a place to run, and reap what it leaves; its end ends the process."""
+        async with trio.open_nursery() as nursery:
+            self.nursery = nursery
+            try:
+                ctx.ready()
+                await self._subreaper.reap_for_ever()
+            finally:
+                self.nursery = None
+
+    async def ready(self, settings: HarnessSettings) -> ClaudeProcess:
+        """The process that takes the next prompt: the one that is there, or a new one.
+
+        Raises CliStartFailed, and CredentialsError when the settings have more than one kind of
+        them.
+        """
+        setup = self._setup(settings)
+        claude = self.process
+        if claude is not None and not claude.gone.is_set():
+            if self._running == (setup, self._session.id):
+                return claude
+            await claude.stop()
+        if self.nursery is None:
+            raise CliStartFailed("the turn runner is being restarted")
+        await self._repair()
+        claude = self.process = ClaudeProcess(self._tools, self._subreaper)
+        self._running = setup, self._session.id
+        options = self._shared.options
+        argv = (*options.wrap, *arguments.argv(setup, self._session))
+        host = partial(claude.host, argv, dict(setup.environment), options.folders.state)
+        await self.nursery.start(host, name="claude")
+        ready = False
+        try:
+            await claude.initialise(_system_prompt(self._shared, settings))
+            ready = True
+        finally:
+            if not ready:
+                with trio.move_on_after(STOP_S, shield=True):
+                    await claude.stop()
+        return claude
+
+    async def failed_to_start(self, why: str) -> tuple[TurnVerdict, bool]:
+        """What a turn ends with whose process did not start; mends the session or the CLI's files.
+
+        The second value says that another attempt may go better at once.
+        """
+        ended = self.ended
+        if ended is None:
+            return TurnVerdict(Outcome.FAILED, why), False
+        if session_is_taken(ended.stderr):
+            self._session = evolve(self._session, known=True)
+            return TurnVerdict(Outcome.FAILED, "claude has the session and cannot resume it"), True
+        if session_is_unknown(TurnEvidence(ended=ended)):
+            await self.renew("claude cannot resume its conversation")
+            return TurnVerdict(Outcome.FAILED, "claude does not know a session that is new"), True
+        if await self._repair():
+            return TurnVerdict(Outcome.FAILED, f"{why}: files of its own are damaged"), True
+        verdict = classify(TurnEvidence(ended=ended))
+        return evolve(verdict, detail=f"{why}: {verdict.detail}"), False
+
+    def answered(self, number: str | None) -> None:
+        """Note that the CLI has given a result in session `number`: now it can be resumed."""
+        if number == self._session.id and not self._session.known:
+            self._session = evolve(self._session, known=True)
+            session.save(self._file, self._session)
+
+    async def renew(self, why: str) -> None:
+        """End the process, and begin a new session at the next prompt."""
+        await self.stop()
+        self._session = session.fresh()
+        self._shared.emit(Notice(f"{why}: a new one begins"))
+
+    async def stop(self) -> None:
+        """End the process, if there is one."""
+        if self.process is not None:
+            await self.process.stop()
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _setup(self, settings: HarnessSettings) -> Setup:
+        if settings.claude is None:
+            raise CliStartFailed("no claude: the daemon did not say which one it has found")
+        folders, root = self._shared.options.folders, os.geteuid() == 0
+        return Setup(
+            settings.claude,
+            settings.model,
+            settings.fallback_models,
+            arguments.environment(
+                folders,
+                settings.environment,
+                root=root,
+                container=os.environ.get(arguments.CONTAINER),
+                commands=str(Path(sys.executable).parent),
+            ),
+        )
+
+    async def _repair(self) -> bool:
+        """Set aside what is damaged of the CLI's own files, and say so; whether there was any."""
+        home, number = self._shared.options.folders.claude, self._session.id
+        found = await trio.to_thread.run_sync(repair, home, number, abandon_on_cancel=True)
+        for note in found.notes:
+            self._shared.emit(Notice(note))
+        if found.lost_session:
+            self._session = session.fresh()
+        return bool(found.notes)
+
+
+def _system_prompt(shared: Shared, settings: HarnessSettings) -> str:
+    options = shared.options
+    state = str(options.folders.state)
+    tools = guide(settings.body_cap)
+    return system(options.name, settings.peers, state=state, tools=tools)

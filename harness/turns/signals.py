@@ -1,0 +1,62 @@
+"""What the API says about a credential in the middle of a turn, from typed lines only. Pure."""
+
+from attrs import define, field
+
+from harness.cli.stream import Init, ModelText, ModelToolUse, RateLimit, Retry, StreamEvent, Thought
+from hive.wire import ApiSignal, SignalKind
+
+_STEPS = 20
+"""Warnings are repeated when another twentieth of the window is used."""
+
+
+@define
+class Signals:
+    """Of one turn; `model` as the CLI named it."""
+
+    lease: str
+    model: str | None = None
+    _last: SignalKind | None = field(default=None, init=False)
+    _warned: tuple[object, ...] | None = field(default=None, init=False)
+
+    def take(self, event: StreamEvent) -> ApiSignal | None:
+        """The signal that this event of the stream is, if it is one."""
+        match event:
+            case Init():
+                self.model = event.model or self.model
+            case RateLimit(status="rejected", overage=False):
+                if _is_of_credits(event):
+                    return None  # of one model or feature: the end of the turn says which
+                return self._limit(SignalKind.REJECTED, event)
+            case RateLimit(status="rejected" | "allowed_warning"):
+                step = event.window, event.resets_at, event.overage, _step(event.utilization)
+                if step != self._warned:
+                    self._warned = step
+                    return self._limit(SignalKind.WARNED, event)
+            case Retry(error="authentication_failed"):
+                return self._say(SignalKind.UNAUTHORISED)
+            case ModelText(nested=False) | ModelToolUse(nested=False) | Thought(nested=False):
+                if self._last is not SignalKind.ANSWERED:
+                    return self._say(SignalKind.ANSWERED)
+        return None
+
+    def _limit(self, kind: SignalKind, limit: RateLimit) -> ApiSignal:
+        return self._say(kind, limit.window, limit.resets_at, limit.utilization)
+
+    def _say(
+        self,
+        kind: SignalKind,
+        window: str | None = None,
+        resets_at: float | None = None,
+        utilization: float | None = None,
+    ) -> ApiSignal:
+        self._last = kind
+        return ApiSignal(self.lease, kind, window, resets_at, utilization, self.model)
+
+
+def _is_of_credits(limit: RateLimit) -> bool:
+    """Whether no window of the account is used up, as far as this says."""
+    return limit.window == "overage" or (limit.window is None and limit.resets_at is None)
+
+
+def _step(utilization: float | None) -> int | None:
+    return None if utilization is None else int(utilization * _STEPS)

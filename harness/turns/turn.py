@@ -1,0 +1,157 @@
+"""What one turn has shown so far: stream events in, wire events and the end of the turn out."""
+
+import trio
+from attrs import define, evolve, field
+
+from harness.cli.outcome import ProcessEnd, TurnEvidence, TurnVerdict, classify
+from harness.cli.stream import (
+    ApiFailure,
+    ControlResponse,
+    Cost,
+    Idle,
+    Init,
+    ModelText,
+    ModelToolUse,
+    Prompted,
+    RateLimit,
+    Result,
+    Retry,
+    StreamEvent,
+    ToolAnswer,
+)
+from harness.tools import SERVER
+from harness.turns.signals import Signals
+from harness.turns.silence import SilenceWatch
+from harness.turns.spending import Meter
+from hive.wire import (
+    EVENT_TEXT,
+    ApiRetry,
+    ApiSignal,
+    Event,
+    Outcome,
+    Spending,
+    Text,
+    ToolCall,
+    ToolResult,
+    Usage,
+)
+
+
+@define(eq=False)
+class RunningTurn:
+    """One prompt and what came of it; `prompt` is the uuid of its user message."""
+
+    id: str
+    prompt: str
+    silence: SilenceWatch
+    signals: Signals
+    meter: Meter
+    seen: TurnEvidence = field(factory=TurnEvidence)
+    reported: Usage = field(factory=Usage)
+    """What the results say."""
+    over: bool = False
+    """The CLI waits for input again; the process may take the next prompt."""
+    cut: TurnVerdict | None = None
+    """Why the harness ends the turn before it ends by itself."""
+    broken: bool = False
+    """The process is not fit for another turn."""
+    interrupted: bool = False
+    """Somebody asked for the end: a process that does not live to say so was interrupted, too."""
+    over_budget: bool = False
+    """That was because a budget is used up."""
+    session: str | None = None
+    result_at: float | None = None
+    """When the prompt was answered, or dropped."""
+    left: trio.Event = field(factory=trio.Event)
+    """Nobody works on the turn any more."""
+
+    def take(self, event: StreamEvent, now: float) -> Event | None:
+        """Note one event of the stream; returns what the operator is to see of it."""
+        if isinstance(event, Retry):
+            self.silence.retry(now, event.delay_s)
+        elif not isinstance(event, ControlResponse | Cost):  # to answer us is no sign of work
+            self.silence.line(now)
+        match event:
+            case Init():
+                self._check_tools(event)
+            case Result(asked=True):
+                self.seen = evolve(self.seen, result=event)
+                self.session = event.session
+                self.result_at = now
+                self.reported = self.reported + event.usage
+            case Result():
+                self.reported = self.reported + event.usage
+            case ApiFailure():
+                self.seen = evolve(self.seen, failure=event)
+            case RateLimit():
+                self.seen = evolve(self.seen, limit=event)
+            case Retry():
+                return self._retry(event)
+            case Prompted(uuid=self.prompt, state="completed" | "cancelled"):
+                self.result_at = self.result_at or now
+            case Idle():
+                self.over = self.result_at is not None
+            case ModelText(nested=False) if event.text:
+                return Text(self.id, event.text[:EVENT_TEXT])
+            case ModelToolUse(nested=False):
+                self.silence.tools.add(event.id)
+                return ToolCall(self.id, event.id, event.tool, event.arguments[:EVENT_TEXT])
+            case ToolAnswer(nested=False):
+                self.silence.tools.discard(event.id)
+                return ToolResult(self.id, event.id, event.is_error, event.text[:EVENT_TEXT])
+        return None
+
+    def hint(self, event: StreamEvent) -> ApiSignal | Spending | None:
+        """What the daemon should know at once of an event that `take` has seen."""
+        match event:
+            case Cost():
+                usage = self.meter.take(event.request, event.usage)
+                return None if usage is None else Spending(self.id, usage)
+            case ControlResponse():
+                return None
+        self.meter.news = True
+        return self.signals.take(event)
+
+    @property
+    def usage(self) -> Usage:
+        """What the turn has used: a process that was killed did not report all of it."""
+        if self.seen.result is not None or self.meter.spent.tokens < self.reported.tokens:
+            return self.reported
+        return self.meter.spent
+
+    def verdict(self, ended: ProcessEnd | None) -> TurnVerdict:
+        """How the turn ended; `ended` if its process did."""
+        if self.cut is not None:
+            return self.cut
+        verdict = classify(evolve(self.seen, ended=ended))
+        if self.interrupted and (
+            self.seen.result is None or verdict.outcome is Outcome.INTERRUPTED
+        ):
+            return self.stopped(verdict.detail)
+        return verdict
+
+    def stopped(self, detail: str) -> TurnVerdict:
+        """The verdict on a turn that somebody ended: by a budget, or interrupted for `detail`."""
+        if self.over_budget:
+            return TurnVerdict(Outcome.OVER_BUDGET, "a budget is used up")
+        return TurnVerdict(Outcome.INTERRUPTED, detail)
+
+    def _check_tools(self, init: Init) -> None:
+        status = dict(init.servers).get(SERVER)
+        if status != "connected":
+            detail = f"the hive's tools are {status or 'missing'} in claude: it could reach nobody"
+            self.cut, self.broken = TurnVerdict(Outcome.FAILED, detail), True
+
+    def _retry(self, retry: Retry) -> Event:
+        if retry.error == "authentication_failed":  # the CLI itself would go on for minutes
+            status = f" (HTTP {retry.status})" if retry.status else ""
+            self.cut = TurnVerdict(Outcome.UNAUTHORISED, f"the credentials were refused{status}")
+        return ApiRetry(self.id, retry.attempt, retry.error, retry.delay_s)
+
+
+def new_turn(lease: str, prompt: str, silence: float, before: Usage) -> RunningTurn:
+    """A turn that begins now; `before` is what earlier attempts at the same lease have used."""
+    now = trio.current_time()
+    return RunningTurn(
+        lease, prompt, SilenceWatch(silence, now), Signals(lease), Meter(prompt, now, before)
+    )

@@ -1,0 +1,131 @@
+"""A socket on the agent's side of the container, by which its programs wake it.
+
+Whoever connects is some process of the agent. What it says is untrusted, and nothing that it does
+ends more than its own connection.
+"""
+
+import json
+import logging
+import os
+import uuid
+from pathlib import Path
+
+import trio
+
+from harness.lenient_json import Json, as_text
+from harness.link import Link, NotConnected
+from harness.wake import MOST, NAME
+from hive.link import RemoteError, bind
+from hive.supervisors import Context
+from hive.wire import Sent, Wake, WireError
+
+_log = logging.getLogger(__name__)
+
+RECONNECT_S = 30.0
+TIMEOUT_S = 10.0
+"""For a line that does not come, or an answer that nobody reads."""
+
+AT_ONCE = 8
+LOOK_S = 15.0
+"""How often it is looked whether the socket is still there: the agent may remove it."""
+
+
+class WakeSocket:
+    """Listens in `folder`, which belongs to the agent. Not being able to never stops a turn."""
+
+    def __init__(self, folder: Path, link: Link) -> None:
+        self._path = folder / NAME
+        self._link = link
+        self._open = 0
+
+    async def run(self, ctx: Context) -> None:
+        """One incarnation of the supervised child: binds the socket, and again when it is gone."""
+        ctx.ready()
+        while True:
+            try:
+                listener = bind(self._path)
+            except OSError as error:
+                ctx.note(f"no program can wake the agent: {error}"[:200])
+            else:
+                ctx.note(None)
+                async with listener, trio.open_nursery() as nursery:
+                    nursery.start_soon(trio.serve_listeners, self._serve, [listener])
+                    await self._while_there(ctx)
+                    nursery.cancel_scope.cancel()
+            ctx.tick()
+            await trio.sleep(LOOK_S)
+
+    async def _while_there(self, ctx: Context) -> None:
+        mine = self._identity()
+        while mine is not None and self._identity() == mine:
+            ctx.tick()
+            await trio.sleep(LOOK_S)
+
+    def _identity(self) -> tuple[int, int] | None:
+        try:
+            found = os.lstat(self._path)
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    async def _serve(self, stream: trio.SocketStream) -> None:
+        if self._open >= AT_ONCE:
+            _log.warning("over %d programs want to wake the agent at once: one refused", AT_ONCE)
+            return
+        self._open += 1
+        try:
+            line = None
+            with trio.move_on_after(TIMEOUT_S):
+                line = await _line(stream)
+            answer = await self._answer(line) if line is not None else _error("no line came")
+            with trio.move_on_after(TIMEOUT_S):
+                await stream.send_all(json.dumps(answer).encode() + b"\n")
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass  # it has gone; what it sent is sent
+        except Exception:
+            _log.exception("a wake-up failed")
+        finally:
+            self._open -= 1
+
+    async def _answer(self, line: bytes) -> Json:
+        asked = _read(line)
+        if asked is None:
+            return _error('say {"from": "LABEL", "text": "TEXT"} on one line')
+        try:
+            sent = await self._link.request(asked, timeout=RECONNECT_S, within=RECONNECT_S)
+        except NotConnected:
+            return _error(
+                f"the hive did not answer within {RECONNECT_S:g} s: the message may or may not "
+                "have been sent"
+            )
+        except (RemoteError, WireError) as error:
+            return _error(str(error))
+        return {"message": sent.id} if isinstance(sent, Sent) else _error("no sense in the answer")
+
+
+async def _line(stream: trio.SocketStream) -> bytes | None:
+    """What comes before the first line break; None if too much comes before it, or none."""
+    data = b""
+    while b"\n" not in data:
+        chunk = await stream.receive_some()
+        data += chunk
+        if not chunk or len(data) > MOST:
+            return None
+    return data.partition(b"\n")[0]
+
+
+def _read(line: bytes) -> Wake | None:
+    try:
+        asked = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(asked, dict):
+        return None
+    label, text = as_text(asked.get("from")), as_text(asked.get("text"))
+    if label is None or text is None:
+        return None
+    return Wake(label, text, key=uuid.uuid4().hex)
+
+
+def _error(why: str) -> Json:
+    return {"error": why}
