@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,6 +17,11 @@ from hive.paths import check_root, default_root
 from hive.wire import MAX_FRAME, Message, check_name, jsonable
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+STOP_S = 60.0
+"""An act may end containers and wait for what they hold."""
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 class Root(click.Path):
@@ -49,6 +55,20 @@ def json_option(command: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
+class Span(click.ParamType[float]):
+    """A time span: `90s`, `15m`, `2h`, `1d`; seconds."""
+
+    name = "SPAN"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", str(value))
+        if match is None:
+            self.fail(f"{value!r} is no time span: write 90s, 15m, 2h or 1d", param, ctx)
+        return float(match[1]) * _UNITS[match[2]]
+
+
 class AgentName(click.ParamType[str]):
     """A name that an agent may have."""
 
@@ -59,6 +79,9 @@ class AgentName(click.ParamType[str]):
             return check_name(value)
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+AGENT = AgentName()
 
 
 class HostPort(click.ParamType[tuple[str, int]]):

@@ -9,8 +9,7 @@ import click
 
 from hive.cli import show
 from hive.cli.ask import ask
-from hive.cli.hand import Span
-from hive.cli.options import json_option, print_json, root_option
+from hive.cli.options import Span, json_option, print_json, root_option
 from hive.wire import (
     GetReminders,
     Reminder,
@@ -85,3 +84,6 @@ def _figures(rollup: Rollup) -> str:
         f"{show.clock(rollup.since)}: {rollup.attempted} attempted, {rollup.delivered} delivered, "
         f"{rollup.cancelled} cancelled{late}"
     )
+
+
+COMMANDS = (reminders,)

@@ -9,8 +9,7 @@ from click.core import ParameterSource
 
 from hive.cli import show
 from hive.cli.ask import ask
-from hive.cli.hand import Span
-from hive.cli.options import json_option, print_json, root_option, text_argument
+from hive.cli.options import Span, json_option, print_json, root_option, text_argument
 from hive.wire import (
     MAX_ID,
     EditSchedule,
@@ -110,3 +109,6 @@ def _when(one: Schedule) -> str:
     if one.cron is None:
         return f"every {show.ago(one.every_s)}"
     return f"{one.cron} {one.zone}"
+
+
+COMMANDS = (schedules,)

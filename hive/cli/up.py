@@ -161,3 +161,6 @@ def _wait_until_gone(paths: Paths, held: "Holder") -> None:
             click.echo(f"the daemon ({held}) did not stop in {DOWN_S:g} s and was killed")
             return
         time.sleep(0.05)
+
+
+COMMANDS = (up, daemon, web, down)

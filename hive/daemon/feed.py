@@ -4,8 +4,8 @@ import logging
 import time
 from collections.abc import Callable, Container
 
-from hive.daemon.incidents import Incidents
 from hive.events import Hub
+from hive.operator.incidents import Incidents
 from hive.redact import Secrets
 from hive.supervisors import Event as SupervisorEvent
 from hive.supervisors import Form, report

@@ -13,23 +13,23 @@ from hive.agents import Agent, Fleet, Surroundings
 from hive.broker import Broker
 from hive.budget import Budgets
 from hive.containers import Driver, runtime_folders
-from hive.daemon.audit import AuditLog
 from hive.daemon.claude import what_claude_needs
 from hive.daemon.config import Config, check_model
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.disk import Disk
 from hive.daemon.drivers import driver_named
 from hive.daemon.feed import Feed
-from hive.daemon.incidents import Incidents
 from hive.daemon.limits import Limits, clients, gate_decided, look_again
 from hive.daemon.notices import notices
-from hive.daemon.parks import Parks
 from hive.daemon.states import States, Suspects
-from hive.daemon.status import now, tree
 from hive.directory import AgentRecord, Directory, NoSuchAgent
 from hive.events import Hub
 from hive.gate import Gates, GateSettings
 from hive.janitor import Janitor
+from hive.operator.audit import AuditLog
+from hive.operator.incidents import Incidents
+from hive.operator.parks import Parks
+from hive.operator.status import now, tree
 from hive.paths import Paths
 from hive.questions import Desk
 from hive.redact import Secrets
@@ -49,9 +49,6 @@ from hive.wire import (
 )
 
 STATUS_VERSION = 1
-TREE = "hive"
-"""Name of the tree's root, the first part of every path."""
-
 FAULT = "HIVE_FAULT"
 
 

@@ -22,9 +22,10 @@ from hive.daemon.claude import ClaudeMissing, check_version, find_claude
 from hive.daemon.config import ConfigError
 from hive.daemon.drivers import UnknownDriver, driver_named, drivers
 from hive.daemon.feed import supervision_sink
-from hive.daemon.hive import TREE, Hive, Options
+from hive.daemon.hive import Hive, Options
 from hive.daemon.lock import AlreadyRunning, root_lock
 from hive.daemon.tree import build
+from hive.operator.tree import TREE
 from hive.output import Output
 from hive.paths import BadRoot, Paths, resolve_root
 from hive.rlimits import NEEDS, LimitTooLow, raise_limits

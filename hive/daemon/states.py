@@ -8,8 +8,8 @@ from attrs import evolve
 from hive.agents import Fleet
 from hive.agents.agent import Publish
 from hive.broker import Broker, Counts
-from hive.daemon.status import Clock, agent_status, now
 from hive.directory import Directory
+from hive.operator.status import Clock, agent_status, now
 from hive.questions import Desk
 from hive.supervisors import Context
 from hive.wire import AgentStatus, StatusChanged, TreeNode

@@ -8,7 +8,7 @@ import orjson
 import trio
 
 from hive.broker import Draft
-from hive.daemon import control, credentials, destroy, ground, hand, orphans
+from hive.daemon import control, credentials, ground, orphans
 from hive.daemon.children import END_S, SILENCE_S, child_process
 from hive.daemon.clocks import Clocks, jumps
 from hive.daemon.hive import Hive
@@ -145,7 +145,7 @@ async def _watch_clocks(hive: Hive, ctx: Context) -> None:
         for text in jumps(before, after):
             hive.publish(None, Notice(text))
             try:
-                await hand.renew_parks(hive)
+                await control.operated_tree(hive).renew_parks()
             except StoreError as error:
                 ctx.note(f"parks may last longer than until their time: {error}"[:200])
         before = after
@@ -153,7 +153,7 @@ async def _watch_clocks(hive: Hive, ctx: Context) -> None:
 
 async def _complete_what_was_cut_off(hive: Hive, ctx: Context) -> None:
     await hive.fleet.end_leftovers()
-    await destroy.complete_destroys(hive)
+    await control.destroyer(hive).complete_all()
     ctx.ready()
 
 
@@ -172,7 +172,7 @@ async def _follow_host(hive: Hive, ctx: Context) -> None:
 
 
 async def _restore_parks(hive: Hive, ctx: Context) -> None:
-    await hand.restore_parks(hive)
+    await control.operated_tree(hive).restore_parks()
     ctx.ready()
 
 

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import trio
@@ -16,9 +17,9 @@ from support.agent_socket import ask, running, take
 from hive.agents import Fleet
 from hive.broker import Draft
 from hive.containers import Container, ContainerError, Inside
-from hive.daemon import hand
 from hive.directory import AgentPark, AgentRecord
 from hive.link import connect
+from hive.operator.tree import OperatedTree
 from hive.supervisors import Context, State
 from hive.wire import PROTOCOL, Finish, Hello, Notice, Outcome, TreeCommand, TurnReport
 
@@ -82,9 +83,10 @@ class Scene:
         return [event.text for _, event in self._published if isinstance(event, Notice)]
 
     @property
-    def hive(self) -> Any:
-        """As much of a hive as the operator's hand needs."""
-        return SimpleNamespace(fleet=self.fleet, root=self.fleet.supervisor)
+    def tree(self) -> OperatedTree:
+        """The agents alone, in the operator's hands."""
+        root, other = self.fleet.supervisor, Mock()
+        return OperatedTree(root, self.records, self.fleet, other, other, other)
 
 
 @asynccontextmanager
@@ -154,7 +156,7 @@ async def test_a_failed_turn_waits_its_time_and_the_message_comes_again(scene: S
             await scene.until(lambda: scene.serve().state is State.PARKED)
             assert scene.serve().reason == "turn failed: boom"
             assert scene.fleet.record("ann").failures == failures
-        await hand.act(scene.hive, TreeCommand("ann", "unpark"))
+        await scene.tree.act(TreeCommand("ann", "unpark"))
         lease = (await take(peer, wait=30)).lease
         assert lease is not None
         await ask(peer, Finish(lease.id, TurnReport(Outcome.COMPLETED)))
@@ -164,12 +166,12 @@ async def test_a_failed_turn_waits_its_time_and_the_message_comes_again(scene: S
 
 async def test_a_stopped_agent_is_parked_and_unparked_by_its_name(scene: Scene) -> None:
     await scene.fleet.stop("ann")
-    await hand.act(scene.hive, TreeCommand("ann", "park", "holiday"))
+    await scene.tree.act(TreeCommand("ann", "park", "holiday"))
     assert scene.fleet.record("ann").operator_park == FOR_GOOD
     await scene.fleet.start("ann")
     await scene.until(lambda: scene.serve().state is State.PARKED)
     await scene.fleet.stop("ann")
-    await hand.act(scene.hive, TreeCommand("ann", "unpark"))
+    await scene.tree.act(TreeCommand("ann", "unpark"))
     await scene.fleet.start("ann")
     await scene.until(lambda: scene.serve().state is State.RUNNING)
 

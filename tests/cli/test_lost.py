@@ -174,7 +174,7 @@ def test_a_daemon_that_hears_and_never_answers(
         raise AssertionError("unreachable")
 
     monkeypatch.setattr(fake_control._Control, "handle", handle)
-    monkeypatch.setattr(hive.cli.commands, "STOP_S", 0.2)
+    monkeypatch.setattr(hive.cli.agents, "STOP_S", 0.2)
     with fake_control.control(tmp_path, lambda _: Done()) as asked:
         done = command(tmp_path, "spawn", "bob")
     assert (done.exit_code, len(asked)) == (5, 1)

@@ -4,7 +4,7 @@ import json
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
-from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import trio
@@ -12,16 +12,15 @@ import trio.testing
 from attrs import define
 from click.testing import CliRunner, Result
 from support.directories import Named
+from support.operator_socket import listen
 
 from hive.broker import Broker, Draft
 from hive.cli import main
-from hive.daemon import control
-from hive.daemon.audit import AuditLog
 from hive.link import Peer, RemoteError, connect
+from hive.operator import messages, session
+from hive.operator.audit import AuditLog
 from hive.paths import Paths
-from hive.redact import Secrets
 from hive.store import MIGRATIONS, open_store
-from hive.supervisors import Context
 from hive.wire import PROTOCOL, Body, Count, Hello, Resolve, Sent
 
 HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\u202emoc\x9b31m<b>"
@@ -31,7 +30,6 @@ HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\u202emoc\x9b31m<b>"
 class Seat:
     """As much of a hive as these requests need, and its operator."""
 
-    secrets = Secrets()
     paths: Paths
     broker: Broker
     audit: AuditLog
@@ -72,12 +70,8 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         )
         await broker.load()
         seat = Seat(paths, broker, AuditLog(store))
-        hive: Any = seat
-        ctx = Context("hive/control")
-        nursery.start_soon(partial(control.operator, hive=hive), ctx)
-        with trio.fail_after(5):
-            while ctx.ready_at is None:
-                await trio.testing.wait_all_tasks_blocked(0.01)
+        table = messages.table(broker, Mock())
+        await listen(nursery, paths, table, seat.audit)
         yield seat
         nursery.cancel_scope.cancel()
 
@@ -177,16 +171,16 @@ async def test_a_thread_is_shown_whole(seat: Seat) -> None:
 async def test_a_send_whose_answer_was_lost_is_stored_once(
     seat: Seat, monkeypatch: pytest.MonkeyPatch, to: str
 ) -> None:
-    whole, lost = control._Session.handle, list[Body]()
+    whole, lost = session._Session.handle, list[Body]()
 
-    async def handle(self: control._Session, peer: Peer, body: Body) -> Body:
+    async def handle(self: session._Session, peer: Peer, body: Body) -> Body:
         answer = await whole(self, peer, body)
         if not lost:
             lost.append(answer)
             await peer.close("the daemon was killed")
         return answer
 
-    monkeypatch.setattr(control._Session, "handle", handle)
+    monkeypatch.setattr(session._Session, "handle", handle)
     result = await seat.command("send", to, "once")
     assert result.exit_code == 0 and lost == [Sent(int(result.output))]
     assert [one.body for one in await seat.broker.inbox("bob")] == ["once"]

@@ -12,16 +12,15 @@ import trio.testing
 from attrs import define
 from click.testing import CliRunner, Result
 from support.directories import Named
+from support.operator_socket import listen
 
 from hive.broker import Broker
 from hive.cli import main
-from hive.daemon import control
-from hive.daemon.audit import AuditLog
+from hive.operator import questions
+from hive.operator.audit import AuditLog
 from hive.paths import Paths
 from hive.questions import Desk
-from hive.redact import Secrets
 from hive.store import MIGRATIONS, open_store
-from hive.supervisors import Context
 from hive.wire import Ask
 
 HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\u202emoc\x9b31m<b>"
@@ -31,7 +30,6 @@ HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\u202emoc\x9b31m<b>"
 class Seat:
     """As much of a hive as these requests need, and its operator."""
 
-    secrets = Secrets()
     paths: Paths
     broker: Broker
     desk: Desk
@@ -59,12 +57,8 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         await broker.load()
         desk = Desk(store, broker, Named(lambda: names), publish=lambda *_: None)
         seat = Seat(paths, broker, desk, AuditLog(store))
-        hive: Any = seat
-        ctx = Context("hive/control")
-        nursery.start_soon(partial(control.operator, hive=hive), ctx)
-        with trio.fail_after(5):
-            while ctx.ready_at is None:
-                await trio.testing.wait_all_tasks_blocked(0.01)
+        table = questions.table(desk, broker)
+        await listen(nursery, paths, table, seat.audit)
         yield seat
         nursery.cancel_scope.cancel()
 

@@ -11,22 +11,24 @@ from typing import Any
 import pytest
 import trio
 import trio.testing
-from attrs import define, field
+from attrs import define
 from click.testing import CliRunner, Result
 from support.directories import Named
 from support.no_limits import NoLimits
+from support.operator_socket import listen
 
 from hive.agents import Agent, Surroundings
 from hive.agents import socket as agent_socket
 from hive.broker import Broker
 from hive.cli import main
-from hive.daemon import control
-from hive.daemon.audit import AuditLog
-from hive.directory import AgentRecord, Directory, NoSuchAgent
+from hive.directory import AgentRecord, Directory
 from hive.link import RemoteError, connect
+from hive.operator import reminders as reminders_of
+from hive.operator import schedules as schedules_of
+from hive.operator.audit import AuditLog
+from hive.operator.handlers import sum_of
 from hive.paths import Paths
 from hive.questions import Desk
-from hive.redact import Secrets
 from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, Store, open_store
@@ -48,25 +50,16 @@ from hive.wire import (
 HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\u202emoc\x9b31m<b>"
 
 
-class _Fleet:
-    def record(self, name: str) -> AgentRecord:
-        if name != "ann":
-            raise NoSuchAgent(f"there is no agent {name!r}")
-        return AgentRecord("ann", "none")
-
-
 @define(eq=False)
 class Seat:
     """As much of a hive as these requests need; its agent is `ann`."""
 
-    secrets = Secrets()
     paths: Paths
     store: Store
     broker: Broker
     audit: AuditLog
     reminders: Reminders
     schedules: Schedules
-    fleet: _Fleet = field(factory=_Fleet)
 
     async def command(self, *arguments: str) -> Result:
         """`hive …` in a thread, so that the daemon's side can answer."""
@@ -129,9 +122,12 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         await around.records.create(AgentRecord("ann", "none"))
         agent = Agent("ann", around)
         seat = Seat(paths, store, broker, audit, reminders, schedules)
-        hive: Any = seat
+        tables = (
+            reminders_of.table(reminders, around.records),
+            schedules_of.table(schedules),
+        )
+        await listen(nursery, paths, sum_of(*tables), audit)
         children = (
-            partial(control.operator, hive=hive),
             partial(agent_socket.run, agent=agent),
             partial(reminders.scheduler, agent="ann"),
             schedules.run,

@@ -6,23 +6,23 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import trio
 import trio.testing
 from attrs import define
 from click.testing import CliRunner, Result
+from support.operator_socket import listen
 
 from hive.agents import Fleet
 from hive.broker import Broker, Draft, NotAllowed
 from hive.cli import main
-from hive.daemon import control
-from hive.daemon.audit import AuditLog
 from hive.directory import AgentRecord, Directory
+from hive.operator import agents, daemon
+from hive.operator.audit import AuditLog
 from hive.paths import Paths
-from hive.redact import Secrets
 from hive.store import MIGRATIONS, open_store
-from hive.supervisors import Context
 from hive.wire import AgentState, AgentStatus, Status, TreeNode
 
 
@@ -30,7 +30,6 @@ from hive.wire import AgentState, AgentStatus, Status, TreeNode
 class Seat:
     """As much of a hive as these requests need, and its operator."""
 
-    secrets = Secrets()
     paths: Paths
     fleet: Fleet
     audit: AuditLog
@@ -59,13 +58,10 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         await records.create(AgentRecord("bob", "none", may_send=("cas", "*")))
         around: Any = SimpleNamespace(records=records)
         fleet = Fleet(around, {})
-        hive: Any = Seat(paths, fleet, AuditLog(store))
-        ctx = Context("hive/control")
-        nursery.start_soon(partial(control.operator, hive=hive), ctx)
-        with trio.fail_after(5):
-            while ctx.ready_at is None:
-                await trio.testing.wait_all_tasks_blocked(0.01)
-        yield hive
+        seat = Seat(paths, fleet, AuditLog(store))
+        table = {**agents.table(fleet, Mock(), Mock()), **daemon.table(seat.status, Mock())}
+        await listen(nursery, paths, table, seat.audit)
+        yield seat
         nursery.cancel_scope.cancel()
 
 

@@ -5,17 +5,17 @@ from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import trio
 import trio.testing
+from support.operator_socket import listen
 
-from hive.daemon import control
-from hive.daemon.acts import Act
 from hive.link import RemoteError, connect
+from hive.operator import agents
+from hive.operator.handlers import Act
 from hive.paths import Paths
-from hive.redact import Secrets
-from hive.supervisors import Context
 from hive.wire import PROTOCOL, AgentCommand, Body, Hello
 
 
@@ -44,15 +44,10 @@ async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
     async def record(_who: str, _act: Act, do: Callable[[], Awaitable[Body]]) -> Body:
         return await do()
 
-    hive: Any = SimpleNamespace(
-        paths=paths, fleet=fleet, audit=SimpleNamespace(record=record), secrets=Secrets()
-    )
-    ctx = Context("hive/control")
+    parts: Any = fleet
+    audit: Any = SimpleNamespace(record=record)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(partial(control.operator, hive=hive), ctx)
-        with trio.fail_after(5):
-            while ctx.ready_at is None:
-                await trio.testing.wait_all_tasks_blocked(0.01)
+        await listen(nursery, paths, agents.table(parts, Mock(), Mock()), audit)
         yield fleet
         nursery.cancel_scope.cancel()
 

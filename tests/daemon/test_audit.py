@@ -2,42 +2,46 @@
 
 import os
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_args
+from unittest.mock import Mock
 
 import pytest
 import trio
 from attrs import define, field
 from support.directories import Named
+from support.operator_socket import listen
 
 from hive.actors import MailboxFull, NoActor, Parked
 from hive.actors.exits import Park
 from hive.broker import Broker
 from hive.containers import ContainerError, DriverUnavailable
-from hive.daemon import control
-from hive.daemon.acts import DESCRIPTIONS, described
-from hive.daemon.audit import AuditLog
-from hive.daemon.faults import NotDone, explained
+from hive.daemon.config import Config
+from hive.daemon.control import operator_table, page_table
+from hive.daemon.credentials import ApiAccess
+from hive.daemon.hive import Hive, Options
 from hive.directory import AgentExists, NoSuchAgent
 from hive.gate import Gates
 from hive.link import LinkError, Peer, RemoteError, connect
+from hive.operator import agents, budgets, daemon, gates, logins, messages, questions, tree
+from hive.operator.audit import AuditLog
+from hive.operator.faults import NotDone, explained
+from hive.operator.handlers import Act, Handler, Stream, Table, act, question, sum_of
 from hive.paths import Paths
-from hive.redact import Secrets
 from hive.store import MIGRATIONS, Store, StoreClosed, StoreFull, open_store
-from hive.supervisors import Context, NotFound, NotRunning, NotStopped, StartFailed
+from hive.supervisors import NotFound, NotRunning, NotStopped, StartFailed, Supervisor
 from hive.wire import (
     PROTOCOL,
     QUESTIONS,
     ActOutcome,
     AgentCommand,
     Answer,
-    ApiSignal,
     Body,
     ControlBody,
     Down,
     GateCommand,
+    GetStatus,
     Hello,
     OperatorSend,
     Period,
@@ -52,15 +56,25 @@ from hive.wire import (
 TOKEN = "sk-ant-oat01-very-secret"
 
 
-def test_each_request_is_a_question_or_has_words_in_the_audit() -> None:
-    asked = set(get_args(ControlBody)) | set(get_args(WebBody))
-    acts = set(DESCRIPTIONS)
-    assert acts | set(QUESTIONS) == asked
-    assert not acts & set(QUESTIONS)
+def acts_of(table: Table) -> set[type]:
+    return {kind for kind, one in table.items() if isinstance(one, Handler) and one.words}
 
 
-def test_an_act_without_words_is_recorded_by_its_name() -> None:
-    assert described(ApiSignal.__new__(ApiSignal)).action == "api_signal"
+def test_each_request_has_one_handler_and_each_act_words_in_the_audit(tmp_path: Path) -> None:
+    hive = Hive(Options(Paths(tmp_path), Config(), ApiAccess(), Path("/claude"), {}))
+    hive.root = Supervisor([])
+    for table, allowed in ((operator_table(hive), ControlBody), (page_table(hive), WebBody)):
+        assert set(table) == set(get_args(allowed))
+        assert acts_of(table) == set(table) - set(QUESTIONS)
+
+
+def test_a_request_has_no_second_handler() -> None:
+    async def do(_: Body) -> None: ...
+
+    down = act(do, lambda _: Act("down"))
+    assert sum_of({Down: down}, {GetStatus: question(do)})[Down] is down
+    with pytest.raises(ValueError, match="two handlers for Down"):
+        sum_of({Down: down}, {Down: question(do)})
 
 
 @define(slots=False)
@@ -71,9 +85,22 @@ class Seat:
     store: Store
     broker: Broker
     audit: AuditLog
-    secrets: Secrets = field(factory=Secrets)
     stopped: int = 0
     fails: Exception | None = None
+    table: dict[type, Handler | Stream] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        missing = Mock()
+        self.table = {
+            **messages.table(self.broker, missing),
+            **agents.table(missing, missing, self.spawn),
+            **tree.table(missing),
+            **gates.table(missing),
+            **budgets.table(missing),
+            **logins.table(missing),
+            **questions.table(missing, self.broker),
+            **daemon.table(missing, self.stop_all),
+        }
 
     async def spawn(self, _: Spawn) -> None:
         if self.fails is not None:
@@ -103,13 +130,8 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         broker = Broker(store, Named(lambda: ["ann", "bob"]), publish=lambda *_: None)
         await broker.load()
         seat = Seat(paths, store, broker, AuditLog(store))
-        hive: Any = seat
-        for run in (control.operator, control.web):
-            ready = trio.Event()
-            ctx = Context("hive/control", on_ready=lambda _, ready=ready: ready.set())
-            nursery.start_soon(partial(run, hive=hive), ctx)
-            with trio.fail_after(5):
-                await ready.wait()
+        await listen(nursery, paths, seat.table, seat.audit)
+        await listen(nursery, paths, messages.page_table(broker, Mock()), seat.audit, "web")
         yield seat
         nursery.cancel_scope.cancel()
 
@@ -183,8 +205,8 @@ async def test_an_act_whose_asker_left_is_there_with_an_unknown_outcome(seat: Se
         over.set()
 
     seat.audit._end = watched  # type: ignore[method-assign]
-    hive: Any = seat
-    hive.gates = SimpleNamespace(command=command)
+    keeper: Any = SimpleNamespace(command=command)
+    seat.table |= gates.table(keeper)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(seat.ask, GateCommand("work", "probe"))
         with trio.fail_after(5):
@@ -246,9 +268,9 @@ SECRETIVE: list[Body] = [
 
 
 async def test_no_secret_enters_the_audit(seat: Seat) -> None:
-    for act in SECRETIVE:
+    for one in SECRETIVE:
         with pytest.raises(RemoteError):
-            await seat.ask(act)
+            await seat.ask(one)
             raise RemoteError("done", "it was done")
     entries = await seat.audit.newest(50)
     assert len(entries) == len(SECRETIVE)
@@ -326,11 +348,10 @@ class _Away:
 async def test_a_gate_that_is_away_says_so_to_the_operator(
     seat: Seat, error: Exception, words: list[str]
 ) -> None:
-    gates = Gates(seat.store, clients=lambda _: (), apply=lambda *_: None, publish=lambda *_: None)
-    gates._memory("work")
-    gates._hosts["work"] = _Away(error)  # type: ignore[assignment]
-    seat_with_gates: Any = seat
-    seat_with_gates.gates = gates
+    keeper = Gates(seat.store, clients=lambda _: (), apply=lambda *_: None, publish=lambda *_: None)
+    keeper._memory("work")
+    keeper._hosts["work"] = _Away(error)  # type: ignore[assignment]
+    seat.table |= gates.table(keeper)
     with pytest.raises(RemoteError) as told:
         await seat.ask(GateCommand("work", "probe"))
     assert told.value.code == "gate_unavailable"

@@ -2,7 +2,7 @@
 
 import time
 from types import SimpleNamespace
-from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import trio
@@ -11,8 +11,8 @@ from attrs import evolve
 
 from hive.clock import LoopClock
 from hive.daemon.clocks import Clocks, jumps
-from hive.daemon.hand import renew_parks
-from hive.daemon.parks import Kept
+from hive.operator.parks import Kept
+from hive.operator.tree import OperatedTree
 from hive.supervisors import ChildSpec, Context, State, Supervisor
 
 BEFORE = Clocks(wall=1e9, boot=5000.0, awake=4000.0, lost=0.0)
@@ -73,14 +73,15 @@ async def test_a_park_ends_by_the_wall_clock_but_never_later_than_it_was_to_last
         await trio.lowlevel.checkpoint()
         return (kept,)
 
-    hive: Any = SimpleNamespace(root=root, parks=SimpleNamespace(all=all_parks))
+    parks, other = SimpleNamespace(all=all_parks), Mock()
+    operated = OperatedTree(root, other, other, parks, other, other)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(root.run, Context("hive"))
         await trio.testing.wait_all_tasks_blocked()
         root.park("janitor", kept.reason, trio.current_time() + 1000)
         await trio.testing.wait_all_tasks_blocked()
         offset += jump
-        await renew_parks(hive)
+        await operated.renew_parks()
         await trio.testing.wait_all_tasks_blocked()
         if ends_after:
             await trio.sleep(ends_after - 1)

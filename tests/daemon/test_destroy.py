@@ -11,8 +11,8 @@ import trio
 from hive.agents import fleet as fleet_module
 from hive.broker import Draft, UnknownRecipient
 from hive.daemon.config import Config
+from hive.daemon.control import destroyer
 from hive.daemon.credentials import ApiAccess
-from hive.daemon.destroy import complete_destroys, destroy
 from hive.daemon.hive import Hive, Options
 from hive.directory import AgentExists, AgentRecord, NoSuchAgent
 from hive.link import LinkError
@@ -118,12 +118,12 @@ async def test_a_kill_at_any_step_leaves_it_whole_or_gone(
             await furnish(hive)
             cut_off(patch, *STEPS[step](hive), Killed(), after=after)
             with pytest.raises(Killed):
-                await destroy(hive, NAME)
+                await destroyer(hive).destroy(NAME)
     async with started(tmp_path) as hive:
         whole = step == "leave" and not after
         if whole:
             assert await left_over(hive) == WHOLE
-        await complete_destroys(hive)
+        await destroyer(hive).complete_all()
         assert await left_over(hive) == (WHOLE if whole else GONE)
         assert hive.fleet.leaving == ()
         if not whole:  # a namesake begins with nothing of it
@@ -141,8 +141,8 @@ async def test_a_failure_is_told_and_the_same_command_completes_it(
         with monkeypatch.context() as patch:
             cut_off(patch, *STEPS[step](hive), error, after=False)
             with pytest.raises(LinkError, match=f"hive destroy {NAME}.* again"):
-                await destroy(hive, NAME)
-            await complete_destroys(hive)
+                await destroyer(hive).destroy(NAME)
+            await destroyer(hive).complete_all()
             (last,) = await hive.events.recent(limit=1)
             assert isinstance(last.event, Notice) and str(error) in last.event.text
         with pytest.raises(NoSuchAgent):
@@ -151,7 +151,7 @@ async def test_a_failure_is_told_and_the_same_command_completes_it(
             await hive.broker.send(Draft(OPERATOR, NAME, "hello?"))
         with pytest.raises(AgentExists, match="still being destroyed"):
             await hive.fleet.around.records.create(AgentRecord(NAME, "none"))
-        await destroy(hive, NAME)
+        await destroyer(hive).destroy(NAME)
         assert await left_over(hive) == GONE
 
 
@@ -163,19 +163,19 @@ async def test_a_failure_before_the_first_commit_changes_nothing(
         with monkeypatch.context() as patch:
             cut_off(patch, *STEPS["leave"](hive), StoreFull("no space left"), after=False)
             with pytest.raises(StoreFull):
-                await destroy(hive, NAME)
+                await destroyer(hive).destroy(NAME)
         assert await left_over(hive) == WHOLE
 
 
 async def test_two_namesakes_that_end_in_one_second_are_both_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hive.daemon.destroy.time.strftime", lambda *_: "20310517T000000Z")
+    monkeypatch.setattr("hive.operator.destroy.time.strftime", lambda *_: "20310517T000000Z")
     async with started(tmp_path) as hive:
         for number in range(3):
             await hive.fleet.around.records.create(AgentRecord(NAME, "none"))
             hive.paths.agent(NAME).mkdir(parents=True)
             (hive.paths.agent(NAME) / "number").write_text(str(number))
-            await destroy(hive, NAME)
+            await destroyer(hive).destroy(NAME)
         kept = sorted((hive.paths.root / "destroyed").glob("*/number"))
         assert [file.read_text() for file in kept] == ["0", "1", "2"]

@@ -24,7 +24,7 @@ from hive.daemon.hive import Hive, Options
 from hive.directory import AgentRecord
 from hive.link import Peer, Session, connect
 from hive.paths import Paths
-from hive.supervisors import Context
+from hive.supervisors import Context, Supervisor
 from hive.wire import PROTOCOL, Body, HarnessSettings, Hello, encode
 
 REPOSITORY = Path(__file__).parents[2]
@@ -164,6 +164,7 @@ async def scene(tmp_path: Path, claude: Path) -> AsyncIterator[Scene]:
     known = drivers(unsafe_no_container=True)
     hive = Watched(Options(paths, config, resolve(config, {}), claude, known))
     async with trio.open_nursery() as nursery:
+        hive.root = Supervisor([])
         for run in (hive.store.run, hive.broker.run, partial(control.operator, hive=hive)):
             await started(nursery, run)
         yield Scene(hive, nursery)

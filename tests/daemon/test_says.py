@@ -7,8 +7,8 @@ import trio
 from hive.daemon.config import Config
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.hive import Hive, Options
-from hive.daemon.status import now
 from hive.directory import AgentRecord
+from hive.operator.status import now
 from hive.paths import Paths
 from hive.wire import SetStatus, Supervision
 

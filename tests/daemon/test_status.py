@@ -4,9 +4,9 @@ import pytest
 from attrs import evolve
 
 from hive.broker import Counts
-from hive.daemon.status import Clock, agent_status, tree
 from hive.directory import AgentRecord
 from hive.gate import Hold
+from hive.operator.status import Clock, agent_status, tree
 from hive.supervisors import Snapshot, State
 from hive.wire import AgentState, Condition, TreeNode
 

@@ -9,12 +9,12 @@ import apsw
 import trio
 from attrs import evolve
 
-from hive.daemon.acts import Act
-from hive.daemon.faults import NotDone, explained
 from hive.link import Credentials
+from hive.operator.faults import NotDone, explained
+from hive.operator.handlers import Act, Table, newest_that_fit, question, rows
 from hive.redact import Secrets
 from hive.store import Store, StoreError
-from hive.wire import ActOutcome, AuditEntry, Body, Count, Sent
+from hive.wire import ActOutcome, Audit, AuditEntry, Body, Count, GetAudit, Sent
 
 MOST_ACTION, MOST_TARGET, MOST_DETAIL = 40, 200, 500
 OUTCOME_S = 5.0
@@ -137,6 +137,15 @@ class AuditLog:
             await self._store.write(write)
         except StoreError as error:  # what was done is done, and its answer must not say otherwise
             _log.warning("the audit has no outcome of entry %d (%s): %s", entry, outcome, error)
+
+
+def table(audit: AuditLog) -> Table:
+    """What the operator may ask about the audit."""
+
+    async def newest(asked: GetAudit) -> Audit:
+        return Audit(newest_that_fit(await audit.newest(rows(asked.limit))))
+
+    return {GetAudit: question(newest)}
 
 
 def _kept(text: str, most: int) -> str:

@@ -1,6 +1,5 @@
-"""The operator's hand on the tree: look at one child, park, unpark, kick, suspend, resume it."""
+"""One child of the tree: looked at, parked, unparked, kicked, suspended, resumed."""
 
-import re
 import time
 from pathlib import Path
 from typing import cast
@@ -9,25 +8,8 @@ import click
 
 from hive.cli import show
 from hive.cli.ask import ask
-from hive.cli.options import json_option, print_json, root_option
-from hive.wire import MOST_ROWS, Audit, Child, GetAudit, GetChild, TreeCommand, jsonable
-
-STOP_S = 60.0
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-class Span(click.ParamType[float]):
-    """A time span: `90s`, `15m`, `2h`, `1d`; seconds."""
-
-    name = "SPAN"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float:
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)([smhd])", str(value))
-        if match is None:
-            self.fail(f"{value!r} is no time span: write 90s, 15m, 2h or 1d", param, ctx)
-        return float(match[1]) * _UNITS[match[2]]
+from hive.cli.options import STOP_S, Span, json_option, print_json, root_option
+from hive.wire import Child, GetChild, TreeCommand, jsonable
 
 
 @click.command()
@@ -41,19 +23,6 @@ def tree(path: str, root: Path, as_json: bool) -> None:
         print_json(jsonable(child))
     else:
         click.echo(show.child(child))
-
-
-@click.command()
-@root_option
-@json_option
-@click.option("--limit", type=click.IntRange(1, MOST_ROWS), default=50, show_default=True)
-def audit(root: Path, as_json: bool, limit: int) -> None:
-    """Show what operators did: when, who, what, to whom."""
-    entries = cast(Audit, ask(root, GetAudit(limit))).entries
-    if as_json:
-        print_json([jsonable(entry) for entry in entries])
-    else:
-        click.echo(show.audit(entries))
 
 
 @click.command()
@@ -81,7 +50,6 @@ def _simple(action: str, past: str, text: str) -> click.Command:
 
 COMMANDS = (
     tree,
-    audit,
     park,
     _simple("unpark", "unparked", "Let the parked child at PATH go on now."),
     _simple("kick", "restarted", "Stop and start the child at PATH, also out of back-off or park."),

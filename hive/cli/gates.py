@@ -9,8 +9,7 @@ from click.core import ParameterSource
 
 from hive.cli import show
 from hive.cli.ask import ask
-from hive.cli.hand import Span
-from hive.cli.options import json_option, print_json, root_option
+from hive.cli.options import Span, json_option, print_json, root_option
 from hive.wire import (
     DEFAULT_CREDENTIAL,
     GateCommand,
@@ -83,3 +82,6 @@ def _simple(action: str, text: str) -> None:
 
 _simple("release", "Open CREDENTIAL now, whatever it waits for; its agents go on one by one.")
 _simple("probe", "Let one agent try CREDENTIAL now; the others follow when it was answered.")
+
+
+COMMANDS = (gate,)

@@ -191,3 +191,6 @@ def _quietly(command: LoginCommand, *arguments: str) -> "subprocess.CompletedPro
     except (OSError, subprocess.TimeoutExpired) as error:
         what = "it did not answer" if isinstance(error, subprocess.TimeoutExpired) else str(error)
         raise CommandFailed(f"claude {' '.join(arguments)}: {what}") from None
+
+
+COMMANDS = (login,)

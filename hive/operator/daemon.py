@@ -1,0 +1,25 @@
+"""The daemon as a whole: how it is, and its end."""
+
+from collections.abc import Callable
+
+from hive.operator.handlers import Act, Table, act, question
+from hive.wire import Down, GetStatus, Status
+
+
+def page_table(status: Callable[[], Status]) -> Table:
+    """What the page may ask."""
+
+    async def whole(_: GetStatus) -> Status:
+        return status()
+
+    return {GetStatus: question(whole)}
+
+
+def table(status: Callable[[], Status], stop_all: Callable[[], None]) -> Table:
+    """What the operator may ask and do; `stop_all` ends the hive and its containers."""
+
+    async def down(_: Down) -> None:
+        """Nothing before its end is in the audit."""
+
+    words = Act("down", "the hive")
+    return {**page_table(status), Down: act(down, lambda _: words, afterwards=stop_all)}

@@ -1,0 +1,76 @@
+"""The end of an agent for good: one commit from which on it is gone, then all that follows.
+
+What follows may be repeated wherever it was cut off, and the next start of the daemon does so.
+"""
+
+import time
+from collections.abc import Callable
+
+from attrs import frozen
+
+from hive.agents import Fleet
+from hive.broker import Broker, BrokerError
+from hive.budget import Budgets
+from hive.containers import ContainerError
+from hive.link import LinkError
+from hive.questions import Desk
+from hive.reminders import Reminders
+from hive.schedules import Schedules
+from hive.store import StoreError
+from hive.wire import Event, Notice, SetBudget
+
+_FAILURES = (BrokerError, ContainerError, StoreError, OSError, ValueError)
+
+
+@frozen
+class Destroyer:
+    """Ends agents with everything that is theirs."""
+
+    fleet: Fleet
+    broker: Broker
+    reminders: Reminders
+    schedules: Schedules
+    desk: Desk
+    budgets: Budgets
+    publish: Callable[[str | None, Event], None]
+
+    async def destroy(self, name: str) -> int:
+        """Stop the agent, bounce what it had not done, keep its folder aside; how many bounced.
+
+        Raises NoSuchAgent, SupervisorError, ContainerError and StoreError when it is there as
+        before, if stopped; LinkError when it is gone, but not all that was its own is put away.
+        """
+        if name not in self.fleet.leaving:
+            await self.fleet.leave(name, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
+        try:
+            return await self._complete(name)
+        except _FAILURES as error:
+            raise LinkError("not_done", _incomplete(name, error)) from None
+
+    async def complete_all(self) -> None:
+        """Complete what earlier daemons have begun; what fails is told, and left for the next."""
+        for name in self.fleet.leaving:
+            try:
+                await self._complete(name)
+            except _FAILURES as error:
+                self.publish(None, Notice(_incomplete(name, error)))
+
+    async def _complete(self, name: str) -> int:
+        for reminder in await self.reminders.listed(name):
+            await self.reminders.cancel(name, reminder.id)
+        for schedule in await self.schedules.listed(name):
+            await self.schedules.cancel(name, schedule.id)
+        await self.desk.forget(name)
+        for budget in self.budgets.statuses():
+            if budget.scope == name:
+                await self.budgets.set(SetBudget(name, budget.period, budget.unit, None))
+        bounced = await self.broker.bury(name)
+        await self.fleet.put_away(name)
+        return bounced
+
+
+def _incomplete(name: str, error: Exception) -> str:
+    return (
+        f"{name} is destroyed, but not all of it is put away: {error}. The next start of the hive "
+        f"completes it, or `hive destroy {name}` again"
+    )

@@ -1,0 +1,36 @@
+"""Events: those that were kept, and those that come."""
+
+from attrs import frozen
+
+from hive.events import Hub, Lagged
+from hive.operator.handlers import Push, Stream, Table, newest_that_fit, question, rows
+from hive.wire import EventBatch, Events, Follow, GetEvents, Resync
+
+EVENTS_A_FRAME = 64
+GATHER_S = 0.02
+"""Events wait so long for those behind them: who follows must not slow down those who work."""
+
+
+def table(hub: Hub) -> Table:
+    """What the operator and the page may ask about events."""
+    events = _Events(hub)
+    return {GetEvents: question(events.recent), Follow: Stream(events.follow)}
+
+
+@frozen
+class _Events:
+    hub: Hub
+
+    async def recent(self, asked: GetEvents) -> Events:
+        events = await self.hub.recent(asked.agent, asked.since, rows(asked.limit))
+        return Events(newest_that_fit(events), self.hub.seq)
+
+    async def follow(self, follow: Follow, push: Push) -> None:
+        try:
+            feed = self.hub.subscribe(follow.agent, follow.since)
+            while True:
+                batch = await feed.next_batch(gather=GATHER_S)
+                for start in range(0, len(batch), EVENTS_A_FRAME):
+                    await push(EventBatch(batch[start : start + EVENTS_A_FRAME]))
+        except Lagged:
+            await push(Resync())

@@ -1,0 +1,99 @@
+"""What a subject's table is made of: for each wire class that may be asked, its handler.
+
+A handler with words is an act: the session records it in the audit. One without is a question.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from attrs import frozen
+
+from hive.wire import MOST_ROWS, Body, clamp, fitting
+
+T = TypeVar("T")
+
+Do = Callable[[Any], Awaitable[Body | None]]
+"""Answers one request; None is answered as `Done`."""
+
+Push = Callable[[Body], Awaitable[None]]
+"""Sends to who asked; raises LinkClosed when he has gone."""
+
+
+@frozen
+class Act:
+    """What somebody wants done, and to whom, in words. It never holds a secret."""
+
+    action: str
+    target: str = ""
+    detail: str = ""
+    is_one_write: bool = False
+    """It is nothing but one write of the store."""
+
+
+@frozen
+class Handler:
+    """How one wire class is answered; made by `question` and `act`."""
+
+    do: Do
+    words: Callable[[Any], Awaitable[Act]] | None = None
+    """What the audit says of the act; None: it is a question, which changes nothing."""
+    has_steps: bool = False
+    """It is not one commit: it goes on also when who asked has gone, so that no half is left."""
+    brings_secret: bool = False
+    """The request is meant to bring a secret, so none is hidden in it."""
+    afterwards: Callable[[], None] | None = None
+    """Called when the end of the act is in the audit, before its answer."""
+
+
+@frozen
+class Stream:
+    """How one wire class is followed: `run` pushes until it is cancelled, or has no more to say.
+
+    A connection has one at a time; it ends with the connection, or when the next one begins.
+    """
+
+    run: Callable[[Any, Push], Awaitable[None]]
+
+
+Table = Mapping[type[Any], Handler | Stream]
+
+
+def question(do: Do) -> Handler:
+    """A request that changes nothing."""
+    return Handler(do)
+
+
+def act(
+    do: Do,
+    words: Callable[[Any], Act],
+    *,
+    has_steps: bool = False,
+    brings_secret: bool = False,
+    afterwards: Callable[[], None] | None = None,
+) -> Handler:
+    """A request that changes something; see the fields of `Handler`."""
+
+    async def described(asked: Any) -> Act:
+        return words(asked)
+
+    return Handler(do, described, has_steps, brings_secret, afterwards)
+
+
+def sum_of(*tables: Table) -> Table:
+    """All in one table; raises ValueError when a class has two handlers."""
+    whole: dict[type[Any], Handler | Stream] = {}
+    for table in tables:
+        if twice := whole.keys() & table.keys():
+            raise ValueError(f"two handlers for {', '.join(one.__name__ for one in twice)}")
+        whole |= table
+    return whole
+
+
+def rows(limit: int) -> int:
+    """A limit that was asked for, within what may be asked."""
+    return clamp(limit, 1, MOST_ROWS)
+
+
+def newest_that_fit(items: Sequence[T]) -> tuple[T, ...]:
+    """As many of the newest items as one answer holds; oldest first."""
+    return fitting(reversed(items))[::-1]

@@ -1,0 +1,101 @@
+"""Logins: a credential for all agents that use it, or an agent's own login in its home."""
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import trio
+from attrs import frozen
+
+from hive.agents import Fleet
+from hive.containers import Container
+from hive.directory import credential_key
+from hive.operator.faults import NotDone
+from hive.operator.handlers import Act, Table, act, question
+from hive.wire import OWN_LOGIN, GetLogin, LoggedIn, LoginCommand, SetCredential, UseCredential
+
+TELL_ALL_S = 30.0
+
+_FLAGS = (
+    ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
+    ("DISABLE_TELEMETRY", "1"),
+    ("DISABLE_AUTOUPDATER", "1"),
+    ("DISABLE_ERROR_REPORTING", "1"),
+)
+
+
+@frozen
+class Logins:
+    """Handlers of logins, and what they are made of.
+
+    `keep` stores a credential for the agents that use it and raises ConfigError and NotDone;
+    `check` returns the name of one that agents may be given and raises ConfigError; `changed` is
+    told behind which key somebody has logged in.
+    """
+
+    fleet: Fleet
+    claude: Path
+    keep: Callable[[SetCredential], Awaitable[None]]
+    check: Callable[[str], str]
+    changed: Callable[[str], Awaitable[None]]
+
+    async def command(self, asked: GetLogin) -> LoginCommand:
+        """How to run the CLI in the agent's home; raises NoSuchAgent, ContainerError, NotDone."""
+        record = self.fleet.record(asked.agent)
+        around, name, claude = self.fleet.around, record.name, str(self.claude)
+        driver, root = around.driver(record.driver), around.paths.root
+        try:
+            argv = await driver.visit(Container(name, root, (claude,), readonly=around.readonly))
+        except OSError as error:
+            raise NotDone("not_done", f"no container for a login of {name}: {error}") from None
+        base = driver.inside(root, name).base
+        environment = (
+            ("PATH", "/usr/local/bin:/usr/bin:/bin"),
+            ("HOME", str(base / "claude")),
+            ("LANG", "C.UTF-8"),
+            *_FLAGS,
+        )
+        return LoginCommand(argv, environment)
+
+    async def set(self, asked: SetCredential) -> None:
+        """Keep it and tell its agents; raises ConfigError, NotDone."""
+        await self.keep(asked)
+        await self._tell(asked.name)
+
+    async def logged_in(self, asked: LoggedIn) -> None:
+        """The agent uses its own login from now on; raises NoSuchAgent, StoreError."""
+        await self._use(asked.agent, OWN_LOGIN)
+
+    async def use(self, asked: UseCredential) -> None:
+        """The agent uses this credential from now on; raises ConfigError too."""
+        await self._use(asked.agent, self.check(asked.credential))
+
+    async def _use(self, agent: str, credential: str) -> None:
+        await self._tell(credential_key(await self.fleet.use_credential(agent, credential)))
+
+    async def _tell(self, key: str) -> None:
+        with trio.move_on_after(TELL_ALL_S, shield=True):  # it is done, also if who asked is gone
+            await self.fleet.tell(key)
+            await self.changed(key)
+
+
+def table(logins: Logins) -> Table:
+    """What the operator may ask about logins, and do with them."""
+    return {
+        GetLogin: question(logins.command),
+        SetCredential: act(logins.set, _credential, has_steps=True, brings_secret=True),
+        LoggedIn: act(
+            logins.logged_in,
+            lambda one: Act("login", one.agent, f"credential {OWN_LOGIN}"),
+            has_steps=True,
+        ),
+        UseCredential: act(
+            logins.use,
+            lambda one: Act("use-credential", one.agent, f"credential {one.credential}"),
+            has_steps=True,
+        ),
+    }
+
+
+def _credential(one: SetCredential) -> Act:
+    kind = "API key" if one.api_key is not None else "OAuth token"
+    return Act("login", one.name, f"credential, {kind}")

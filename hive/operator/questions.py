@@ -1,0 +1,43 @@
+"""Questions that agents have asked, and the operator's answers."""
+
+from contextlib import suppress
+
+from attrs import evolve, frozen
+
+from hive.broker import Broker
+from hive.operator.handlers import Act, Handler, Table, newest_that_fit, question, rows
+from hive.questions import Desk, NoSuchQuestion
+from hive.wire import Answer, GetQuestions, Questions, Sent
+
+
+def table(desk: Desk, broker: Broker) -> Table:
+    """What the operator may ask about questions, and how he answers them."""
+    questions = _Questions(desk, broker)
+    return {
+        GetQuestions: question(questions.listed),
+        Answer: Handler(questions.answer, questions.words),
+    }
+
+
+@frozen
+class _Questions:
+    desk: Desk
+    broker: Broker
+
+    async def listed(self, asked: GetQuestions) -> Questions:
+        found = await self.desk.questions.listed(rows(asked.limit), ended=asked.ended)
+        return Questions(newest_that_fit(found))
+
+    async def answer(self, answer: Answer) -> Sent:
+        """As the operator, also in an agent's place; a question to himself is then read."""
+        sent = await self.desk.answer_as_operator(answer)
+        await self.broker.acknowledge([answer.question])
+        return Sent(sent)
+
+    async def words(self, one: Answer) -> Act:
+        given = one.text or f"option {' '.join(map(str, one.options))}"
+        act = Act("answer", f"question {one.question}", given)
+        with suppress(NoSuchQuestion):  # which is the act's to refuse
+            asked = await self.desk.questions.get(one.question)
+            act = evolve(act, detail=f"of {asked.asker}, for {asked.to}: {given}")
+        return act

@@ -1,0 +1,33 @@
+"""Reminders: listed, summed up, tried again and cancelled by the operator."""
+
+from attrs import frozen
+
+from hive.directory import Directory
+from hive.operator.handlers import Act, Table, act, question
+from hive.reminders import Reminders
+from hive.wire import GetReminders, ReminderList, ReminderRollup, ResolveReminder, Rollup
+
+
+def table(reminders: Reminders, directory: Directory) -> Table:
+    """What the operator may ask about reminders, and do with them."""
+    asked = _Asked(reminders, directory)
+    return {
+        GetReminders: question(asked.listed),
+        ReminderRollup: question(asked.rollup),
+        ResolveReminder: act(reminders.resolve, lambda one: Act(one.action, f"reminder {one.id}")),
+    }
+
+
+@frozen
+class _Asked:
+    reminders: Reminders
+    directory: Directory
+
+    async def listed(self, asked: GetReminders) -> ReminderList:
+        return ReminderList(await self.reminders.listed(self._known(asked.agent), asked.limit))
+
+    async def rollup(self, asked: ReminderRollup) -> Rollup:
+        return await self.reminders.rollup(asked, self._known(asked.agent))
+
+    def _known(self, agent: str | None) -> str | None:
+        return None if agent is None else self.directory.record(agent).name

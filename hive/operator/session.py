@@ -1,0 +1,125 @@
+"""The operator's socket and the narrower one of the web process: each serves its table.
+
+No request is known here by name: what it is and does stands in the file of its subject.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import outcome
+import trio
+
+from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, serve
+from hive.link import Session as LinkSession
+from hive.operator.audit import AuditLog, who
+from hive.operator.faults import explained
+from hive.operator.handlers import Handler, Stream, Table
+from hive.supervisors import Context
+from hive.wire import Body, ControlBody, Done, Hello, WebBody
+
+ALLOWED = {"operator": ControlBody, "web": WebBody}
+"""For each role all that can be asked on its socket."""
+
+Hide = Callable[[Body], Body]
+"""The same body with its secrets hidden."""
+
+log = logging.getLogger(__name__)
+
+
+async def run(
+    ctx: Context, *, path: Path, role: str, table: Table, audit: AuditLog, hide: Hide
+) -> None:
+    """Listen on the operator's socket (`role` "operator") or the web process's ("web")."""
+    async with trio.open_nursery() as nursery:
+
+        async def accept(hello: Hello, credentials: Credentials) -> _Session:
+            if hello.role != role:
+                raise Refuse("wrong_role", f"this socket is for the role {role!r}")
+            return _Session(nursery, ALLOWED[role], table, audit, hide, who(credentials, role))
+
+        await nursery.start(serve, path, accept)
+        ctx.ready()
+        while True:
+            ctx.tick()
+            await trio.sleep(1)
+
+
+class _Session(LinkSession):
+    """One connection; all answers come from the table, none is kept here."""
+
+    def __init__(
+        self,
+        nursery: trio.Nursery,
+        allowed: Any,
+        table: Table,
+        audit: AuditLog,
+        hide: Hide,
+        who: str,
+    ) -> None:
+        self.nursery, self.requests, self.table = nursery, allowed, table
+        self.audit, self.hide, self.who = audit, hide, who
+        self.following = trio.CancelScope()
+
+    def closed(self, peer: Peer) -> None:
+        self.following.cancel()
+
+    async def handle(self, peer: Peer, body: Body) -> Body:
+        """Answer a question, or do an act, which the audit records; every error in clear words."""
+        handler = self.table.get(type(body))
+        if handler is None:
+            raise LinkError("not_allowed", f"{type(body).__name__} cannot be asked here")
+        if isinstance(handler, Stream):
+            self.following.cancel()
+            self.following = trio.CancelScope()
+            self.nursery.start_soon(_follow, peer, handler, self.hide(body), self.following)
+            return Done()
+        try:
+            return await self._answer(peer, handler, body)
+        except Exception as error:
+            if (known := explained(error)) is None:
+                raise
+            raise known from error
+
+    async def _answer(self, peer: Peer, handler: Handler, body: Body) -> Body:
+        if not handler.brings_secret:
+            body = self.hide(body)
+        if handler.words is None:
+            return await _done(handler, body)
+        words = await handler.words(body)
+        act = partial(self.audit.record, self.who, words, partial(_done, handler, body))
+        answer = await (self._to_its_end(peer, act) if handler.has_steps else act())
+        if handler.afterwards is not None:
+            handler.afterwards()
+        return answer
+
+    async def _to_its_end(self, peer: Peer, act: Callable[[], Awaitable[Body]]) -> Body:
+        """Do what has several steps also when who asked has gone: only the hive's stop ends it."""
+        ended: list[outcome.Outcome[Body]] = []
+        done = trio.Event()
+
+        async def run() -> None:
+            try:
+                ended.append(outcome.Value(await act()))
+            except Exception as error:
+                if peer.closed.is_set():
+                    log.warning("an act failed, who asked for it had gone: %s", error)
+                ended.append(outcome.Error(error))
+            done.set()
+
+        self.nursery.start_soon(run)
+        await done.wait()
+        return ended[0].unwrap()
+
+
+async def _done(handler: Handler, body: Body) -> Body:
+    answer = await handler.do(body)
+    return Done() if answer is None else answer
+
+
+async def _follow(peer: Peer, stream: Stream, asked: Body, scope: trio.CancelScope) -> None:
+    with scope, suppress(LinkClosed):
+        await stream.run(asked, peer.push)
