@@ -28,7 +28,10 @@ from hive.supervisors import (
     report,
     run_root,
 )
-from hive.wire import AgentState, Interrupt, Notice, Report, Supervision, TreeNode
+from hive.wire.daemon import Notice
+from hive.wire.harness import Interrupt, Report
+from hive.wire.states import AgentState
+from hive.wire.tree import Supervision, TreeNode
 
 NAME = "harness"
 HARD_DEADLINE_S = 120.0

@@ -14,7 +14,9 @@ import trio
 
 from harness.outbox import Outbox, Stamped
 from hive.supervisors import Context
-from hive.wire import Event, TurnEnded, encode
+from hive.wire.codec import encode
+from hive.wire.events import Event
+from hive.wire.turns import TurnEnded
 
 _log = logging.getLogger(__name__)
 

@@ -9,18 +9,10 @@ from harness.outbox import Stamped
 from harness.shared import Shared
 from hive.link import LinkClosed, Peer, RemoteError, Session, keep_connected
 from hive.supervisors import Context
-from hive.wire import (
-    PROTOCOL,
-    Body,
-    Emit,
-    HarnessSettings,
-    Hello,
-    Interrupt,
-    Report,
-    StopHarness,
-    Welcome,
-    WireError,
-)
+from hive.wire.bodies import Body
+from hive.wire.codec import PROTOCOL, WireError
+from hive.wire.frames import Hello, Welcome
+from hive.wire.harness import Emit, HarnessSettings, Interrupt, Report, StopHarness
 
 _log = logging.getLogger(__name__)
 

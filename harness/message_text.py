@@ -6,7 +6,8 @@ so nobody can forge a frame by writing one.
 
 import re
 
-from hive.wire import Lease, Message
+from hive.wire.messages import Message
+from hive.wire.turns import Lease
 
 _FRAME = re.compile(r"^(?=[^\S\n]*\[hive\])", re.MULTILINE | re.IGNORECASE)
 _BREAKS = re.compile(r"\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")

@@ -10,7 +10,9 @@ from collections import deque
 
 import trio
 
-from hive.wire import ApiSignal, Event, Notice, Spending
+from hive.wire.daemon import Notice
+from hive.wire.events import Event
+from hive.wire.turns import ApiSignal, Spending
 
 CAPACITY = 5000
 BATCH = 50

@@ -10,7 +10,10 @@ from attrs import define, field, frozen
 from harness.outbox import Hints, Outbox
 from harness.own_login import OwnLogin
 from hive.redact import Secrets
-from hive.wire import Event, HarnessSettings, Lease, Message
+from hive.wire.events import Event
+from hive.wire.harness import HarnessSettings
+from hive.wire.messages import Message
+from hive.wire.turns import Lease
 
 T = TypeVar("T")
 

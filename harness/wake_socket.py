@@ -17,7 +17,9 @@ from harness.link import Link, NotConnected
 from harness.wake import MOST, NAME
 from hive.link import RemoteError, bind
 from hive.supervisors import Context
-from hive.wire import Sent, Wake, WireError
+from hive.wire.codec import WireError
+from hive.wire.messages import Sent
+from hive.wire.wake_ups import Wake
 
 _log = logging.getLogger(__name__)
 

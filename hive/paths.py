@@ -5,7 +5,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from hive.wire import check_name
+from hive.wire.names import check_name
 
 
 def default_root() -> Path:

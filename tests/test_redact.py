@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hive.redact import KEY_HIDDEN, MOST_EACH, Secrets
-from hive.wire import AgentState, Emit, Notice, Report, Send, ToolCall, TreeNode
+from hive.wire.daemon import Notice
+from hive.wire.harness import Emit, Report
+from hive.wire.messages import Send
+from hive.wire.states import AgentState
+from hive.wire.tree import TreeNode
+from hive.wire.turns import ToolCall
 
 PRINTABLE = st.characters(min_codepoint=33, max_codepoint=126)
 SECRETS = st.text(PRINTABLE, min_size=8, max_size=40)

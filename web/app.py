@@ -13,17 +13,11 @@ from werkzeug.datastructures import Headers
 from werkzeug.exceptions import HTTPException
 
 from hive.link import RemoteError
-from hive.wire import (
-    MOST_BODY,
-    MOST_ROWS,
-    GetEvents,
-    OperatorSend,
-    WireError,
-    check_name,
-    decode,
-    flat,
-    jsonable,
-)
+from hive.wire.bounds import MOST_BODY, MOST_ROWS
+from hive.wire.codec import WireError, decode, flat, jsonable
+from hive.wire.events import GetEvents
+from hive.wire.messages import OperatorSend
+from hive.wire.names import check_name
 from web.assets import Asset
 from web.guard import SECURITY_HEADERS, host_fault, origin_fault
 from web.live import Live

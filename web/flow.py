@@ -5,7 +5,9 @@ from typing import Any
 
 from attrs import evolve, frozen
 
-from hive.wire import LiveEvent, MessageMoved, MessageSent, MessageState, flat
+from hive.wire.codec import flat
+from hive.wire.events import LiveEvent
+from hive.wire.messages import MessageMoved, MessageSent, MessageState
 
 
 @frozen

@@ -7,7 +7,9 @@ from typing import Any
 import orjson
 import trio
 
-from hive.wire import EventBatch, Status, jsonable
+from hive.wire.codec import jsonable
+from hive.wire.daemon import Status
+from hive.wire.events import EventBatch
 from web.flow import Flow
 from web.ring import Ring
 

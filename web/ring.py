@@ -7,7 +7,8 @@ from itertools import takewhile
 import orjson
 from attrs import frozen
 
-from hive.wire import LiveEvent, flat
+from hive.wire.codec import flat
+from hive.wire.events import LiveEvent
 
 
 @frozen

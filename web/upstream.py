@@ -8,24 +8,13 @@ from typing import NoReturn, TypeVar
 import trio
 
 from hive.link import LinkClosed, Peer, RemoteError, Session, keep_connected
-from hive.wire import (
-    PROTOCOL,
-    Body,
-    EventBatch,
-    Events,
-    Follow,
-    GetEvents,
-    GetStatus,
-    Hello,
-    OperatorSend,
-    Resync,
-    Sent,
-    Status,
-    Text,
-    ToolCall,
-    ToolResult,
-    Welcome,
-)
+from hive.wire.bodies import Body
+from hive.wire.codec import PROTOCOL
+from hive.wire.daemon import GetStatus, Status
+from hive.wire.events import EventBatch, Events, Follow, GetEvents, Resync
+from hive.wire.frames import Hello, Welcome
+from hive.wire.messages import OperatorSend, Sent
+from hive.wire.turns import Text, ToolCall, ToolResult
 from web.live import Live
 
 TIMEOUT = 5.0

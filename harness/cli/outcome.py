@@ -13,7 +13,7 @@ from collections.abc import Callable, Container, Sequence
 from attrs import frozen
 
 from harness.cli.stream import ApiFailure, RateLimit, Result
-from hive.wire import Outcome
+from hive.wire.turns import Outcome
 
 _DETAIL = 500
 

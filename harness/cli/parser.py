@@ -40,7 +40,7 @@ from harness.lenient_json import (
     dump,
     flat_text,
 )
-from hive.wire import Usage
+from hive.wire.turns import Usage
 
 _SYNTHETIC = "<synthetic>"
 """The model's name in lines that the CLI wrote itself."""

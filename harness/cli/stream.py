@@ -3,7 +3,7 @@
 from attrs import frozen
 
 from harness.lenient_json import Json
-from hive.wire import Usage
+from hive.wire.turns import Usage
 
 
 @frozen

@@ -5,7 +5,7 @@ import json
 from attrs import frozen
 
 from harness.tools.base import DaemonTool, Tool, ToolContext, argument
-from hive.wire import SetStatus
+from hive.wire.agents import SetStatus
 
 
 @frozen

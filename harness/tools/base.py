@@ -16,7 +16,8 @@ from attrs import frozen
 
 from harness.lenient_json import Json, clean
 from harness.shared import Shared
-from hive.wire import Body, Lease
+from hive.wire.bodies import Body
+from hive.wire.turns import Lease
 
 DONE = '{"done": true}'
 """The answer when there is nothing else to say."""

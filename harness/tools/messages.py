@@ -8,7 +8,9 @@ from attrs import frozen
 
 from harness.message_text import framed_all
 from harness.tools.base import DaemonTool, Tool, ToolContext, ToolFailed, argument
-from hive.wire import LONGEST_TAKE_S, MOST_TAKEN, Body, GetThread, Inbox, Message, Send, Sent
+from hive.wire.bodies import Body
+from hive.wire.bounds import LONGEST_TAKE_S, MOST_TAKEN
+from hive.wire.messages import GetThread, Inbox, Message, Send, Sent
 
 MOST_TEXT = 40_000
 """Characters of bodies in one answer: a long thread must not fill the model's context."""

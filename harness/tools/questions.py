@@ -7,18 +7,10 @@ from typing import Any
 from attrs import frozen
 
 from harness.tools.base import DONE, DaemonTool, argument
-from hive.wire import (
-    OPERATOR,
-    Answer,
-    Ask,
-    Body,
-    CancelLooseEnd,
-    GetLooseEnds,
-    LooseEnds,
-    Message,
-    Question,
-    Sent,
-)
+from hive.wire.bodies import Body
+from hive.wire.messages import Message, Sent
+from hive.wire.names import OPERATOR
+from hive.wire.questions import Answer, Ask, CancelLooseEnd, GetLooseEnds, LooseEnds, Question
 
 
 @frozen

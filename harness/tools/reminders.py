@@ -7,16 +7,16 @@ from typing import Any, Literal
 from attrs import frozen
 
 from harness.tools.base import DONE, DaemonTool, argument, utc
-from hive.wire import (
-    Body,
+from hive.wire.bodies import Body
+from hive.wire.reminders import (
     CancelReminder,
     ListReminders,
     Remind,
     Reminded,
     Reminder,
     ReminderList,
-    Schedule,
 )
+from hive.wire.schedules import Schedule
 
 
 @frozen

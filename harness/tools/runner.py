@@ -17,7 +17,10 @@ from harness.tools.mcp import Invoke
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.uncontended import acquire
-from hive.wire import Body, Lease, Message, Recv, Taken, WireError
+from hive.wire.bodies import Body
+from hive.wire.codec import WireError
+from hive.wire.messages import Message
+from hive.wire.turns import Lease, Recv, Taken
 
 SERVER = "hive"
 """The MCP server's name: the model sees its tools as mcp__hive__NAME."""

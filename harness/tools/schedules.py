@@ -6,7 +6,8 @@ import uuid
 from attrs import frozen
 
 from harness.tools.base import DONE, DaemonTool, argument, utc
-from hive.wire import Body, RequestSchedule, Scheduled
+from hive.wire.bodies import Body
+from hive.wire.schedules import RequestSchedule, Scheduled
 
 
 @frozen

@@ -6,7 +6,9 @@ import uuid
 from attrs import frozen
 
 from harness.tools.base import DONE, DaemonTool, argument
-from hive.wire import Body, RequestNextTurn, Sent, Wake
+from hive.wire.bodies import Body
+from hive.wire.messages import Sent
+from hive.wire.wake_ups import RequestNextTurn, Wake
 
 
 @frozen

@@ -25,7 +25,9 @@ from harness.shared import Shared
 from harness.tools import Tools, guide
 from harness.turns.prompts import system
 from hive.supervisors import Context
-from hive.wire import HarnessSettings, Notice, Outcome
+from hive.wire.daemon import Notice
+from hive.wire.harness import HarnessSettings
+from hive.wire.turns import Outcome
 
 START_S = INITIALISE_S + 2 * STOP_S
 """Upper bound of the start of a process, the end of the one before included."""

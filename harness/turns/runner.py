@@ -18,7 +18,9 @@ from harness.turns.conversation import START_S, Conversation
 from harness.turns.prompts import not_a_command
 from harness.turns.turn import RunningTurn, new_turn
 from hive.supervisors import Context
-from hive.wire import Event, HarnessSettings, Lease, Outcome, TurnReport, Usage
+from hive.wire.events import Event
+from hive.wire.harness import HarnessSettings
+from hive.wire.turns import Lease, Outcome, TurnReport, Usage
 
 IDLE_S = 1.0
 """After its result the CLI says within milliseconds that it is idle."""

@@ -9,11 +9,11 @@ from harness.shared import HeldLease, Shared
 from harness.turns.runner import STOPPED_S, TurnRunner
 from hive.link import RemoteError
 from hive.supervisors import Context
-from hive.wire import (
+from hive.wire.daemon import Notice
+from hive.wire.harness import HarnessSettings
+from hive.wire.turns import (
     Finish,
-    HarnessSettings,
     Lease,
-    Notice,
     Outcome,
     Take,
     Taken,

@@ -3,7 +3,7 @@
 from attrs import define, field
 
 from harness.cli.stream import Init, ModelText, ModelToolUse, RateLimit, Retry, StreamEvent, Thought
-from hive.wire import ApiSignal, SignalKind
+from hive.wire.turns import ApiSignal, SignalKind
 
 _STEPS = 20
 """Warnings are repeated when another twentieth of the window is used."""

@@ -7,7 +7,7 @@ is not essential, and we switch that off.)
 
 from attrs import define, field
 
-from hive.wire import Usage
+from hive.wire.turns import Usage
 
 EVERY_S = 1.0
 """The CLI is asked at most so often, and only when its stream has said something since."""

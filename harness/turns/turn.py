@@ -23,11 +23,11 @@ from harness.tools import SERVER
 from harness.turns.signals import Signals
 from harness.turns.silence import SilenceWatch
 from harness.turns.spending import Meter
-from hive.wire import (
-    EVENT_TEXT,
+from hive.wire.bounds import EVENT_TEXT
+from hive.wire.events import Event
+from hive.wire.turns import (
     ApiRetry,
     ApiSignal,
-    Event,
     Outcome,
     Spending,
     Text,

@@ -20,16 +20,10 @@ from hive.questions import Desk
 from hive.reminders import Reminders
 from hive.schedules import Schedules
 from hive.supervisors import Supervisor, SupervisorError
-from hive.wire import (
-    ApiSignal,
-    Condition,
-    Event,
-    HarnessSettings,
-    Outcome,
-    Report,
-    Spending,
-    TurnReport,
-)
+from hive.wire.events import Event
+from hive.wire.harness import HarnessSettings, Report
+from hive.wire.states import Condition
+from hive.wire.turns import ApiSignal, Outcome, Spending, TurnReport
 
 SILENT_S = 10.0
 """A harness reports every 5 s; the operator is told when there was nothing for so long."""

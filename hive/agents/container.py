@@ -17,7 +17,8 @@ from hive.agents.agent import SILENT_S, Agent
 from hive.containers import Container, Handle
 from hive.link import LinkClosed
 from hive.supervisors import Context
-from hive.wire import Notice, StopHarness
+from hive.wire.daemon import Notice
+from hive.wire.harness import StopHarness
 
 KILL_WAIT_S = 5.0
 LOOK_S = 5.0

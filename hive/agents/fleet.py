@@ -26,7 +26,9 @@ from hive.supervisors import (
     SupervisorError,
     supervisor_spec,
 )
-from hive.wire import DEFAULT_CREDENTIAL, Notice, check_name, check_recipients
+from hive.wire.daemon import Notice
+from hive.wire.logins import DEFAULT_CREDENTIAL
+from hive.wire.names import check_name, check_recipients
 
 TELL_S = 5.0
 

@@ -9,7 +9,7 @@ outage nobody has told apart yet does not use up a message's attempts.
 from attrs import frozen
 
 from hive.directory import AgentPark
-from hive.wire import Outcome, TurnReport
+from hive.wire.turns import Outcome, TurnReport
 
 FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0

@@ -1,18 +1,17 @@
 """What an agent asks on its socket about its reminders and schedules: its own, and no others."""
 
 from hive.agents.agent import Agent
-from hive.wire import (
+from hive.wire.daemon import Done
+from hive.wire.reminders import (
     CancelReminder,
-    Done,
     ListReminders,
     Remind,
     Reminded,
     ReminderList,
     ReminderRollup,
-    RequestSchedule,
     Rollup,
-    Scheduled,
 )
+from hive.wire.schedules import RequestSchedule, Scheduled
 
 Asked = Remind | ListReminders | CancelReminder | RequestSchedule | ReminderRollup
 Answer = Reminded | ReminderList | Done | Scheduled | Rollup

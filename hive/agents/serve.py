@@ -11,7 +11,7 @@ from hive.agents.agent import Agent
 from hive.alarm import trio_time
 from hive.gate import Hold
 from hive.supervisors import Context, Park
-from hive.wire import Notice
+from hive.wire.daemon import Notice
 
 CHECK_EVERY_S = 5.0
 """Or often enough for the alarm's deadline; fifty idle agents must cost next to nothing."""

@@ -21,34 +21,24 @@ from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, Session,
 from hive.store import StoreError
 from hive.supervisors import Context
 from hive.uncontended import acquire
-from hive.wire import (
-    LONGEST_TAKE_S,
-    MOST_TAKEN,
-    PROTOCOL,
-    AgentBody,
+from hive.wire import agents, questions, wake_ups
+from hive.wire.bodies import AgentBody, Body
+from hive.wire.bounds import LONGEST_TAKE_S, MOST_TAKEN, clamp
+from hive.wire.codec import PROTOCOL
+from hive.wire.daemon import Done, Notice
+from hive.wire.frames import Hello, Welcome
+from hive.wire.harness import Emit, Report
+from hive.wire.messages import GetThread, Inbox, Message, Send, Sent
+from hive.wire.reminders import CancelReminder, ListReminders, Remind, ReminderRollup
+from hive.wire.schedules import RequestSchedule
+from hive.wire.tree import Supervision
+from hive.wire.turns import (
     ApiRetry,
     ApiSignal,
-    Body,
-    CancelReminder,
-    Done,
-    Emit,
     Finish,
-    GetThread,
-    Hello,
-    Inbox,
     Lease,
-    ListReminders,
-    Message,
-    Notice,
     Recv,
-    Remind,
-    ReminderRollup,
-    Report,
-    RequestSchedule,
-    Send,
-    Sent,
     Spending,
-    Supervision,
     Take,
     Taken,
     Text,
@@ -56,10 +46,7 @@ from hive.wire import (
     ToolResult,
     TurnEnded,
     TurnStarted,
-    Welcome,
-    clamp,
 )
-from hive.wire.questions import AgentDesk
 
 DAEMON_RESTART_GRACE_S = 15.0
 """How long the holder of a lease may take to find a restarted daemon again."""
@@ -236,7 +223,7 @@ class _Session(Session):
                     | ReminderRollup()
                 ):
                     return await reminding.answer(self.door.agent, body)
-            if isinstance(body, AgentDesk):
+            if isinstance(body, agents.FromAgent | questions.FromAgent | wake_ups.FromAgent):
                 return await self.door.agent.around.desk.handle(self.door.agent.name, body)
         except (BrokerError, StoreError) as error:
             raise LinkError(error.code, str(error)) from None

@@ -1,16 +1,11 @@
 """What the operator gets to see of a change."""
 
 from hive.broker.lifecycle import HIVE, Change
-from hive.wire import (
-    EVENT_TEXT,
-    OPERATOR,
-    Event,
-    Message,
-    MessageMoved,
-    MessageSent,
-    MessageState,
-    Notice,
-)
+from hive.wire.bounds import EVENT_TEXT
+from hive.wire.daemon import Notice
+from hive.wire.events import Event
+from hive.wire.messages import Message, MessageMoved, MessageSent, MessageState
+from hive.wire.names import OPERATOR
 
 
 def announce(change: Change) -> list[tuple[str | None, Event]]:

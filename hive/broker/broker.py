@@ -43,17 +43,12 @@ from hive.directory import Directory
 from hive.rate import Rate, allowed
 from hive.store import JoinedWrite, Store
 from hive.supervisors import Context
-from hive.wire import (
-    EVERYBODY,
-    MAX_ID,
-    OPERATOR,
-    Awaited,
-    Event,
-    Lease,
-    Message,
-    MessageState,
-    fitting,
-)
+from hive.wire.bounds import MAX_ID
+from hive.wire.codec import fitting
+from hive.wire.events import Event
+from hive.wire.messages import Awaited, Message, MessageState
+from hive.wire.names import EVERYBODY, OPERATOR
+from hive.wire.turns import Lease
 
 BROADCASTS = Rate(burst=5, every=180.0)
 """How often one agent may send to everybody: each costs every agent a turn."""

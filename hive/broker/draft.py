@@ -6,7 +6,8 @@ from attrs import evolve, field, frozen
 
 from hive.broker.errors import BadMessage, BodyTooLarge, NotAllowed, UnknownRecipient
 from hive.directory import ALWAYS, Rights
-from hive.wire import EVERYBODY, MAX_ID, OPERATOR
+from hive.wire.bounds import MAX_ID
+from hive.wire.names import EVERYBODY, OPERATOR
 
 MAX_KEY = 200
 _SHOWN = 50

@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from attrs import evolve, field, frozen
 
 from hive.broker.draft import Draft
-from hive.wire import OPERATOR, Message, MessageState
+from hive.wire.messages import Message, MessageState
+from hive.wire.names import OPERATOR
 
 HIVE = "hive"
 """The sender of bounces; never an agent's name."""

@@ -6,7 +6,10 @@ from hive.broker import rows
 from hive.broker.errors import BadMessage
 from hive.broker.rows import Holding
 from hive.store import Store
-from hive.wire import MAX_ID, MOST_ROWS, OPERATOR, Awaited, Message, MessageState, clamp, fitting
+from hive.wire.bounds import MAX_ID, MOST_ROWS, clamp
+from hive.wire.codec import fitting
+from hive.wire.messages import Awaited, Message, MessageState
+from hive.wire.names import OPERATOR
 
 
 class Reader:

@@ -11,7 +11,8 @@ from attrs import frozen
 from hive.broker.draft import Draft
 from hive.broker.lifecycle import HIVE, Change, Counts, Move, bounce
 from hive.store import fetch
-from hive.wire import OPERATOR, Message, MessageState
+from hive.wire.messages import Message, MessageState
+from hive.wire.names import OPERATOR
 
 _LINKED = "{reply}.sender IN ({parent}.sender, {parent}.recipient, 'operator', 'hive')"
 """Whether an answer belongs to what it names: nobody joins a thread by guessing a number."""

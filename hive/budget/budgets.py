@@ -16,7 +16,9 @@ from hive.directory import Directory
 from hive.gate import Hold
 from hive.store import Store, StoreClosed, StoreError, StoreStuck
 from hive.supervisors import Context
-from hive.wire import BudgetReached, BudgetStatus, Event, SetBudget, Spent, Usage
+from hive.wire.budgets import BudgetReached, BudgetStatus, SetBudget, Spent
+from hive.wire.events import Event
+from hive.wire.turns import Usage
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 from attrs import evolve, field, frozen
 
-from hive.wire import Unit, Usage
+from hive.wire.budgets import Unit
+from hive.wire.turns import Usage
 
 DAY_S = 86_400
 

@@ -6,7 +6,8 @@ from attrs import frozen
 
 from hive.budget.ledger import DAY_S, Ledger
 from hive.gate import Hold
-from hive.wire import BudgetStatus, Condition, Period, SetBudget, Unit
+from hive.wire.budgets import BudgetStatus, Period, SetBudget, Unit
+from hive.wire.states import Condition
 
 HIVE = "hive"
 """The scope of a budget that all agents share; `check_name` reserves it."""

@@ -8,7 +8,8 @@ from attrs import frozen
 from hive.budget.ledger import Entry, Tally, day_text
 from hive.budget.policy import HIVE, Budget
 from hive.store import fetch
-from hive.wire import Period, SetBudget, Unit, Usage
+from hive.wire.budgets import Period, SetBudget, Unit
+from hive.wire.turns import Usage
 
 _USAGE = "input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, cost_usd"
 _SUMS = ", ".join(f"sum({column})" for column in _USAGE.split(", "))

@@ -9,17 +9,11 @@ import click
 from hive.cli import show
 from hive.cli.ask import CommandFailed, ask
 from hive.cli.options import AGENT, STOP_S, json_option, print_json, root_option
-from hive.wire import (
-    DEFAULT_CREDENTIAL,
-    OWN_LOGIN,
-    AgentCommand,
-    GetStatus,
-    SetRights,
-    Spawn,
-    Status,
-    check_recipients,
-    jsonable,
-)
+from hive.wire.agents import AgentCommand, SetRights, Spawn
+from hive.wire.codec import jsonable
+from hive.wire.daemon import GetStatus, Status
+from hive.wire.logins import DEFAULT_CREDENTIAL, OWN_LOGIN
+from hive.wire.names import check_recipients
 
 F = TypeVar("F", bound=Callable[..., Any])
 

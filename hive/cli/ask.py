@@ -10,26 +10,17 @@ import trio
 from hive.cli.reach import FAILED, NO_ANSWER, NO_DAEMON, UNSURE, USAGE, unreachable
 from hive.link import LinkRefused, Peer, RemoteError, Session, connect
 from hive.paths import Paths
-from hive.wire import (
-    PROTOCOL,
-    QUESTIONS,
-    Ack,
-    AgentCommand,
-    Answer,
-    Body,
-    EventBatch,
-    GateCommand,
-    Hello,
-    LoggedIn,
-    OperatorSend,
-    Resync,
-    SetBudget,
-    SetCredential,
-    SetRights,
-    TreeCommand,
-    UseCredential,
-    WireError,
-)
+from hive.wire.agents import AgentCommand, SetRights
+from hive.wire.bodies import Body, OperatorRead
+from hive.wire.budgets import SetBudget
+from hive.wire.codec import PROTOCOL, WireError
+from hive.wire.events import EventBatch, Resync
+from hive.wire.frames import Hello
+from hive.wire.gates import GateCommand
+from hive.wire.logins import LoggedIn, SetCredential, UseCredential
+from hive.wire.messages import Ack, OperatorSend
+from hive.wire.questions import Answer
+from hive.wire.tree import TreeCommand
 
 ANSWER_S = 30.0
 REPEAT_S = 15.0
@@ -38,7 +29,7 @@ REPEAT_S = 15.0
 PAUSE_S = 0.2
 UNSURE_HINT = "`hive audit` shows what was done: look there before you do it again"
 
-_SAME_TWICE = (Ack, Answer, SetRights, SetBudget, SetCredential, LoggedIn, UseCredential)
+_SAME_TWICE = Ack | Answer | SetRights | SetBudget | SetCredential | LoggedIn | UseCredential
 _SAME_TWICE_ACTIONS: dict[type, frozenset[str]] = {
     AgentCommand: frozenset({"start", "stop"}),
     TreeCommand: frozenset({"park", "unpark", "suspend", "resume"}),
@@ -104,7 +95,7 @@ def repeatable(body: Body) -> bool:
         return body.key is not None
     if (actions := _SAME_TWICE_ACTIONS.get(type(body))) is not None:
         return getattr(body, "action", None) in actions
-    return isinstance(body, (*QUESTIONS, *_SAME_TWICE))
+    return isinstance(body, OperatorRead | _SAME_TWICE)
 
 
 async def _ask(paths: Paths, body: Body, timeout: float, hint: str) -> Body:
@@ -126,7 +117,7 @@ async def _ask(paths: Paths, body: Body, timeout: float, hint: str) -> Body:
                 said = f"{error}; an earlier try, whose answer was lost, may have been done"
                 raise CommandFailed(said, error.code) from None
         if not repeatable(body) or trio.current_time() >= give_up:
-            if isinstance(body, QUESTIONS):
+            if isinstance(body, OperatorRead):
                 raise lost
             raise CommandFailed(f"{lost}; it may or may not have been done: {hint}", UNSURE)
         await trio.sleep(PAUSE_S)

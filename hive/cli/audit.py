@@ -8,7 +8,9 @@ import click
 from hive.cli import show
 from hive.cli.ask import ask
 from hive.cli.options import json_option, print_json, root_option
-from hive.wire import MOST_ROWS, Audit, GetAudit, jsonable
+from hive.wire.audit import Audit, GetAudit
+from hive.wire.bounds import MOST_ROWS
+from hive.wire.codec import jsonable
 
 
 @click.command()

@@ -11,16 +11,8 @@ from click.core import ParameterSource
 from hive.cli import show
 from hive.cli.ask import ask
 from hive.cli.options import json_option, print_json, root_option
-from hive.wire import (
-    Budgets,
-    BudgetStatus,
-    GetBudgets,
-    Period,
-    SetBudget,
-    Spent,
-    Unit,
-    jsonable,
-)
+from hive.wire.budgets import Budgets, BudgetStatus, GetBudgets, Period, SetBudget, Spent, Unit
+from hive.wire.codec import jsonable
 
 _THOUSANDS = {"": 1, "k": 1e3, "m": 1e6}
 

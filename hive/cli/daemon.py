@@ -9,7 +9,8 @@ import click
 from hive.cli import show
 from hive.cli.ask import ask
 from hive.cli.options import json_option, print_json, root_option
-from hive.wire import GetStatus, Status, jsonable
+from hive.wire.codec import jsonable
+from hive.wire.daemon import GetStatus, Status
 
 
 @click.command()

@@ -10,7 +10,10 @@ from hive.cli import show
 from hive.cli.ask import CommandFailed, Pushes, with_daemon
 from hive.cli.options import AGENT, json_option, print_json, root_option
 from hive.link import Peer
-from hive.wire import MOST_ROWS, Done, EventBatch, Events, Follow, GetEvents, LiveEvent, flat
+from hive.wire.bounds import MOST_ROWS
+from hive.wire.codec import flat
+from hive.wire.daemon import Done
+from hive.wire.events import EventBatch, Events, Follow, GetEvents, LiveEvent
 
 
 class OutputLost(Exception):

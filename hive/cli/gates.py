@@ -10,13 +10,9 @@ from click.core import ParameterSource
 from hive.cli import show
 from hive.cli.ask import ask
 from hive.cli.options import Span, json_option, print_json, root_option
-from hive.wire import (
-    DEFAULT_CREDENTIAL,
-    GateCommand,
-    Gates,
-    GetGates,
-    jsonable,
-)
+from hive.wire.codec import jsonable
+from hive.wire.gates import GateCommand, Gates, GetGates
+from hive.wire.logins import DEFAULT_CREDENTIAL
 
 
 @click.group(invoke_without_command=True)

@@ -14,15 +14,15 @@ from hive.cli.options import root_option, standard_input
 from hive.cli.reach import USAGE
 from hive.cli.terminal import run_at_terminal
 from hive.paths import Paths
-from hive.wire import (
+from hive.wire.logins import (
     OWN_LOGIN,
     GetLogin,
     LoggedIn,
     LoginCommand,
     SetCredential,
     UseCredential,
-    check_name,
 )
+from hive.wire.names import check_name
 
 MOST_INPUT = 65536
 STATUS_S = 60.0

@@ -12,10 +12,8 @@ import click
 from hive.cli import show
 from hive.cli.ask import ANSWER_S, CommandFailed, ask
 from hive.cli.options import json_option, message_json, print_json, root_option, text_argument
-from hive.wire import (
-    EVERYBODY,
-    MOST_ROWS,
-    OPERATOR,
+from hive.wire.bounds import MOST_ROWS, clamp
+from hive.wire.messages import (
     Ack,
     Awaited,
     Count,
@@ -29,8 +27,8 @@ from hive.wire import (
     Resolve,
     Sent,
     WaitReply,
-    clamp,
 )
+from hive.wire.names import EVERYBODY, OPERATOR
 
 LONGEST_WAIT_S = 600.0
 """One request waits at most so long for an answer; then it is asked again."""

@@ -10,16 +10,10 @@ import click
 from hive.cli import show
 from hive.cli.ask import ask
 from hive.cli.options import json_option, print_json, root_option, text_argument
-from hive.wire import (
-    MOST_ROWS,
-    Answer,
-    GetQuestions,
-    Question,
-    Questions,
-    QuestionState,
-    Sent,
-    jsonable,
-)
+from hive.wire.bounds import MOST_ROWS
+from hive.wire.codec import jsonable
+from hive.wire.messages import Sent
+from hive.wire.questions import Answer, GetQuestions, Question, Questions, QuestionState
 
 
 @click.command()

@@ -10,14 +10,14 @@ import click
 from hive.cli import show
 from hive.cli.ask import ask
 from hive.cli.options import Span, json_option, print_json, root_option
-from hive.wire import (
+from hive.wire.codec import jsonable
+from hive.wire.reminders import (
     GetReminders,
     Reminder,
     ReminderList,
     ReminderRollup,
     ResolveReminder,
     Rollup,
-    jsonable,
 )
 
 PAST = {"retry": "is tried again", "cancel": "is cancelled"}

@@ -10,15 +10,9 @@ from click.core import ParameterSource
 from hive.cli import show
 from hive.cli.ask import ask
 from hive.cli.options import Span, json_option, print_json, root_option, text_argument
-from hive.wire import (
-    MAX_ID,
-    EditSchedule,
-    GetSchedules,
-    ResolveSchedule,
-    Schedule,
-    ScheduleList,
-    jsonable,
-)
+from hive.wire.bounds import MAX_ID
+from hive.wire.codec import jsonable
+from hive.wire.schedules import EditSchedule, GetSchedules, ResolveSchedule, Schedule, ScheduleList
 
 ID = click.IntRange(1, MAX_ID)
 

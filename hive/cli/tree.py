@@ -9,7 +9,8 @@ import click
 from hive.cli import show
 from hive.cli.ask import ask
 from hive.cli.options import STOP_S, Span, json_option, print_json, root_option
-from hive.wire import Child, GetChild, TreeCommand, jsonable
+from hive.wire.codec import jsonable
+from hive.wire.tree import Child, GetChild, TreeCommand
 
 
 @click.command()

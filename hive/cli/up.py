@@ -13,7 +13,7 @@ import click
 from hive.cli.ask import CommandFailed, ask
 from hive.cli.options import HostPort, root_option
 from hive.paths import Paths
-from hive.wire import Down
+from hive.wire.daemon import Down
 
 if TYPE_CHECKING:
     from hive.daemon.lock import Holder

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from hive.containers.handle import Handle
-from hive.wire import check_name
+from hive.wire.names import check_name
 
 
 def _check_name(_: object, __: Any, name: str) -> None:

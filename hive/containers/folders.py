@@ -7,7 +7,7 @@ from pathlib import Path
 from attrs import frozen
 
 from hive.paths import make_private
-from hive.wire import check_name
+from hive.wire.names import check_name
 
 LOG_ROTATES_AT = 1 << 20
 """Bytes above which a start moves the log aside (one old log is kept)."""

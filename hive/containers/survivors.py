@@ -17,7 +17,7 @@ from hive.containers.keeper import (
     marked_names,
     sweep,
 )
-from hive.wire import check_name
+from hive.wire.names import check_name
 
 _RECORDED_WITHIN = 1.0
 _POLL = 0.01

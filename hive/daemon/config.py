@@ -13,7 +13,10 @@ from attrs import field, frozen
 from hive.files import read_small
 from hive.janitor import Retention
 from hive.supervisors import one_line
-from hive.wire import MOST_BODY, OWN_LOGIN, WireError, check_name, decode
+from hive.wire.bounds import MOST_BODY
+from hive.wire.codec import WireError, decode
+from hive.wire.logins import OWN_LOGIN
+from hive.wire.names import check_name
 
 
 class ConfigError(ValueError):

@@ -28,7 +28,7 @@ from hive.operator.handlers import Table, sum_of
 from hive.operator.logins import Logins
 from hive.operator.tree import OperatedTree
 from hive.supervisors import Context
-from hive.wire import SetCredential
+from hive.wire.logins import SetCredential
 
 
 def operator_table(hive: Hive) -> Table:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from attrs import evolve, field, frozen
 
 from hive.daemon.config import Config, ConfigError, NamedCredential, check_secret
-from hive.wire import DEFAULT_CREDENTIAL, OWN_LOGIN
+from hive.wire.logins import DEFAULT_CREDENTIAL, OWN_LOGIN
 
 API_KEY = "ANTHROPIC_API_KEY"
 OAUTH_TOKEN = "CLAUDE_CODE_OAUTH_TOKEN"

@@ -10,7 +10,8 @@ from attrs import frozen
 
 from hive.store import Store, StoreError, StoreFull
 from hive.supervisors import Context
-from hive.wire import Event, Notice
+from hive.wire.daemon import Notice
+from hive.wire.events import Event
 
 LOOK_EVERY_S = 10.0
 

@@ -9,7 +9,8 @@ from hive.operator.incidents import Incidents
 from hive.redact import Secrets
 from hive.supervisors import Event as SupervisorEvent
 from hive.supervisors import Form, report
-from hive.wire import Event, Supervision
+from hive.wire.events import Event
+from hive.wire.tree import Supervision
 
 
 class Feed:

@@ -38,15 +38,12 @@ from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, Store
 from hive.supervisors import Supervisor
-from hive.wire import (
-    Event,
-    GateState,
-    HarnessSettings,
-    Notice,
-    Spawn,
-    Status,
-    TreeNode,
-)
+from hive.wire.agents import Spawn
+from hive.wire.daemon import Notice, Status
+from hive.wire.events import Event
+from hive.wire.gates import GateState
+from hive.wire.harness import HarnessSettings
+from hive.wire.tree import TreeNode
 
 STATUS_VERSION = 1
 FAULT = "HIVE_FAULT"

@@ -15,16 +15,10 @@ from hive.gate import Client, Gates, Hold
 from hive.link import LinkClosed
 from hive.store import StoreError
 from hive.supervisors import Context
-from hive.wire import (
-    ApiSignal,
-    Event,
-    Interrupt,
-    MessageMoved,
-    MessageSent,
-    Spending,
-    TurnReport,
-    Usage,
-)
+from hive.wire.events import Event
+from hive.wire.harness import Interrupt
+from hive.wire.messages import MessageMoved, MessageSent
+from hive.wire.turns import ApiSignal, Spending, TurnReport, Usage
 
 TICK_S = 5.0
 PUSH_S = 5.0

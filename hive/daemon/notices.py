@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from hive.supervisors import Snapshot
-from hive.wire import BudgetStatus
+from hive.wire.budgets import BudgetStatus
 
 WARN_SHARE = 0.8
 

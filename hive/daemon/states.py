@@ -12,7 +12,8 @@ from hive.directory import Directory
 from hive.operator.status import Clock, agent_status, now
 from hive.questions import Desk
 from hive.supervisors import Context
-from hive.wire import AgentStatus, StatusChanged, TreeNode
+from hive.wire.agents import AgentStatus, StatusChanged
+from hive.wire.tree import TreeNode
 
 SETTLE_S = 0.05
 

@@ -26,7 +26,9 @@ from hive.supervisors import (
     Supervisor,
     supervisor_spec,
 )
-from hive.wire import OPERATOR, Notice, Spawn
+from hive.wire.agents import Spawn
+from hive.wire.daemon import Notice
+from hive.wire.names import OPERATOR
 
 BLOCKED_LOOP_S = 2.0
 CLOCKS_EVERY_S = 10.0

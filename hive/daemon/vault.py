@@ -6,7 +6,8 @@ from pathlib import Path
 
 from hive.daemon.config import ConfigError, NamedCredential
 from hive.files import read_small
-from hive.wire import WireError, check_name, decode, encode
+from hive.wire.codec import WireError, decode, encode
+from hive.wire.names import check_name
 
 
 def keep(folder: Path, credential: NamedCredential) -> None:

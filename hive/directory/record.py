@@ -2,7 +2,8 @@
 
 from attrs import evolve, frozen
 
-from hive.wire import DEFAULT_CREDENTIAL, OPERATOR, OWN_LOGIN
+from hive.wire.logins import DEFAULT_CREDENTIAL, OWN_LOGIN
+from hive.wire.names import OPERATOR
 
 MANAGER = "manager"
 """The agent that leads the others, if there is one of that name."""

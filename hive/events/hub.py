@@ -13,7 +13,9 @@ from hive.events.ring import Ring
 from hive.events.subscription import Lagged, Subscription
 from hive.store import Store, StoreError
 from hive.supervisors import Context
-from hive.wire import Event, LiveEvent, Notice, encode
+from hive.wire.codec import encode
+from hive.wire.daemon import Notice
+from hive.wire.events import Event, LiveEvent
 
 RING = 5_000
 KEEP = 50_000

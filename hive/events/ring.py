@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterable
 
-from hive.wire import LiveEvent
+from hive.wire.events import LiveEvent
 
 
 class Ring:

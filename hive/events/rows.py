@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import apsw
 
 from hive.store import fetch
-from hive.wire import Event, LiveEvent, WireError, decode
+from hive.wire.codec import WireError, decode
+from hive.wire.events import Event, LiveEvent
 
 Row = tuple[int, float, str | None, str]
 """seq, at, agent, and the event as JSON."""

@@ -3,7 +3,7 @@
 import trio
 
 from hive.events.ring import Ring
-from hive.wire import LiveEvent
+from hive.wire.events import LiveEvent
 
 MAX_BATCH = 256
 

@@ -17,7 +17,10 @@ from hive.gate.policy import Admit, GateEvent, Look, TurnEnd, step
 from hive.gate.rows import GateTable, Row, row_of
 from hive.store import StoreError
 from hive.supervisors import Backoff
-from hive.wire import Condition, Event, GateChanged, GateCommand, GateState, GateStatus, Notice
+from hive.wire.daemon import Notice
+from hive.wire.events import Event
+from hive.wire.gates import GateChanged, GateCommand, GateState, GateStatus
+from hive.wire.states import Condition
 
 RECHECK_S = 30.0
 """A sleep is never longer, because the wall clock may jump."""

@@ -4,7 +4,9 @@ from attrs import evolve, frozen
 
 from hive.gate.gate import Bucket, Client, Gate, World, family, model_bucket, window_bucket
 from hive.supervisors import Backoff, one_line
-from hive.wire import ALL_MODELS, Condition, GateState, Outcome, TurnReport
+from hive.wire.gates import ALL_MODELS, GateState
+from hive.wire.states import Condition
+from hive.wire.turns import Outcome, TurnReport
 
 MOST_REASON = 500
 

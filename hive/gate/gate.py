@@ -9,7 +9,9 @@ import re
 from attrs import evolve, field, frozen
 
 from hive.supervisors import Backoff
-from hive.wire import ALL_MODELS, Condition, GateState, SignalKind
+from hive.wire.gates import ALL_MODELS, GateState
+from hive.wire.states import Condition
+from hive.wire.turns import SignalKind
 
 FAMILIES = ("opus", "sonnet", "haiku", "fable")
 

@@ -15,7 +15,9 @@ from hive.gate.policy import Admit, GateEvent, Look, NewLogin, Signal, TurnEnd
 from hive.gate.rows import GateTable, row_of
 from hive.store import Store
 from hive.supervisors import AlreadyPresent, ChildSpec, DynamicSupervisor, SupervisorError, one_line
-from hive.wire import ApiSignal, Event, GateCommand, GateState, GateStatus, Outcome, TurnReport
+from hive.wire.events import Event
+from hive.wire.gates import GateCommand, GateState, GateStatus
+from hive.wire.turns import ApiSignal, Outcome, TurnReport
 
 DECIDE_WITHIN_S = 2.0
 MAILBOX = 1024

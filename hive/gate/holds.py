@@ -6,7 +6,9 @@ Pure: all of it is read off the gate's value and kept nowhere.
 from attrs import evolve, frozen
 
 from hive.gate.gate import Bucket, Client, Gate, World
-from hive.wire import ALL_MODELS, DEFAULT_CREDENTIAL, Condition, GateState, GateStatus
+from hive.wire.gates import ALL_MODELS, GateState, GateStatus
+from hive.wire.logins import DEFAULT_CREDENTIAL
+from hive.wire.states import Condition
 
 SOON_S = 0.05
 """No look is due earlier than this from now: a defect must not become a busy loop."""

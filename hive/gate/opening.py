@@ -7,7 +7,7 @@ from attrs import evolve
 
 from hive.gate.gate import Bucket, Client, Follower, Gate, Probe, World
 from hive.gate.holds import hold_by, probe_timeout
-from hive.wire import GateState
+from hive.wire.gates import GateState
 
 _GOLDEN = 0.6180339887
 """Multiples of the golden ratio, modulo 1, are spread evenly: one random number serves a line."""

@@ -11,16 +11,9 @@ from hive.gate import closing, opening
 from hive.gate.gate import FAMILIES, Bucket, Client, Gate, Probe, World, family
 from hive.gate.holds import hold_of
 from hive.supervisors import one_line
-from hive.wire import (
-    ALL_MODELS,
-    ApiSignal,
-    Condition,
-    GateCommand,
-    GateState,
-    Outcome,
-    SignalKind,
-    TurnReport,
-)
+from hive.wire.gates import ALL_MODELS, GateCommand, GateState
+from hive.wire.states import Condition
+from hive.wire.turns import ApiSignal, Outcome, SignalKind, TurnReport
 
 MOST_SIGNALS = 256
 

@@ -9,7 +9,8 @@ import apsw
 
 from hive.gate.gate import Bucket
 from hive.store import Store
-from hive.wire import Condition, GateState
+from hive.wire.gates import GateState
+from hive.wire.states import Condition
 
 Row = tuple[str, str, str, str, float, float | None, str | None, str | None, int]
 

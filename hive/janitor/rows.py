@@ -11,7 +11,7 @@ import apsw
 from attrs import frozen
 
 from hive.store import fetch
-from hive.wire import MessageState
+from hive.wire.messages import MessageState
 
 STRIDE = 2_000
 """Rows that one read looks at."""

@@ -14,7 +14,8 @@ from hive.link.intake import Unreadable, read
 from hive.link.limits import Limits
 from hive.link.peer import Peer, Session, refuse
 from hive.link.unix import dial
-from hive.wire import PROTOCOL, Failure, Hello, Welcome, encode_frame
+from hive.wire.codec import PROTOCOL, encode_frame
+from hive.wire.frames import Failure, Hello, Welcome
 
 
 @asynccontextmanager

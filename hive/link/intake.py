@@ -6,8 +6,9 @@ import orjson
 from attrs import frozen
 
 from hive.link.errors import Violation
-from hive.wire import Body, Failure, Frame, WireError, decode_frame
-from hive.wire.codec import tag_of
+from hive.wire.bodies import Body
+from hive.wire.codec import WireError, decode_frame, tag_of
+from hive.wire.frames import Failure, Frame
 
 MESSAGE_CAP = 2000
 """Characters of a failure's text; what the peer sent may be quoted in it."""

@@ -14,7 +14,8 @@ from hive.link.intake import Unreadable, read
 from hive.link.limits import Limits
 from hive.link.peer import Peer, Session, refuse
 from hive.link.unix import Credentials, bind, credentials
-from hive.wire import PROTOCOL, Hello
+from hive.wire.codec import PROTOCOL
+from hive.wire.frames import Hello
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from hive.agents import Fleet
 from hive.link import LinkError
 from hive.operator.destroy import Destroyer
 from hive.operator.handlers import Act, Table, act
-from hive.wire import AgentCommand, SetRights, Spawn
+from hive.wire.agents import AgentCommand, SetRights, Spawn
 
 
 def table(fleet: Fleet, destroyer: Destroyer, spawn: Callable[[Spawn], Awaitable[None]]) -> Table:

@@ -11,10 +11,12 @@ from attrs import evolve
 
 from hive.link import Credentials
 from hive.operator.faults import NotDone, explained
-from hive.operator.handlers import Act, Table, newest_that_fit, question, rows
+from hive.operator.handlers import Act, Table, newest_that_fit, read, rows
 from hive.redact import Secrets
 from hive.store import Store, StoreError
-from hive.wire import ActOutcome, Audit, AuditEntry, Body, Count, GetAudit, Sent
+from hive.wire.audit import ActOutcome, Audit, AuditEntry, GetAudit
+from hive.wire.bodies import Body
+from hive.wire.messages import Count, Sent
 
 MOST_ACTION, MOST_TARGET, MOST_DETAIL = 40, 200, 500
 OUTCOME_S = 5.0
@@ -145,7 +147,7 @@ def table(audit: AuditLog) -> Table:
     async def newest(asked: GetAudit) -> Audit:
         return Audit(newest_that_fit(await audit.newest(rows(asked.limit))))
 
-    return {GetAudit: question(newest)}
+    return {GetAudit: read(newest)}
 
 
 def _kept(text: str, most: int) -> str:

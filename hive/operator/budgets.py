@@ -1,8 +1,8 @@
 """Budgets: what was spent, and how much may be."""
 
 from hive.budget import Budgets as BudgetKeeper
-from hive.operator.handlers import Act, Table, act, question
-from hive.wire import Budgets, GetBudgets, SetBudget
+from hive.operator.handlers import Act, Table, act, read
+from hive.wire.budgets import Budgets, GetBudgets, SetBudget
 
 
 def table(budgets: BudgetKeeper) -> Table:
@@ -11,7 +11,7 @@ def table(budgets: BudgetKeeper) -> Table:
     async def statuses(_: GetBudgets) -> Budgets:
         return Budgets(budgets.statuses(), budgets.spent_today())
 
-    return {GetBudgets: question(statuses), SetBudget: act(budgets.set, _set)}
+    return {GetBudgets: read(statuses), SetBudget: act(budgets.set, _set)}
 
 
 def _set(one: SetBudget) -> Act:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from hive.operator.handlers import Act, Table, act, question
-from hive.wire import Down, GetStatus, Status
+from hive.operator.handlers import Act, Table, act, read
+from hive.wire.daemon import Down, GetStatus, Status
 
 
 def page_table(status: Callable[[], Status]) -> Table:
@@ -12,7 +12,7 @@ def page_table(status: Callable[[], Status]) -> Table:
     async def whole(_: GetStatus) -> Status:
         return status()
 
-    return {GetStatus: question(whole)}
+    return {GetStatus: read(whole)}
 
 
 def table(status: Callable[[], Status], stop_all: Callable[[], None]) -> Table:

@@ -17,7 +17,9 @@ from hive.questions import Desk
 from hive.reminders import Reminders
 from hive.schedules import Schedules
 from hive.store import StoreError
-from hive.wire import Event, Notice, SetBudget
+from hive.wire.budgets import SetBudget
+from hive.wire.daemon import Notice
+from hive.wire.events import Event
 
 _FAILURES = (BrokerError, ContainerError, StoreError, OSError, ValueError)
 

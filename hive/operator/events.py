@@ -3,8 +3,8 @@
 from attrs import frozen
 
 from hive.events import Hub, Lagged
-from hive.operator.handlers import Push, Stream, Table, newest_that_fit, question, rows
-from hive.wire import EventBatch, Events, Follow, GetEvents, Resync
+from hive.operator.handlers import Push, Stream, Table, newest_that_fit, read, rows
+from hive.wire.events import EventBatch, Events, Follow, GetEvents, Resync
 
 EVENTS_A_FRAME = 64
 GATHER_S = 0.02
@@ -14,7 +14,7 @@ GATHER_S = 0.02
 def table(hub: Hub) -> Table:
     """What the operator and the page may ask about events."""
     events = _Events(hub)
-    return {GetEvents: question(events.recent), Follow: Stream(events.follow)}
+    return {GetEvents: read(events.recent), Follow: Stream(events.follow)}
 
 
 @frozen

@@ -1,8 +1,8 @@
 """The gates of credentials: looked at, held and released by the operator."""
 
 from hive.gate import Gates as GateKeeper
-from hive.operator.handlers import Act, Table, act, question
-from hive.wire import GateCommand, Gates, GetGates
+from hive.operator.handlers import Act, Table, act, read
+from hive.wire.gates import GateCommand, Gates, GetGates
 
 
 def table(gates: GateKeeper) -> Table:
@@ -11,7 +11,7 @@ def table(gates: GateKeeper) -> Table:
     async def statuses(_: GetGates) -> Gates:
         return Gates(gates.statuses())
 
-    return {GetGates: question(statuses), GateCommand: act(gates.command, _command)}
+    return {GetGates: read(statuses), GateCommand: act(gates.command, _command)}
 
 
 def _command(one: GateCommand) -> Act:

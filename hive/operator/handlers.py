@@ -1,6 +1,6 @@
 """What a subject's table is made of: for each wire class that may be asked, its handler.
 
-A handler with words is an act: the session records it in the audit. One without is a question.
+A handler with words is an act: the session records it in the audit. One without only reads.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 from attrs import frozen
 
-from hive.wire import MOST_ROWS, Body, clamp, fitting
+from hive.wire.bodies import Body
+from hive.wire.bounds import MOST_ROWS, clamp
+from hive.wire.codec import fitting
 
 T = TypeVar("T")
 
@@ -32,11 +34,11 @@ class Act:
 
 @frozen
 class Handler:
-    """How one wire class is answered; made by `question` and `act`."""
+    """How one wire class is answered; made by `read` and `act`."""
 
     do: Do
     words: Callable[[Any], Awaitable[Act]] | None = None
-    """What the audit says of the act; None: it is a question, which changes nothing."""
+    """What the audit says of the act; None: it only reads."""
     has_steps: bool = False
     """It is not one commit: it goes on also when who asked has gone, so that no half is left."""
     brings_secret: bool = False
@@ -58,7 +60,7 @@ class Stream:
 Table = Mapping[type[Any], Handler | Stream]
 
 
-def question(do: Do) -> Handler:
+def read(do: Do) -> Handler:
     """A request that changes nothing."""
     return Handler(do)
 

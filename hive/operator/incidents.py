@@ -7,7 +7,8 @@ from collections import OrderedDict, deque
 
 from attrs import define, field
 
-from hive.wire import Event, Happening, Supervision
+from hive.wire.events import Event
+from hive.wire.tree import Happening, Supervision
 
 PATHS = 512
 """The paths in a container are its own invention: the oldest are forgotten."""

@@ -10,8 +10,15 @@ from hive.agents import Fleet
 from hive.containers import Container
 from hive.directory import credential_key
 from hive.operator.faults import NotDone
-from hive.operator.handlers import Act, Table, act, question
-from hive.wire import OWN_LOGIN, GetLogin, LoggedIn, LoginCommand, SetCredential, UseCredential
+from hive.operator.handlers import Act, Table, act, read
+from hive.wire.logins import (
+    OWN_LOGIN,
+    GetLogin,
+    LoggedIn,
+    LoginCommand,
+    SetCredential,
+    UseCredential,
+)
 
 TELL_ALL_S = 30.0
 
@@ -81,7 +88,7 @@ class Logins:
 def table(logins: Logins) -> Table:
     """What the operator may ask about logins, and do with them."""
     return {
-        GetLogin: question(logins.command),
+        GetLogin: read(logins.command),
         SetCredential: act(logins.set, _credential, has_steps=True, brings_secret=True),
         LoggedIn: act(
             logins.logged_in,

@@ -8,11 +8,9 @@ from attrs import frozen
 from hive.broker import Broker, Draft
 from hive.directory import Directory
 from hive.link import LinkError
-from hive.operator.handlers import Act, Table, act, question, rows
-from hive.wire import (
-    LONGEST_REPLY_S,
-    MOST_ROWS,
-    OPERATOR,
+from hive.operator.handlers import Act, Table, act, read, rows
+from hive.wire.bounds import LONGEST_REPLY_S, MOST_ROWS, clamp
+from hive.wire.messages import (
     Ack,
     Awaited,
     Count,
@@ -24,8 +22,8 @@ from hive.wire import (
     Resolve,
     Sent,
     WaitReply,
-    clamp,
 )
+from hive.wire.names import OPERATOR
 
 _BEGINNING = 100
 """Characters of a message's body."""
@@ -35,10 +33,10 @@ def table(broker: Broker, directory: Directory) -> Table:
     """What the operator may ask about messages, and do with them."""
     messages = _Messages(broker, directory)
     return {
-        GetInbox: question(messages.inbox),
-        GetThread: question(messages.thread),
-        GetUndelivered: question(messages.undelivered),
-        WaitReply: question(messages.reply),
+        GetInbox: read(messages.inbox),
+        GetThread: read(messages.thread),
+        GetUndelivered: read(messages.undelivered),
+        WaitReply: read(messages.reply),
         OperatorSend: act(messages.send_as_anybody, _send),
         Ack: act(messages.acknowledge, lambda one: Act("read", "messages", _ids(one.ids))),
         Resolve: act(messages.resolve, lambda one: Act(one.action, "messages", _ids(one.ids))),
@@ -49,7 +47,7 @@ def page_table(broker: Broker, directory: Directory) -> Table:
     """The part of it that the page may."""
     messages = _Messages(broker, directory)
     return {
-        GetInbox: question(messages.inbox),
+        GetInbox: read(messages.inbox),
         OperatorSend: act(messages.send_as_operator, _send),
     }
 

@@ -5,16 +5,17 @@ from contextlib import suppress
 from attrs import evolve, frozen
 
 from hive.broker import Broker
-from hive.operator.handlers import Act, Handler, Table, newest_that_fit, question, rows
+from hive.operator.handlers import Act, Handler, Table, newest_that_fit, read, rows
 from hive.questions import Desk, NoSuchQuestion
-from hive.wire import Answer, GetQuestions, Questions, Sent
+from hive.wire.messages import Sent
+from hive.wire.questions import Answer, GetQuestions, Questions
 
 
 def table(desk: Desk, broker: Broker) -> Table:
     """What the operator may ask about questions, and how he answers them."""
     questions = _Questions(desk, broker)
     return {
-        GetQuestions: question(questions.listed),
+        GetQuestions: read(questions.listed),
         Answer: Handler(questions.answer, questions.words),
     }
 

@@ -3,17 +3,17 @@
 from attrs import frozen
 
 from hive.directory import Directory
-from hive.operator.handlers import Act, Table, act, question
+from hive.operator.handlers import Act, Table, act, read
 from hive.reminders import Reminders
-from hive.wire import GetReminders, ReminderList, ReminderRollup, ResolveReminder, Rollup
+from hive.wire.reminders import GetReminders, ReminderList, ReminderRollup, ResolveReminder, Rollup
 
 
 def table(reminders: Reminders, directory: Directory) -> Table:
     """What the operator may ask about reminders, and do with them."""
     asked = _Asked(reminders, directory)
     return {
-        GetReminders: question(asked.listed),
-        ReminderRollup: question(asked.rollup),
+        GetReminders: read(asked.listed),
+        ReminderRollup: read(asked.rollup),
         ResolveReminder: act(reminders.resolve, lambda one: Act(one.action, f"reminder {one.id}")),
     }
 

@@ -1,8 +1,8 @@
 """Schedules: listed, decided on, fired, edited and cancelled by the operator."""
 
-from hive.operator.handlers import Act, Table, act, question
+from hive.operator.handlers import Act, Table, act, read
 from hive.schedules import Schedules
-from hive.wire import EditSchedule, GetSchedules, ResolveSchedule, ScheduleList
+from hive.wire.schedules import EditSchedule, GetSchedules, ResolveSchedule, ScheduleList
 
 
 def table(schedules: Schedules) -> Table:
@@ -12,7 +12,7 @@ def table(schedules: Schedules) -> Table:
         return ScheduleList(await schedules.listed(None, asked.limit, ended=asked.ended))
 
     return {
-        GetSchedules: question(listed),
+        GetSchedules: read(listed),
         ResolveSchedule: act(
             schedules.resolve, lambda one: Act(one.action, f"schedule {one.id}", one.reason or "")
         ),

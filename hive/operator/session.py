@@ -19,9 +19,11 @@ from hive.operator.audit import AuditLog, who
 from hive.operator.faults import explained
 from hive.operator.handlers import Handler, Stream, Table
 from hive.supervisors import Context
-from hive.wire import Body, ControlBody, Done, Hello, WebBody
+from hive.wire.bodies import Body, OperatorBody, PageBody
+from hive.wire.daemon import Done
+from hive.wire.frames import Hello
 
-ALLOWED = {"operator": ControlBody, "web": WebBody}
+ALLOWED = {"operator": OperatorBody, "web": PageBody}
 """For each role all that can be asked on its socket."""
 
 Hide = Callable[[Body], Body]
@@ -68,7 +70,7 @@ class _Session(LinkSession):
         self.following.cancel()
 
     async def handle(self, peer: Peer, body: Body) -> Body:
-        """Answer a question, or do an act, which the audit records; every error in clear words."""
+        """Answer a read, or do an act, which the audit records; every error in clear words."""
         handler = self.table.get(type(body))
         if handler is None:
             raise LinkError("not_allowed", f"{type(body).__name__} cannot be asked here")

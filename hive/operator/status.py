@@ -13,7 +13,9 @@ from hive.agents import REMINDERS, Agent
 from hive.broker import Counts
 from hive.directory import AgentRecord
 from hive.supervisors import Snapshot, State
-from hive.wire import AgentState, AgentStatus, Condition, TreeNode
+from hive.wire.agents import AgentStatus
+from hive.wire.states import AgentState, Condition
+from hive.wire.tree import TreeNode
 
 
 @frozen

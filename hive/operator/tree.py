@@ -11,12 +11,12 @@ from attrs import frozen
 from hive.agents import Agent, Fleet
 from hive.alarm import trio_time
 from hive.directory import AgentPark, Directory
-from hive.operator.handlers import Act, Table, act, question
+from hive.operator.handlers import Act, Table, act, read
 from hive.operator.incidents import Incidents
 from hive.operator.parks import Kept, Parks
 from hive.operator.status import now, tree
 from hive.supervisors import NotFound, State, Supervisor
-from hive.wire import Child, GetChild, Happening, TreeCommand, TreeNode
+from hive.wire.tree import Child, GetChild, Happening, TreeCommand, TreeNode
 
 TREE = "hive"
 """Name of the tree's root, the first part of every path."""
@@ -209,7 +209,7 @@ def table(operated: OperatedTree) -> Table:
     async def look(asked: GetChild) -> Child:
         return operated.look(asked.path)
 
-    return {GetChild: question(look), TreeCommand: act(operated.act, _command)}
+    return {GetChild: read(look), TreeCommand: act(operated.act, _command)}
 
 
 def _command(one: TreeCommand) -> Act:

@@ -12,23 +12,16 @@ from hive.questions.says import Says
 from hive.questions.wakes import Wakes
 from hive.store import Store, StoreError
 from hive.supervisors import Context
-from hive.wire import (
-    MOST_ROWS,
-    OPERATOR,
-    Answer,
-    Ask,
-    Body,
-    CancelLooseEnd,
-    Done,
-    Event,
-    GetLooseEnds,
-    RequestNextTurn,
-    Said,
-    Sent,
-    SetStatus,
-    Wake,
-)
-from hive.wire.questions import AgentDesk
+from hive.wire import agents, questions, wake_ups
+from hive.wire.agents import Said, SetStatus
+from hive.wire.bodies import Body
+from hive.wire.bounds import MOST_ROWS
+from hive.wire.daemon import Done
+from hive.wire.events import Event
+from hive.wire.messages import Sent
+from hive.wire.names import OPERATOR
+from hive.wire.questions import Answer, Ask, CancelLooseEnd, GetLooseEnds
+from hive.wire.wake_ups import RequestNextTurn, Wake
 
 _log = logging.getLogger(__name__)
 
@@ -65,7 +58,9 @@ class Desk:
         """Each agent's line, live; a name that is missing says nothing."""
         return self._says.lines
 
-    async def handle(self, agent: str, body: AgentDesk) -> Body:
+    async def handle(
+        self, agent: str, body: agents.FromAgent | questions.FromAgent | wake_ups.FromAgent
+    ) -> Body:
         """Answer a request from the agent's own socket."""
         match body:
             case Ask():

@@ -9,7 +9,7 @@ from hive.broker import Broker, unreplied
 from hive.questions import rows
 from hive.questions.questions import Questions
 from hive.store import Store
-from hive.wire import LooseEnds, Question
+from hive.wire.questions import LooseEnds, Question
 
 MOST_LISTED = 20
 SHOWN = 300

@@ -13,7 +13,8 @@ from hive.questions.errors import (
     QuestionOver,
     TooMany,
 )
-from hive.wire import OPERATOR, Answer, Ask, Question, QuestionState
+from hive.wire.names import OPERATOR
+from hive.wire.questions import Answer, Ask, Question, QuestionState
 
 MOST_OPEN = 20
 """Open questions of one asker."""

@@ -12,7 +12,9 @@ from hive.questions import policy, rows, texts
 from hive.questions.errors import NoSuchQuestion
 from hive.questions.expiry import Expiry
 from hive.store import Store
-from hive.wire import MAX_ID, MOST_ROWS, OPERATOR, Answer, Ask, Question, clamp
+from hive.wire.bounds import MAX_ID, MOST_ROWS, clamp
+from hive.wire.names import OPERATOR
+from hive.wire.questions import Answer, Ask, Question
 
 BATCH = 100
 """Questions that one transaction may let expire."""

@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 
 from hive.store import fetch
-from hive.wire import Question, QuestionState
+from hive.wire.questions import Question, QuestionState
 
 _COLUMNS = (
     "id, asker, recipient, body, asked_at, options, multi, expires_at, state, answer, answered_by,"

@@ -1,6 +1,7 @@
 """The bodies of the messages that a question causes; every text in them is somebody's own."""
 
-from hive.wire import OPERATOR, Question
+from hive.wire.names import OPERATOR
+from hive.wire.questions import Question
 
 _QUOTED = 200
 

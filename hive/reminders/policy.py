@@ -9,7 +9,7 @@ from attrs import evolve, frozen
 
 from hive.rate import Rate, allowed
 from hive.reminders.errors import BadReminder, TooManyReminders
-from hive.wire import Reminder, ReminderState
+from hive.wire.reminders import Reminder, ReminderState
 
 MOST_AHEAD_S = 366 * 86400.0
 MOST_TEXT = 100_000

@@ -8,7 +8,7 @@ import apsw
 
 from hive.reminders.policy import Pace, rank
 from hive.store import fetch
-from hive.wire import Reminder, ReminderState, Rollup
+from hive.wire.reminders import Reminder, ReminderState, Rollup
 
 _COLUMNS = "id, agent, text, created_at, due_at, retry_at, state, file, attempts, error"
 _OPEN = "state IN ('pending', 'failed')"

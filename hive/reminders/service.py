@@ -18,11 +18,10 @@ from hive.reminders.policy import Limits
 from hive.reminders.spill import FOLDER, spill
 from hive.store import Store, StoreError
 from hive.supervisors import Context
-from hive.wire import (
-    MAX_ID,
-    Done,
-    Event,
-    Notice,
+from hive.wire.bounds import MAX_ID, clamp
+from hive.wire.daemon import Done, Notice
+from hive.wire.events import Event
+from hive.wire.reminders import (
     Remind,
     Reminded,
     Reminder,
@@ -30,7 +29,6 @@ from hive.wire import (
     ReminderState,
     ResolveReminder,
     Rollup,
-    clamp,
 )
 
 BATCH_DEADLINE_S = 10.0

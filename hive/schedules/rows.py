@@ -7,7 +7,7 @@ from typing import Any
 import apsw
 
 from hive.store import fetch
-from hive.wire import Schedule, ScheduleState
+from hive.wire.schedules import Schedule, ScheduleState
 
 _COLUMNS = (
     "id, agent, recipients, text, created_at, cron, every_s, zone, state, next_at, last_at, fired,"

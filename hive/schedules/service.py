@@ -16,19 +16,17 @@ from hive.schedules.errors import BadSchedule, NoSuchSchedule, TooManySchedules
 from hive.schedules.policy import Rule
 from hive.store import Store, StoreError
 from hive.supervisors import Context
-from hive.wire import (
-    MAX_ID,
-    OPERATOR,
-    Done,
+from hive.wire.bounds import MAX_ID, clamp
+from hive.wire.daemon import Done, Notice
+from hive.wire.events import Event
+from hive.wire.names import OPERATOR
+from hive.wire.schedules import (
     EditSchedule,
-    Event,
-    Notice,
     RequestSchedule,
     ResolveSchedule,
     Schedule,
     Scheduled,
     ScheduleState,
-    clamp,
 )
 
 MOST_OPEN = 20

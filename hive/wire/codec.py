@@ -20,10 +20,10 @@ from cattrs.errors import (
 )
 from cattrs.preconf.orjson import configure_converter
 
+from hive.wire.bodies import AgentBody, Body, OperatorBody, PageBody
 from hive.wire.events import Event, LiveEvent
 from hive.wire.frames import Frame
-from hive.wire.model import TreeNode
-from hive.wire.requests import AgentBody, Body, ControlBody, WebBody
+from hive.wire.tree import TreeNode
 
 PROTOCOL = 1
 """Version of the wire protocol; said in the hello, a mismatch refuses the connection."""
@@ -132,7 +132,7 @@ def _converter() -> Converter:
     )
     for union, tag in ((Event, "kind"), (Body, "type"), (Frame, "frame")):
         _register_union(converter, union, tag)
-    for narrow in (AgentBody, ControlBody, WebBody):
+    for narrow in (AgentBody, OperatorBody, PageBody):
         _register_union(converter, narrow, "type")
     return converter
 

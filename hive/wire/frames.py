@@ -2,7 +2,8 @@
 
 from attrs import frozen
 
-from hive.wire.requests import Body, HarnessSettings
+from hive.wire.bodies import Body
+from hive.wire.harness import HarnessSettings
 
 
 @frozen

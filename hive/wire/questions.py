@@ -1,10 +1,11 @@
-"""Questions, loose ends, an agent's line and its wake-ups, as they cross a process boundary."""
+"""Questions, and what an agent owes and waits for."""
 
 from enum import StrEnum
 
 from attrs import frozen
 
-from hive.wire.model import OPERATOR, Message
+from hive.wire.messages import Message
+from hive.wire.names import OPERATOR
 
 
 class QuestionState(StrEnum):
@@ -40,9 +41,6 @@ class Question:
     answered_by: str | None = None
     ended_at: float | None = None
     end_message: int | None = None
-
-
-# --- harness asks daemon -----------------------------------------------------------------------
 
 
 @frozen
@@ -99,34 +97,6 @@ class CancelLooseEnd:
 
 
 @frozen
-class SetStatus:
-    """The line that the operator sees behind the agent's name; empty: none."""
-
-    text: str
-
-
-@frozen
-class RequestNextTurn:
-    """Wake the agent once more when this turn has ended; once, however often it is asked for."""
-
-    reason: str
-
-
-@frozen
-class Wake:
-    """A message from the agent to itself, by whatever runs in its container and calls itself
-    `label`; answered with `Sent`.
-    """
-
-    label: str
-    text: str
-    key: str | None = None
-
-
-# --- operator asks daemon ----------------------------------------------------------------------
-
-
-@frozen
 class GetQuestions:
     """The newest `limit` open questions of all agents, `ended` those that have ended as well."""
 
@@ -141,16 +111,7 @@ class Questions:
     questions: tuple[Question, ...]
 
 
-# --- event -------------------------------------------------------------------------------------
-
-
-@frozen
-class Said:
-    """An agent set its line, or with an empty text cleared it."""
-
-    text: str
-
-
-AgentDesk = Ask | Answer | GetLooseEnds | CancelLooseEnd | SetStatus | RequestNextTurn | Wake
-ControlDesk = GetQuestions | Answer
-DeskBody = AgentDesk | ControlDesk | LooseEnds | Questions
+FromAgent = Ask | Answer | GetLooseEnds | CancelLooseEnd
+OperatorReads = GetQuestions
+OperatorActs = Answer
+FromDaemon = LooseEnds | Questions

@@ -14,7 +14,7 @@ from hive.agents import Agent, Surroundings, container
 from hive.clock import LoopClock
 from hive.directory import AgentPark, AgentRecord
 from hive.supervisors import Context
-from hive.wire import Notice
+from hive.wire.daemon import Notice
 
 
 @pytest.fixture

@@ -21,7 +21,11 @@ from hive.directory import AgentPark, AgentRecord
 from hive.link import connect
 from hive.operator.tree import OperatedTree
 from hive.supervisors import Context, State
-from hive.wire import PROTOCOL, Finish, Hello, Notice, Outcome, TreeCommand, TurnReport
+from hive.wire.codec import PROTOCOL
+from hive.wire.daemon import Notice
+from hive.wire.frames import Hello
+from hive.wire.tree import TreeCommand
+from hive.wire.turns import Finish, Outcome, TurnReport
 
 FOR_GOOD = AgentPark("holiday", None)
 

@@ -11,7 +11,7 @@ from hive.agents.policy import (
     event_time,
 )
 from hive.directory.record import LONGEST_TURN_PARK_S, bounded
-from hive.wire import Outcome, TurnReport, Usage
+from hive.wire.turns import Outcome, TurnReport, Usage
 
 NOW = 1_800_000_000.0
 ANY_TIME = st.none() | st.floats(-1e12, 1e12)

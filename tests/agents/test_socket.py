@@ -18,42 +18,30 @@ from hive.agents import socket as agent_socket
 from hive.broker import Draft
 from hive.gate import Hold
 from hive.link import LinkClosed, LinkRefused, Peer, RemoteError, keep_connected
-from hive.wire import (
-    OPERATOR,
-    PROTOCOL,
-    AgentState,
-    Answer,
+from hive.wire.agents import Said, SetStatus, Spawn, StatusChanged
+from hive.wire.codec import PROTOCOL
+from hive.wire.daemon import Notice
+from hive.wire.frames import Hello
+from hive.wire.harness import Emit, Report
+from hive.wire.messages import GetThread, Send
+from hive.wire.names import OPERATOR
+from hive.wire.questions import Answer, Ask, CancelLooseEnd, GetLooseEnds, GetQuestions
+from hive.wire.states import AgentState, Condition
+from hive.wire.tree import Supervision, TreeNode
+from hive.wire.turns import (
     ApiSignal,
-    Ask,
-    CancelLooseEnd,
-    Condition,
-    Emit,
     Finish,
-    GetLooseEnds,
-    GetQuestions,
-    GetThread,
-    Hello,
-    Notice,
     Outcome,
     Recv,
-    Report,
-    RequestNextTurn,
-    Said,
-    Send,
-    SetStatus,
     SignalKind,
-    Spawn,
     Spending,
-    StatusChanged,
-    Supervision,
     Take,
     Taken,
     Text,
-    TreeNode,
     TurnReport,
     Usage,
-    Wake,
 )
+from hive.wire.wake_ups import RequestNextTurn, Wake
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from support.agent_socket import Fixture, ask, running, take
 from hive.directory import AgentPark, park_in_force
 from hive.link import RemoteError
 from hive.store import StoreFull
-from hive.wire import Finish, Lease, Outcome, Recv, Take, TurnReport
+from hive.wire.turns import Finish, Lease, Outcome, Recv, Take, TurnReport
 
 FAILED = TurnReport(Outcome.FAILED, "boom")
 COMPLETED = TurnReport(Outcome.COMPLETED)

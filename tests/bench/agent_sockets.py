@@ -27,7 +27,7 @@ from hive.reminders import Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, Store, writer
 from hive.supervisors import ChildSpec, Supervisor, run_root
-from hive.wire import HarnessSettings
+from hive.wire.harness import HarnessSettings
 
 
 def main(root: Path, agents: int, batch: int) -> None:

@@ -21,7 +21,11 @@ from hive.events import Hub
 from hive.link import Peer, connect
 from hive.rate import Rate
 from hive.store import MIGRATIONS, open_store, writer
-from hive.wire import EVERYBODY, PROTOCOL, Finish, Hello, Outcome, Send, Take, Taken, TurnReport
+from hive.wire.codec import PROTOCOL
+from hive.wire.frames import Hello
+from hive.wire.messages import Send
+from hive.wire.names import EVERYBODY
+from hive.wire.turns import Finish, Outcome, Take, Taken, TurnReport
 
 AGENTS = 200
 ROUNDS = 20

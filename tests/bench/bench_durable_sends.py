@@ -20,7 +20,9 @@ from support.directories import Named
 from hive.broker import Broker, Draft, rows
 from hive.link import connect
 from hive.store import MIGRATIONS, open_store, writer
-from hive.wire import PROTOCOL, Hello, Send
+from hive.wire.codec import PROTOCOL
+from hive.wire.frames import Hello
+from hive.wire.messages import Send
 
 SENDERS = 50
 ROUND_S = 2.0

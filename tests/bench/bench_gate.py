@@ -17,7 +17,8 @@ from bench.figures import Book
 from hive.gate import Client, Gates, Hold
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
-from hive.wire import ApiSignal, GateCommand, SignalKind
+from hive.wire.gates import GateCommand
+from hive.wire.turns import ApiSignal, SignalKind
 
 ROUNDS = 50
 CREDENTIAL = "default"

@@ -8,7 +8,7 @@ from bench.seat import Seat, seat
 from bench.stub import stub_times
 from support.running import RunningHive
 
-from hive.wire import Condition
+from hive.wire.states import Condition
 
 AGENTS = 10
 ROUNDS = 20

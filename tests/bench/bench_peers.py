@@ -23,16 +23,10 @@ from bench.served import served
 
 from hive.link import Peer, connect
 from hive.store import writer
-from hive.wire import (
-    PROTOCOL,
-    Finish,
-    Hello,
-    Outcome,
-    Send,
-    Take,
-    Taken,
-    TurnReport,
-)
+from hive.wire.codec import PROTOCOL
+from hive.wire.frames import Hello
+from hive.wire.messages import Send
+from hive.wire.turns import Finish, Outcome, Take, Taken, TurnReport
 
 AGENTS = 50
 EACH = 40

@@ -21,7 +21,7 @@ from hive.broker import Broker, Draft
 from hive.reminders import Place, Reminders, policy
 from hive.store import MIGRATIONS, Store, open_store
 from hive.supervisors import Context
-from hive.wire import OPERATOR
+from hive.wire.names import OPERATOR
 
 AGENTS = 50
 DUE = 100_000

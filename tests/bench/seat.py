@@ -12,25 +12,15 @@ from support.running import RunningHive
 
 from hive.link import Peer, Session, connect
 from hive.paths import Paths
-from hive.wire import (
-    PROTOCOL,
-    Body,
-    Condition,
-    Event,
-    EventBatch,
-    Follow,
-    GetStatus,
-    Hello,
-    LiveEvent,
-    MessageMoved,
-    MessageState,
-    OperatorSend,
-    Sent,
-    Spawn,
-    Status,
-    StatusChanged,
-    TurnStarted,
-)
+from hive.wire.agents import Spawn, StatusChanged
+from hive.wire.bodies import Body
+from hive.wire.codec import PROTOCOL
+from hive.wire.daemon import GetStatus, Status
+from hive.wire.events import Event, EventBatch, Follow, LiveEvent
+from hive.wire.frames import Hello
+from hive.wire.messages import MessageMoved, MessageState, OperatorSend, Sent
+from hive.wire.states import Condition
+from hive.wire.turns import TurnStarted
 
 TURN_S = 60.0
 

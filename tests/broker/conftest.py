@@ -7,7 +7,7 @@ from support.directories import Named
 
 from hive.broker import Broker
 from hive.store import MIGRATIONS, Store, open_store
-from hive.wire import Event
+from hive.wire.events import Event
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ from support.directories import Named
 from hive.broker import BadMessage, Broker, Counts, Draft, Rate, TooManyBroadcasts
 from hive.rate import allowed
 from hive.store import MIGRATIONS, Store, open_store
-from hive.wire import EVERYBODY, OPERATOR, Event, MessageSent, MessageState
+from hive.wire.events import Event
+from hive.wire.messages import MessageSent, MessageState
+from hive.wire.names import EVERYBODY, OPERATOR
 
 RATE = Rate(burst=2, every=3600.0)
 

@@ -18,7 +18,7 @@ from support.directories import Named
 from hive.broker import HIVE, BadMessage, Broker, Counts, Draft, NotUrgent, Rate
 from hive.janitor import Janitor, Retention
 from hive.store import MIGRATIONS, Store, open_store
-from hive.wire import EVERYBODY, OPERATOR
+from hive.wire.names import EVERYBODY, OPERATOR
 
 AGENTS = ("ann", "bob", "cas")
 HOLDERS = ("h1", "h2")

@@ -13,7 +13,9 @@ from support.directories import Named
 from hive.broker import BadMessage, Broker, Draft
 from hive.questions import Desk
 from hive.store import MIGRATIONS, Store, open_store
-from hive.wire import OPERATOR, Ask, Awaited, MessageState
+from hive.wire.messages import Awaited, MessageState
+from hive.wire.names import OPERATOR
+from hive.wire.questions import Ask
 
 
 class Talk:

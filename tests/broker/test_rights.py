@@ -11,7 +11,7 @@ from hive.broker import Broker, Draft, NotAllowed
 from hive.broker.draft import check_rights
 from hive.directory import Rights
 from hive.store import MIGRATIONS, open_store
-from hive.wire import EVERYBODY, OPERATOR
+from hive.wire.names import EVERYBODY, OPERATOR
 
 NAMES = st.sampled_from(("ann", "bob", "manager", OPERATOR, EVERYBODY))
 

@@ -11,7 +11,7 @@ from support.directories import Named
 
 from hive.broker import HIVE, Broker, Draft
 from hive.store import MIGRATIONS, Store, fetch, open_store
-from hive.wire import OPERATOR
+from hive.wire.names import OPERATOR
 
 NAMES = ("ann", "bob", "cas", "eve")
 

@@ -13,7 +13,9 @@ from support.directories import Named
 
 from hive.broker import HIVE, Broker, Counts, Draft, NotUrgent, Returned, rows
 from hive.store import MIGRATIONS, Store, fetch, open_store
-from hive.wire import Event, Message, MessageMoved, MessageSent, MessageState, Notice
+from hive.wire.daemon import Notice
+from hive.wire.events import Event
+from hive.wire.messages import Message, MessageMoved, MessageSent, MessageState
 
 HELD, QUEUED, DEAD, DONE = (
     MessageState.HELD,

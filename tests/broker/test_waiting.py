@@ -9,7 +9,8 @@ from support.broker_bench import Bench
 
 from hive.broker import Counts, Draft, NotUrgent
 from hive.store import Store
-from hive.wire import Lease, MessageMoved, MessageSent
+from hive.wire.messages import MessageMoved, MessageSent
+from hive.wire.turns import Lease
 
 
 async def test_wait_queued_returns_at_once_or_when_something_comes(bench: Bench) -> None:

@@ -6,7 +6,9 @@ from hypothesis import strategies as st
 
 from hive.budget import HIVE, THRESHOLDS, Budget, Ledger, policy
 from hive.budget import ledger as books
-from hive.wire import Condition, Period, SetBudget, Unit, Usage
+from hive.wire.budgets import Period, SetBudget, Unit
+from hive.wire.states import Condition
+from hive.wire.turns import Usage
 
 NAMES = ("ann", "bob")
 DAY = 20_000

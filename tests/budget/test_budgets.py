@@ -15,7 +15,9 @@ from support.directories import Named
 
 from hive.budget import Budgets
 from hive.store import MIGRATIONS, Store, StoreClosed, StoreError, fetch, open_store
-from hive.wire import BudgetReached, Event, Period, SetBudget, Unit, Usage
+from hive.wire.budgets import BudgetReached, Period, SetBudget, Unit
+from hive.wire.events import Event
+from hive.wire.turns import Usage
 
 MIDNIGHT = 20_000 * 86_400.0
 DOLLARS_A_DAY = SetBudget("ann", Period.DAY, Unit.USD, 5.0, 1.0)

@@ -13,7 +13,9 @@ from support.directories import Named
 from hive.budget import Budgets
 from hive.store import MIGRATIONS, Store, StoreFull, fetch
 from hive.supervisors import Context
-from hive.wire import BudgetReached, Event, Period, SetBudget, Unit, Usage
+from hive.wire.budgets import BudgetReached, Period, SetBudget, Unit
+from hive.wire.events import Event
+from hive.wire.turns import Usage
 
 T = TypeVar("T")
 DAY_S = 86_400

@@ -8,7 +8,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hive.budget import ledger as books
 from hive.budget.ledger import DAY_S, NOTHING, Entry, Ledger, day_of, day_text
-from hive.wire import Unit, Usage
+from hive.wire.budgets import Unit
+from hive.wire.turns import Usage
 
 AGENTS = st.sampled_from(["ann", "bob"])
 LEASES = st.integers(0, 3)

@@ -15,25 +15,14 @@ from support.running import HIVE, scrubbed
 
 from hive.cli.options import check_words, text_argument
 from hive.paths import Paths, check_root
-from hive.wire import (
-    AgentState,
-    Body,
-    Done,
-    Events,
-    GetEvents,
-    GetInbox,
-    GetStatus,
-    Inbox,
-    LiveEvent,
-    Message,
-    OperatorSend,
-    Sent,
-    SetCredential,
-    Status,
-    Text,
-    TreeCommand,
-    TreeNode,
-)
+from hive.wire.bodies import Body
+from hive.wire.daemon import Done, GetStatus, Status
+from hive.wire.events import Events, GetEvents, LiveEvent
+from hive.wire.logins import SetCredential
+from hive.wire.messages import GetInbox, Inbox, Message, OperatorSend, Sent
+from hive.wire.states import AgentState
+from hive.wire.tree import TreeCommand, TreeNode
+from hive.wire.turns import Text
 
 BODY = "ä€\U0001f600 \u202e\x1b[2J\x00"
 ASCII = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

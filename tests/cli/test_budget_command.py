@@ -12,26 +12,17 @@ from click.testing import CliRunner, Result
 from hive.cli import main
 from hive.link import Credentials, LinkError, Peer, Session, serve
 from hive.paths import Paths
-from hive.wire import (
-    Body,
-    Budgets,
-    BudgetStatus,
-    ControlBody,
-    Done,
-    GetBudgets,
-    Hello,
-    Period,
-    SetBudget,
-    Spent,
-    Unit,
-    Usage,
-)
+from hive.wire.bodies import Body, OperatorBody
+from hive.wire.budgets import Budgets, BudgetStatus, GetBudgets, Period, SetBudget, Spent, Unit
+from hive.wire.daemon import Done
+from hive.wire.frames import Hello
+from hive.wire.turns import Usage
 
 
 class Daemon(Session):
     """Knows the agent `ann`, and remembers what it was told."""
 
-    requests = ControlBody
+    requests = OperatorBody
 
     def __init__(self) -> None:
         self.orders: list[SetBudget] = []

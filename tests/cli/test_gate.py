@@ -13,21 +13,12 @@ from support.fake_control import control
 
 from hive.cli import main, show
 from hive.link import LinkError
-from hive.wire import (
-    AgentState,
-    AgentStatus,
-    Body,
-    Condition,
-    Done,
-    GateCommand,
-    Gates,
-    GateState,
-    GateStatus,
-    GetGates,
-    GetStatus,
-    Status,
-    TreeNode,
-)
+from hive.wire.agents import AgentStatus
+from hive.wire.bodies import Body
+from hive.wire.daemon import Done, GetStatus, Status
+from hive.wire.gates import GateCommand, Gates, GateState, GateStatus, GetGates
+from hive.wire.states import AgentState, Condition
+from hive.wire.tree import TreeNode
 
 NOW = time.time()
 LIMITED = GateStatus(

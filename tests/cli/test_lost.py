@@ -14,27 +14,22 @@ import hive.cli.ask
 from hive.cli import main
 from hive.cli.ask import repeatable
 from hive.link import LinkClosed, LinkError, Peer
-from hive.wire import (
-    QUESTIONS,
-    AgentCommand,
+from hive.wire.agents import AgentCommand, Spawn
+from hive.wire.bodies import Body, OperatorBody, OperatorRead
+from hive.wire.daemon import Done, Down
+from hive.wire.events import Events, GetEvents
+from hive.wire.gates import GateCommand
+from hive.wire.messages import (
     Awaited,
-    Body,
-    ControlBody,
     Count,
-    Done,
-    Down,
-    Events,
-    GateCommand,
-    GetEvents,
     Message,
     MessageState,
     OperatorSend,
     Resolve,
     Sent,
-    Spawn,
-    TreeCommand,
     WaitReply,
 )
+from hive.wire.tree import TreeCommand
 
 Answer = Callable[[Body], Body]
 
@@ -244,10 +239,10 @@ def test_the_stream_of_events_that_breaks_off_says_so(
 
 
 def test_what_may_be_repeated_is_declared() -> None:
-    for question in QUESTIONS:
+    for question in get_args(OperatorRead):
         assert repeatable(question.__new__(question))
     for once in (Spawn("x"), Down(), Resolve((1,), "drop"), AgentCommand("x", "destroy")):
         assert not repeatable(once)
     assert not repeatable(OperatorSend("x", "y")) and repeatable(OperatorSend("x", "y", key="k"))
     assert not repeatable(TreeCommand("x", "kick")) and not repeatable(GateCommand("x", "probe"))
-    assert set(QUESTIONS) < set(get_args(ControlBody))
+    assert set(get_args(OperatorRead)) < set(get_args(OperatorBody))

@@ -21,7 +21,10 @@ from hive.operator import messages, session
 from hive.operator.audit import AuditLog
 from hive.paths import Paths
 from hive.store import MIGRATIONS, open_store
-from hive.wire import PROTOCOL, Body, Count, Hello, Resolve, Sent
+from hive.wire.bodies import Body
+from hive.wire.codec import PROTOCOL
+from hive.wire.frames import Hello
+from hive.wire.messages import Count, Resolve, Sent
 
 HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\u202emoc\x9b31m<b>"
 

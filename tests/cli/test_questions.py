@@ -21,7 +21,7 @@ from hive.operator.audit import AuditLog
 from hive.paths import Paths
 from hive.questions import Desk
 from hive.store import MIGRATIONS, open_store
-from hive.wire import Ask
+from hive.wire.questions import Ask
 
 HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\u202emoc\x9b31m<b>"
 

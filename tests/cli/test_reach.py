@@ -21,7 +21,9 @@ import hive.cli.ask
 from hive.cli import main, reach
 from hive.link import Credentials, Limits, Session, connect, serve
 from hive.paths import Paths
-from hive.wire import PROTOCOL, Done, Hello, Welcome
+from hive.wire.codec import PROTOCOL
+from hive.wire.daemon import Done
+from hive.wire.frames import Hello, Welcome
 
 LISTEN = """
 import socket, sys, time

@@ -33,19 +33,12 @@ from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, Store, open_store
 from hive.supervisors import Context
-from hive.wire import (
-    PROTOCOL,
-    Body,
-    CancelReminder,
-    GetReminders,
-    HarnessSettings,
-    Hello,
-    ListReminders,
-    Remind,
-    ReminderRollup,
-    RequestSchedule,
-    ResolveSchedule,
-)
+from hive.wire.bodies import Body
+from hive.wire.codec import PROTOCOL
+from hive.wire.frames import Hello
+from hive.wire.harness import HarnessSettings
+from hive.wire.reminders import CancelReminder, GetReminders, ListReminders, Remind, ReminderRollup
+from hive.wire.schedules import RequestSchedule, ResolveSchedule
 
 HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\u202emoc\x9b31m<b>"
 

@@ -23,7 +23,10 @@ from hive.operator import agents, daemon
 from hive.operator.audit import AuditLog
 from hive.paths import Paths
 from hive.store import MIGRATIONS, open_store
-from hive.wire import AgentState, AgentStatus, Status, TreeNode
+from hive.wire.agents import AgentStatus
+from hive.wire.daemon import Status
+from hive.wire.states import AgentState
+from hive.wire.tree import TreeNode
 
 
 @define

@@ -8,27 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hive.cli import show
-from hive.wire import (
-    AgentState,
-    AgentStatus,
-    BudgetReached,
-    BudgetStatus,
-    Condition,
-    Event,
-    GateChanged,
-    GateState,
-    GateStatus,
-    LiveEvent,
-    Message,
-    MessageMoved,
-    MessageState,
-    Period,
-    Status,
-    StatusChanged,
-    Text,
-    TreeNode,
-    Unit,
-)
+from hive.wire.agents import AgentStatus, StatusChanged
+from hive.wire.budgets import BudgetReached, BudgetStatus, Period, Unit
+from hive.wire.daemon import Status
+from hive.wire.events import Event, LiveEvent
+from hive.wire.gates import GateChanged, GateState, GateStatus
+from hive.wire.messages import Message, MessageMoved, MessageState
+from hive.wire.states import AgentState, Condition
+from hive.wire.tree import TreeNode
+from hive.wire.turns import Text
 
 TODAY = time.mktime((*time.localtime()[:3], 12, 0, 0, 0, 0, -1))
 GATE = GateStatus("default", "all", GateState.CLOSED, Condition.RATE_LIMITED, TODAY, waiting=1)

@@ -16,7 +16,10 @@ from hive.link import RemoteError, connect
 from hive.operator import agents
 from hive.operator.handlers import Act
 from hive.paths import Paths
-from hive.wire import PROTOCOL, AgentCommand, Body, Hello
+from hive.wire.agents import AgentCommand
+from hive.wire.bodies import Body
+from hive.wire.codec import PROTOCOL
+from hive.wire.frames import Hello
 
 
 class Fleet:

@@ -27,31 +27,22 @@ from hive.link import LinkError, Peer, RemoteError, connect
 from hive.operator import agents, budgets, daemon, gates, logins, messages, questions, tree
 from hive.operator.audit import AuditLog
 from hive.operator.faults import NotDone, explained
-from hive.operator.handlers import Act, Handler, Stream, Table, act, question, sum_of
+from hive.operator.handlers import Act, Handler, Stream, Table, act, read, sum_of
 from hive.paths import Paths
 from hive.store import MIGRATIONS, Store, StoreClosed, StoreFull, open_store
 from hive.supervisors import NotFound, NotRunning, NotStopped, StartFailed, Supervisor
-from hive.wire import (
-    PROTOCOL,
-    QUESTIONS,
-    ActOutcome,
-    AgentCommand,
-    Answer,
-    Body,
-    ControlBody,
-    Down,
-    GateCommand,
-    GetStatus,
-    Hello,
-    OperatorSend,
-    Period,
-    SetBudget,
-    SetCredential,
-    Spawn,
-    TreeCommand,
-    Unit,
-    WebBody,
-)
+from hive.wire.agents import AgentCommand, Spawn
+from hive.wire.audit import ActOutcome
+from hive.wire.bodies import Body, OperatorBody, OperatorRead, PageBody
+from hive.wire.budgets import Period, SetBudget, Unit
+from hive.wire.codec import PROTOCOL
+from hive.wire.daemon import Down, GetStatus
+from hive.wire.frames import Hello
+from hive.wire.gates import GateCommand
+from hive.wire.logins import SetCredential
+from hive.wire.messages import OperatorSend
+from hive.wire.questions import Answer
+from hive.wire.tree import TreeCommand
 
 TOKEN = "sk-ant-oat01-very-secret"
 
@@ -63,18 +54,18 @@ def acts_of(table: Table) -> set[type]:
 def test_each_request_has_one_handler_and_each_act_words_in_the_audit(tmp_path: Path) -> None:
     hive = Hive(Options(Paths(tmp_path), Config(), ApiAccess(), Path("/claude"), {}))
     hive.root = Supervisor([])
-    for table, allowed in ((operator_table(hive), ControlBody), (page_table(hive), WebBody)):
+    for table, allowed in ((operator_table(hive), OperatorBody), (page_table(hive), PageBody)):
         assert set(table) == set(get_args(allowed))
-        assert acts_of(table) == set(table) - set(QUESTIONS)
+        assert acts_of(table) == set(table) - set(get_args(OperatorRead))
 
 
 def test_a_request_has_no_second_handler() -> None:
     async def do(_: Body) -> None: ...
 
     down = act(do, lambda _: Act("down"))
-    assert sum_of({Down: down}, {GetStatus: question(do)})[Down] is down
+    assert sum_of({Down: down}, {GetStatus: read(do)})[Down] is down
     with pytest.raises(ValueError, match="two handlers for Down"):
-        sum_of({Down: down}, {Down: question(do)})
+        sum_of({Down: down}, {Down: read(do)})
 
 
 @define(slots=False)

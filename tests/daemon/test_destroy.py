@@ -18,7 +18,11 @@ from hive.directory import AgentExists, AgentRecord, NoSuchAgent
 from hive.link import LinkError
 from hive.paths import Paths
 from hive.store import StoreFull
-from hive.wire import OPERATOR, Ask, Notice, Period, Remind, SetBudget, Unit
+from hive.wire.budgets import Period, SetBudget, Unit
+from hive.wire.daemon import Notice
+from hive.wire.names import OPERATOR
+from hive.wire.questions import Ask
+from hive.wire.reminders import Remind
 
 NAME = "ann"
 

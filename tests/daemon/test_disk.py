@@ -11,7 +11,8 @@ from attrs import evolve
 from hive.daemon.disk import FULL, LOW, LOW_FILES, Disk, Room, Space, room, space, words
 from hive.store import Store, StoreError, StoreFull
 from hive.supervisors import Context
-from hive.wire import Event, Notice
+from hive.wire.daemon import Notice
+from hive.wire.events import Event
 
 ROOT = Path("/var/lib/hyperhive")
 PLENTY = Space(10 * LOW)

@@ -10,7 +10,7 @@ import trio.testing
 from hive.daemon.limits import Limits
 from hive.store import StoreFull
 from hive.supervisors import Context
-from hive.wire import Outcome, TurnReport, Usage
+from hive.wire.turns import Outcome, TurnReport, Usage
 
 USED = Usage(input_tokens=7)
 

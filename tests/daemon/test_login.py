@@ -25,7 +25,10 @@ from hive.directory import AgentRecord
 from hive.link import Peer, Session, connect
 from hive.paths import Paths
 from hive.supervisors import Context, Supervisor
-from hive.wire import PROTOCOL, Body, HarnessSettings, Hello, encode
+from hive.wire.bodies import Body
+from hive.wire.codec import PROTOCOL, encode
+from hive.wire.frames import Hello
+from hive.wire.harness import HarnessSettings
 
 REPOSITORY = Path(__file__).parents[2]
 TOKEN = "sk-ant-oat01-not-a-real-token"

@@ -2,7 +2,7 @@ from attrs import evolve
 
 from hive.daemon.notices import notices
 from hive.supervisors import Snapshot, State
-from hive.wire import BudgetStatus, Period, Unit
+from hive.wire.budgets import BudgetStatus, Period, Unit
 
 
 def test_nothing_to_say_is_nothing() -> None:

@@ -10,7 +10,8 @@ from hive.daemon.hive import Hive, Options
 from hive.directory import AgentRecord
 from hive.operator.status import now
 from hive.paths import Paths
-from hive.wire import SetStatus, Supervision
+from hive.wire.agents import SetStatus
+from hive.wire.tree import Supervision
 
 
 async def test_the_status_shows_what_each_agent_says(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ from hive.directory import AgentRecord
 from hive.gate import Hold
 from hive.operator.status import Clock, agent_status, tree
 from hive.supervisors import Snapshot, State
-from hive.wire import AgentState, Condition, TreeNode
+from hive.wire.states import AgentState, Condition
+from hive.wire.tree import TreeNode
 
 CLOCK = Clock(trio=100.0, epoch=1_000_100.0)
 RECORD = AgentRecord("scout", "bubblewrap")

@@ -13,7 +13,9 @@ from hive.demo.persona import ANSWER, FIRST_TASK, SEND, answer
 from hive.demo.reply import Answer, Call, Say
 from hive.demo.request import parse
 from hive.questions import texts
-from hive.wire import Lease, Message, Question
+from hive.wire.messages import Message
+from hive.wire.questions import Question
+from hive.wire.turns import Lease
 
 CAP = 16384
 """Bytes that the hive allows in a message's body."""

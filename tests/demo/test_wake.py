@@ -8,7 +8,8 @@ from harness.tools import guide
 from harness.turns import prompts
 from hive.demo.request import MessagesRequest, Text, ToolResult
 from hive.demo.wake import Wake, last_wake, wakes
-from hive.wire import Lease, Message
+from hive.wire.messages import Message
+from hive.wire.turns import Lease
 
 
 def test_all_marks_are_read() -> None:

@@ -8,7 +8,9 @@ from support.running import RunningHive
 
 from hive.link import LinkClosed, Peer, connect
 from hive.paths import Paths
-from hive.wire import PROTOCOL, Hello, OperatorSend, Sent
+from hive.wire.codec import PROTOCOL
+from hive.wire.frames import Hello
+from hive.wire.messages import OperatorSend, Sent
 
 KILLS = 10
 SENDERS = 50

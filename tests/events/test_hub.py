@@ -12,7 +12,8 @@ from hive.events import Hub, Lagged, Subscription
 from hive.events import hub as hub_module
 from hive.store import MIGRATIONS, Store, StoreClosed, fetch, open_store
 from hive.supervisors import Context
-from hive.wire import LiveEvent, Notice
+from hive.wire.daemon import Notice
+from hive.wire.events import LiveEvent
 
 
 class Recorder(Context):

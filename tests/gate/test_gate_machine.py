@@ -10,15 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from hive.gate.gate import Bucket, Client, Gate, World, gate_of
 from hive.gate.holds import hold_by, hold_of, next_look, statuses
 from hive.gate.policy import Admit, GateEvent, Look, NewLogin, Signal, TurnEnd, step
-from hive.wire import (
-    ApiSignal,
-    Condition,
-    GateCommand,
-    GateState,
-    Outcome,
-    SignalKind,
-    TurnReport,
-)
+from hive.wire.gates import GateCommand, GateState
+from hive.wire.states import Condition
+from hive.wire.turns import ApiSignal, Outcome, SignalKind, TurnReport
 
 T0 = 1_000_000.0
 NAMES = ("ann", "bob", "cid", "dan", "eve")

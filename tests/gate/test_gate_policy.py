@@ -8,15 +8,9 @@ from attrs import evolve
 from hive.gate.gate import Client, Gate, GateSettings, World
 from hive.gate.holds import hold_of, statuses
 from hive.gate.policy import Admit, Look, NewLogin, Signal, TurnEnd, step
-from hive.wire import (
-    ApiSignal,
-    Condition,
-    GateCommand,
-    GateState,
-    Outcome,
-    SignalKind,
-    TurnReport,
-)
+from hive.wire.gates import GateCommand, GateState
+from hive.wire.states import Condition
+from hive.wire.turns import ApiSignal, Outcome, SignalKind, TurnReport
 
 T0 = 1_000_000.0
 MARGIN = GateSettings().margin_s

@@ -11,7 +11,9 @@ from hive.gate import Client, Gates
 from hive.gate.gate import Bucket
 from hive.gate.rows import GateTable, row_of
 from hive.store import MIGRATIONS, open_store
-from hive.wire import Condition, GateCommand, GateState, Outcome, TurnReport
+from hive.wire.gates import GateCommand, GateState
+from hive.wire.states import Condition
+from hive.wire.turns import Outcome, TurnReport
 
 C = "default"
 

@@ -8,15 +8,9 @@ from trio.testing import wait_all_tasks_blocked
 from hive.actors import resume, suspend
 from hive.gate import Client
 from hive.gate import actor as gate_actor
-from hive.wire import (
-    ApiSignal,
-    Condition,
-    GateCommand,
-    GateState,
-    Outcome,
-    SignalKind,
-    TurnReport,
-)
+from hive.wire.gates import GateCommand, GateState
+from hive.wire.states import Condition
+from hive.wire.turns import ApiSignal, Outcome, SignalKind, TurnReport
 
 C = "default"
 ALL = {f"a{n}" for n in range(10)}

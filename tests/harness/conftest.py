@@ -16,30 +16,24 @@ from hive.demo import Script
 from hive.demo import serve as serve_api
 from hive.link import Credentials, LinkError, Peer, Session, serve
 from hive.supervisors import run_root
-from hive.wire import (
-    PROTOCOL,
+from hive.wire.bodies import AgentBody, Body
+from hive.wire.codec import PROTOCOL
+from hive.wire.daemon import Done
+from hive.wire.events import Event
+from hive.wire.frames import Hello, Welcome
+from hive.wire.harness import Emit, HarnessSettings, Report
+from hive.wire.messages import Message, Send, Sent
+from hive.wire.turns import (
     ApiSignal,
-    Body,
-    Done,
-    Emit,
-    Event,
     Finish,
-    HarnessSettings,
-    Hello,
     Lease,
-    Message,
     Recv,
-    Report,
-    Send,
-    Sent,
     SignalKind,
     Spending,
     Take,
     Taken,
     TurnReport,
-    Welcome,
 )
-from hive.wire.requests import AgentBody
 
 NAME = "worker-1"
 

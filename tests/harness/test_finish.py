@@ -12,7 +12,8 @@ from harness.shared import AgentFolders, HarnessOptions, Shared
 from harness.turns.serve import ServeLoop
 from hive.link import RemoteError
 from hive.supervisors import Context
-from hive.wire import Done, Finish, Lease, Outcome, TurnReport
+from hive.wire.daemon import Done
+from hive.wire.turns import Finish, Lease, Outcome, TurnReport
 
 REPORT = TurnReport(Outcome.FAILED, "boom")
 

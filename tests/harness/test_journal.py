@@ -8,8 +8,10 @@ from harness import journal
 from harness.journal import EVENTS, TURN_STATS, Journal
 from harness.outbox import Outbox
 from hive.supervisors import Context
-from hive.wire import Notice, Outcome, TurnEnded, Usage, decode
+from hive.wire.codec import decode
+from hive.wire.daemon import Notice
 from hive.wire.events import Event
+from hive.wire.turns import Outcome, TurnEnded, Usage
 
 ENDED = TurnEnded("lease", Outcome.FAILED, "why", 1.5, Usage(1, 2, 3, 4, 0.5))
 

@@ -11,7 +11,7 @@ from harness.turns.signals import Signals
 from harness.turns.silence import SilenceWatch
 from harness.turns.spending import Meter
 from harness.turns.turn import RunningTurn
-from hive.wire import Outcome, SignalKind, Usage
+from hive.wire.turns import Outcome, SignalKind, Usage
 
 LIMIT = {"status": "rejected", "resetsAt": 1_800_000_000, "rateLimitType": "five_hour"}
 COST = {"session": {"model_usage": {"claude-x": {"outputTokens": 10**9, "costUSD": 900.0}}}}

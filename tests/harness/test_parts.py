@@ -14,7 +14,7 @@ from harness.cli.session import CliSession
 from harness.outbox import Outbox
 from harness.shared import AgentFolders
 from harness.turns.silence import RETRIES_S, TOOL_S, SilenceWatch
-from hive.wire import Notice
+from hive.wire.daemon import Notice
 
 # --- lines -------------------------------------------------------------------------------------
 

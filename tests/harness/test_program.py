@@ -10,7 +10,7 @@ import trio
 from attrs import evolve
 
 from hive.demo import Rule, Stall
-from hive.wire import Outcome
+from hive.wire.turns import Outcome
 
 RESIDENT_MIB = 40
 

@@ -9,7 +9,8 @@ from harness.message_text import framed, framed_all
 from harness.tools import guide
 from harness.tools.table import TOOLS
 from harness.turns.prompts import not_a_command, system
-from hive.wire import Lease, Message
+from hive.wire.messages import Message
+from hive.wire.turns import Lease
 
 
 def message(number=12, sender="operator", body="hello", **more) -> Message:

@@ -24,27 +24,15 @@ from harness.tools import Tools, guide, mcp
 from harness.turns.prompts import system
 from hive.link import RemoteError
 from hive.supervisors import Context
-from hive.wire import (
-    Body,
-    Done,
-    HarnessSettings,
-    Inbox,
-    Lease,
-    LooseEnds,
-    Message,
-    MessageState,
-    Question,
-    Reminded,
-    Reminder,
-    ReminderList,
-    Schedule,
-    Scheduled,
-    ScheduleState,
-    Sent,
-    Taken,
-    WireError,
-    encode,
-)
+from hive.wire.bodies import Body
+from hive.wire.codec import WireError, encode
+from hive.wire.daemon import Done
+from hive.wire.harness import HarnessSettings
+from hive.wire.messages import Inbox, Message, MessageState, Sent
+from hive.wire.questions import LooseEnds, Question
+from hive.wire.reminders import Reminded, Reminder, ReminderList
+from hive.wire.schedules import Schedule, Scheduled, ScheduleState
+from hive.wire.turns import Lease, Taken
 
 HERE = Path(__file__).parent
 LONG = "x" * 4001

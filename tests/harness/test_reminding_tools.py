@@ -17,19 +17,16 @@ from harness.tools.reminders import CancelReminderTool, ListRemindersTool, Remin
 from harness.tools.schedules import ScheduleTool
 from harness.tools.table import parse_call, schemas
 from hive.link import RemoteError
-from hive.wire import (
+from hive.wire.daemon import Done
+from hive.wire.reminders import (
     CancelReminder,
-    Done,
     ListReminders,
     Remind,
     Reminded,
     Reminder,
     ReminderList,
-    RequestSchedule,
-    Schedule,
-    Scheduled,
-    ScheduleState,
 )
+from hive.wire.schedules import RequestSchedule, Schedule, Scheduled, ScheduleState
 
 
 class FakeLink:

@@ -13,7 +13,7 @@ import pytest
 from attrs import evolve, frozen
 
 from hive.demo import Answer, Call, Drop, Fail, FailKind, Limits, Page, Reply, Rule, Say, Stall
-from hive.wire import ApiRetry, ApiSignal, Outcome, SignalKind
+from hive.wire.turns import ApiRetry, ApiSignal, Outcome, SignalKind
 
 KEY = (("ANTHROPIC_API_KEY", "sk-test"),)
 OAUTH = (("CLAUDE_CODE_OAUTH_TOKEN", "oauth-test"),)

@@ -8,7 +8,8 @@ from harness.cli.lines import Tail
 from harness.journal import write
 from harness.own_login import LABEL
 from harness.shared import AgentFolders, HarnessOptions, Shared
-from hive.wire import HarnessSettings, Text, ToolResult
+from hive.wire.harness import HarnessSettings
+from hive.wire.turns import Text, ToolResult
 
 KEY = "key-9f2c77ab01de55f4477c"
 

@@ -23,7 +23,7 @@ from harness.turns.signals import Signals
 from harness.turns.silence import SilenceWatch
 from harness.turns.spending import EVERY_S, Meter, since
 from harness.turns.turn import RunningTurn
-from hive.wire import ApiSignal, SignalKind, Spending, Usage
+from hive.wire.turns import ApiSignal, SignalKind, Spending, Usage
 
 RESET = 1_800_000_000.0
 TEXT = ModelText("hello", nested=False)

@@ -14,7 +14,8 @@ from attrs import evolve
 
 from harness.cli import process
 from hive.demo import Answer, Call, Delay, Rule, Say
-from hive.wire import Interrupt, Outcome, TurnEnded
+from hive.wire.harness import Interrupt
+from hive.wire.turns import Outcome, TurnEnded
 
 SUBAGENT = Call(
     "Agent",

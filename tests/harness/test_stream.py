@@ -29,7 +29,8 @@ from harness.cli.stream import (
     Thought,
     ToolAnswer,
 )
-from hive.wire import Text, Usage, decode, encode
+from hive.wire.codec import decode, encode
+from hive.wire.turns import Text, Usage
 
 JSON = st.recursive(
     st.none()

@@ -13,27 +13,14 @@ from harness.shared import AgentFolders, HarnessOptions, HeldLease, Shared
 from harness.tools import Tools
 from hive.link import RemoteError
 from hive.supervisors import Context
-from hive.wire import (
-    Answer,
-    Ask,
-    CancelLooseEnd,
-    Done,
-    GetThread,
-    HarnessSettings,
-    Inbox,
-    Lease,
-    LooseEnds,
-    Message,
-    Question,
-    Recv,
-    RequestNextTurn,
-    Send,
-    Sent,
-    SetStatus,
-    Taken,
-    Wake,
-    WireError,
-)
+from hive.wire.agents import SetStatus
+from hive.wire.codec import WireError
+from hive.wire.daemon import Done
+from hive.wire.harness import HarnessSettings
+from hive.wire.messages import GetThread, Inbox, Message, Send, Sent
+from hive.wire.questions import Answer, Ask, CancelLooseEnd, LooseEnds, Question
+from hive.wire.turns import Lease, Recv, Taken
+from hive.wire.wake_ups import RequestNextTurn, Wake
 
 
 class FakeLink:

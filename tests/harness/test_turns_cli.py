@@ -11,17 +11,9 @@ from attrs import evolve
 
 from harness.cli.repair import Repaired, repair
 from hive.demo import Answer, Call, Fail, FailKind, Rule, Say, Stall
-from hive.wire import (
-    Interrupt,
-    Notice,
-    Outcome,
-    StopHarness,
-    Text,
-    ToolCall,
-    ToolResult,
-    TurnEnded,
-    TurnStarted,
-)
+from hive.wire.daemon import Notice
+from hive.wire.harness import Interrupt, StopHarness
+from hive.wire.turns import Outcome, Text, ToolCall, ToolResult, TurnEnded, TurnStarted
 
 OAUTH = (("CLAUDE_CODE_OAUTH_TOKEN", "oauth-test"),)
 

@@ -14,7 +14,8 @@ from harness.link import NotConnected
 from harness.wake_socket import WakeSocket
 from hive.link import RemoteError
 from hive.supervisors import Context
-from hive.wire import Sent, Wake
+from hive.wire.messages import Sent
+from hive.wire.wake_ups import Wake
 
 ROOT = Path(__file__).parents[2]
 

@@ -18,7 +18,7 @@ from hive.janitor import Janitor, Retention, janitor, rows
 from hive.janitor.retention import BUSY_S, LARGEST_BATCH, SMALLEST_BATCH, next_batch
 from hive.store import MIGRATIONS, Store, StoreFull, fetch, open_store
 from hive.supervisors import Context
-from hive.wire import Notice
+from hive.wire.daemon import Notice
 
 DAY = 86400.0
 NOW = 1_000 * DAY

@@ -11,8 +11,11 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import Event, Request, TextMessage
 
 from hive.link import Limits, LinkError, Peer, Session, serve
-from hive.wire import MAX_FRAME, PROTOCOL, Body, Hello, Push, Report, Send, Sent, encode_frame
-from hive.wire.requests import AgentBody
+from hive.wire.bodies import AgentBody, Body
+from hive.wire.codec import MAX_FRAME, PROTOCOL, encode_frame
+from hive.wire.frames import Hello, Push
+from hive.wire.harness import Report
+from hive.wire.messages import Send, Sent
 
 QUICK = Limits(close=0.2)
 

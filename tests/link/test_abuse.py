@@ -23,7 +23,10 @@ from wsproto.events import BytesMessage, CloseConnection, Event, TextMessage
 
 from hive.link import Limits, LinkRefused, Peer, RemoteError, connect
 from hive.link.intake import MESSAGE_CAP
-from hive.wire import MAX_FRAME, PROTOCOL, Body, Failure, Hello, Send, Sent, decode_frame
+from hive.wire.bodies import Body
+from hive.wire.codec import MAX_FRAME, PROTOCOL, decode_frame
+from hive.wire.frames import Failure, Hello
+from hive.wire.messages import Send, Sent
 
 HELLO = Hello(PROTOCOL, "harness", "i-1")
 HELLO_TEXT = json.dumps({"frame": "hello", "protocol": 1, "role": "harness", "instance": "i"})

@@ -26,24 +26,12 @@ from hive.link import (
     serve,
 )
 from hive.link.unix import bind
-from hive.wire import (
-    MAX_FRAME,
-    PROTOCOL,
-    Body,
-    Done,
-    Down,
-    GetStatus,
-    HarnessSettings,
-    Hello,
-    Interrupt,
-    Push,
-    Send,
-    Sent,
-    StopHarness,
-    Welcome,
-    WireError,
-    encode_frame,
-)
+from hive.wire.bodies import Body
+from hive.wire.codec import MAX_FRAME, PROTOCOL, WireError, encode_frame
+from hive.wire.daemon import Done, Down, GetStatus
+from hive.wire.frames import Hello, Push, Welcome
+from hive.wire.harness import HarnessSettings, Interrupt, StopHarness
+from hive.wire.messages import Send, Sent
 
 HELLO = Hello(PROTOCOL, "harness", "i-1")
 

@@ -11,7 +11,9 @@ import pytest
 import trio
 
 from hive.link import connect, server
-from hive.wire import PROTOCOL, Hello, Send, Sent
+from hive.wire.codec import PROTOCOL
+from hive.wire.frames import Hello
+from hive.wire.messages import Send, Sent
 
 HELLO = Hello(PROTOCOL, "harness", "i-1")
 

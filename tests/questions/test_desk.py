@@ -16,22 +16,12 @@ from hive.questions import BadAnswer, Desk, NoSuchQuestion, QuestionOver, TooMan
 from hive.questions.wakes import NEXT_TURNS_AN_HOUR, WAKES_AN_HOUR
 from hive.store import MIGRATIONS, Store, fetch, open_store
 from hive.supervisors import Context
-from hive.wire import (
-    OPERATOR,
-    Answer,
-    Ask,
-    CancelLooseEnd,
-    Done,
-    GetLooseEnds,
-    LooseEnds,
-    Message,
-    QuestionState,
-    RequestNextTurn,
-    Said,
-    Sent,
-    SetStatus,
-    Wake,
-)
+from hive.wire.agents import Said, SetStatus
+from hive.wire.daemon import Done
+from hive.wire.messages import Message, Sent
+from hive.wire.names import OPERATOR
+from hive.wire.questions import Answer, Ask, CancelLooseEnd, GetLooseEnds, LooseEnds, QuestionState
+from hive.wire.wake_ups import RequestNextTurn, Wake
 
 
 @define

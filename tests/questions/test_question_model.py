@@ -16,7 +16,8 @@ from support.directories import Named
 from hive.broker import HIVE, Broker, BrokerError, Draft
 from hive.questions import Questions
 from hive.store import MIGRATIONS, Store, fetch, open_store
-from hive.wire import OPERATOR, Answer, Ask, QuestionState
+from hive.wire.names import OPERATOR
+from hive.wire.questions import Answer, Ask, QuestionState
 
 AGENTS = ("ann", "bob")
 OPTIONS = ("yes", "no")

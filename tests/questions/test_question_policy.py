@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hive.broker import BrokerError
 from hive.questions import BadAnswer, BadQuestion, NoSuchQuestion, QuestionOver, TooMany, policy
 from hive.questions.errors import BadLine
-from hive.wire import Answer, Ask, Question, QuestionState
+from hive.wire.questions import Answer, Ask, Question, QuestionState
 
 ONE = Question(7, "ann", "bob", "Which?", 0.0, ("red", "green blue", "Grün"))
 MANY = evolve(ONE, multi=True)

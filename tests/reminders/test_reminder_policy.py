@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hive.reminders import BadReminder, Limits, TooManyReminders, policy
-from hive.wire import Reminder, ReminderState
+from hive.wire.reminders import Reminder, ReminderState
 
 NOW = 1_800_000_000.0
 LIMITS = st.builds(Limits, burst=st.integers(1, 20), per_hour=st.floats(1, 600))

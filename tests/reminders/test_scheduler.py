@@ -8,7 +8,8 @@ from support.reminder_world import BEGIN, World, world
 from hive.reminders import Limits, NoSuchReminder, TooManyReminders, policy
 from hive.store import StoreFull
 from hive.supervisors import Context
-from hive.wire import Notice, Remind, ReminderRollup, ReminderState, ResolveReminder
+from hive.wire.daemon import Notice
+from hive.wire.reminders import Remind, ReminderRollup, ReminderState, ResolveReminder
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from hive.broker import NotAllowed
 from hive.directory import Rights
 from hive.schedules import BadSchedule, NoSuchSchedule, Schedules, TooManySchedules
 from hive.supervisors import Context
-from hive.wire import (
+from hive.wire.daemon import Notice
+from hive.wire.schedules import (
     EditSchedule,
-    Notice,
     RequestSchedule,
     ResolveSchedule,
     Schedule,

@@ -10,7 +10,7 @@ from support.directories import Named
 
 from hive.broker import Broker, Counts, Draft
 from hive.store import MIGRATIONS, StoreError, fetch, open_store
-from hive.wire import MessageState
+from hive.wire.messages import MessageState
 
 BEFORE = MIGRATIONS[:2]
 COLUMNS = (

@@ -24,16 +24,13 @@ from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
-from hive.wire import (
-    OPERATOR,
-    PROTOCOL,
-    Body,
-    Event,
-    HarnessSettings,
-    Hello,
-    Take,
-    Taken,
-)
+from hive.wire.bodies import Body
+from hive.wire.codec import PROTOCOL
+from hive.wire.events import Event
+from hive.wire.frames import Hello
+from hive.wire.harness import HarnessSettings
+from hive.wire.names import OPERATOR
+from hive.wire.turns import Take, Taken
 
 GRACE = 0.3
 KEY = "key-77ab01de55f4477c"

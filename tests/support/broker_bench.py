@@ -3,7 +3,8 @@
 from attrs import define
 
 from hive.broker import Broker, Counts, Draft
-from hive.wire import Event, Lease
+from hive.wire.events import Event
+from hive.wire.turns import Lease
 
 
 @define

@@ -9,14 +9,14 @@ import trio
 
 from hive.link import Credentials, Peer, Session, serve
 from hive.paths import Paths
-from hive.wire import Body, Hello
-from hive.wire.requests import ControlBody
+from hive.wire.bodies import Body, OperatorBody
+from hive.wire.frames import Hello
 
 Answer = Callable[[Body], Body]
 
 
 class _Control(Session):
-    requests = ControlBody
+    requests = OperatorBody
 
     def __init__(self, answer: Answer, asked: list[Body]) -> None:
         self._answer = answer

@@ -11,30 +11,15 @@ import trio
 from attrs import evolve
 
 from hive.link import Credentials, LinkError, Peer, Refuse, Session, serve
-from hive.wire import (
-    EVERYBODY,
-    AgentState,
-    AgentStatus,
-    Body,
-    Done,
-    Event,
-    EventBatch,
-    Events,
-    Follow,
-    GetEvents,
-    GetStatus,
-    Hello,
-    LiveEvent,
-    MessageMoved,
-    MessageSent,
-    MessageState,
-    OperatorSend,
-    Resync,
-    Sent,
-    Status,
-    TreeNode,
-)
-from hive.wire.requests import WebBody
+from hive.wire.agents import AgentStatus
+from hive.wire.bodies import Body, PageBody
+from hive.wire.daemon import Done, GetStatus, Status
+from hive.wire.events import Event, EventBatch, Events, Follow, GetEvents, LiveEvent, Resync
+from hive.wire.frames import Hello
+from hive.wire.messages import MessageMoved, MessageSent, MessageState, OperatorSend, Sent
+from hive.wire.names import EVERYBODY
+from hive.wire.states import AgentState
+from hive.wire.tree import TreeNode
 
 T = TypeVar("T")
 
@@ -124,7 +109,7 @@ class FakeDaemon:
 
 
 class _WebSession(Session):
-    requests = WebBody
+    requests = PageBody
 
     def __init__(self, daemon: FakeDaemon) -> None:
         self.daemon = daemon

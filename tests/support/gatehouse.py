@@ -8,7 +8,9 @@ from attrs import define, evolve, field
 
 from hive.gate import Client, Gates, GateSettings, Hold
 from hive.store import MIGRATIONS, StoreError
-from hive.wire import Event, GateChanged, Notice
+from hive.wire.daemon import Notice
+from hive.wire.events import Event
+from hive.wire.gates import GateChanged
 
 T0 = 1_000_000.0
 

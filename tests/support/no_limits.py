@@ -2,7 +2,7 @@
 
 from hive.agents import Agent
 from hive.gate import Hold
-from hive.wire import ApiSignal, Spending, TurnReport
+from hive.wire.turns import ApiSignal, Spending, TurnReport
 
 
 class NoLimits:

@@ -14,7 +14,7 @@ from hive.broker import Broker
 from hive.directory import Rights
 from hive.reminders import Limits, Place, Reminders
 from hive.store import fetch
-from hive.wire import Event
+from hive.wire.events import Event
 
 BEGIN = 1_800_000_000.0
 

@@ -5,26 +5,13 @@ import time
 
 from support.fake_daemon import FakeDaemon
 
-from hive.wire import (
-    AgentState,
-    AgentStatus,
-    BudgetReached,
-    BudgetStatus,
-    Condition,
-    GateState,
-    GateStatus,
-    MessageState,
-    Outcome,
-    Period,
-    Text,
-    ToolCall,
-    ToolResult,
-    TreeNode,
-    TurnEnded,
-    TurnStarted,
-    Unit,
-    Usage,
-)
+from hive.wire.agents import AgentStatus
+from hive.wire.budgets import BudgetReached, BudgetStatus, Period, Unit
+from hive.wire.gates import GateState, GateStatus
+from hive.wire.messages import MessageState
+from hive.wire.states import AgentState, Condition
+from hive.wire.tree import TreeNode
+from hive.wire.turns import Outcome, Text, ToolCall, ToolResult, TurnEnded, TurnStarted, Usage
 
 
 def node(path: str, *children: TreeNode, kind: str = "worker", **more: object) -> TreeNode:

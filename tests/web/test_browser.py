@@ -10,17 +10,11 @@ from support.fake_daemon import ThreadedDaemon, threaded_daemon
 from support.scene import play
 from support.web_process import web_process
 
-from hive.wire import (
-    AgentState,
-    MessageState,
-    Notice,
-    Outcome,
-    Said,
-    Text,
-    ToolCall,
-    TurnEnded,
-    Usage,
-)
+from hive.wire.agents import Said
+from hive.wire.daemon import Notice
+from hive.wire.messages import MessageState
+from hive.wire.states import AgentState
+from hive.wire.turns import Outcome, Text, ToolCall, TurnEnded, Usage
 
 pytestmark = pytest.mark.usefixtures("page")
 

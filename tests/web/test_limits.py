@@ -11,19 +11,11 @@ from support.fake_daemon import FakeDaemon, ThreadedDaemon
 from support.scene import play
 
 from hive.cli import show
-from hive.wire import (
-    AgentState,
-    BudgetReached,
-    BudgetStatus,
-    Condition,
-    GateChanged,
-    GateState,
-    GateStatus,
-    MessageState,
-    Period,
-    StatusChanged,
-    Unit,
-)
+from hive.wire.agents import StatusChanged
+from hive.wire.budgets import BudgetReached, BudgetStatus, Period, Unit
+from hive.wire.gates import GateChanged, GateState, GateStatus
+from hive.wire.messages import MessageState
+from hive.wire.states import AgentState, Condition
 
 pytestmark = pytest.mark.usefixtures("page")
 

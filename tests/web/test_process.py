@@ -87,7 +87,7 @@ def test_sigterm_says_goodbye_and_ends_soon(daemon: ThreadedDaemon) -> None:
 
 
 def test_sigterm_does_not_wait_for_a_page_that_does_not_read(daemon: ThreadedDaemon) -> None:
-    from hive.wire import Text
+    from hive.wire.turns import Text
 
     with web_process(daemon.daemon.path) as web, websocket_to(web.port) as page:
         assert page.recv(12) == b"HTTP/1.1 101"

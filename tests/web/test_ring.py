@@ -2,7 +2,9 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.wire import LiveEvent, MessageMoved, MessageSent, MessageState, Notice
+from hive.wire.daemon import Notice
+from hive.wire.events import LiveEvent
+from hive.wire.messages import MessageMoved, MessageSent, MessageState
 from web.flow import Flow
 from web.ring import Encoded, Ring
 

@@ -19,7 +19,10 @@ import web.live
 import web.upstream
 import web.viewer
 from hive.link import LinkClosed
-from hive.wire import AgentState, MessageState, Notice, OperatorSend, Text
+from hive.wire.daemon import Notice
+from hive.wire.messages import MessageState, OperatorSend
+from hive.wire.states import AgentState
+from hive.wire.turns import Text
 from web.loopback import Address, listen
 from web.server import serve
 

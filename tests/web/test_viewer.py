@@ -7,7 +7,10 @@ import pytest
 import trio
 import trio.testing
 
-from hive.wire import AgentState, EventBatch, LiveEvent, Notice, Status, TreeNode
+from hive.wire.daemon import Notice, Status
+from hive.wire.events import EventBatch, LiveEvent
+from hive.wire.states import AgentState
+from hive.wire.tree import TreeNode
 from web.live import Live
 from web.ring import Ring
 from web.viewer import BATCH, BEAT, RESTART, RESYNC, Goodbye, watch

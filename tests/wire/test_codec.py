@@ -8,39 +8,25 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hive.wire import (
+from hive.wire.bodies import AgentBody, Body, OperatorBody, PageBody
+from hive.wire.codec import (
     MAX_FRAME,
     PROTOCOL,
-    AgentState,
-    Emit,
-    Failure,
-    Frame,
-    HarnessSettings,
-    Hello,
-    Lease,
-    LiveEvent,
-    Message,
-    MessageState,
-    Push,
-    Reply,
-    Request,
-    Resync,
-    Send,
-    Sent,
-    Take,
-    Taken,
-    Text,
-    TreeNode,
     WireError,
     decode,
     decode_frame,
     encode,
     encode_frame,
     flat,
+    tag_of,
 )
-from hive.wire.codec import tag_of
-from hive.wire.events import Event
-from hive.wire.requests import AgentBody, Body, ControlBody, WebBody
+from hive.wire.events import Event, LiveEvent, Resync
+from hive.wire.frames import Failure, Frame, Hello, Push, Reply, Request
+from hive.wire.harness import Emit, HarnessSettings
+from hive.wire.messages import Message, MessageState, Send, Sent
+from hive.wire.states import AgentState
+from hive.wire.tree import TreeNode
+from hive.wire.turns import Lease, Take, Taken, Text
 
 some = settings(max_examples=50, deadline=None)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -117,7 +103,7 @@ def test_enums_come_back_as_enums() -> None:
 
 
 def test_unions_of_sockets_are_parts_of_the_whole() -> None:
-    for narrow in (AgentBody, ControlBody, WebBody):
+    for narrow in (AgentBody, OperatorBody, PageBody):
         assert set(get_args(narrow)) <= set(get_args(Body))
 
 

@@ -2,7 +2,7 @@ from attrs import astuple
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.wire import Usage
+from hive.wire.turns import Usage
 
 # Quarters are exact in binary, so that sums may be compared for equality.
 DOLLARS = st.integers(-400, 400).map(lambda quarters: quarters / 4)

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 from hive.cli.show.text import moment, one_line, safe, table
-from hive.wire import ALL_MODELS, BudgetReached, Condition, GateState, GateStatus, Period, Unit
+from hive.wire.budgets import BudgetReached, Period, Unit
+from hive.wire.gates import ALL_MODELS, GateState, GateStatus
+from hive.wire.states import Condition
 
 _OWN = "own:"
 """Begins the credential's name of an agent that is logged in within its own home."""

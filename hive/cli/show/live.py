@@ -2,25 +2,15 @@
 
 from hive.cli.show.limits import budget_reached, gate_line
 from hive.cli.show.text import clock, one_line, safe, why
-from hive.wire import (
-    ApiRetry,
-    BudgetReached,
-    Condition,
-    GateChanged,
-    LiveEvent,
-    Message,
-    MessageMoved,
-    MessageSent,
-    Notice,
-    Said,
-    StatusChanged,
-    Supervision,
-    Text,
-    ToolCall,
-    ToolResult,
-    TurnEnded,
-    TurnStarted,
-)
+from hive.wire.agents import Said, StatusChanged
+from hive.wire.budgets import BudgetReached
+from hive.wire.daemon import Notice
+from hive.wire.events import LiveEvent
+from hive.wire.gates import GateChanged
+from hive.wire.messages import Message, MessageMoved, MessageSent
+from hive.wire.states import Condition
+from hive.wire.tree import Supervision
+from hive.wire.turns import ApiRetry, Text, ToolCall, ToolResult, TurnEnded, TurnStarted
 
 
 def message(one: Message) -> str:

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from hive.cli.show.limits import gate_line
 from hive.cli.show.supervised import tree
 from hive.cli.show.text import ago, one_line, safe, table, why
-from hive.wire import DEFAULT_CREDENTIAL, AgentState, AgentStatus, Condition, Status
+from hive.wire.agents import AgentStatus
+from hive.wire.daemon import Status
+from hive.wire.logins import DEFAULT_CREDENTIAL
+from hive.wire.states import AgentState, Condition
 
 
 def status(whole: Status) -> str:

@@ -4,7 +4,8 @@ import time
 from collections.abc import Iterable, Sequence
 
 from hive.cli.show.text import ago, clock, one_line, safe, table, why
-from hive.wire import AuditEntry, Child, Happening, TreeNode
+from hive.wire.audit import AuditEntry
+from hive.wire.tree import Child, Happening, TreeNode
 
 
 def tree(node: TreeNode) -> str:

@@ -1,0 +1,83 @@
+"""All that may be asked, answered and pushed: the sums of what each subject has.
+
+One union for each socket: what is not in it cannot be asked. `AgentBody` is all that a container
+may ask and `AgentPush` what it may push; `OperatorBody` is what the operator may ask, of which
+`OperatorRead` changes nothing and `OperatorAct` does; `PageBody` is what the page may ask.
+"""
+
+from hive.wire import (
+    agents,
+    audit,
+    budgets,
+    daemon,
+    events,
+    gates,
+    harness,
+    logins,
+    messages,
+    questions,
+    reminders,
+    schedules,
+    tree,
+    turns,
+    wake_ups,
+)
+
+AgentBody = (
+    messages.FromAgent
+    | turns.FromAgent
+    | harness.FromAgent
+    | agents.FromAgent
+    | questions.FromAgent
+    | wake_ups.FromAgent
+    | reminders.FromAgent
+    | schedules.FromAgent
+)
+AgentPush = turns.PushedByAgent | harness.PushedByAgent
+OperatorRead = (
+    messages.OperatorReads
+    | tree.OperatorReads
+    | gates.OperatorReads
+    | budgets.OperatorReads
+    | logins.OperatorReads
+    | questions.OperatorReads
+    | reminders.OperatorReads
+    | schedules.OperatorReads
+    | audit.OperatorReads
+    | daemon.OperatorReads
+    | events.OperatorReads
+)
+OperatorAct = (
+    messages.OperatorActs
+    | tree.OperatorActs
+    | agents.OperatorActs
+    | gates.OperatorActs
+    | budgets.OperatorActs
+    | logins.OperatorActs
+    | questions.OperatorActs
+    | reminders.OperatorActs
+    | schedules.OperatorActs
+    | daemon.OperatorActs
+)
+OperatorBody = OperatorRead | OperatorAct
+PageBody = messages.FromPage | daemon.FromPage | events.FromPage
+Body = (
+    AgentBody
+    | AgentPush
+    | OperatorBody
+    | PageBody
+    | messages.FromDaemon
+    | turns.FromDaemon
+    | harness.FromDaemon
+    | tree.FromDaemon
+    | agents.FromDaemon
+    | gates.FromDaemon
+    | budgets.FromDaemon
+    | logins.FromDaemon
+    | questions.FromDaemon
+    | reminders.FromDaemon
+    | schedules.FromDaemon
+    | audit.FromDaemon
+    | daemon.FromDaemon
+    | events.FromDaemon
+)

@@ -1,0 +1,34 @@
+"""The names under which messages travel: agents, the operator, everybody."""
+
+import re
+from collections.abc import Iterable
+
+OPERATOR = "operator"
+"""The name under which the human sends and receives; never an agent's."""
+
+
+EVERYBODY = "*"
+"""Instead of a recipient: every agent but the sender."""
+
+
+_NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+_RESERVED = frozenset({OPERATOR, "hive", "all"})
+
+
+def check_name(name: str) -> str:
+    """Return `name` if it may name an agent; raises ValueError with the rule otherwise."""
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is not a name: use a lower case letter, then up to 30 lower case letters, "
+            "digits or '-'"
+        )
+    if name in _RESERVED:
+        raise ValueError(f"{name!r} is reserved: choose another name")
+    return name
+
+
+def check_recipients(names: Iterable[str]) -> tuple[str, ...]:
+    """Names to whom somebody may send, each once; EVERYBODY is one. Raises ValueError."""
+    return tuple(dict.fromkeys(one if one == EVERYBODY else check_name(one) for one in names))
