@@ -125,9 +125,10 @@ class Proposal:
 class Target:
     """The agent that a proposal is about, as it is now.
 
-    `exists` also while it is stopped or destroyed, until it is purged, but not yet as a draft. `base` is the commit that is
-    deployed, None before the first. `fields` are what the proposed commit changes in it.
-    `quarantine` is why that commit is in quarantine for this agent, None if it is not.
+    `exists` also while it is stopped or destroyed, until it is purged, but not yet as a draft.
+    `base` is the commit that is deployed, None before the first. `fields` are what the proposed
+    commit changes in it. `quarantine` is why that commit is in quarantine for this agent, None if
+    it is not.
     """
 
     exists: bool
