@@ -33,6 +33,9 @@ BORDER = {
 ALLOWED: dict[str, set[str]] = {
     "hive": set(),
     "hive.actors": set(),
+    "hive.approvals": {"hive.wire"},
+    "hive.deployments": {"hive.approvals", "hive.directory", "hive.supervisors", "hive.wire"},
+    "hive.lifecycle": {"hive.deployments", "hive.wire"},
     "hive.directory": {"hive.store", "hive.wire"},
     "hive.clock": set(),
     "hive.supervisors": {"hive.actors"},
