@@ -68,7 +68,7 @@ class Quarantined(Exception):
 
 
 @frozen
-class Limits:
+class DeploymentLimits:
     """Seconds for each step, for the whole, and for the waits between tries."""
 
     build_s: float = 600.0
@@ -86,7 +86,7 @@ class Limits:
     backoff: Backoff = field(default=Backoff(initial=5.0, min=10.0, max=900.0))
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = DeploymentLimits()
 
 
 @frozen
@@ -371,7 +371,7 @@ Joined = Tell | Quarantine | LiftQuarantine | SetApproval
 
 
 @frozen
-class Step:
+class Stepped:
     """The next record, and what is written in the same transaction."""
 
     record: Deployment

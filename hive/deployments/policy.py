@@ -5,7 +5,7 @@ after `kill -9` at any point. What has to be done is read off the record (`work`
 each piece of work is a condition that is made true, so doing it again changes nothing. What a step
 adds for others (`joined`) is written in the record's own transaction, so it happens exactly once.
 
-A shell around this does, for each agent: write `Step.record` with `Step.joined`; then, if the
+A shell around this does, for each agent: write `Stepped.record` with `Stepped.joined`; then, if the
 record's `attempt` is another one than before, cancel the work that runs and begin `work(record)`,
 one piece after the other, within `time_for(record)` of the loop's clock; then report with StepDone,
 StepFailed or StepDeadline and the attempt that it was. A report about another attempt comes too
@@ -27,11 +27,11 @@ from hive.deployments.deployment import (
     Cause,
     Deployment,
     DeploymentEvent,
+    DeploymentLimits,
     DeploymentRequest,
     DeploymentState,
     Joined,
     LiftQuarantine,
-    Limits,
     Moment,
     Outage,
     Preempted,
@@ -40,10 +40,10 @@ from hive.deployments.deployment import (
     Quarantined,
     SetApproval,
     StartContainer,
-    Step,
     StepDeadline,
     StepDone,
     StepFailed,
+    Stepped,
     StopContainer,
     Tag,
     Tell,
@@ -66,7 +66,7 @@ _TOUCHING = (DeploymentState.STOPPING, DeploymentState.PROVING)
 # -- what is to be done ---------------------------------------------------------------------------
 
 
-def work(record: Deployment, limits: Limits = DEFAULT_LIMITS) -> tuple[Work, ...]:
+def work(record: Deployment, limits: DeploymentLimits = DEFAULT_LIMITS) -> tuple[Work, ...]:
     """What is to be made true now, in this order; nothing while it waits or is queued."""
     if record.retry_at is not None or record.settled:
         return ()
@@ -96,7 +96,7 @@ def work(record: Deployment, limits: Limits = DEFAULT_LIMITS) -> tuple[Work, ...
     return ()
 
 
-def time_for(record: Deployment, limits: Limits = DEFAULT_LIMITS) -> float:
+def time_for(record: Deployment, limits: DeploymentLimits = DEFAULT_LIMITS) -> float:
     """How many seconds `work` may take by the loop's clock."""
     match record.state:
         case DeploymentState.BUILDING:
@@ -123,7 +123,7 @@ def rebuild_commit(record: Deployment) -> str:
     return record.commit
 
 
-def _drain_s(record: Deployment, limits: Limits) -> float:
+def _drain_s(record: Deployment, limits: DeploymentLimits) -> float:
     return limits.drain_s if record.request.drain else 0.0
 
 
@@ -142,7 +142,7 @@ def ask(
     request: DeploymentRequest,
     moment: Moment,
     quarantine: str | None = None,
-) -> Step:
+) -> Stepped:
     """Queue a deployment after the agent's newest one, which is `current`, or in its place.
 
     The same commit is not deployed twice: one that waits for an outside cause tries at once. An
@@ -156,19 +156,19 @@ def ask(
             "again, by hand"
         )
     if current is None:
-        return Step(_queued(request, None, moment))
+        return Stepped(_queued(request, None, moment))
     waits = current.next
     if waits is not None and waits.commit == request.commit:
         merged = _merged(waits, request)
-        return Step(evolve(current, next=merged), _superseded(waits, merged))
+        return Stepped(evolve(current, next=merged), _superseded(waits, merged))
     dropped = _superseded(waits, request)
     going = not current.is_over and current.state is not DeploymentState.REVERTING
     if going and request.commit == current.commit:
         request = _merged(current.request, request)
         if request.hot == current.request.hot:
             dropped += _superseded(current.request, request)
-            return Step(_asked_again(current, request, moment), dropped)
-    return _replaced_if_safe(Step(evolve(current, next=request), dropped), moment)
+            return Stepped(_asked_again(current, request, moment), dropped)
+    return _replaced_if_safe(Stepped(evolve(current, next=request), dropped), moment)
 
 
 def _is_known(current: Deployment | None, request: DeploymentRequest) -> bool:
@@ -224,7 +224,7 @@ def _queued(request: DeploymentRequest, old: Deployment | None, moment: Moment) 
     )
 
 
-def _replaced_if_safe(step: Step, moment: Moment) -> Step:
+def _replaced_if_safe(step: Stepped, moment: Moment) -> Stepped:
     """Let `next` take the record's place, unless the agent is down for a step that ends soon."""
     old = step.record
     if old.next is None or (old.state in _DOWN and old.is_working):
@@ -232,7 +232,7 @@ def _replaced_if_safe(step: Step, moment: Moment) -> Step:
     new = _queued(old.next, old, moment)
     ended = old.is_over or old.state is DeploymentState.REVERTING
     joined = () if ended else _superseded(old.request, new.request)
-    return Step(new, step.joined + joined)
+    return Stepped(new, step.joined + joined)
 
 
 def _superseded(old: DeploymentRequest | None, new: DeploymentRequest | None) -> tuple[Joined, ...]:
@@ -249,14 +249,17 @@ def _superseded(old: DeploymentRequest | None, new: DeploymentRequest | None) ->
 
 
 def step(
-    record: Deployment, event: DeploymentEvent, moment: Moment, limits: Limits = DEFAULT_LIMITS
-) -> Step:
+    record: Deployment,
+    event: DeploymentEvent,
+    moment: Moment,
+    limits: DeploymentLimits = DEFAULT_LIMITS,
+) -> Stepped:
     """The record after this event; the same one if the event is late or means nothing in it."""
     match event:
         case StepDone() | StepFailed() | StepDeadline() if (
             event.attempt != record.attempt or not work(record, limits)
         ):
-            return Step(record)
+            return Stepped(record)
         case Begin():
             after = _begin(record, moment)
         case StepDone():
@@ -272,7 +275,9 @@ def step(
     return _replaced_if_safe(after, moment)
 
 
-def resume(record: Deployment, moment: Moment, limits: Limits = DEFAULT_LIMITS) -> Step:
+def resume(
+    record: Deployment, moment: Moment, limits: DeploymentLimits = DEFAULT_LIMITS
+) -> Stepped:
     """What a new daemon makes of a record: its step is begun anew, whatever was done of it.
 
     A step in which the daemon ended again and again waits as for an outside cause, so that it
@@ -281,13 +286,13 @@ def resume(record: Deployment, moment: Moment, limits: Limits = DEFAULT_LIMITS) 
     if record.outage is not None and record.retry_at is not None:
         # A clock that was set back must not make the wait longer than any wait is.
         retry_at = min(record.retry_at, moment.now + limits.backoff.max)
-        return Step(evolve(record, outage=evolve(record.outage, retry_at=retry_at)))
+        return Stepped(evolve(record, outage=evolve(record.outage, retry_at=retry_at)))
     if not work(record, limits):
-        return Step(record)
+        return Stepped(record)
     resumes = record.resumes + 1
     record = evolve(record, resumes=resumes, attempt=record.attempt + 1)
     if resumes <= MOST_RESUMES or record.is_over:
-        return Step(record)
+        return Stepped(record)
     reason = f"the daemon ended {resumes} times while it was {record.state}"
     waiting = _wait(evolve(record, resumes=0), Cause.HOST, reason, moment, limits)
     return _replaced_if_safe(waiting, moment)
@@ -319,45 +324,47 @@ def _enter(
     )
 
 
-def _begin(record: Deployment, moment: Moment) -> Step:
+def _begin(record: Deployment, moment: Moment) -> Stepped:
     if record.outage is not None and record.retry_at is not None:
         if record.retry_at > moment.now:
-            return Step(record)
+            return Stepped(record)
         outage = evolve(record.outage, retry_at=None)
-        return Step(evolve(record, outage=outage, attempt=record.attempt + 1))
+        return Stepped(evolve(record, outage=outage, attempt=record.attempt + 1))
     if record.state is not DeploymentState.QUEUED:
-        return Step(record)
+        return Stepped(record)
     begun = _enter(record, DeploymentState.BUILDING, moment)
     joined = _approval(record, ApprovalState.BUILDING)
-    return Step(evolve(begun, began_at=moment.now, spent_s=0.0), joined)
+    return Stepped(evolve(begun, began_at=moment.now, spent_s=0.0), joined)
 
 
-def _done(record: Deployment, moment: Moment) -> Step:
+def _done(record: Deployment, moment: Moment) -> Stepped:
     spent = evolve(record, spent_s=record.spent_s + max(0.0, moment.worked_s))
     request = record.request
     match record.state:
         case DeploymentState.BUILDING:
             first = DeploymentState.PROVING if request.hot else DeploymentState.STOPPING
-            return Step(_enter(spent, first, moment))
+            return Stepped(_enter(spent, first, moment))
         case DeploymentState.STOPPING:
-            return Step(_enter(spent, DeploymentState.STARTING, moment))
+            return Stepped(_enter(spent, DeploymentState.STARTING, moment))
         case DeploymentState.STARTING:
             # In the transaction of this step, so that there is a wake before anybody waits for it.
             wake = Tell(record.agent, _wake_text(record))
-            return Step(_enter(spent, DeploymentState.PROVING, moment), (wake,))
+            return Stepped(_enter(spent, DeploymentState.PROVING, moment), (wake,))
         case DeploymentState.PROVING:
             joined = _approval(record, ApprovalState.DEPLOYED)
             if request.by_hand:
                 joined += (LiftQuarantine(record.agent, record.commit),)
             if request.rollout is None and request.by != record.agent:
                 joined += (Tell(request.by, f"{_what(record)} is deployed: it works"),)
-            return Step(_enter(spent, DeploymentState.DEPLOYED, moment), joined)
+            return Stepped(_enter(spent, DeploymentState.DEPLOYED, moment), joined)
         case DeploymentState.REVERTING:
             return _reverted(record, moment)
-    return Step(evolve(record, settled=True))
+    return Stepped(evolve(record, settled=True))
 
 
-def _failed(record: Deployment, cause: Cause, reason: str, moment: Moment, limits: Limits) -> Step:
+def _failed(
+    record: Deployment, cause: Cause, reason: str, moment: Moment, limits: DeploymentLimits
+) -> Stepped:
     """An own fault ends the attempt, an outside cause is waited for."""
     reverting = record.state is DeploymentState.REVERTING
     # That the container of before does not stop, or that settings which worked before cannot be
@@ -377,10 +384,12 @@ def _failed(record: Deployment, cause: Cause, reason: str, moment: Moment, limit
         f"`hive rebuild {record.agent}` tries the last deployed commit again, and a different "
         "commit can be applied"
     )
-    return Step(stranded, _tell_leaders(record, text))
+    return Stepped(stranded, _tell_leaders(record, text))
 
 
-def _late(record: Deployment, event: StepDeadline, moment: Moment, limits: Limits) -> Step:
+def _late(
+    record: Deployment, event: StepDeadline, moment: Moment, limits: DeploymentLimits
+) -> Stepped:
     seconds = time_for(record, limits)
     reason = f"it was not done with {record.state} in {seconds:.0f} s"
     if record.spent_s and record.spent_s + seconds >= limits.whole_s:
@@ -388,7 +397,9 @@ def _late(record: Deployment, event: StepDeadline, moment: Moment, limits: Limit
     return _failed(record, event.cause or Cause.OWN, reason, moment, limits)
 
 
-def _wait(record: Deployment, cause: Cause, reason: str, moment: Moment, limits: Limits) -> Step:
+def _wait(
+    record: Deployment, cause: Cause, reason: str, moment: Moment, limits: DeploymentLimits
+) -> Stepped:
     """Try the same step again later, for as long as it takes."""
     now, before = moment.now, record.outage
     tries = 1 if before is None else before.tries + 1
@@ -404,16 +415,16 @@ def _wait(record: Deployment, cause: Cause, reason: str, moment: Moment, limits:
     )
     waiting = evolve(record, outage=outage, attempt=record.attempt + 1)
     if not told or (before is not None and before.told):
-        return Step(waiting)
+        return Stepped(waiting)
     text = (
         f"{_what(record)} has been {record.state} for {(now - since) / 3600:.0f} h, after {tries} "
         f"tries, for a cause outside of it ({cause}): {outage.reason}. It goes on by itself when "
         f"that is over; `hive rebuild {record.agent}` tries at once"
     )
-    return Step(waiting, _tell_leaders(record, text))
+    return Stepped(waiting, _tell_leaders(record, text))
 
 
-def _give_up(record: Deployment, cause: Cause | None, reason: str, moment: Moment) -> Step:
+def _give_up(record: Deployment, cause: Cause | None, reason: str, moment: Moment) -> Stepped:
     """Back to what was deployed before, if there is such a thing; `cause` None: nobody failed."""
     joined = _approval(record, ApprovalState.FAILED, reason)
     text = f"{_what(record)} failed: {reason[:MOST_REASON]}. "
@@ -431,10 +442,10 @@ def _give_up(record: Deployment, cause: Cause | None, reason: str, moment: Momen
         if record.commit != record.previous:
             joined += (Quarantine(record.agent, record.commit, reason[:MOST_REASON]),)
         joined += _tell_leaders(record, text)
-    return Step(_enter(record, after, moment, cause=cause, reason=reason), joined)
+    return Stepped(_enter(record, after, moment, cause=cause, reason=reason), joined)
 
 
-def _reverted(record: Deployment, moment: Moment) -> Step:
+def _reverted(record: Deployment, moment: Moment) -> Stepped:
     joined = _approval(record, ApprovalState.REVERTED, record.reason)
     if not record.request.hot:
         why = f" ({record.reason})" if record.reason else ""
@@ -443,7 +454,7 @@ def _reverted(record: Deployment, moment: Moment) -> Step:
             "and your notes are intact: go on with what you were doing"
         )
         joined += (Tell(record.agent, text),)
-    return Step(_at_last_deployed(record, moment), joined)
+    return Stepped(_at_last_deployed(record, moment), joined)
 
 
 def _at_last_deployed(record: Deployment, moment: Moment) -> Deployment:
@@ -452,42 +463,42 @@ def _at_last_deployed(record: Deployment, moment: Moment) -> Deployment:
     return _enter(record, state, moment, cause=record.cause, reason=record.reason)
 
 
-def _preempted(record: Deployment, event: Preempted, moment: Moment) -> Step:
+def _preempted(record: Deployment, event: Preempted, moment: Moment) -> Stepped:
     """Back into the queue, which begins it again when the agent is wanted running.
 
     Until then a paused agent is at its last deployed commit, and a stopped one starts with it.
     """
     reverting = record.state is DeploymentState.REVERTING
     if record.is_over or (reverting and not event.ends):
-        return Step(record)
+        return Stepped(record)
     if reverting and record.next is None:
         joined = _approval(record, ApprovalState.REVERTED, record.reason)
-        return Step(_at_last_deployed(record, moment), joined)
+        return Stepped(_at_last_deployed(record, moment), joined)
     own = evolve(record.request, rollout=None)  # a rollout does not wait for it any more
     request = own if record.next is None else evolve(record.next, rollout=None)
     if record.state is DeploymentState.QUEUED and not record.touched:
-        return Step(evolve(record, request=own))
+        return Stepped(evolve(record, request=own))
     joined = () if reverting else _superseded(own, request)
     if not reverting and record.next is None and record.state is not DeploymentState.QUEUED:
         joined = _approval(record, ApprovalState.APPROVED, event.reason)
     if record.touched and not event.ends and record.previous is not None:
         back = _enter(record, DeploymentState.REVERTING, moment, reason=event.reason)
         only_back = evolve(own, approval=None)  # that is for what comes next
-        return Step(evolve(back, request=only_back, next=request), joined)
+        return Stepped(evolve(back, request=only_back, next=request), joined)
     queued = _queued(request, evolve(record, request=own), moment)
-    return Step(evolve(queued, touched=False), joined)
+    return Stepped(evolve(queued, touched=False), joined)
 
 
-def _cancelled(record: Deployment, event: CancelDeployment, moment: Moment) -> Step:
+def _cancelled(record: Deployment, event: CancelDeployment, moment: Moment) -> Stepped:
     """Give up what is under way and what comes next; a revert goes on."""
     joined = _superseded(record.next, None)
     record = evolve(record, next=None)
     if record.is_over or record.state is DeploymentState.REVERTING:
-        return Step(record, joined)
+        return Stepped(record, joined)
     if not event.up:  # nothing runs, and what was deployed before is what starts next
         record = evolve(record, touched=False)
     after = _give_up(record, None, f"cancelled by {event.by}", moment)
-    return Step(after.record, joined + after.joined)
+    return Stepped(after.record, joined + after.joined)
 
 
 # -- words ----------------------------------------------------------------------------------------

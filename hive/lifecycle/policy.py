@@ -14,14 +14,14 @@ from hive.deployments import (
     DEFAULT_LIMITS,
     CancelDeployment,
     Deployment,
+    DeploymentLimits,
     DeploymentRequest,
     DeploymentState,
     Joined,
-    Limits,
     Moment,
     Preempted,
     StartContainer,
-    Step,
+    Stepped,
     StopContainer,
     Work,
     ask,
@@ -222,7 +222,7 @@ def act(
     moment: Moment,
     *,
     quarantine: str | None = None,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: DeploymentLimits = DEFAULT_LIMITS,
 ) -> Acted:
     """The agent after a verb; itself if that has been reached before.
 
@@ -303,7 +303,7 @@ def _wanted(life: AgentLife, order: VerbOrder, now: float) -> Wanted:
 
 def _deployed(
     life: AgentLife, order: VerbOrder, moment: Moment, quarantine: str | None
-) -> Step | None:
+) -> Stepped | None:
     """What the verb makes of the deployment; None if there is none, before and after."""
     current = life.deployment
     if order.request is not None and order.verb in (Verb.SPAWN, Verb.APPLY):
@@ -348,7 +348,7 @@ def purge_completed(life: AgentLife, now: float) -> AgentLife:
     return evolve(life, wanted=Wanted(WantedState.ABSENT, _HIVE, now))
 
 
-def reconcile(life: AgentLife, limits: Limits = DEFAULT_LIMITS) -> Work | None:
+def reconcile(life: AgentLife, limits: DeploymentLimits = DEFAULT_LIMITS) -> Work | None:
     """What brings the container nearer to what is wanted; None: nothing, or it is not for us to do.
 
     While a deployment is in transition its own work is what starts and stops the container. What

@@ -13,10 +13,10 @@ from hive.deployments import (
     CancelDeployment,
     Cause,
     Deployment,
+    DeploymentLimits,
     DeploymentRequest,
     DeploymentState,
     LiftQuarantine,
-    Limits,
     Moment,
     Preempted,
     Prove,
@@ -24,10 +24,10 @@ from hive.deployments import (
     Quarantined,
     SetApproval,
     StartContainer,
-    Step,
     StepDeadline,
     StepDone,
     StepFailed,
+    Stepped,
     StopContainer,
     Tag,
     Tell,
@@ -41,7 +41,7 @@ from hive.deployments import (
 
 NOW = 1_000_000.0
 OLD, NEW, NEWER = "a" * 40, "b" * 40, "c" * 40
-LIMITS = Limits()
+LIMITS = DeploymentLimits()
 AT = Moment(NOW, worked_s=2.0)
 
 
@@ -72,15 +72,15 @@ def at(state: DeploymentState, before: Deployment | None = None, **changes: Any)
     return done(step(one, Begin(), AT).record, state)
 
 
-def fails(one: Deployment, cause: Cause = Cause.OWN, reason: str = "it broke") -> Step:
+def fails(one: Deployment, cause: Cause = Cause.OWN, reason: str = "it broke") -> Stepped:
     return step(one, StepFailed(one.attempt, cause, reason), AT)
 
 
-def told(after: Step) -> dict[str, str]:
+def told(after: Stepped) -> dict[str, str]:
     return {one.to: one.text for one in after.joined if isinstance(one, Tell)}
 
 
-def of_kind(after: Step, *kinds: type) -> list[object]:
+def of_kind(after: Stepped, *kinds: type) -> list[object]:
     return [one for one in after.joined if isinstance(one, kinds)]
 
 
@@ -360,9 +360,9 @@ def test_a_step_in_which_the_daemon_dies_again_and_again_waits() -> None:
 def test_a_report_of_an_attempt_that_is_over_changes_nothing(state: DeploymentState) -> None:
     one = at(state, deployed())
     for late in StepDone(one.attempt - 1), StepFailed(one.attempt - 1, Cause.OWN, "?"):
-        assert step(one, late, AT) == Step(one)
-    assert step(one, StepDeadline(one.attempt + 1), AT) == Step(one)
-    assert step(one, Begin(), AT) == Step(one), "it is begun already"
+        assert step(one, late, AT) == Stepped(one)
+    assert step(one, StepDeadline(one.attempt + 1), AT) == Stepped(one)
+    assert step(one, Begin(), AT) == Stepped(one), "it is begun already"
 
 
 # -- who comes in between -------------------------------------------------------------------------
@@ -417,7 +417,7 @@ def test_of_several_that_wait_the_newest_stays() -> None:
 
 def test_the_same_commit_is_deployed_once_and_tried_at_once() -> None:
     one = at(BUILDING, deployed())
-    assert ask(one, request(approval=None), AT) == Step(one)
+    assert ask(one, request(approval=None), AT) == Stepped(one)
     waits = fails(one, Cause.API).record
     hurried = ask(waits, request(approval=None), AT).record
     assert hurried.retry_at == NOW
@@ -449,7 +449,7 @@ def test_a_pause_of_the_first_deployment_puts_it_back_into_the_queue() -> None:
 
 def test_a_stop_ends_a_revert_and_a_pause_does_not() -> None:
     back = fails(at(PROVING, deployed())).record
-    assert step(back, Preempted("pause", ends=False), AT) == Step(back)
+    assert step(back, Preempted("pause", ends=False), AT) == Stepped(back)
     one = step(back, Preempted("stop", ends=True), AT).record
     assert (one.state, one.last_deployed, one.reason) == ("reverted", OLD, "it broke")
 
@@ -461,7 +461,7 @@ def test_who_cancels_blames_nobody() -> None:
         assert not of_kind(after, Quarantine, Tell)
     after = step(at(PROVING, deployed()), CancelDeployment("operator"), AT)
     assert (after.record.state, of_kind(after, Quarantine)) == ("reverting", [])
-    assert step(after.record, CancelDeployment("operator"), AT) == Step(after.record)
+    assert step(after.record, CancelDeployment("operator"), AT) == Stepped(after.record)
     first = step(at(PROVING), CancelDeployment("operator"), AT).record
     assert (first.state, first.reason) == ("failed", "cancelled by operator")
 
@@ -475,5 +475,5 @@ def test_who_cancels_gives_up_what_comes_next_too() -> None:
 
 def test_what_is_over_is_not_preempted() -> None:
     one = deployed()
-    assert step(one, Preempted("stop", ends=True), AT) == Step(one)
-    assert step(one, CancelDeployment("operator"), AT) == Step(one)
+    assert step(one, Preempted("stop", ends=True), AT) == Stepped(one)
+    assert step(one, CancelDeployment("operator"), AT) == Stepped(one)
