@@ -70,13 +70,13 @@ class Publish(Protocol):
 
 
 @frozen
-class Surroundings:
+class AgentDependencies:
     """What the hive gives to each of its agents; times in seconds."""
 
     paths: Paths
     broker: Broker
     desk: Desk
-    records: Directory
+    directory: Directory
     reminders: Reminders
     schedules: Schedules
     driver: Callable[[str], Driver]
@@ -98,7 +98,7 @@ class Agent:
     """One agent while its subtree lives. Written only by the parts of that subtree."""
 
     name: str
-    around: Surroundings
+    dependencies: AgentDependencies
     peer: Peer | None = None
     instance: str | None = None
     """The harness instance that connected last."""
@@ -134,12 +134,12 @@ class Agent:
     @property
     def record(self) -> AgentRecord:
         """What is kept of the agent, as it is now."""
-        return self.around.records.record(self.name)
+        return self.dependencies.directory.record(self.name)
 
     @property
     def counts(self) -> Counts:
         """How many messages wait for the agent, and how many it holds."""
-        return self.around.broker.counts().get(self.name, Counts())
+        return self.dependencies.broker.counts().get(self.name, Counts())
 
     @property
     def silent_for(self) -> float:
@@ -149,7 +149,7 @@ class Agent:
     @property
     def patience(self) -> float:
         """Seconds of silence after which the harness is restarted; its start may take longer."""
-        return self.around.harness_silence * (1.0 if self.has_connected else FIRST_WORDS)
+        return self.dependencies.harness_silence * (1.0 if self.has_connected else FIRST_WORDS)
 
     def heard(self) -> None:
         """The harness has given a sign of life."""
@@ -160,11 +160,11 @@ class Agent:
 
     def publish(self, event: Event, at: float | None = None) -> None:
         """Show an event of the agent; `at` is when it happened (epoch seconds, None: now)."""
-        self.around.publish(self.name, event, at)
+        self.dependencies.publish(self.name, event, at)
 
     def changed(self) -> None:
         """Tell the hive that the agent's state may have changed."""
-        self.around.changed(self.name)
+        self.dependencies.changed(self.name)
 
     def work_began(self, lease: str | None) -> None:
         """The agent holds this lease now, or none."""
@@ -180,17 +180,17 @@ class Agent:
             self.work_began(None)
             if lost is not None:
                 await self.turn_ended(lost, _LOST)
-            await self.around.broker.release(self.name, count=count, why=why)
+            await self.dependencies.broker.release(self.name, count=count, why=why)
 
     async def turn_ended(self, lease: str, report: TurnReport) -> None:
         """Tell gates and budgets how the turn of this lease ended: once, however often called."""
         if self.ended != lease:
-            await self.around.limits.turn_ended(self, lease, report)
+            await self.dependencies.limits.turn_ended(self, lease, report)
             self.ended = lease
 
     async def park(self, park: AgentPark) -> None:
         """The operator parks the agent. Survives a restart of the daemon; raises StoreError."""
-        await self.around.records.park(self.name, park)
+        await self.dependencies.directory.park(self.name, park)
         self.close()
         self.park_request.set()
 
@@ -201,11 +201,11 @@ class Agent:
             park.until for park in parks if park and park.until and self.park_ends.over(park.until)
         ]
         if over:
-            await self.around.records.forget_ended_parks(self.name, max(over))
+            await self.dependencies.directory.forget_ended_parks(self.name, max(over))
 
     def look_again(self) -> None:
         """Gates or budgets may have decided something new about this agent."""
-        hold = self.around.limits.hold(self)
+        hold = self.dependencies.limits.hold(self)
         if hold == self.hold:
             return
         self.hold = hold

@@ -33,8 +33,8 @@ class ContainerEnded(Exception):
 
 def describe(agent: Agent, environment: Mapping[str, str]) -> Container:
     """The container of one agent: its harness as the first process."""
-    name, root = agent.name, agent.around.paths.root
-    inside = agent.around.driver(agent.record.driver).inside(root, name)
+    name, root = agent.name, agent.dependencies.paths.root
+    inside = agent.dependencies.driver(agent.record.driver).inside(root, name)
     places = ("--base", str(inside.base), "--socket", str(inside.socket))
     wrap = ("--wrap", json.dumps(inside.wrap))
     return Container(
@@ -42,13 +42,13 @@ def describe(agent: Agent, environment: Mapping[str, str]) -> Container:
         root=root,
         argv=(sys.executable, "-m", "harness", "--name", name, *places, *wrap),
         environment=dict(environment),
-        readonly=agent.around.readonly,
+        readonly=agent.dependencies.readonly,
     )
 
 
 async def run(ctx: Context, agent: Agent, environment: Mapping[str, str]) -> None:
     """One incarnation; raises ContainerEnded when the container ended by itself."""
-    driver = agent.around.driver(agent.record.driver)
+    driver = agent.dependencies.driver(agent.record.driver)
     container = describe(agent, environment)
     handle = await driver.adopt(container)
     if handle is None:
@@ -64,7 +64,7 @@ async def run(ctx: Context, agent: Agent, environment: Mapping[str, str]) -> Non
     finally:
         agent.heard_at = None
         if agent.stopping:
-            with trio.move_on_after(agent.around.stop_grace + 3 * KILL_WAIT_S, shield=True):
+            with trio.move_on_after(agent.dependencies.stop_grace + 3 * KILL_WAIT_S, shield=True):
                 await _end(agent, handle)
         else:
             handle.detach()
@@ -72,7 +72,7 @@ async def run(ctx: Context, agent: Agent, environment: Mapping[str, str]) -> Non
 
 async def end_unwatched(agent: Agent, environment: Mapping[str, str]) -> None:
     """End a container that no child watched when its agent was stopped (parked, in back-off)."""
-    driver = agent.around.driver(agent.record.driver)
+    driver = agent.dependencies.driver(agent.record.driver)
     handle = await driver.adopt(describe(agent, environment))
     if handle is not None:
         await _end(agent, handle)
@@ -90,7 +90,7 @@ async def _watch(ctx: Context, agent: Agent, handle: Handle) -> None:
         status = await handle.wait()
         nursery.cancel_scope.cancel()
     await agent.holder_gone("its harness ended", count=not agent.stopping)
-    last = agent.around.hide(await trio.to_thread.run_sync(_last_line, handle.log))
+    last = agent.dependencies.hide(await trio.to_thread.run_sync(_last_line, handle.log))
     why = f"{status}: {last}" if last else str(status)
     agent.publish(Notice(f"{agent.name}: container {why}"))
     raise ContainerEnded(why)
@@ -171,7 +171,7 @@ def _last_line(log: Path) -> str:
 
 async def _end(agent: Agent, handle: Handle) -> None:
     """End the container in order: the harness first by its link, then by force."""
-    if not await _asked_to_end(agent, handle, agent.around.stop_grace):
+    if not await _asked_to_end(agent, handle, agent.dependencies.stop_grace):
         await _kill(handle)
     await agent.holder_gone("stopped", count=False)
 

@@ -19,7 +19,11 @@ Answer = Reminded | ReminderList | Done | Scheduled | Rollup
 
 async def answer(agent: Agent, asked: Asked) -> Answer:
     """Do it; raises BrokerError and StoreError, whose text is for the agent."""
-    reminders, schedules, name = agent.around.reminders, agent.around.schedules, agent.name
+    reminders, schedules, name = (
+        agent.dependencies.reminders,
+        agent.dependencies.schedules,
+        agent.name,
+    )
     match asked:
         case Remind():
             return await reminders.remind(name, asked)

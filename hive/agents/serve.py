@@ -38,9 +38,9 @@ def alarm(view: View, *, after: float) -> str | None:
 async def serve(ctx: Context, agent: Agent) -> None:
     """One incarnation; raises Park when the agent has to wait."""
     agent.park_request = trio.Event()
-    await agent.around.limits.join(agent)
+    await agent.dependencies.limits.join(agent)
     await agent.forget_ended_parks()
-    agent.hold = agent.around.limits.hold(agent)
+    agent.hold = agent.dependencies.limits.hold(agent)
     if (wait := agent.waits) is not None:  # nothing is awaited between this and the opening
         ctx.ready()
         raise _park(wait)
@@ -61,7 +61,7 @@ def _park(wait: Hold) -> Park:
 
 async def _watch(ctx: Context, agent: Agent) -> None:
     fine_at = trio.current_time()
-    every = min(CHECK_EVERY_S, agent.around.alarm_after / 4)
+    every = min(CHECK_EVERY_S, agent.dependencies.alarm_after / 4)
     while True:
         ctx.tick()
         with trio.move_on_after(every):
@@ -80,7 +80,7 @@ async def _watch(ctx: Context, agent: Agent) -> None:
             queued=queued,
             stuck_for=now - fine_at,
         )
-        if why := alarm(view, after=agent.around.alarm_after):
+        if why := alarm(view, after=agent.dependencies.alarm_after):
             agent.publish(Notice(f"{agent.name}: {why}; its harness is restarted"))
             fine_at = now
             agent.restart_request.set()

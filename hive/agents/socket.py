@@ -66,7 +66,7 @@ MOST_REPORT = 8_000
 
 async def run(ctx: Context, agent: Agent) -> None:
     """Listen for the agent's harness; one incarnation of the `socket` child."""
-    path = agent.around.paths.socket(agent.name)
+    path = agent.dependencies.paths.socket(agent.name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with trio.open_nursery() as nursery:
         door = _Door(agent, nursery, ctx.path.rpartition("/")[0])
@@ -103,7 +103,7 @@ class _Door:
             self.nursery.start_soon(agent.peer.close, _REPLACED)
             agent.peer = None
         async with agent.one_end:
-            await agent.around.broker.release(
+            await agent.dependencies.broker.release(
                 agent.name,
                 keep_holder=hello.instance,
                 keep_lease=hello.lease,
@@ -111,7 +111,7 @@ class _Door:
                 why="its harness came back without it",
             )
             # A lease that is over already, by an answer that was lost, must not end twice.
-            leases = {held.lease for held in await agent.around.broker.leases(agent.name)}
+            leases = {held.lease for held in await agent.dependencies.broker.leases(agent.name)}
             agent.work_began(hello.lease if hello.lease in leases else None)
         return _Session(self, hello.instance, epoch)
 
@@ -140,7 +140,7 @@ class _Door:
         if epoch == self.epoch:
             self.agent.peer = None
             self.agent.changed()
-            self.start_grace(self.agent.around.reconnect_grace)
+            self.start_grace(self.agent.dependencies.reconnect_grace)
 
     def start_grace(self, seconds: float) -> None:
         self.nursery.start_soon(self._release_unless_back, self.epoch, seconds)
@@ -159,7 +159,7 @@ class _Session(Session):
 
     def __init__(self, door: _Door, instance: str, epoch: int) -> None:
         agent = door.agent
-        self.welcome = Welcome(PROTOCOL, agent.around.settings(agent.record))
+        self.welcome = Welcome(PROTOCOL, agent.dependencies.settings(agent.record))
         self.door, self.instance, self.epoch = door, instance, epoch
         self.one_take = trio.Lock()
         self.takes = 0
@@ -174,7 +174,7 @@ class _Session(Session):
         if self.epoch != self.door.epoch:
             await peer.close(_REPLACED)
             return
-        settings = agent.around.settings(agent.record)
+        settings = agent.dependencies.settings(agent.record)
         if settings != self.welcome.settings:  # they changed while the welcome was on its way
             await peer.push(settings)
 
@@ -185,21 +185,21 @@ class _Session(Session):
         agent = self.door.agent
         if self.epoch != self.door.epoch:
             return
-        body = agent.around.hide(body)
+        body = agent.dependencies.hide(body)
         match body:
             case Report():
                 agent.report = body
                 agent.heard()
             case ApiSignal() if body.lease == agent.lease:
-                agent.around.limits.signal(agent, body)
+                agent.dependencies.limits.signal(agent, body)
             case Spending() if body.lease == agent.lease:
-                agent.around.limits.spending(agent, body)
+                agent.dependencies.limits.spending(agent, body)
 
     async def handle(self, peer: Peer, body: Body) -> Body:
         self.door.attach(peer, self)
         if self.epoch != self.door.epoch:
             raise LinkError("replaced", "a newer connection of this agent has taken over")
-        body = self.door.agent.around.hide(body)
+        body = self.door.agent.dependencies.hide(body)
         try:
             match body:
                 case Send():
@@ -210,7 +210,7 @@ class _Session(Session):
                     return await self._recv(body)
                 case GetThread(id_):
                     agent = self.door.agent
-                    return Inbox(await agent.around.broker.thread(id_, agent.name))
+                    return Inbox(await agent.dependencies.broker.thread(id_, agent.name))
                 case Finish():
                     return await self._finish(body)
                 case Emit():
@@ -224,13 +224,13 @@ class _Session(Session):
                 ):
                     return await reminding.answer(self.door.agent, body)
             if isinstance(body, agents.FromAgent | questions.FromAgent | wake_ups.FromAgent):
-                return await self.door.agent.around.desk.handle(self.door.agent.name, body)
+                return await self.door.agent.dependencies.desk.handle(self.door.agent.name, body)
         except (BrokerError, StoreError) as error:
             raise LinkError(error.code, str(error)) from None
         raise LinkError("not_allowed", f"{type(body).__name__} cannot be asked here")
 
     async def _send(self, send: Send) -> Sent:
-        broker, name = self.door.agent.around.broker, self.door.agent.name
+        broker, name = self.door.agent.dependencies.broker, self.door.agent.name
         draft = Draft(
             name, send.to, send.body, send.in_reply_to, send.key, send.urgent, by_turn=True
         )
@@ -250,7 +250,7 @@ class _Session(Session):
                 return Taken(lease)
             if agent.counts.leased:
                 await agent.holder_gone("its harness took new work without ending it", count=True)
-            await agent.around.desk.turn_over(agent.name)
+            await agent.dependencies.desk.turn_over(agent.name)
             with trio.move_on_after(_seconds(take.wait)) as self.taking:
                 there = agent.counts.queued > 0
                 while True:
@@ -260,30 +260,34 @@ class _Session(Session):
                         self.unclaimed = lease
                         return Taken()
                     await agent.open.wait()
-                    await agent.around.broker.wait_queued(agent.name, urgent_only=self._urgent)
+                    await agent.dependencies.broker.wait_queued(
+                        agent.name, urgent_only=self._urgent
+                    )
                     there = True
         wait = agent.waits
         return Taken(None) if wait is None else Taken(None, wait.reason, wait.until)
 
     @property
     def _urgent(self) -> bool:
-        return self.door.agent.around.limits.only_urgent(self.door.agent)
+        return self.door.agent.dependencies.limits.only_urgent(self.door.agent)
 
     async def _lease(self) -> Lease | None:
         """Lease the oldest message. Shielded: a lease that is committed must be answered."""
         agent = self.door.agent
         with trio.move_on_after(LEASE_DEADLINE_S, shield=True):
-            if await agent.around.limits.admit(agent) is not None:
+            if await agent.dependencies.limits.admit(agent) is not None:
                 agent.look_again()
                 if agent.open.is_set():  # refused, but not held: it must not ask in a busy loop
                     await trio.sleep(REFUSED_PAUSE_S)
                 return None
-            lease = await agent.around.broker.lease(
+            lease = await agent.dependencies.broker.lease(
                 agent.name, self.instance, uuid.uuid4().hex, urgent_only=self._urgent
             )
             if lease is not None:
                 agent.work_began(lease.id)
-                agent.around.limits.turn_began(agent, lease.id, urgent=_urgent(lease.messages))
+                agent.dependencies.limits.turn_began(
+                    agent, lease.id, urgent=_urgent(lease.messages)
+                )
             return lease
         return None
 
@@ -296,7 +300,7 @@ class _Session(Session):
         joined = await self._join(recv.lease, most)
         with trio.move_on_after(_seconds(recv.wait)):
             while not joined and recv.lease == agent.lease:
-                await agent.around.broker.wait_queued(agent.name, urgent_only=self._urgent)
+                await agent.dependencies.broker.wait_queued(agent.name, urgent_only=self._urgent)
                 joined = await self._join(recv.lease, most)
         counts = agent.counts
         return Taken(Lease(recv.lease, joined, counts.urgent if self._urgent else counts.queued))
@@ -305,11 +309,11 @@ class _Session(Session):
         """Lease more messages. Shielded as `_lease` is: what is leased must be answered."""
         agent = self.door.agent
         with trio.move_on_after(LEASE_DEADLINE_S, shield=True):
-            joined = await agent.around.broker.join(
+            joined = await agent.dependencies.broker.join(
                 lease, agent.name, self.instance, most, urgent_only=self._urgent
             )
             if _urgent(joined):
-                agent.around.limits.turn_began(agent, lease, urgent=True)
+                agent.dependencies.limits.turn_began(agent, lease, urgent=True)
             return joined
         return ()
 
@@ -337,7 +341,7 @@ class _Session(Session):
 
     async def _settle(self, finish: Finish) -> None:
         """Lease, failures and park change in one transaction, which finds nothing when repeated."""
-        agent, broker = self.door.agent, self.door.agent.around.broker
+        agent, broker = self.door.agent, self.door.agent.dependencies.broker
         await agent.turn_ended(finish.lease, finish.report)
         record = agent.record
         verdict = after_turn(
@@ -349,7 +353,9 @@ class _Session(Session):
         )
         also = None
         if verdict.park is not None or verdict.failures != record.failures:
-            also = agent.around.records.turn_ended(agent.name, verdict.park, verdict.failures)
+            also = agent.dependencies.directory.turn_ended(
+                agent.name, verdict.park, verdict.failures
+            )
         if verdict.park is not None:
             agent.close()  # before its messages are queued again
         try:

@@ -9,7 +9,7 @@ import attrs
 import trio
 from attrs import define, field, frozen
 
-from hive.agents import Agent, Fleet, Surroundings
+from hive.agents import Agent, AgentDependencies, Fleet
 from hive.broker import Broker
 from hive.budget import Budgets
 from hive.containers import Driver, runtime_folders
@@ -159,11 +159,11 @@ class Hive:
         )
         self.disk = Disk(options.paths.root, self.store, self.feed.publish)
         self.janitor = Janitor(self.store, options.config.retention, self.events.forget)
-        around = Surroundings(
+        dependencies = AgentDependencies(
             paths=options.paths,
             broker=self.broker,
             desk=self.desk,
-            records=self.directory,
+            directory=self.directory,
             reminders=self.reminders,
             schedules=self.schedules,
             driver=partial(driver_named, known=options.drivers),
@@ -178,7 +178,7 @@ class Hive:
             reconnect_grace=agents.reconnect_grace_s,
             hide=self.secrets.hide,
         )
-        self.fleet = Fleet(around, _harness_environment(), live=live)
+        self.fleet = Fleet(dependencies, _harness_environment(), live=live)
         self.states = States(
             self.directory, self.broker, self.desk, self.fleet, self.suspects, self.feed.publish
         )

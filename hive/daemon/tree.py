@@ -126,7 +126,7 @@ async def _demo(hive: Hive, ctx: Context) -> None:
 
 async def _first_steps(hive: Hive, ctx: Context) -> None:
     """A first start creates the manager; the demo has its two agents and something to see."""
-    there = hive.fleet.names()
+    there = hive.directory.names()
     first = () if there else (MANAGER,)
     for name in (MANAGER, DEMO_WORKER) if hive.options.demo else first:
         if name not in there:
@@ -180,5 +180,5 @@ async def _restore_parks(hive: Hive, ctx: Context) -> None:
 
 async def _announce(hive: Hive, ctx: Context) -> None:
     """The last child: all before it are ready."""
-    hive.options.say(f"Ready: {len(hive.fleet.names())} agents. Ctrl-C stops the hive.")
+    hive.options.say(f"Ready: {len(hive.directory.names())} agents. Ctrl-C stops the hive.")
     ctx.ready()

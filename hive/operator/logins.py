@@ -47,11 +47,17 @@ class Logins:
 
     async def command(self, asked: GetLogin) -> LoginCommand:
         """How to run the CLI in the agent's home; raises NoSuchAgent, ContainerError, NotDone."""
-        record = self.fleet.record(asked.agent)
-        around, name, claude = self.fleet.around, record.name, str(self.claude)
-        driver, root = around.driver(record.driver), around.paths.root
+        dependencies, claude = self.fleet.dependencies, str(self.claude)
+        record = dependencies.directory.record(asked.agent)
+        driver, root, name = (
+            dependencies.driver(record.driver),
+            dependencies.paths.root,
+            record.name,
+        )
         try:
-            argv = await driver.visit(Container(name, root, (claude,), readonly=around.readonly))
+            argv = await driver.visit(
+                Container(name, root, (claude,), readonly=dependencies.readonly)
+            )
         except OSError as error:
             raise NotDone("not_done", f"no container for a login of {name}: {error}") from None
         base = driver.inside(root, name).base

@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from hive.agents import Agent, Surroundings, container
+from hive.agents import Agent, AgentDependencies, container
 from hive.clock import LoopClock
 from hive.directory import AgentPark, AgentRecord
 from hive.supervisors import Context
@@ -62,8 +62,8 @@ class Hive:
         self.woken: list[str] = []
         self.ctx = Context("hive/agents/scout/container")
         self.running = running
-        nothing: dict[str, Any] = dict.fromkeys(attrs.fields_dict(Surroundings))
-        around = Surroundings(
+        nothing: dict[str, Any] = dict.fromkeys(attrs.fields_dict(AgentDependencies))
+        dependencies = AgentDependencies(
             **nothing
             | {
                 "paths": self,
@@ -74,12 +74,12 @@ class Hive:
                 "readonly": (),
                 "hide": lambda value: value,
                 "harness_silence": 30.0,
-                "records": self,
+                "directory": self,
                 "stop_grace": 1.0,
             }
             | settings
         )
-        self.agent = Agent("scout", around)
+        self.agent = Agent("scout", dependencies)
         self.agent.subtree = self  # type: ignore[assignment]
 
     root = Path("/nonexistent")
@@ -211,7 +211,7 @@ async def test_a_park_of_seconds_ends_however_the_wall_clock_is_set(
     wall = 1_000_000.0
     monkeypatch.setattr(time, "time", lambda: wall + trio.current_time())
     hive = Hive(Running())
-    hive.agent.around = attrs.evolve(hive.agent.around, harness_silence=math.inf)
+    hive.agent.dependencies = attrs.evolve(hive.agent.dependencies, harness_silence=math.inf)
     length = 20.0 if jump < 0 else 3600.0
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hive.run)

@@ -16,7 +16,7 @@ import trio
 from support.directories import Named
 from support.no_limits import NoLimits
 
-from hive.agents import Agent, Surroundings
+from hive.agents import Agent, AgentDependencies
 from hive.agents import socket as agent_socket
 from hive.broker import Broker, Rate
 from hive.directory import AgentRecord, Directory
@@ -40,11 +40,11 @@ def main(root: Path, agents: int, batch: int) -> None:
     often = Rate(burst=1_000, every=0.001)
     broker = Broker(store, publish=hub.publish, directory=Named(lambda: names), broadcasts=often)
     quiet = cast(Any, lambda *_: None)
-    around = Surroundings(
+    dependencies = AgentDependencies(
         paths=paths,
         broker=broker,
         desk=Desk(store, broker, Named(lambda: names), publish=hub.publish),
-        records=Directory(store),
+        directory=Directory(store),
         reminders=Reminders(store, broker, place=quiet, publish=hub.publish),
         schedules=Schedules(store, broker, Named(lambda: names), publish=hub.publish),
         driver=lambda _: SimpleNamespace(),  # no container is started
@@ -64,9 +64,11 @@ def main(root: Path, agents: int, batch: int) -> None:
         ChildSpec("events", hub.run),
         ChildSpec("broker", broker.run),
     ]
-    children.append(ChildSpec("agents", partial(create, records=around.records, names=names)))
+    children.append(
+        ChildSpec("agents", partial(create, records=dependencies.directory, names=names))
+    )
     for name in names:
-        agent = Agent(name, around)
+        agent = Agent(name, dependencies)
         agent.open.set()  # it may take work at once
         children.append(ChildSpec(name, partial(agent_socket.run, agent=agent)))
     stop = trio.Event()

@@ -17,7 +17,7 @@ from support.directories import Named
 from support.no_limits import NoLimits
 from support.operator_socket import listen
 
-from hive.agents import Agent, Surroundings
+from hive.agents import Agent, AgentDependencies
 from hive.agents import socket as agent_socket
 from hive.broker import Broker
 from hive.cli import main
@@ -93,12 +93,12 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         schedules = Schedules(
             store, broker, directory=Named(lambda: ["ann"]), publish=lambda *_: None
         )
-        around = Surroundings(
+        dependencies = AgentDependencies(
             paths=paths,
             broker=broker,
             desk=Desk(store, broker, Named(lambda: {"ann"}), publish=lambda *_: None),
             limits=NoLimits(),
-            records=Directory(store),
+            directory=Directory(store),
             reminders=reminders,
             schedules=schedules,
             driver=lambda name: pytest.fail("no container here"),
@@ -112,11 +112,11 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
             reconnect_grace=1,
             hide=lambda value: value,
         )
-        await around.records.create(AgentRecord("ann", "none"))
-        agent = Agent("ann", around)
+        await dependencies.directory.create(AgentRecord("ann", "none"))
+        agent = Agent("ann", dependencies)
         seat = Seat(paths, store, broker, audit, reminders, schedules)
         tables = (
-            reminders_of.table(reminders, around.records),
+            reminders_of.table(reminders, dependencies.directory),
             schedules_of.table(schedules),
         )
         await listen(nursery, paths, sum_of(*tables), audit)

@@ -43,14 +43,14 @@ async def started(root: Path) -> AsyncIterator[Hive]:
             await hive.broker.load()
             await hive.budgets.load()
             await hive.desk.load()
-            await hive.fleet.around.records.load()
+            await hive.directory.load()
             yield hive
 
 
 async def furnish(hive: Hive) -> None:
     """The agent with a home and one of everything that must go with it."""
-    await hive.fleet.around.records.create(AgentRecord(NAME, "none"))
-    await hive.fleet.around.records.create(AgentRecord("bob", "none"))
+    await hive.directory.create(AgentRecord(NAME, "none"))
+    await hive.directory.create(AgentRecord("bob", "none"))
     home = hive.paths.agent(NAME) / "state"
     home.mkdir(parents=True)
     (home / "notes").write_text("kept")
@@ -62,7 +62,7 @@ async def furnish(hive: Hive) -> None:
 
 async def left_over(hive: Hive) -> dict[str, int]:
     return {
-        "records": len({NAME} & hive.fleet.names()),
+        "records": len({NAME} & hive.directory.names()),
         "homes": int(hive.paths.agent(NAME).exists()),
         "kept": len(list((hive.paths.root / "destroyed").glob(f"{NAME}-*/state/notes"))),
         "bounces": len([m for m in await hive.broker.inbox(OPERATOR) if m.sender == "hive"]),
@@ -79,14 +79,14 @@ GONE = {
     "records": 0, "homes": 0, "kept": 1, "bounces": 1, "reminders": 0, "questions": 0, "budgets": 0,
 }  # fmt: skip
 STEPS = {
-    "leave": lambda hive: (hive.fleet.around.records, "leave"),
+    "leave": lambda hive: (hive.directory, "leave"),
     "tell": lambda hive: (hive.fleet, "tell"),
     "reminders": lambda hive: (hive.reminders, "cancel"),
     "questions": lambda hive: (hive.desk, "forget"),
     "budgets": lambda hive: (hive.budgets, "set"),
     "bury": lambda hive: (hive.broker, "bury"),
     "folder": lambda _: (fleet_module, "_put_away"),
-    "delete": lambda hive: (hive.fleet.around.records, "delete"),
+    "delete": lambda hive: (hive.directory, "delete"),
 }
 
 
@@ -131,7 +131,7 @@ async def test_a_kill_at_any_step_leaves_it_whole_or_gone(
         assert await left_over(hive) == (WHOLE if whole else GONE)
         assert hive.fleet.leaving == ()
         if not whole:  # a namesake begins with nothing of it
-            await hive.fleet.around.records.create(AgentRecord(NAME, "none"))
+            await hive.directory.create(AgentRecord(NAME, "none"))
             assert not hive.paths.agent(NAME).exists()
 
 
@@ -150,11 +150,11 @@ async def test_a_failure_is_told_and_the_same_command_completes_it(
             (last,) = await hive.events.recent(limit=1)
             assert isinstance(last.event, Notice) and str(error) in last.event.text
         with pytest.raises(NoSuchAgent):
-            hive.fleet.record(NAME)
+            hive.directory.record(NAME)
         with pytest.raises(UnknownRecipient):
             await hive.broker.send(Draft(OPERATOR, NAME, "hello?"))
         with pytest.raises(AgentExists, match="still being destroyed"):
-            await hive.fleet.around.records.create(AgentRecord(NAME, "none"))
+            await hive.directory.create(AgentRecord(NAME, "none"))
         await destroyer(hive).destroy(NAME)
         assert await left_over(hive) == GONE
 
@@ -177,7 +177,7 @@ async def test_two_namesakes_that_end_in_one_second_are_both_kept(
     monkeypatch.setattr("hive.operator.destroy.time.strftime", lambda *_: "20310517T000000Z")
     async with started(tmp_path) as hive:
         for number in range(3):
-            await hive.fleet.around.records.create(AgentRecord(NAME, "none"))
+            await hive.directory.create(AgentRecord(NAME, "none"))
             hive.paths.agent(NAME).mkdir(parents=True)
             (hive.paths.agent(NAME) / "number").write_text(str(number))
             await destroyer(hive).destroy(NAME)

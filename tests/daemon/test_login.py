@@ -103,8 +103,8 @@ class Scene:
 
     async def agent(self, driver: str = "bubblewrap", credential: str = "default") -> Agent:
         record = AgentRecord(name := "scout", driver, credential=credential)
-        await self.hive.fleet.around.records.create(record)
-        agent = Agent(name, self.hive.fleet.around)
+        await self.hive.directory.create(record)
+        agent = Agent(name, self.hive.fleet.dependencies)
         self.hive.fleet.live[name] = agent
         await started(self.nursery, partial(agent_socket.run, agent=agent))
         return agent
@@ -127,8 +127,8 @@ class Scene:
 
     async def stored(self) -> list[AgentRecord]:
         """Every agent as the table has it."""
-        await self.hive.fleet.around.records.load()
-        return list(self.hive.fleet.records.values())
+        await self.hive.directory.load()
+        return list(self.hive.directory.known.values())
 
     async def audit(self) -> list[tuple[str, str, str]]:
         return [(one.action, one.target, one.detail) for one in await self.hive.audit.newest(9)]
@@ -387,7 +387,7 @@ async def test_an_agent_logs_in_by_itself_and_back(scene: Scene, driver: str) ->
         assert "HIVE_SECRET" not in seen
         assert ("sees its harness" in seen) is (driver == "process")
         assert (scene.root / "agents/scout/claude/login").exists()
-        assert agent.record.credential == scene.hive.fleet.records["scout"].credential == "own"
+        assert agent.record.credential == scene.hive.directory.known["scout"].credential == "own"
         assert scene.hive.changed == ["own:scout"]
 
         ended = await scene.login("scout", "--use", "work")

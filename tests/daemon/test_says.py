@@ -21,7 +21,7 @@ async def test_the_status_shows_what_each_agent_says(tmp_path: Path) -> None:
     with trio.fail_after(10):
         async with hive.store.opened():
             for name in ("ann", "bob"):
-                await hive.fleet.around.records.create(AgentRecord(name, "none"))
+                await hive.directory.create(AgentRecord(name, "none"))
             await hive.desk.load()
             await hive.desk.handle("ann", SetStatus("paints"))
             shown = hive.states.of(hive.directory.known, now())

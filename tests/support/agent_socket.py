@@ -12,7 +12,7 @@ import trio.testing
 from support.directories import Named
 from support.no_limits import NoLimits
 
-from hive.agents import Agent, Surroundings
+from hive.agents import Agent, AgentDependencies
 from hive.agents import socket as agent_socket
 from hive.broker import Broker, Draft
 from hive.directory import AgentRecord, Directory
@@ -55,7 +55,7 @@ class Fixture:
     def link(
         self, instance: str, *, lease: str | None = None, role: str = "harness"
     ) -> AbstractAsyncContextManager[Any]:
-        path = self.agent.around.paths.socket("scout")
+        path = self.agent.dependencies.paths.socket("scout")
         hello = Hello(PROTOCOL, role, instance, lease=lease)
         return connect(path, hello, limits=Limits(close=0.1))
 
@@ -109,11 +109,11 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             published.append((agent, event))
             stamps.append(at)
 
-        around = Surroundings(
+        dependencies = AgentDependencies(
             paths=paths,
             broker=broker,
             desk=desk,
-            records=Directory(store),
+            directory=Directory(store),
             reminders=Reminders(store, broker, place=lambda _: place, publish=quiet),
             schedules=Schedules(store, broker, Named(lambda: {"scout"}), publish=quiet),
             driver=lambda name: pytest.fail("no container here"),
@@ -128,10 +128,10 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             reconnect_grace=GRACE,
             hide=secrets.hide,
         )
-        await around.records.load()
-        if "scout" not in around.records.known:
-            await around.records.create(AgentRecord("scout", "none"))
-        agent = Agent("scout", around)
+        await dependencies.directory.load()
+        if "scout" not in dependencies.directory.known:
+            await dependencies.directory.create(AgentRecord("scout", "none"))
+        agent = Agent("scout", dependencies)
         agent.open.set()
         async with trio.open_nursery() as nursery:
             ctx = Context("hive/agents/scout/socket")
