@@ -9,9 +9,11 @@ from typing import Any, Protocol
 import trio
 from attrs import define, field, frozen
 
+from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.alarm import Ends
 from hive.broker import Broker, Counts
 from hive.containers import Driver
+from hive.credentials import CurrentAccess
 from hive.directory import AgentPark, AgentRecord, Directory, park_in_force
 from hive.gate import Hold
 from hive.link import Peer
@@ -34,8 +36,8 @@ FIRST_WORDS = 2.0
 _LOST = TurnReport(Outcome.INTERRUPTED, "its holder is gone")
 
 
-class Limits(Protocol):
-    """What gates and budgets decide together about an agent; the hive's own."""
+class WorkLimits(Protocol):
+    """What gates and budgets decide together about an agent: whether and on what it may work."""
 
     async def join(self, agent: "Agent") -> None:
         """The agent is there: returns when the gate of its credential works."""
@@ -71,26 +73,30 @@ class Publish(Protocol):
 
 @frozen
 class AgentDependencies:
-    """What the hive gives to each of its agents; times in seconds."""
+    """What the hive gives to each of its agents.
+
+    `claude` is the CLI that they run, `readonly` what their containers see of the host beside its
+    system. `driver` gives the container driver of a name and raises UnknownDriver. `changed` is
+    told of whom the state may have changed. `hide` gives what a container says without the
+    credentials that are in it.
+    """
 
     paths: Paths
+    config: AgentsConfig
+    claude: Path
+    claude_config: ClaudeConfig
+    access: CurrentAccess
+    directory: Directory
     broker: Broker
     desk: Desk
-    directory: Directory
     reminders: Reminders
     schedules: Schedules
     driver: Callable[[str], Driver]
-    settings: Callable[[AgentRecord], HarnessSettings]
-    limits: Limits
+    limits: WorkLimits
     publish: Publish
     changed: Callable[[str], None]
     readonly: tuple[Path, ...]
-    alarm_after: float
-    harness_silence: float
-    stop_grace: float
-    reconnect_grace: float
     hide: Callable[[Any], Any] = lambda said: said
-    """What a container says, without the credentials that are in it."""
 
 
 @define(eq=False)
@@ -137,6 +143,22 @@ class Agent:
         return self.dependencies.directory.record(self.name)
 
     @property
+    def settings(self) -> HarnessSettings:
+        """What its harness is told, as it is now."""
+        record, config = self.record, self.dependencies.config
+        return HarnessSettings(
+            agent=self.name,
+            model=record.model,
+            environment=self.dependencies.access.environment(record.credential),
+            claude=str(self.dependencies.claude),
+            peers=self.dependencies.directory.peers(self.name),
+            orphan_after_s=config.orphan_after_s,
+            turn_silence_s=config.turn_silence_s,
+            body_cap=config.body_cap,
+            fallback_models=self.dependencies.claude_config.fallback_models,
+        )
+
+    @property
     def counts(self) -> Counts:
         """How many messages wait for the agent, and how many it holds."""
         return self.dependencies.broker.counts().get(self.name, Counts())
@@ -149,7 +171,9 @@ class Agent:
     @property
     def patience(self) -> float:
         """Seconds of silence after which the harness is restarted; its start may take longer."""
-        return self.dependencies.harness_silence * (1.0 if self.has_connected else FIRST_WORDS)
+        return self.dependencies.config.harness_silence_s * (
+            1.0 if self.has_connected else FIRST_WORDS
+        )
 
     def heard(self) -> None:
         """The harness has given a sign of life."""

@@ -1,7 +1,7 @@
 """All agents: one dynamic supervisor whose set of children comes from the store."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -11,6 +11,7 @@ from attrs import define, field
 
 from hive.agents import container, serve, socket
 from hive.agents.agent import Agent, AgentDependencies
+from hive.agents.settings import check_model
 from hive.containers import ContainerError, destroy
 from hive.directory import AgentRecord, Directory, credential_key
 from hive.link import LinkClosed, Peer
@@ -26,8 +27,8 @@ from hive.supervisors import (
     SupervisorError,
     supervisor_spec,
 )
+from hive.wire.agents import Spawn
 from hive.wire.daemon import Notice
-from hive.wire.logins import DEFAULT_CREDENTIAL
 from hive.wire.names import check_name, check_recipients
 
 TELL_S = 5.0
@@ -41,7 +42,6 @@ class Fleet:
     """Creates, starts, stops and destroys agents; who exists is asked of their records."""
 
     dependencies: AgentDependencies
-    environment: Mapping[str, str]
     live: dict[str, Agent] = field(factory=dict)
     supervisor: DynamicSupervisor = field(init=False)
     _directory: Directory = field(init=False)
@@ -52,32 +52,26 @@ class Fleet:
         self._directory = self.dependencies.directory
         self.supervisor = DynamicSupervisor(load=self._load)
 
-    async def create(
-        self,
-        name: str,
-        *,
-        driver: str,
-        model: str | None,
-        credential: str = DEFAULT_CREDENTIAL,
-        may_send: tuple[str, ...] | None = None,
-    ) -> None:
-        """Add an agent and start it.
+    async def create(self, wish: Spawn) -> None:
+        """Add an agent and start it, with the configured driver and model unless it names others.
 
-        Raises ValueError, AgentExists, DriverUnavailable, and SupervisorError when it does not
-        start; it exists then all the same and can be started again.
+        Raises ValueError (also as UnknownDriver and BadCredential), AgentExists, DriverUnavailable,
+        StoreError, and SupervisorError when it does not start; it exists then all the same and can
+        be started again.
         """
+        dependencies = self.dependencies
         record = AgentRecord(
-            check_name(name),
-            driver,
-            model,
-            credential=credential,
-            may_send=None if may_send is None else check_recipients(may_send),
+            check_name(wish.name),
+            wish.driver or dependencies.config.driver,
+            dependencies.claude_config.model if wish.model is None else check_model(wish.model),
+            credential=dependencies.access.api.check(wish.credential),
+            may_send=None if wish.may_send is None else check_recipients(wish.may_send),
         )
-        await trio.to_thread.run_sync(self.dependencies.driver(driver).check)
+        await trio.to_thread.run_sync(dependencies.driver(record.driver).check)
         await self._directory.create(record)
         await self.tell()  # the others learn of it: their settings name whom they can write to
-        async with self._acts[name]:
-            await self._start(name)
+        async with self._acts[wish.name]:
+            await self._start(wish.name)
 
     async def start(self, name: str) -> None:
         """Start a stopped agent; nothing happens to a running one."""
@@ -133,7 +127,7 @@ class Fleet:
 
     async def _tell(self, agent: Agent, peer: Peer) -> None:
         with trio.move_on_after(TELL_S) as deadline, suppress(LinkClosed):
-            await peer.push(self.dependencies.settings(agent.record))
+            await peer.push(agent.settings)
         if deadline.cancelled_caught:
             await peer.close("it takes no settings: it gets them when it connects anew")
 
@@ -176,7 +170,7 @@ class Fleet:
                 if record is None or record.wanted or name in self.live:
                     continue
                 try:
-                    await container.end_unwatched(Agent(name, self.dependencies), self.environment)
+                    await container.end_unwatched(Agent(name, self.dependencies))
                 except (ContainerError, OSError, StoreError) as error:
                     text = f"{name} is stopped, but its container does not end: {error}"
                     self.dependencies.publish(name, Notice(text))
@@ -206,7 +200,7 @@ class Fleet:
             agent.stopping = True
             await self.supervisor.terminate_child(name)
             try:
-                await container.end_unwatched(agent, self.environment)
+                await container.end_unwatched(agent)
             finally:  # or a later start would find it and do nothing
                 self.live.pop(name, None)
                 self.dependencies.changed(name)
@@ -218,14 +212,14 @@ class Fleet:
     def _spec(self, record: AgentRecord) -> ChildSpec:
         agent = Agent(record.name, self.dependencies)
         self.live[record.name] = agent
-        grace = self.dependencies.stop_grace + 3 * container.KILL_WAIT_S
+        grace = self.dependencies.config.stop_grace_s + 3 * container.KILL_WAIT_S
         backoff = Backoff(min=0.2, max=60.0)
         subtree = Supervisor(
             [
                 ChildSpec("socket", partial(socket.run, agent=agent), watchdog=15.0),
                 ChildSpec(
                     "container",
-                    partial(container.run, agent=agent, environment=self.environment),
+                    partial(container.run, agent=agent),
                     grace=grace,
                     backoff=backoff,
                 ),

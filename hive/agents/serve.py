@@ -61,7 +61,7 @@ def _park(wait: Hold) -> Park:
 
 async def _watch(ctx: Context, agent: Agent) -> None:
     fine_at = trio.current_time()
-    every = min(CHECK_EVERY_S, agent.dependencies.alarm_after / 4)
+    every = min(CHECK_EVERY_S, agent.dependencies.config.alarm_after_s / 4)
     while True:
         ctx.tick()
         with trio.move_on_after(every):
@@ -80,7 +80,7 @@ async def _watch(ctx: Context, agent: Agent) -> None:
             queued=queued,
             stuck_for=now - fine_at,
         )
-        if why := alarm(view, after=agent.dependencies.alarm_after):
+        if why := alarm(view, after=agent.dependencies.config.alarm_after_s):
             agent.publish(Notice(f"{agent.name}: {why}; its harness is restarted"))
             fine_at = now
             agent.restart_request.set()

@@ -140,7 +140,7 @@ class _Door:
         if epoch == self.epoch:
             self.agent.peer = None
             self.agent.changed()
-            self.start_grace(self.agent.dependencies.reconnect_grace)
+            self.start_grace(self.agent.dependencies.config.reconnect_grace_s)
 
     def start_grace(self, seconds: float) -> None:
         self.nursery.start_soon(self._release_unless_back, self.epoch, seconds)
@@ -159,7 +159,7 @@ class _Session(Session):
 
     def __init__(self, door: _Door, instance: str, epoch: int) -> None:
         agent = door.agent
-        self.welcome = Welcome(PROTOCOL, agent.dependencies.settings(agent.record))
+        self.welcome = Welcome(PROTOCOL, agent.settings)
         self.door, self.instance, self.epoch = door, instance, epoch
         self.one_take = trio.Lock()
         self.takes = 0
@@ -174,7 +174,7 @@ class _Session(Session):
         if self.epoch != self.door.epoch:
             await peer.close(_REPLACED)
             return
-        settings = agent.dependencies.settings(agent.record)
+        settings = agent.settings
         if settings != self.welcome.settings:  # they changed while the welcome was on its way
             await peer.push(settings)
 

@@ -21,6 +21,7 @@ from hive.directory import AgentPark, AgentRecord
 from hive.link import connect
 from hive.operator.tree import OperatedTree
 from hive.supervisors import Context, State
+from hive.wire.agents import Spawn
 from hive.wire.codec import PROTOCOL
 from hive.wire.daemon import Notice
 from hive.wire.frames import Hello
@@ -98,7 +99,7 @@ async def scene_at(root: Path) -> AsyncIterator[Scene]:
     async with running(root) as other, trio.open_nursery() as nursery:
         await other.agent.dependencies.directory.want("scout", False)
         driver = Driver()
-        fleet = Fleet(evolve(other.agent.dependencies, driver=lambda _: driver), {})
+        fleet = Fleet(evolve(other.agent.dependencies, driver=lambda _: driver))
         ctx = Context("hive/agents")
         nursery.start_soon(fleet.supervisor.run, ctx)
         scene = Scene(fleet, driver, other.published)
@@ -111,13 +112,13 @@ async def scene_at(root: Path) -> AsyncIterator[Scene]:
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     async with scene_at(tmp_path) as scene:
-        await scene.fleet.create("ann", driver="d", model=None)
+        await scene.fleet.create(Spawn("ann", driver="d"))
         yield scene
 
 
 async def test_a_park_outlives_restart_stop_start_and_the_daemon(tmp_path: Path) -> None:
     async with scene_at(tmp_path) as scene:
-        await scene.fleet.create("ann", driver="d", model=None)
+        await scene.fleet.create(Spawn("ann", driver="d"))
         await scene.until(lambda: scene.serve().state is State.RUNNING)
         await scene.fleet.live["ann"].park(FOR_GOOD)
         await scene.until(lambda: scene.serve().state is State.PARKED)

@@ -18,16 +18,18 @@ from support.no_limits import NoLimits
 
 from hive.agents import Agent, AgentDependencies
 from hive.agents import socket as agent_socket
+from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.broker import Broker, Rate
+from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
 from hive.events import Hub
 from hive.paths import Paths
 from hive.questions import Desk
+from hive.redact import Secrets
 from hive.reminders import Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, Store, writer
 from hive.supervisors import ChildSpec, Supervisor, run_root
-from hive.wire.harness import HarnessSettings
 
 
 def main(root: Path, agents: int, batch: int) -> None:
@@ -42,6 +44,10 @@ def main(root: Path, agents: int, batch: int) -> None:
     quiet = cast(Any, lambda *_: None)
     dependencies = AgentDependencies(
         paths=paths,
+        config=AgentsConfig(stop_grace_s=1.0),
+        claude=Path("/claude"),
+        claude_config=ClaudeConfig(),
+        access=CurrentAccess(ApiAccess(), paths.credentials, Secrets()),
         broker=broker,
         desk=Desk(store, broker, Named(lambda: names), publish=hub.publish),
         directory=Directory(store),
@@ -49,14 +55,9 @@ def main(root: Path, agents: int, batch: int) -> None:
         schedules=Schedules(store, broker, Named(lambda: names), publish=hub.publish),
         driver=lambda _: SimpleNamespace(),  # no container is started
         limits=NoLimits(),
-        settings=lambda record: HarnessSettings(record.name),
         publish=hub.publish,
         changed=lambda _: None,
         readonly=(),
-        alarm_after=60.0,
-        harness_silence=30.0,
-        stop_grace=1.0,
-        reconnect_grace=5.0,
         hide=lambda value: value,
     )
     children = [

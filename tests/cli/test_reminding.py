@@ -19,8 +19,10 @@ from support.operator_socket import listen
 
 from hive.agents import Agent, AgentDependencies
 from hive.agents import socket as agent_socket
+from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.broker import Broker
 from hive.cli import main
+from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
 from hive.link import RemoteError, connect
 from hive.operator import reminders as reminders_of
@@ -29,6 +31,7 @@ from hive.operator.audit import AuditLog
 from hive.operator.handlers import sum_of
 from hive.paths import Paths
 from hive.questions import Desk
+from hive.redact import Secrets
 from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, Store, open_store
@@ -36,7 +39,6 @@ from hive.supervisors import Context
 from hive.wire.bodies import Body
 from hive.wire.codec import PROTOCOL
 from hive.wire.frames import Hello
-from hive.wire.harness import HarnessSettings
 from hive.wire.reminders import CancelReminder, GetReminders, ListReminders, Remind, ReminderRollup
 from hive.wire.schedules import RequestSchedule, ResolveSchedule
 
@@ -95,6 +97,10 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         )
         dependencies = AgentDependencies(
             paths=paths,
+            config=AgentsConfig(stop_grace_s=1, reconnect_grace_s=1),
+            claude=Path("/claude"),
+            claude_config=ClaudeConfig(),
+            access=CurrentAccess(ApiAccess(), paths.credentials, Secrets()),
             broker=broker,
             desk=Desk(store, broker, Named(lambda: {"ann"}), publish=lambda *_: None),
             limits=NoLimits(),
@@ -102,14 +108,9 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
             reminders=reminders,
             schedules=schedules,
             driver=lambda name: pytest.fail("no container here"),
-            settings=lambda record: HarnessSettings(record.name),
             publish=lambda *_: None,
             changed=lambda name: None,
             readonly=(),
-            alarm_after=60,
-            harness_silence=30,
-            stop_grace=1,
-            reconnect_grace=1,
             hide=lambda value: value,
         )
         await dependencies.directory.create(AgentRecord("ann", "none"))

@@ -60,9 +60,9 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         await records.create(AgentRecord("ann", "none"))
         await records.create(AgentRecord("bob", "none", may_send=("cas", "*")))
         dependencies: Any = SimpleNamespace(directory=records)
-        fleet = Fleet(dependencies, {})
+        fleet = Fleet(dependencies)
         seat = Seat(paths, fleet, AuditLog(store))
-        table = {**agents.table(fleet, Mock(), Mock()), **daemon.table(seat.status, Mock())}
+        table = {**agents.table(fleet, Mock()), **daemon.table(seat.status, Mock())}
         await listen(nursery, paths, table, seat.audit)
         yield seat
         nursery.cancel_scope.cancel()

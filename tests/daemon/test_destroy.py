@@ -10,10 +10,9 @@ import trio
 
 from hive.agents import fleet as fleet_module
 from hive.broker import Draft, UnknownRecipient
+from hive.credentials import ApiAccess
 from hive.daemon.config import Config
-from hive.daemon.control import destroyer
-from hive.daemon.credentials import ApiAccess
-from hive.daemon.hive import Hive, Options
+from hive.daemon.hive import Hive, Options, build
 from hive.directory import AgentExists, AgentRecord, NoSuchAgent
 from hive.link import LinkError
 from hive.paths import Paths
@@ -36,7 +35,7 @@ async def started(root: Path) -> AsyncIterator[Hive]:
     """A hive of which nothing runs but the store; with all that it kept."""
     paths = Paths(root)
     paths.prepare()
-    hive = Hive(Options(paths, Config(), ApiAccess(()), Path("/claude"), {}))
+    hive = build(Options(paths, Config(), ApiAccess(()), Path("/claude"), {}))
     with trio.fail_after(20):
         async with hive.store.opened():
             await hive.events.load()
@@ -51,7 +50,7 @@ async def furnish(hive: Hive) -> None:
     """The agent with a home and one of everything that must go with it."""
     await hive.directory.create(AgentRecord(NAME, "none"))
     await hive.directory.create(AgentRecord("bob", "none"))
-    home = hive.paths.agent(NAME) / "state"
+    home = hive.options.paths.agent(NAME) / "state"
     home.mkdir(parents=True)
     (home / "notes").write_text("kept")
     await hive.broker.send(Draft(OPERATOR, NAME, "undone"))
@@ -63,8 +62,8 @@ async def furnish(hive: Hive) -> None:
 async def left_over(hive: Hive) -> dict[str, int]:
     return {
         "records": len({NAME} & hive.directory.names()),
-        "homes": int(hive.paths.agent(NAME).exists()),
-        "kept": len(list((hive.paths.root / "destroyed").glob(f"{NAME}-*/state/notes"))),
+        "homes": int(hive.options.paths.agent(NAME).exists()),
+        "kept": len(list((hive.options.paths.root / "destroyed").glob(f"{NAME}-*/state/notes"))),
         "bounces": len([m for m in await hive.broker.inbox(OPERATOR) if m.sender == "hive"]),
         "reminders": len(await hive.reminders.listed(NAME)),
         "questions": len(await hive.desk.questions.listed()),
@@ -122,17 +121,17 @@ async def test_a_kill_at_any_step_leaves_it_whole_or_gone(
             await furnish(hive)
             cut_off(patch, *STEPS[step](hive), Killed(), after=after)
             with pytest.raises(Killed):
-                await destroyer(hive).destroy(NAME)
+                await hive.destroyer.destroy(NAME)
     async with started(tmp_path) as hive:
         whole = step == "leave" and not after
         if whole:
             assert await left_over(hive) == WHOLE
-        await destroyer(hive).complete_all()
+        await hive.destroyer.complete_all()
         assert await left_over(hive) == (WHOLE if whole else GONE)
         assert hive.fleet.leaving == ()
         if not whole:  # a namesake begins with nothing of it
             await hive.directory.create(AgentRecord(NAME, "none"))
-            assert not hive.paths.agent(NAME).exists()
+            assert not hive.options.paths.agent(NAME).exists()
 
 
 @pytest.mark.parametrize("step", ["bury", "folder", "delete"])
@@ -145,8 +144,8 @@ async def test_a_failure_is_told_and_the_same_command_completes_it(
         with monkeypatch.context() as patch:
             cut_off(patch, *STEPS[step](hive), error, after=False)
             with pytest.raises(LinkError, match=f"hive destroy {NAME}.* again"):
-                await destroyer(hive).destroy(NAME)
-            await destroyer(hive).complete_all()
+                await hive.destroyer.destroy(NAME)
+            await hive.destroyer.complete_all()
             (last,) = await hive.events.recent(limit=1)
             assert isinstance(last.event, Notice) and str(error) in last.event.text
         with pytest.raises(NoSuchAgent):
@@ -155,7 +154,7 @@ async def test_a_failure_is_told_and_the_same_command_completes_it(
             await hive.broker.send(Draft(OPERATOR, NAME, "hello?"))
         with pytest.raises(AgentExists, match="still being destroyed"):
             await hive.directory.create(AgentRecord(NAME, "none"))
-        await destroyer(hive).destroy(NAME)
+        await hive.destroyer.destroy(NAME)
         assert await left_over(hive) == GONE
 
 
@@ -167,7 +166,7 @@ async def test_a_failure_before_the_first_commit_changes_nothing(
         with monkeypatch.context() as patch:
             cut_off(patch, *STEPS["leave"](hive), StoreFull("no space left"), after=False)
             with pytest.raises(StoreFull):
-                await destroyer(hive).destroy(NAME)
+                await hive.destroyer.destroy(NAME)
         assert await left_over(hive) == WHOLE
 
 
@@ -178,8 +177,8 @@ async def test_two_namesakes_that_end_in_one_second_are_both_kept(
     async with started(tmp_path) as hive:
         for number in range(3):
             await hive.directory.create(AgentRecord(NAME, "none"))
-            hive.paths.agent(NAME).mkdir(parents=True)
-            (hive.paths.agent(NAME) / "number").write_text(str(number))
-            await destroyer(hive).destroy(NAME)
-        kept = sorted((hive.paths.root / "destroyed").glob("*/number"))
+            hive.options.paths.agent(NAME).mkdir(parents=True)
+            (hive.options.paths.agent(NAME) / "number").write_text(str(number))
+            await hive.destroyer.destroy(NAME)
+        kept = sorted((hive.options.paths.root / "destroyed").glob("*/number"))
         assert [file.read_text() for file in kept] == ["0", "1", "2"]

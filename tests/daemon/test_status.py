@@ -6,12 +6,13 @@ from attrs import evolve
 from hive.broker import Counts
 from hive.directory import AgentRecord
 from hive.gate import Hold
-from hive.operator.status import Clock, agent_status, tree
+from hive.operator.status import agent_status, tree
+from hive.supervision import Clocks
 from hive.supervisors import Snapshot, State
 from hive.wire.states import AgentState, Condition
 from hive.wire.tree import TreeNode
 
-CLOCK = Clock(trio=100.0, epoch=1_000_100.0)
+CLOCK = Clocks(trio=100.0, epoch=1_000_100.0)
 RECORD = AgentRecord("scout", "bubblewrap")
 
 

@@ -14,7 +14,9 @@ from support.no_limits import NoLimits
 
 from hive.agents import Agent, AgentDependencies
 from hive.agents import socket as agent_socket
+from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.broker import Broker, Draft
+from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
 from hive.link import Limits, Peer, connect
 from hive.paths import Paths
@@ -28,7 +30,6 @@ from hive.wire.bodies import Body
 from hive.wire.codec import PROTOCOL
 from hive.wire.events import Event
 from hive.wire.frames import Hello
-from hive.wire.harness import HarnessSettings
 from hive.wire.names import OPERATOR
 from hive.wire.turns import Take, Taken
 
@@ -111,21 +112,20 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
 
         dependencies = AgentDependencies(
             paths=paths,
+            config=AgentsConfig(stop_grace_s=1, reconnect_grace_s=GRACE),
+            claude=Path("/claude"),
+            claude_config=ClaudeConfig(),
+            access=CurrentAccess(ApiAccess(), paths.credentials, secrets),
             broker=broker,
             desk=desk,
             directory=Directory(store),
             reminders=Reminders(store, broker, place=lambda _: place, publish=quiet),
             schedules=Schedules(store, broker, Named(lambda: {"scout"}), publish=quiet),
             driver=lambda name: pytest.fail("no container here"),
-            settings=lambda record: HarnessSettings(record.name),
             limits=limits,
             publish=publish,
             changed=lambda name: None,
             readonly=(),
-            alarm_after=60,
-            harness_silence=30,
-            stop_grace=1,
-            reconnect_grace=GRACE,
             hide=secrets.hide,
         )
         await dependencies.directory.load()
