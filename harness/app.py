@@ -12,7 +12,7 @@ from harness.turns.runner import STOPPED_S, TurnRunner
 from harness.turns.serve import DRAIN_S, GRACE_S, ServeLoop
 from harness.wake_socket import WakeSocket
 from hive import logs
-from hive.supervision import Clocks, supervision, tree_node
+from hive.supervision import read_clocks, supervision, tree_node
 from hive.supervisors import ChildSpec, Event, RestartIntensity, Supervisor, log_sink, run_root
 from hive.wire.daemon import Notice
 from hive.wire.harness import Interrupt, Report
@@ -67,7 +67,7 @@ class Harness:
         self.turns.interrupt_soon(over_budget=asked.over_budget)
 
     def _report(self) -> Report:
-        tree = tree_node(self.root.snapshot(), Clocks.now())
+        tree = tree_node(self.root.snapshot(), read_clocks())
         return Report(tree, self.serve.turn, self.turns.session, self.turns.model)
 
 

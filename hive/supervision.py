@@ -13,16 +13,11 @@ from hive.wire.tree import Supervision, TreeNode
 
 
 @frozen
-class Clocks:
+class ClockReading:
     """Trio's clock and the wall clock at one moment: what makes wall time of Trio's times."""
 
     trio: float
     epoch: float
-
-    @classmethod
-    def now(cls) -> "Clocks":
-        """Read both; must be called in Trio."""
-        return cls(trio.current_time(), time.time())
 
     def wall(self, when: float | None) -> float | None:
         """A Trio time as epoch seconds; None stays None."""
@@ -33,9 +28,14 @@ class Clocks:
         return None if when is None else max(0.0, self.trio - when)
 
 
+def read_clocks() -> ClockReading:
+    """Both clocks now; must be called in Trio."""
+    return ClockReading(trio.current_time(), time.time())
+
+
 def tree_node(
     snapshot: Snapshot,
-    clocks: Clocks,
+    clock: ClockReading,
     more: Callable[[Snapshot], tuple[TreeNode, ...]] = lambda _: (),
 ) -> TreeNode:
     """The snapshot and all below it; `more(child)` gives nodes to show behind a child's own."""
@@ -43,13 +43,13 @@ def tree_node(
         path=snapshot.path,
         kind=snapshot.kind,
         state=AgentState(snapshot.state.value),
-        since=clocks.wall(snapshot.since) or 0.0,
+        since=clock.wall(snapshot.since) or 0.0,
         reason=snapshot.reason or snapshot.note,
-        until=clocks.wall(snapshot.until),
+        until=clock.wall(snapshot.until),
         restarts=snapshot.restarts,
-        last_tick_age_s=clocks.age(snapshot.last_tick),
+        last_tick_age_s=clock.age(snapshot.last_tick),
         children=(
-            *(tree_node(child, clocks, more) for child in snapshot.children),
+            *(tree_node(child, clock, more) for child in snapshot.children),
             *more(snapshot),
         ),
     )

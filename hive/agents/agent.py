@@ -77,7 +77,7 @@ class AgentDependencies:
 
     `claude` is the CLI that they run, `readonly` what their containers see of the host beside its
     system. `driver` gives the container driver of a name and raises UnknownDriver. `changed` is
-    told of whom the state may have changed. `hide` gives what a container says without the
+    told of whom the state may have changed. `redact` gives what a container says without the
     credentials that are in it.
     """
 
@@ -96,7 +96,7 @@ class AgentDependencies:
     publish: Publish
     changed: Callable[[str], None]
     readonly: tuple[Path, ...]
-    hide: Callable[[Any], Any] = lambda said: said
+    redact: Callable[[Any], Any] = lambda said: said
 
 
 @define(eq=False)

@@ -116,7 +116,7 @@ async def _watch(ctx: Context, agent: Agent, handle: Handle) -> None:
         status = await handle.wait()
         nursery.cancel_scope.cancel()
     await agent.holder_gone("its harness ended", count=not agent.stopping)
-    last = agent.dependencies.hide(await trio.to_thread.run_sync(_last_line, handle.log))
+    last = agent.dependencies.redact(await trio.to_thread.run_sync(_last_line, handle.log))
     why = f"{status}: {last}" if last else str(status)
     agent.publish(Notice(f"{agent.name}: container {why}"))
     raise ContainerEnded(why)

@@ -185,7 +185,7 @@ class _Session(Session):
         agent = self.door.agent
         if self.epoch != self.door.epoch:
             return
-        body = agent.dependencies.hide(body)
+        body = agent.dependencies.redact(body)
         match body:
             case Report():
                 agent.report = body
@@ -199,7 +199,7 @@ class _Session(Session):
         self.door.attach(peer, self)
         if self.epoch != self.door.epoch:
             raise LinkError("replaced", "a newer connection of this agent has taken over")
-        body = self.door.agent.dependencies.hide(body)
+        body = self.door.agent.dependencies.redact(body)
         try:
             match body:
                 case Send():

@@ -13,7 +13,7 @@ JUMP_S = 5.0
 
 
 @frozen
-class ClockReadings:
+class MachineClocks:
     """All clocks at one moment, in seconds.
 
     `wall` counts from 1970, `boot` since the boot, sleep included, `awake` without it, and `lost`
@@ -26,7 +26,7 @@ class ClockReadings:
     lost: float
 
     @classmethod
-    def now(cls) -> "ClockReadings":
+    def now(cls) -> "MachineClocks":
         """Read them; must be called in Trio."""
         clock = trio.lowlevel.current_clock()
         return cls(
@@ -37,7 +37,7 @@ class ClockReadings:
         )
 
 
-def jumps(before: ClockReadings, after: ClockReadings) -> Iterator[str]:
+def jumps(before: MachineClocks, after: MachineClocks) -> Iterator[str]:
     """What happened to time between two looks, one sentence each; nothing is the rule."""
     still = after.lost - before.lost
     if still > JUMP_S:

@@ -161,7 +161,7 @@ def build(options: Options) -> Hive:
             publish=publish,
             changed=changed.add,
             readonly=options.readonly,
-            hide=secrets.hide,
+            redact=secrets.hide,
         ),
         live,
     )

@@ -15,7 +15,7 @@ from hive.containers import Driver
 from hive.credentials import ApiAccess, demo_access
 from hive.daemon import orphans, root_folder, sockets
 from hive.daemon.children import END_S, SILENCE_S, child_process
-from hive.daemon.clock_jumps import ClockReadings, jumps
+from hive.daemon.clock_jumps import MachineClocks, jumps
 from hive.daemon.hive import Hive
 from hive.directory import MANAGER, Directory
 from hive.files import number, read_small
@@ -153,10 +153,10 @@ async def _first_steps(
 async def _watch_clocks(ctx: Context, publish: Publish, tree: OperatedTree) -> None:
     """Say that time has jumped, and let the operator's parks end by the wall clock all the same."""
     ctx.ready()
-    before = ClockReadings.now()
+    before = MachineClocks.now()
     while True:
         await trio.sleep(CLOCKS_EVERY_S)
-        after = ClockReadings.now()
+        after = MachineClocks.now()
         for text in jumps(before, after):
             publish(None, Notice(text))
             try:

@@ -11,8 +11,8 @@ from hive.events import Hub
 from hive.gate import Gates
 from hive.operator.handlers import Act, Table, act, read
 from hive.operator.states import States
-from hive.operator.status import tree
-from hive.supervision import Clocks
+from hive.operator.status import tree_with_harnesses
+from hive.supervision import read_clocks
 from hive.supervisors import Snapshot, Supervisor
 from hive.wire.budgets import BudgetStatus
 from hive.wire.daemon import Down, GetStatus, Status
@@ -62,15 +62,15 @@ class HiveStatus:
 
     def now(self) -> Status:
         """The whole hive at this moment."""
-        clocks = Clocks.now()
+        clock = read_clocks()
         held = sum(counts.held for counts in self.broker.counts().values())
         told = notices(held, self.budgets.statuses(), self.root.child_snapshots())
         return Status(
             version=STATUS_VERSION,
             root=self.root_folder,
             seq=self.events.seq,
-            agents=self.states.of(self.directory.known, clocks),
-            tree=tree(self.root.snapshot(), clocks, self.states.harness_tree),
+            agents=self.states.of(self.directory.known, clock),
+            tree=tree_with_harnesses(self.root.snapshot(), clock, self.states.harness_tree),
             demo=self.demo,
             notices=(*self.disk(), *told),
             gates=tuple(gate for gate in self.gates.statuses() if gate.state != GateState.OPEN),

@@ -11,7 +11,7 @@ from hive.broker import Broker, Counts
 from hive.directory import Directory
 from hive.operator.status import agent_status
 from hive.questions import Desk
-from hive.supervision import Clocks
+from hive.supervision import ClockReading, read_clocks
 from hive.supervisors import Context
 from hive.wire.agents import AgentStatus, StatusChanged
 from hive.wire.tree import TreeNode
@@ -65,7 +65,7 @@ class States:
         self._changed.add(*self._directory.known)
         while True:
             names = await self._changed.settled()
-            for status in self.of(sorted(names & self._directory.names()), Clocks.now()):
+            for status in self.of(sorted(names & self._directory.names()), read_clocks()):
                 until = status.until and round(status.until)
                 shown = (status.state, status.condition, status.reason, until, status.credential)
                 if self._shown.get(status.name) != shown:
@@ -79,7 +79,7 @@ class States:
                     )
                     self._publish(status.name, changed)
 
-    def of(self, names: Iterable[str], clocks: Clocks) -> tuple[AgentStatus, ...]:
+    def of(self, names: Iterable[str], clock: ClockReading) -> tuple[AgentStatus, ...]:
         """These agents as they are now."""
         nodes = {node.id: node for node in self._fleet.supervisor.child_snapshots()}
         statuses = (
@@ -88,7 +88,7 @@ class States:
                 self._fleet.live.get(name),
                 nodes.get(name),
                 self._broker.counts().get(name, Counts()),
-                clocks,
+                clock,
             )
             for name in names
         )

@@ -10,14 +10,16 @@ from attrs import evolve
 from hive.agents import REMINDERS, Agent
 from hive.broker import Counts
 from hive.directory import AgentRecord
-from hive.supervision import Clocks, tree_node
+from hive.supervision import ClockReading, tree_node
 from hive.supervisors import Snapshot, State
 from hive.wire.agents import AgentStatus
 from hive.wire.states import AgentState, Condition
 from hive.wire.tree import TreeNode
 
 
-def tree(snapshot: Snapshot, clocks: Clocks, harness: Callable[[str], TreeNode | None]) -> TreeNode:
+def tree_with_harnesses(
+    snapshot: Snapshot, clock: ClockReading, harness: Callable[[str], TreeNode | None]
+) -> TreeNode:
     """The daemon's tree; `harness(name)` gives the tree reported from that agent's container."""
 
     def reported(child: Snapshot) -> tuple[TreeNode, ...]:
@@ -25,7 +27,7 @@ def tree(snapshot: Snapshot, clocks: Clocks, harness: Callable[[str], TreeNode |
         node = harness(name) if parent.endswith("/agents") else None
         return () if node is None else (_under(f"{child.path}/harness", node),)
 
-    return tree_node(snapshot, clocks, reported)
+    return tree_node(snapshot, clock, reported)
 
 
 def _under(path: str, node: TreeNode) -> TreeNode:
@@ -40,13 +42,13 @@ def agent_status(
     agent: Agent | None,
     node: Snapshot | None,
     counts: Counts,
-    clocks: Clocks,
+    clock: ClockReading,
 ) -> AgentStatus:
     """One agent on one line: the first thing that keeps it from working is its state."""
     status = AgentStatus(
         name=record.name,
         state=AgentState.STOPPED,
-        since=clocks.epoch,
+        since=clock.epoch,
         queued=counts.queued,
         leased=counts.leased,
         model=record.model,
@@ -65,21 +67,21 @@ def agent_status(
         reason = _container_note(node)
         if agent.peer is None:
             state, reason = AgentState.STARTING, reason or "waits for its harness to connect"
-    wait, until = agent.waits, clocks.wall(culprit.until)
+    wait, until = agent.waits, clock.wall(culprit.until)
     if wait is not None and state in (AgentState.RUNNING, AgentState.STARTING, AgentState.PARKED):
         state, reason, until = AgentState.PARKED, wait.reason, wait.until
     report = agent.report if agent.peer is not None else None
     return evolve(
         status,
         state=state,
-        since=clocks.wall(culprit.since) or clocks.epoch,
+        since=clock.wall(culprit.since) or clock.epoch,
         reason=reason,
         until=until,
         condition=Condition.ONLINE if wait is None else wait.condition,
         turn=agent.lease,
         model=(report.model if report else None) or record.model,
         session=report.session if report else None,
-        last_tick_age_s=clocks.age(_oldest_tick(node)),
+        last_tick_age_s=clock.age(_oldest_tick(node)),
         # A part that fails takes along those behind it: the one with the most counts them all.
         restarts=max((part.restarts for part in _needed(node)), default=0) + node.restarts,
         connected=agent.peer is not None,

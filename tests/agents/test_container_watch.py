@@ -74,7 +74,7 @@ class Hive:
                 "publish": lambda _, event, at: self._publish(event),
                 "changed": lambda _: self.changes.append((trio.current_time(), self.ctx.note_text)),
                 "readonly": (),
-                "hide": lambda value: value,
+                "redact": lambda value: value,
                 "directory": self,
             }
         )

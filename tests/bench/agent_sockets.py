@@ -58,7 +58,7 @@ def main(root: Path, agents: int, batch: int) -> None:
         publish=hub.publish,
         changed=lambda _: None,
         readonly=(),
-        hide=lambda value: value,
+        redact=lambda value: value,
     )
     children = [
         ChildSpec("store", store.run),

@@ -111,7 +111,7 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
             publish=lambda *_: None,
             changed=lambda name: None,
             readonly=(),
-            hide=lambda value: value,
+            redact=lambda value: value,
         )
         await dependencies.directory.create(AgentRecord("ann", "none"))
         agent = Agent("ann", dependencies)

@@ -126,7 +126,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             publish=publish,
             changed=lambda name: None,
             readonly=(),
-            hide=secrets.hide,
+            redact=secrets.hide,
         )
         await dependencies.directory.load()
         if "scout" not in dependencies.directory.known:
