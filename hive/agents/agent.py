@@ -30,7 +30,7 @@ from hive.wire.turns import ApiSignal, Outcome, Spending, TurnReport
 SILENT_S = 10.0
 """A harness reports every 5 s; the operator is told when there was nothing for so long."""
 
-FIRST_WORDS = 2.0
+START_FACTOR = 2.0
 """How many times `harness_silence` may pass until a harness has connected: many start at once."""
 
 _LOST = TurnReport(Outcome.INTERRUPTED, "its holder is gone")
@@ -113,7 +113,7 @@ class Agent:
     """When the lease began or ended last, in Trio's time."""
     ended: str | None = None
     """The lease whose end gates and budgets have been told last."""
-    one_end: trio.Lock = field(factory=trio.Lock)
+    end_lock: trio.Lock = field(factory=trio.Lock)
     """Held while the end of a lease is settled, so that whoever else ends it finds it done."""
     park_ends: Ends = field(factory=Ends)
     report: Report | None = None
@@ -169,10 +169,10 @@ class Agent:
         return 0.0 if self.heard_at is None else trio.current_time() - self.heard_at
 
     @property
-    def patience(self) -> float:
+    def silence_limit(self) -> float:
         """Seconds of silence after which the harness is restarted; its start may take longer."""
         return self.dependencies.config.harness_silence_s * (
-            1.0 if self.has_connected else FIRST_WORDS
+            1.0 if self.has_connected else START_FACTOR
         )
 
     def heard(self) -> None:
@@ -199,7 +199,7 @@ class Agent:
 
         What a turn that has just ended makes of it comes first.
         """
-        async with self.one_end:
+        async with self.end_lock:
             lost = self.lease
             self.work_began(None)
             if lost is not None:

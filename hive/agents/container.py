@@ -163,13 +163,13 @@ async def _until_unwanted(ctx: Context, agent: Agent) -> None:
         ctx.note(told if silent > SILENT_S else None)
         if is_new:
             agent.changed()
-        if silent > agent.patience:
+        if silent > agent.silence_limit:
             agent.publish(Notice(f"{agent.name}: {told}: it is restarted"))
             return
         before, waited = waited, agent.waits
         if before is not None and waited is None:
             agent.wake_serve()  # no time is as good as the wall clock's: the machine may have slept
-        with trio.move_on_after(min(LOOK_S, agent.patience / 4)):
+        with trio.move_on_after(min(LOOK_S, agent.silence_limit / 4)):
             await agent.restart_request.wait()
             return
 

@@ -16,7 +16,7 @@ from hive.containers import Driver, driver_named, runtime_folders
 from hive.credentials import ApiAccess, CurrentAccess
 from hive.daemon.claude import what_claude_needs
 from hive.daemon.config import Config
-from hive.daemon.disk import Disk
+from hive.daemon.disk import DiskWatch
 from hive.daemon.feed import Feed
 from hive.daemon.stop import HiveStop
 from hive.directory import Directory
@@ -89,7 +89,7 @@ class Hive:
     reminders: Reminders
     schedules: Schedules
     desk: Desk
-    disk: Disk
+    disk: DiskWatch
     janitor: Janitor
     changed: ChangedAgents
     fleet: Fleet
@@ -141,7 +141,7 @@ def build(options: Options) -> Hive:
     )
     schedules = Schedules(store, broker, directory, publish=publish)
     desk = Desk(store, broker, directory, publish=publish)
-    disk = Disk(paths.root, store, publish)
+    disk = DiskWatch(paths.root, store, publish)
     janitor = Janitor(store, config.retention, events.forget)
     changed = ChangedAgents()
     fleet = Fleet(

@@ -6,7 +6,7 @@ from attrs import evolve
 from hive.broker import Counts
 from hive.directory import AgentRecord
 from hive.gate import Hold
-from hive.operator.status import agent_status
+from hive.operator.status import agent_status, tree_with_harnesses
 from hive.supervision import ClockReading
 from hive.supervisors import Snapshot, State
 from hive.wire.states import AgentState, Condition
