@@ -16,10 +16,11 @@ from hive.directory import AgentPark, AgentRecord, Directory, park_in_force
 from hive.gate import Hold
 from hive.link import Peer
 from hive.paths import Paths
-from hive.questions import Desk
+from hive.questions import QuestionService
 from hive.reminders import Reminders
 from hive.schedules import Schedules
 from hive.supervisors import Supervisor, SupervisorError
+from hive.wake_ups import WakeUpService
 from hive.wire.events import Event
 from hive.wire.harness import HarnessSettings, Report
 from hive.wire.states import Condition
@@ -75,7 +76,8 @@ class Surroundings:
 
     paths: Paths
     broker: Broker
-    desk: Desk
+    questions: QuestionService
+    wake_ups: WakeUpService
     records: Directory
     reminders: Reminders
     schedules: Schedules

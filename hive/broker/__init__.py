@@ -1,8 +1,9 @@
 """The broker: durable messages, leases, acks, dead letters, and wake-ups in process."""
 
 from hive.broker.broker import Broker
-from hive.broker.draft import Draft
+from hive.broker.draft import Draft, checked_line
 from hive.broker.errors import (
+    BadLine,
     BadMessage,
     BodyTooLarge,
     BrokerError,
@@ -17,6 +18,7 @@ from hive.rate import Rate
 
 __all__ = [
     "HIVE",
+    "BadLine",
     "BadMessage",
     "BodyTooLarge",
     "Broker",
@@ -30,6 +32,7 @@ __all__ = [
     "Returned",
     "TooManyBroadcasts",
     "UnknownRecipient",
+    "checked_line",
     "key_is_used",
     "next_id",
     "unreplied",

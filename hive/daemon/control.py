@@ -40,7 +40,7 @@ def operator_table(hive: Hive) -> Table:
         gates.table(hive.gates),
         budgets.table(hive.budgets),
         logins.table(_logins(hive)),
-        questions.table(hive.desk, hive.broker),
+        questions.table(hive.questions, hive.broker),
         reminders.table(hive.reminders, hive.directory),
         schedules.table(hive.schedules),
         events.table(hive.events),
@@ -84,7 +84,8 @@ def destroyer(hive: Hive) -> Destroyer:
         hive.broker,
         hive.reminders,
         hive.schedules,
-        hive.desk,
+        hive.questions,
+        hive.wake_ups,
         hive.budgets,
         hive.publish,
     )

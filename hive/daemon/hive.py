@@ -31,13 +31,14 @@ from hive.operator.incidents import Incidents
 from hive.operator.parks import Parks
 from hive.operator.status import now, tree
 from hive.paths import Paths
-from hive.questions import Desk
+from hive.questions import QuestionService
 from hive.redact import Secrets
 from hive.reminders import Limits as ReminderLimits
 from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, Store
 from hive.supervisors import Supervisor
+from hive.wake_ups import WakeUpService
 from hive.wire.agents import Spawn
 from hive.wire.daemon import Notice, Status
 from hive.wire.events import Event
@@ -87,7 +88,8 @@ class Hive:
     broker: Broker = field(init=False)
     reminders: Reminders = field(init=False)
     schedules: Schedules = field(init=False)
-    desk: Desk = field(init=False)
+    questions: QuestionService = field(init=False)
+    wake_ups: WakeUpService = field(init=False)
     disk: Disk = field(init=False)
     janitor: Janitor = field(init=False)
     fleet: Fleet = field(init=False)
@@ -151,18 +153,15 @@ class Hive:
             self.directory,
             publish=self.feed.publish,
         )
-        self.desk = Desk(
-            self.store,
-            self.broker,
-            self.directory,
-            publish=self.feed.publish,
-        )
+        self.questions = QuestionService(self.store, self.broker, self.directory)
+        self.wake_ups = WakeUpService(self.store, self.broker)
         self.disk = Disk(options.paths.root, self.store, self.feed.publish)
         self.janitor = Janitor(self.store, options.config.retention, self.events.forget)
         around = Surroundings(
             paths=options.paths,
             broker=self.broker,
-            desk=self.desk,
+            questions=self.questions,
+            wake_ups=self.wake_ups,
             records=self.directory,
             reminders=self.reminders,
             schedules=self.schedules,
@@ -180,7 +179,7 @@ class Hive:
         )
         self.fleet = Fleet(around, _harness_environment(), live=live)
         self.states = States(
-            self.directory, self.broker, self.desk, self.fleet, self.suspects, self.feed.publish
+            self.directory, self.broker, self.fleet, self.suspects, self.feed.publish
         )
 
     @property

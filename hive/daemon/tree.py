@@ -57,7 +57,8 @@ def build(hive: Hive, stacks: TextIO, place: str) -> Supervisor:
         ChildSpec("budgets", hive.budgets.run),
         supervisor_spec("gate", hive.gates.supervisor),
         ChildSpec("limits", hive.limits.run),
-        ChildSpec("questions", hive.desk.run),
+        ChildSpec("questions", hive.questions.run),
+        ChildSpec("wake-ups", hive.wake_ups.run),
     ]
     if options.demo:
         demo = partial(_demo, hive)

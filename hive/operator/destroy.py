@@ -13,10 +13,11 @@ from hive.broker import Broker, BrokerError
 from hive.budget import Budgets
 from hive.containers import ContainerError
 from hive.link import LinkError
-from hive.questions import Desk
+from hive.questions import QuestionService
 from hive.reminders import Reminders
 from hive.schedules import Schedules
 from hive.store import StoreError
+from hive.wake_ups import WakeUpService
 from hive.wire.budgets import SetBudget
 from hive.wire.daemon import Notice
 from hive.wire.events import Event
@@ -32,7 +33,8 @@ class Destroyer:
     broker: Broker
     reminders: Reminders
     schedules: Schedules
-    desk: Desk
+    questions: QuestionService
+    wake_ups: WakeUpService
     budgets: Budgets
     publish: Callable[[str | None, Event], None]
 
@@ -62,7 +64,8 @@ class Destroyer:
             await self.reminders.cancel(name, reminder.id)
         for schedule in await self.schedules.listed(name):
             await self.schedules.cancel(name, schedule.id)
-        await self.desk.forget(name)
+        await self.questions.forget(name)
+        await self.wake_ups.forget(name)
         for budget in self.budgets.statuses():
             if budget.scope == name:
                 await self.budgets.set(SetBudget(name, budget.period, budget.unit, None))

@@ -22,11 +22,12 @@ from hive.broker import Broker, Rate
 from hive.directory import AgentRecord, Directory
 from hive.events import Hub
 from hive.paths import Paths
-from hive.questions import Desk
+from hive.questions import QuestionService
 from hive.reminders import Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, Store, writer
 from hive.supervisors import ChildSpec, Supervisor, run_root
+from hive.wake_ups import WakeUpService
 from hive.wire.harness import HarnessSettings
 
 
@@ -43,7 +44,8 @@ def main(root: Path, agents: int, batch: int) -> None:
     around = Surroundings(
         paths=paths,
         broker=broker,
-        desk=Desk(store, broker, Named(lambda: names), publish=hub.publish),
+        questions=QuestionService(store, broker, Named(lambda: names)),
+        wake_ups=WakeUpService(store, broker),
         records=Directory(store),
         reminders=Reminders(store, broker, place=quiet, publish=hub.publish),
         schedules=Schedules(store, broker, Named(lambda: names), publish=hub.publish),

@@ -11,7 +11,7 @@ from support.broker_bench import Bench
 from support.directories import Named
 
 from hive.broker import BadMessage, Broker, Draft
-from hive.questions import Desk
+from hive.questions import QuestionService
 from hive.store import MIGRATIONS, Store, open_store
 from hive.wire.messages import Awaited, MessageState
 from hive.wire.names import OPERATOR
@@ -145,10 +145,10 @@ async def test_an_agent_that_asked_others_first_answers_in_a_later_turn(talk: Ta
 async def test_a_question_of_the_agent_is_an_answer_that_asks_back(
     talk: Talk, store: Store
 ) -> None:
-    desk = Desk(store, talk.broker, directory=Named(lambda: {"bob"}), publish=lambda *_: None)
+    questions = QuestionService(store, talk.broker, Named(lambda: {"bob"}))
     asked = await talk.ask("paint it")
     await talk.turn()
-    back = await desk.questions.ask("bob", Ask("Which colour?"))
+    back = await questions.ask("bob", Ask("Which colour?"))
     with trio.fail_after(5):
         await talk.wait(asked)
     answer = talk.got[asked].answer

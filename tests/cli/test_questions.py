@@ -19,7 +19,7 @@ from hive.cli import main
 from hive.operator import questions
 from hive.operator.audit import AuditLog
 from hive.paths import Paths
-from hive.questions import Desk
+from hive.questions import QuestionService
 from hive.store import MIGRATIONS, open_store
 from hive.wire.questions import Ask
 
@@ -32,7 +32,7 @@ class Seat:
 
     paths: Paths
     broker: Broker
-    desk: Desk
+    questions: QuestionService
     audit: AuditLog
 
     async def command(self, *arguments: str) -> Result:
@@ -55,16 +55,16 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
     async with open_store(paths.database, MIGRATIONS) as store, trio.open_nursery() as nursery:
         broker = Broker(store, Named(lambda: names), publish=lambda *_: None)
         await broker.load()
-        desk = Desk(store, broker, Named(lambda: names), publish=lambda *_: None)
-        seat = Seat(paths, broker, desk, AuditLog(store))
-        table = questions.table(desk, broker)
+        service = QuestionService(store, broker, Named(lambda: names))
+        seat = Seat(paths, broker, service, AuditLog(store))
+        table = questions.table(service, broker)
         await listen(nursery, paths, table, seat.audit)
         yield seat
         nursery.cancel_scope.cancel()
 
 
 async def test_from_question_to_answer(seat: Seat) -> None:
-    questions = seat.desk.questions
+    questions = seat.questions
     first = await questions.ask("ann", Ask("Which colour?", ("red", "green"), ttl_s=7200.0))
     second = await questions.ask("ann", Ask("Where?", to="bob"))
     shown = (await seat.command("questions")).stdout
@@ -96,7 +96,7 @@ async def test_from_question_to_answer(seat: Seat) -> None:
 
 
 async def test_hostile_text_is_shown_as_text(seat: Seat) -> None:
-    id_ = await seat.desk.questions.ask("ann", Ask(HOSTILE))
+    id_ = await seat.questions.ask("ann", Ask(HOSTILE))
     for _ in range(2):
         shown = (await seat.command("questions", "--all")).stdout
         assert all(c.isprintable() or c == "\n" for c in shown)
@@ -108,7 +108,7 @@ async def test_more_than_fits_into_a_frame_is_cut_to_the_newest(seat: Seat) -> N
     ids = []
     for asker in ("ann", "bob"):
         for _ in range(100):
-            ids.append(await seat.desk.questions.ask(asker, Ask(wide, ttl_s=30 * 86400.0)))
-            await seat.desk.questions.cancel(asker, ids[-1])
+            ids.append(await seat.questions.ask(asker, Ask(wide, ttl_s=30 * 86400.0)))
+            await seat.questions.cancel(asker, ids[-1])
     found = [q["id"] for q in await seat.listed("--all", "--limit", "1000")]
     assert found == ids[-len(found) :] and 30 < len(found) < 200

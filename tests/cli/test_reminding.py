@@ -28,11 +28,12 @@ from hive.operator import schedules as schedules_of
 from hive.operator.audit import AuditLog
 from hive.operator.handlers import sum_of
 from hive.paths import Paths
-from hive.questions import Desk
+from hive.questions import QuestionService
 from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, Store, open_store
 from hive.supervisors import Context
+from hive.wake_ups import WakeUpService
 from hive.wire.bodies import Body
 from hive.wire.codec import PROTOCOL
 from hive.wire.frames import Hello
@@ -96,7 +97,8 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         around = Surroundings(
             paths=paths,
             broker=broker,
-            desk=Desk(store, broker, Named(lambda: {"ann"}), publish=lambda *_: None),
+            questions=QuestionService(store, broker, Named(lambda: {"ann"})),
+            wake_ups=WakeUpService(store, broker),
             limits=NoLimits(),
             records=Directory(store),
             reminders=reminders,

@@ -42,7 +42,7 @@ async def started(root: Path) -> AsyncIterator[Hive]:
             await hive.events.load()
             await hive.broker.load()
             await hive.budgets.load()
-            await hive.desk.load()
+            await hive.wake_ups.load()
             await hive.fleet.around.records.load()
             yield hive
 
@@ -56,7 +56,7 @@ async def furnish(hive: Hive) -> None:
     (home / "notes").write_text("kept")
     await hive.broker.send(Draft(OPERATOR, NAME, "undone"))
     await hive.reminders.remind(NAME, Remind("look", 1000.0))
-    await hive.desk.handle(NAME, Ask("May I?", to="bob"))
+    await hive.questions.ask(NAME, Ask("May I?", to="bob"))
     await hive.budgets.set(SetBudget(NAME, Period.DAY, Unit.TOKENS, 5.0))
 
 
@@ -67,7 +67,7 @@ async def left_over(hive: Hive) -> dict[str, int]:
         "kept": len(list((hive.paths.root / "destroyed").glob(f"{NAME}-*/state/notes"))),
         "bounces": len([m for m in await hive.broker.inbox(OPERATOR) if m.sender == "hive"]),
         "reminders": len(await hive.reminders.listed(NAME)),
-        "questions": len(await hive.desk.questions.listed()),
+        "questions": len(await hive.questions.listed()),
         "budgets": sum(budget.scope == NAME for budget in hive.budgets.statuses()),
     }
 
@@ -82,7 +82,8 @@ STEPS = {
     "leave": lambda hive: (hive.fleet.around.records, "leave"),
     "tell": lambda hive: (hive.fleet, "tell"),
     "reminders": lambda hive: (hive.reminders, "cancel"),
-    "questions": lambda hive: (hive.desk, "forget"),
+    "questions": lambda hive: (hive.questions, "forget"),
+    "wake-ups": lambda hive: (hive.wake_ups, "forget"),
     "budgets": lambda hive: (hive.budgets, "set"),
     "bury": lambda hive: (hive.broker, "bury"),
     "folder": lambda _: (fleet_module, "_put_away"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.directories import Named
 
 from hive.broker import HIVE, Broker, BrokerError, Draft
-from hive.questions import Questions
+from hive.questions import QuestionService
 from hive.store import MIGRATIONS, Store, fetch, open_store
 from hive.wire.names import OPERATOR
 from hive.wire.questions import Answer, Ask, QuestionState
@@ -117,12 +117,12 @@ class Model:
 
 
 @asynccontextmanager
-async def opened(path: Path, model: Model) -> AsyncIterator[tuple[Store, Broker, Questions]]:
+async def opened(path: Path, model: Model) -> AsyncIterator[tuple[Store, Broker, QuestionService]]:
     async with open_store(path, MIGRATIONS) as store:
         broker = Broker(store, Named(lambda: AGENTS), publish=lambda *_: None)
         await broker.load()
         wall = lambda: model.now  # noqa: E731
-        yield store, broker, Questions(store, broker, Named(lambda: AGENTS), wall=wall)
+        yield store, broker, QuestionService(store, broker, Named(lambda: AGENTS), wall=wall)
 
 
 async def refused(attempt) -> bool:
@@ -133,7 +133,9 @@ async def refused(attempt) -> bool:
     return False
 
 
-async def apply(broker: Broker, questions: Questions, model: Model, operation: object) -> None:
+async def apply(
+    broker: Broker, questions: QuestionService, model: Model, operation: object
+) -> None:
     """Do the same to both and compare what they answer."""
 
     def row(number: int) -> Row | None:
@@ -190,7 +192,7 @@ async def apply(broker: Broker, questions: Questions, model: Model, operation: o
             raise AssertionError(operation)
 
 
-async def compare(store: Store, questions: Questions, model: Model) -> None:
+async def compare(store: Store, questions: QuestionService, model: Model) -> None:
     """Every question is what the model says; every message is one of a question, or mail."""
     found = await questions.listed(1_000, ended=True)
     assert [

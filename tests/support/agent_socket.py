@@ -18,12 +18,13 @@ from hive.broker import Broker, Draft
 from hive.directory import AgentRecord, Directory
 from hive.link import Limits, Peer, connect
 from hive.paths import Paths
-from hive.questions import Desk
+from hive.questions import QuestionService
 from hive.redact import Secrets
 from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
+from hive.wake_ups import WakeUpService
 from hive.wire.bodies import Body
 from hive.wire.codec import PROTOCOL
 from hive.wire.events import Event
@@ -96,13 +97,8 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
         await broker.load()
         quiet: Any = lambda *_: None  # noqa: E731
         place = Place(root / "state", Path("/agents/scout/state"))
-        desk = Desk(
-            store,
-            broker,
-            directory=Named(lambda: {"scout", "ann"}),
-            publish=lambda agent, event: published.append((agent, event)),
-        )
-        await desk.load()
+        wake_ups = WakeUpService(store, broker)
+        await wake_ups.load()
         stamps: list[float | None] = []
 
         def publish(agent: str | None, event: Event, at: float | None = None, /) -> None:
@@ -112,7 +108,8 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
         around = Surroundings(
             paths=paths,
             broker=broker,
-            desk=desk,
+            questions=QuestionService(store, broker, Named(lambda: {"scout", "ann"})),
+            wake_ups=wake_ups,
             records=Directory(store),
             reminders=Reminders(store, broker, place=lambda _: place, publish=quiet),
             schedules=Schedules(store, broker, Named(lambda: {"scout"}), publish=quiet),
