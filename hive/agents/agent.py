@@ -17,8 +17,8 @@ from hive.gate import Hold
 from hive.link import Peer
 from hive.paths import Paths
 from hive.questions import QuestionService
-from hive.reminders import Reminders
-from hive.schedules import Schedules
+from hive.reminders import ReminderService
+from hive.schedules import ScheduleService
 from hive.supervisors import Supervisor, SupervisorError
 from hive.wake_ups import WakeUpService
 from hive.wire.events import Event
@@ -79,8 +79,8 @@ class Surroundings:
     questions: QuestionService
     wake_ups: WakeUpService
     records: Directory
-    reminders: Reminders
-    schedules: Schedules
+    reminders: ReminderService
+    schedules: ScheduleService
     driver: Callable[[str], Driver]
     settings: Callable[[AgentRecord], HarnessSettings]
     limits: Limits

@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 
 from hive.agents import Agent, Fleet, Surroundings
 from hive.broker import Broker
-from hive.budget import Budgets
+from hive.budget import BudgetService
 from hive.containers import Driver, runtime_folders
 from hive.daemon.claude import what_claude_needs
 from hive.daemon.config import Config, check_model
@@ -24,7 +24,7 @@ from hive.daemon.notices import notices
 from hive.daemon.states import States, Suspects
 from hive.directory import AgentRecord, Directory, NoSuchAgent
 from hive.events import Hub
-from hive.gate import Gates, GateSettings
+from hive.gate import GateService, GateSettings
 from hive.janitor import Janitor
 from hive.operator.audit import AuditLog
 from hive.operator.incidents import Incidents
@@ -34,8 +34,8 @@ from hive.paths import Paths
 from hive.questions import QuestionService
 from hive.redact import Secrets
 from hive.reminders import Limits as ReminderLimits
-from hive.reminders import Place, Reminders
-from hive.schedules import Schedules
+from hive.reminders import Place, ReminderService
+from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, Store
 from hive.supervisors import Supervisor
 from hive.wake_ups import WakeUpService
@@ -86,8 +86,8 @@ class Hive:
     audit: AuditLog = field(init=False)
     parks: Parks = field(init=False)
     broker: Broker = field(init=False)
-    reminders: Reminders = field(init=False)
-    schedules: Schedules = field(init=False)
+    reminders: ReminderService = field(init=False)
+    schedules: ScheduleService = field(init=False)
     questions: QuestionService = field(init=False)
     wake_ups: WakeUpService = field(init=False)
     disk: Disk = field(init=False)
@@ -98,8 +98,8 @@ class Hive:
     api: ApiAccess = field(init=False)
     """Set by `use_api`."""
     secrets: Secrets = field(init=False, factory=Secrets)
-    budgets: Budgets = field(init=False)
-    gates: Gates = field(init=False)
+    budgets: BudgetService = field(init=False)
+    gates: GateService = field(init=False)
     limits: Limits = field(init=False)
     _live: dict[str, Agent] = field(init=False, factory=dict)
     suspects: Suspects = field(init=False, factory=Suspects)
@@ -118,13 +118,13 @@ class Hive:
         self.audit = AuditLog(self.store)
         self.parks = Parks(self.store)
         live = self._live
-        self.budgets = Budgets(
+        self.budgets = BudgetService(
             self.store,
             self.directory,
             publish=self.feed.publish,
             changed=partial(look_again, live),
         )
-        self.gates = Gates(
+        self.gates = GateService(
             self.store,
             clients=partial(clients, live, self.budgets),
             apply=partial(gate_decided, live),
@@ -140,14 +140,14 @@ class Hive:
             urgent=self.budgets.urgent_allowed,
         )
         reminders = options.config.reminders
-        self.reminders = Reminders(
+        self.reminders = ReminderService(
             self.store,
             self.broker,
             place=self._place,
             publish=self.feed.publish,
             limits=ReminderLimits(reminders.pending, reminders.burst, reminders.per_hour),
         )
-        self.schedules = Schedules(
+        self.schedules = ScheduleService(
             self.store,
             self.broker,
             self.directory,

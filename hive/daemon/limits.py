@@ -9,9 +9,9 @@ import trio
 
 from hive.agents import Agent
 from hive.agents.agent import Publish
-from hive.budget import Budgets
+from hive.budget import BudgetService
 from hive.directory import credential_key
-from hive.gate import Client, Gates, Hold
+from hive.gate import Client, GateService, Hold
 from hive.link import LinkClosed
 from hive.store import StoreError
 from hive.supervisors import Context
@@ -30,7 +30,9 @@ log = logging.getLogger(__name__)
 class Limits:
     """Answers for one agent at a time; `agents` are those that live, by name."""
 
-    def __init__(self, gates: Gates, budgets: Budgets, agents: Mapping[str, Agent]) -> None:
+    def __init__(
+        self, gates: GateService, budgets: BudgetService, agents: Mapping[str, Agent]
+    ) -> None:
         self.gates, self.budgets = gates, budgets
         self._agents = agents
         self._to_interrupt: set[str] = set()
@@ -151,7 +153,9 @@ def gate_decided(agents: Mapping[str, Agent], name: str, _: Hold | None) -> None
         agent.look_again()
 
 
-def clients(agents: Mapping[str, Agent], budgets: Budgets, credential: str) -> Sequence[Client]:
+def clients(
+    agents: Mapping[str, Agent], budgets: BudgetService, credential: str
+) -> Sequence[Client]:
     """The agents that use the credential; one that cannot work now has nothing queued."""
     return [
         Client(
@@ -166,10 +170,10 @@ def clients(agents: Mapping[str, Agent], budgets: Budgets, credential: str) -> S
     ]
 
 
-def _could_work(budgets: Budgets, agent: Agent) -> bool:
+def _could_work(budgets: BudgetService, agent: Agent) -> bool:
     free = agent.peer is not None and agent.parked is None
     return free and _budget(budgets, agent) is None
 
 
-def _budget(budgets: Budgets, agent: Agent) -> Hold | None:
+def _budget(budgets: BudgetService, agent: Agent) -> Hold | None:
     return budgets.hold(agent.name, urgent=agent.counts.urgent > 0)

@@ -10,12 +10,12 @@ from attrs import frozen
 
 from hive.agents import Fleet
 from hive.broker import Broker, BrokerError
-from hive.budget import Budgets
+from hive.budget import BudgetService
 from hive.containers import ContainerError
 from hive.link import LinkError
 from hive.questions import QuestionService
-from hive.reminders import Reminders
-from hive.schedules import Schedules
+from hive.reminders import ReminderService
+from hive.schedules import ScheduleService
 from hive.store import StoreError
 from hive.wake_ups import WakeUpService
 from hive.wire.budgets import SetBudget
@@ -31,11 +31,11 @@ class Destroyer:
 
     fleet: Fleet
     broker: Broker
-    reminders: Reminders
-    schedules: Schedules
+    reminders: ReminderService
+    schedules: ScheduleService
     questions: QuestionService
     wake_ups: WakeUpService
-    budgets: Budgets
+    budgets: BudgetService
     publish: Callable[[str | None, Event], None]
 
     async def destroy(self, name: str) -> int:

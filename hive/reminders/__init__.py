@@ -2,13 +2,13 @@
 
 from hive.reminders.errors import BadReminder, NoSuchReminder, TooManyReminders
 from hive.reminders.policy import Limits
-from hive.reminders.service import Place, Reminders
+from hive.reminders.service import Place, ReminderService
 
 __all__ = [
     "BadReminder",
     "Limits",
     "NoSuchReminder",
     "Place",
-    "Reminders",
+    "ReminderService",
     "TooManyReminders",
 ]

@@ -48,7 +48,7 @@ class Place:
     shown: Path
 
 
-class Reminders:
+class ReminderService:
     """Owner of the reminders; times in epoch seconds.
 
     `scheduler(agent)` runs in the agent's subtree. `run`, the hive's own child, delivers for those

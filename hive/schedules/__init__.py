@@ -2,6 +2,6 @@
 
 from hive.schedules.errors import BadSchedule, NoSuchSchedule, TooManySchedules
 from hive.schedules.policy import Rule
-from hive.schedules.service import Schedules
+from hive.schedules.service import ScheduleService
 
-__all__ = ["BadSchedule", "NoSuchSchedule", "Rule", "Schedules", "TooManySchedules"]
+__all__ = ["BadSchedule", "NoSuchSchedule", "Rule", "ScheduleService", "TooManySchedules"]

@@ -66,7 +66,7 @@ _STEPS = {
 }
 
 
-class Schedules:
+class ScheduleService:
     """Owner of the schedules; times in epoch seconds.
 
     Every change is one transaction with the messages that it causes. Methods that write raise

@@ -23,8 +23,8 @@ from hive.directory import AgentRecord, Directory
 from hive.events import Hub
 from hive.paths import Paths
 from hive.questions import QuestionService
-from hive.reminders import Reminders
-from hive.schedules import Schedules
+from hive.reminders import ReminderService
+from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, Store, writer
 from hive.supervisors import ChildSpec, Supervisor, run_root
 from hive.wake_ups import WakeUpService
@@ -47,8 +47,8 @@ def main(root: Path, agents: int, batch: int) -> None:
         questions=QuestionService(store, broker, Named(lambda: names)),
         wake_ups=WakeUpService(store, broker),
         records=Directory(store),
-        reminders=Reminders(store, broker, place=quiet, publish=hub.publish),
-        schedules=Schedules(store, broker, Named(lambda: names), publish=hub.publish),
+        reminders=ReminderService(store, broker, place=quiet, publish=hub.publish),
+        schedules=ScheduleService(store, broker, Named(lambda: names), publish=hub.publish),
         driver=lambda _: SimpleNamespace(),  # no container is started
         limits=NoLimits(),
         settings=lambda record: HarnessSettings(record.name),

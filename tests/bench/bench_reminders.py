@@ -18,7 +18,7 @@ from bench.figures import Book, quantile
 from support.directories import Named
 
 from hive.broker import Broker, Draft
-from hive.reminders import Place, Reminders, policy
+from hive.reminders import Place, ReminderService, policy
 from hive.store import MIGRATIONS, Store, open_store
 from hive.supervisors import Context
 from hive.wire.names import OPERATOR
@@ -38,7 +38,7 @@ NAMES = [f"agent-{number}" for number in range(AGENTS)]
 class Bench:
     store: Store
     broker: Broker
-    reminders: Reminders
+    reminders: ReminderService
 
     def delivered(self) -> int:
         """Messages to agents; those that the bench itself sends go to the operator."""
@@ -76,7 +76,7 @@ async def opened(folder: Path) -> AsyncIterator[Bench]:
         await broker.load()
         place = Place(Path("/nowhere"), Path("/nowhere"))
         nobody = partial(pytest.fail, "nothing fails here")
-        reminders = Reminders(store, broker, place=lambda _: place, publish=nobody)
+        reminders = ReminderService(store, broker, place=lambda _: place, publish=nobody)
         yield Bench(store, broker, reminders)
 
 

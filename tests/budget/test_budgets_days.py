@@ -10,7 +10,7 @@ import trio
 import trio.testing
 from support.directories import Named
 
-from hive.budget import Budgets
+from hive.budget import BudgetService
 from hive.store import MIGRATIONS, Store, StoreFull, fetch
 from hive.supervisors import Context
 from hive.wire.budgets import BudgetReached, Period, SetBudget, Unit
@@ -69,7 +69,7 @@ class Clocked:
         self.events: list[Event] = []
         self.start = trio.current_time()
         self.ctx = Recorder()
-        self.budgets = Budgets(
+        self.budgets = BudgetService(
             cast(Store, store),
             directory=Named(lambda: ["ann"]),
             publish=lambda _, event: self.events.append(event),

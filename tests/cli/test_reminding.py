@@ -29,8 +29,8 @@ from hive.operator.audit import AuditLog
 from hive.operator.handlers import sum_of
 from hive.paths import Paths
 from hive.questions import QuestionService
-from hive.reminders import Place, Reminders
-from hive.schedules import Schedules
+from hive.reminders import Place, ReminderService
+from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, Store, open_store
 from hive.supervisors import Context
 from hive.wake_ups import WakeUpService
@@ -52,8 +52,8 @@ class Seat:
     store: Store
     broker: Broker
     audit: AuditLog
-    reminders: Reminders
-    schedules: Schedules
+    reminders: ReminderService
+    schedules: ScheduleService
 
     async def command(self, *arguments: str) -> Result:
         """`hive …` in a thread, so that the daemon's side can answer."""
@@ -85,13 +85,13 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         broker = Broker(store, Named(lambda: ["ann"]), publish=lambda *_: None)
         await broker.load()
         audit = AuditLog(store)
-        reminders = Reminders(
+        reminders = ReminderService(
             store,
             broker,
             place=lambda name: Place(state, Path(f"/agents/{name}/state")),
             publish=lambda *_: None,
         )
-        schedules = Schedules(
+        schedules = ScheduleService(
             store, broker, directory=Named(lambda: ["ann"]), publish=lambda *_: None
         )
         around = Surroundings(

@@ -22,7 +22,7 @@ from hive.daemon.control import operator_table, page_table
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.hive import Hive, Options
 from hive.directory import AgentExists, NoSuchAgent
-from hive.gate import Gates
+from hive.gate import GateService
 from hive.link import LinkError, Peer, RemoteError, connect
 from hive.operator import agents, budgets, daemon, gates, logins, messages, questions, tree
 from hive.operator.audit import AuditLog
@@ -350,7 +350,9 @@ class _Away:
 async def test_a_gate_that_is_away_says_so_to_the_operator(
     seat: Seat, error: Exception, words: list[str]
 ) -> None:
-    keeper = Gates(seat.store, clients=lambda _: (), apply=lambda *_: None, publish=lambda *_: None)
+    keeper = GateService(
+        seat.store, clients=lambda _: (), apply=lambda *_: None, publish=lambda *_: None
+    )
     keeper._memory("work")
     keeper._hosts["work"] = _Away(error)  # type: ignore[assignment]
     seat.table |= gates.table(keeper)

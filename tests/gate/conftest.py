@@ -8,7 +8,7 @@ import trio
 import trio.testing
 from support.gatehouse import Hive
 
-from hive.gate import Gates
+from hive.gate import GateService
 from hive.supervisors import Context
 
 
@@ -23,11 +23,11 @@ def hive() -> Hive:
 
 
 @pytest.fixture
-def running() -> Callable[[Gates], AbstractAsyncContextManager[Gates]]:
+def running() -> Callable[[GateService], AbstractAsyncContextManager[GateService]]:
     """`async with running(gates):` the supervisor runs in the block, then stops in order."""
 
     @asynccontextmanager
-    async def run(gates: Gates) -> AsyncIterator[Gates]:
+    async def run(gates: GateService) -> AsyncIterator[GateService]:
         ready = trio.Event()
         ctx = Context("hive/gate", on_ready=lambda _: ready.set())
         async with trio.open_nursery() as nursery:

@@ -7,7 +7,7 @@ import pytest
 import trio
 from support.gatehouse import Hive
 
-from hive.gate import Client, Gates
+from hive.gate import Client, GateService
 from hive.gate.gate import Bucket
 from hive.gate.rows import GateTable, row_of
 from hive.store import MIGRATIONS, open_store
@@ -37,7 +37,7 @@ async def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
         assert {b.condition for b in (await table.all())[C]} == {Condition.PARKED}
 
 
-def gates_of(hive: Hive, store: object) -> Gates:
+def gates_of(hive: Hive, store: object) -> GateService:
     gates = hive.gates(store)
     hive.holds.clear()
     return gates

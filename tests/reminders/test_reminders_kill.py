@@ -17,7 +17,7 @@ from pathlib import Path
 import trio
 from hive.broker import Broker
 from hive.directory import Directory
-from hive.reminders import Place, Reminders
+from hive.reminders import Place, ReminderService
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
 
@@ -34,7 +34,7 @@ async def main(path):
         await broker.load()
         place = Place(Path("/nowhere"), Path("/nowhere"))
         quiet = lambda *_: None
-        reminders = Reminders(store, broker, place=lambda _: place, publish=quiet)
+        reminders = ReminderService(store, broker, place=lambda _: place, publish=quiet)
         for name in names:
             nursery.start_soon(reminders.scheduler, Context("t"), name)
 

@@ -14,7 +14,7 @@ from support.reminder_world import World, world
 
 from hive.broker import NotAllowed
 from hive.directory import Rights
-from hive.schedules import BadSchedule, NoSuchSchedule, Schedules, TooManySchedules
+from hive.schedules import BadSchedule, NoSuchSchedule, ScheduleService, TooManySchedules
 from hive.supervisors import Context
 from hive.wire.daemon import Notice
 from hive.wire.schedules import (
@@ -38,7 +38,7 @@ class Seat:
         self.here, self.nursery = here, nursery
         self.scope = trio.CancelScope()
 
-        self.schedules = Schedules(
+        self.schedules = ScheduleService(
             here.store,  # type: ignore[arg-type]
             here.broker,
             directory=Named(lambda: here.names),

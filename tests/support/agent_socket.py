@@ -20,8 +20,8 @@ from hive.link import Limits, Peer, connect
 from hive.paths import Paths
 from hive.questions import QuestionService
 from hive.redact import Secrets
-from hive.reminders import Place, Reminders
-from hive.schedules import Schedules
+from hive.reminders import Place, ReminderService
+from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
 from hive.wake_ups import WakeUpService
@@ -111,8 +111,8 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             questions=QuestionService(store, broker, Named(lambda: {"scout", "ann"})),
             wake_ups=wake_ups,
             records=Directory(store),
-            reminders=Reminders(store, broker, place=lambda _: place, publish=quiet),
-            schedules=Schedules(store, broker, Named(lambda: {"scout"}), publish=quiet),
+            reminders=ReminderService(store, broker, place=lambda _: place, publish=quiet),
+            schedules=ScheduleService(store, broker, Named(lambda: {"scout"}), publish=quiet),
             driver=lambda name: pytest.fail("no container here"),
             settings=lambda record: HarnessSettings(record.name),
             limits=limits,

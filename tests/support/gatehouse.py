@@ -6,7 +6,7 @@ import apsw
 import trio
 from attrs import define, evolve, field
 
-from hive.gate import Client, Gates, GateSettings, Hold
+from hive.gate import Client, GateService, GateSettings, Hold
 from hive.store import MIGRATIONS, StoreError
 from hive.wire.daemon import Notice
 from hive.wire.events import Event
@@ -76,8 +76,8 @@ class Hive:
     def notices(self) -> list[Notice]:
         return [one for one in self.events if isinstance(one, Notice)]
 
-    def gates(self, store: object = None, **settings: float) -> Gates:
-        return Gates(
+    def gates(self, store: object = None, **settings: float) -> GateService:
+        return GateService(
             store or self.store,  # type: ignore[arg-type]
             lambda credential: list(self.clients.get(credential, {}).values()),
             self.apply,

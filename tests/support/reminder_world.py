@@ -12,7 +12,7 @@ from support.memory_store import MemoryStore
 
 from hive.broker import Broker
 from hive.directory import Rights
-from hive.reminders import Limits, Place, Reminders
+from hive.reminders import Limits, Place, ReminderService
 from hive.store import fetch
 from hive.wire.events import Event
 
@@ -29,7 +29,7 @@ class World:
     rights: dict[str, Rights] = field(factory=dict)
     published: list[Event] = field(factory=list)
     offset: float = BEGIN
-    reminders: Reminders = field(init=False)
+    reminders: ReminderService = field(init=False)
 
     def now(self) -> float:
         return self.offset + trio.current_time()
@@ -65,7 +65,7 @@ async def world(limits: Limits | None = None, body_cap: int = 16384) -> AsyncIte
         await broker.load()
         made = World(store, broker, names, rights)
 
-        made.reminders = Reminders(
+        made.reminders = ReminderService(
             store,
             broker,
             place=lambda name: Place(Path("/nowhere"), Path(f"/agents/{name}/state")),

@@ -28,7 +28,7 @@ CHECK_S = 60.0
 SAVE_S = 10.0
 
 
-class Budgets:
+class BudgetService:
     """All budgets of a hive. The methods belong to Trio's thread; usage is cumulative for a turn.
 
     `publish(agent, event)` takes BudgetReached,
