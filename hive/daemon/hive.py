@@ -33,8 +33,7 @@ from hive.operator.status import now, tree
 from hive.paths import Paths
 from hive.questions import QuestionService
 from hive.redact import Secrets
-from hive.reminders import Limits as ReminderLimits
-from hive.reminders import Place, ReminderService
+from hive.reminders import ReminderLimits, ReminderService, StateFolder
 from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, Store
 from hive.supervisors import Supervisor
@@ -143,7 +142,7 @@ class Hive:
         self.reminders = ReminderService(
             self.store,
             self.broker,
-            place=self._place,
+            state_folder=self._state_folder,
             publish=self.feed.publish,
             limits=ReminderLimits(reminders.pending, reminders.burst, reminders.per_hour),
         )
@@ -254,7 +253,7 @@ class Hive:
         """What the agent's harness reported of its own tree, while it is connected."""
         return self.states.harness_tree(name)
 
-    def _place(self, name: str) -> Place:
+    def _state_folder(self, name: str) -> StateFolder:
         """An agent's state folder, on this machine and as its container sees it; raises OSError."""
         try:
             record = self.directory.record(name)
@@ -262,7 +261,7 @@ class Hive:
             raise OSError(str(error)) from None
         driver = driver_named(record.driver, self.options.drivers)
         inside = driver.inside(self.paths.root, name)
-        return Place(self.paths.agent(name) / "state", inside.base / "state")
+        return StateFolder(self.paths.agent(name) / "state", inside.base / "state")
 
     def _settings(self, record: AgentRecord) -> HarnessSettings:
         agents = self.options.config.agents

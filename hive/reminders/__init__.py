@@ -1,14 +1,14 @@
 """Reminders that agents set for themselves: durable, bounded, delivered in one transaction."""
 
 from hive.reminders.errors import BadReminder, NoSuchReminder, TooManyReminders
-from hive.reminders.policy import Limits
-from hive.reminders.service import Place, ReminderService
+from hive.reminders.policy import ReminderLimits
+from hive.reminders.service import ReminderService, StateFolder
 
 __all__ = [
     "BadReminder",
-    "Limits",
     "NoSuchReminder",
-    "Place",
+    "ReminderLimits",
     "ReminderService",
+    "StateFolder",
     "TooManyReminders",
 ]

@@ -33,7 +33,7 @@ _EXAMPLE = "2027-01-31T09:00:00Z or 2027-01-31T09:00:00+01:00"
 
 
 @frozen
-class Limits:
+class ReminderLimits:
     """Of each agent: how many may wait, how many may be set at once and in an hour."""
 
     pending: int = 50
@@ -52,7 +52,7 @@ class Pace:
     at: float = 0.0
 
 
-def take(pace: Pace, limits: Limits, now: float) -> Pace:
+def take(pace: Pace, limits: ReminderLimits, now: float) -> Pace:
     """The pace after one more; raises TooManyReminders with the time of the next.
 
     A clock that was set back costs nothing and gives nothing.
@@ -69,7 +69,7 @@ def take(pace: Pace, limits: Limits, now: float) -> Pace:
     return Pace(ahead, now)
 
 
-def check_pending(pending: int, limits: Limits) -> None:
+def check_pending(pending: int, limits: ReminderLimits) -> None:
     """Raise TooManyReminders if no more may wait."""
     if pending >= limits.pending:
         raise TooManyReminders(

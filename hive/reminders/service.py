@@ -14,7 +14,7 @@ from hive.alarm import Alarm
 from hive.broker import Broker, BrokerError, Draft
 from hive.reminders import policy, rows
 from hive.reminders.errors import BadReminder, NoSuchReminder
-from hive.reminders.policy import Limits
+from hive.reminders.policy import ReminderLimits
 from hive.reminders.spill import FOLDER, spill
 from hive.store import Store, StoreError
 from hive.supervisors import Context
@@ -41,11 +41,11 @@ SHOWN = 200
 
 
 @frozen
-class Place:
-    """An agent's state folder: where it lies, and the path by which the agent knows it."""
+class StateFolder:
+    """An agent's state folder: its path on this machine, and in the agent's container."""
 
-    state: Path
-    shown: Path
+    path: Path
+    inside: Path
 
 
 class ReminderService:
@@ -62,14 +62,14 @@ class ReminderService:
         store: Store,
         broker: Broker,
         *,
-        place: Callable[[str], Place],
+        state_folder: Callable[[str], StateFolder],
         publish: Callable[[str | None, Event], object],
-        limits: Limits = policy.Limits(),  # noqa: B008 - frozen
+        limits: ReminderLimits = policy.ReminderLimits(),  # noqa: B008 - frozen
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._broker = broker
-        self._place = place
+        self._state_folder = state_folder
         self._publish = publish
         self._limits = limits
         self._now = now
@@ -205,9 +205,9 @@ class ReminderService:
         """The message; a long text is written to its file first. Raises OSError, BrokerError."""
         path = None
         if (file := policy.file_for(reminder)) is not None:
-            place = self._place(reminder.agent)
-            await trio.to_thread.run_sync(spill, place.state, file, reminder.text)
-            path = str(place.shown / FOLDER / file)
+            folder = self._state_folder(reminder.agent)
+            await trio.to_thread.run_sync(spill, folder.path, file, reminder.text)
+            path = str(folder.inside / FOLDER / file)
         body = policy.body(reminder, now, path)
         draft = Draft(reminder.agent, reminder.agent, body, key=f"reminder-{reminder.id}")
         self._broker.check(draft)

@@ -26,7 +26,7 @@ PREVIEW = 3
 
 
 @frozen
-class Rule:
+class RecurrenceRule:
     """Exactly one of `cron` (in the IANA zone `zone`) and `every_s`."""
 
     cron: str | None = None
@@ -45,7 +45,7 @@ class Run:
     following: float | None
 
 
-def check(rule: Rule, now: float) -> None:
+def check(rule: RecurrenceRule, now: float) -> None:
     """Raise BadSchedule unless it can run."""
     if (rule.cron is None) == (rule.every_s is None):
         raise BadSchedule("give exactly one of cron and every_seconds")
@@ -64,17 +64,17 @@ def check(rule: Rule, now: float) -> None:
         raise BadSchedule(f"cron is {rule.cron!r}, which never comes: correct its day or month")
 
 
-def first(rule: Rule, after: float) -> float | None:
+def first(rule: RecurrenceRule, after: float) -> float | None:
     """The first run after that moment; raises BadSchedule for a rule that `check` refuses."""
     return next(runs(rule, after), None)
 
 
-def preview(rule: Rule, after: float) -> tuple[float, ...]:
+def preview(rule: RecurrenceRule, after: float) -> tuple[float, ...]:
     """The first few runs after that moment."""
     return tuple(islice(runs(rule, after), PREVIEW))
 
 
-def due(rule: Rule, next_at: float, now: float) -> Run | None:
+def due(rule: RecurrenceRule, next_at: float, now: float) -> Run | None:
     """What to do about the run that is planned for `next_at`; None: it is not due yet.
 
     However many were missed, one run makes up for them.
@@ -93,7 +93,7 @@ def due(rule: Rule, next_at: float, now: float) -> Run | None:
     return Run(skipped, first(rule, now))
 
 
-def planned(rule: Rule, next_at: float, last_at: float | None, now: float) -> float:
+def planned(rule: RecurrenceRule, next_at: float, last_at: float | None, now: float) -> float:
     """When the next run is: earlier than `next_at` if the wall clock was set back since.
 
     That is so if the last run lies ahead, or the next one by more than the interval.
@@ -104,7 +104,7 @@ def planned(rule: Rule, next_at: float, last_at: float | None, now: float) -> fl
     return next_at
 
 
-def runs(rule: Rule, after: float) -> Iterator[float]:
+def runs(rule: RecurrenceRule, after: float) -> Iterator[float]:
     """All runs after that moment, each later than the one before it."""
     if rule.every_s is not None:
         while True:
@@ -117,7 +117,7 @@ def runs(rule: Rule, after: float) -> Iterator[float]:
             yield at
 
 
-def _occurrences(rule: Rule, after: float) -> Iterator[datetime]:
+def _occurrences(rule: RecurrenceRule, after: float) -> Iterator[datetime]:
     cron = rule.cron or ""
     if len(cron) > MOST_CRON:
         raise BadSchedule(f"cron has {len(cron)} characters, at most {MOST_CRON} are allowed")

@@ -13,7 +13,7 @@ from hive.directory import Directory
 from hive.reminders.policy import check_text, iso
 from hive.schedules import policy, rows
 from hive.schedules.errors import BadSchedule, NoSuchSchedule, TooManySchedules
-from hive.schedules.policy import Rule
+from hive.schedules.policy import RecurrenceRule
 from hive.store import Store, StoreError
 from hive.supervisors import Context
 from hive.wire.bounds import MAX_ID, clamp
@@ -98,7 +98,7 @@ class ScheduleService:
         The same key again gives what was requested first.
         """
         now = self._now()
-        rule = Rule(wish.cron, wish.every_s, wish.zone)
+        rule = RecurrenceRule(wish.cron, wish.every_s, wish.zone)
         policy.check(rule, now)
         to = self._recipients(wish.to or (agent,))
         for name in to:
@@ -307,11 +307,11 @@ class ScheduleService:
         return to
 
 
-def _rule(schedule: Schedule) -> Rule:
-    return Rule(schedule.cron, schedule.every_s, schedule.zone)
+def _rule(schedule: Schedule) -> RecurrenceRule:
+    return RecurrenceRule(schedule.cron, schedule.every_s, schedule.zone)
 
 
-def _edited(rule: Rule, wish: EditSchedule) -> Rule:
+def _edited(rule: RecurrenceRule, wish: EditSchedule) -> RecurrenceRule:
     """Cron and interval replace each other; both at once are refused by the check."""
     if wish.cron is not None or wish.every_s is not None:
         rule = evolve(rule, cron=wish.cron, every_s=wish.every_s)

@@ -47,7 +47,7 @@ def main(root: Path, agents: int, batch: int) -> None:
         questions=QuestionService(store, broker, Named(lambda: names)),
         wake_ups=WakeUpService(store, broker),
         records=Directory(store),
-        reminders=ReminderService(store, broker, place=quiet, publish=hub.publish),
+        reminders=ReminderService(store, broker, state_folder=quiet, publish=hub.publish),
         schedules=ScheduleService(store, broker, Named(lambda: names), publish=hub.publish),
         driver=lambda _: SimpleNamespace(),  # no container is started
         limits=NoLimits(),

@@ -18,7 +18,7 @@ from bench.figures import Book, quantile
 from support.directories import Named
 
 from hive.broker import Broker, Draft
-from hive.reminders import Place, ReminderService, policy
+from hive.reminders import ReminderService, StateFolder, policy
 from hive.store import MIGRATIONS, Store, open_store
 from hive.supervisors import Context
 from hive.wire.names import OPERATOR
@@ -74,9 +74,11 @@ async def opened(folder: Path) -> AsyncIterator[Bench]:
     async with open_store(folder / f"{time.monotonic_ns()}.sqlite", MIGRATIONS) as store:
         broker = Broker(store, Named(lambda: NAMES), publish=lambda *_: None)
         await broker.load()
-        place = Place(Path("/nowhere"), Path("/nowhere"))
+        state_folder = StateFolder(Path("/nowhere"), Path("/nowhere"))
         nobody = partial(pytest.fail, "nothing fails here")
-        reminders = ReminderService(store, broker, place=lambda _: place, publish=nobody)
+        reminders = ReminderService(
+            store, broker, state_folder=lambda _: state_folder, publish=nobody
+        )
         yield Bench(store, broker, reminders)
 
 

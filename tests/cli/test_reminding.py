@@ -29,7 +29,7 @@ from hive.operator.audit import AuditLog
 from hive.operator.handlers import sum_of
 from hive.paths import Paths
 from hive.questions import QuestionService
-from hive.reminders import Place, ReminderService
+from hive.reminders import ReminderService, StateFolder
 from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, Store, open_store
 from hive.supervisors import Context
@@ -88,7 +88,7 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         reminders = ReminderService(
             store,
             broker,
-            place=lambda name: Place(state, Path(f"/agents/{name}/state")),
+            state_folder=lambda name: StateFolder(state, Path(f"/agents/{name}/state")),
             publish=lambda *_: None,
         )
         schedules = ScheduleService(

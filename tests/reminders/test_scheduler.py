@@ -5,7 +5,7 @@ import trio
 import trio.testing
 from support.reminder_world import BEGIN, World, world
 
-from hive.reminders import Limits, NoSuchReminder, TooManyReminders, policy
+from hive.reminders import NoSuchReminder, ReminderLimits, TooManyReminders, policy
 from hive.store import StoreFull
 from hive.supervisors import Context
 from hive.wire.daemon import Notice
@@ -210,7 +210,7 @@ async def test_one_that_is_refused_does_not_hold_up_others_and_waits_for_the_ope
 
 
 async def test_limits_hold_over_a_restart_and_cancelling_makes_room() -> None:
-    async with world(Limits(pending=12, burst=10, per_hour=30)) as here:
+    async with world(ReminderLimits(pending=12, burst=10, per_hour=30)) as here:
         first = [await here.reminders.remind("ann", Remind("x", delay_s=9e5)) for _ in range(10)]
         with pytest.raises(TooManyReminders, match="allowed in 120 s"):
             await here.reminders.remind("ann", Remind("x", delay_s=9e5))
@@ -231,7 +231,7 @@ async def test_limits_hold_over_a_restart_and_cancelling_makes_room() -> None:
 
 
 async def test_the_same_key_is_the_same_reminder() -> None:
-    async with world(Limits(burst=1)) as here:
+    async with world(ReminderLimits(burst=1)) as here:
         first = await here.reminders.remind("ann", Remind("x", delay_s=50, key="k"))
         await trio.sleep(1)
         assert await here.reminders.remind("ann", Remind("x", delay_s=50, key="k")) == first

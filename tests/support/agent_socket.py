@@ -20,7 +20,7 @@ from hive.link import Limits, Peer, connect
 from hive.paths import Paths
 from hive.questions import QuestionService
 from hive.redact import Secrets
-from hive.reminders import Place, ReminderService
+from hive.reminders import ReminderService, StateFolder
 from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
@@ -96,7 +96,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
         )
         await broker.load()
         quiet: Any = lambda *_: None  # noqa: E731
-        place = Place(root / "state", Path("/agents/scout/state"))
+        state_folder = StateFolder(root / "state", Path("/agents/scout/state"))
         wake_ups = WakeUpService(store, broker)
         await wake_ups.load()
         stamps: list[float | None] = []
@@ -111,7 +111,9 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             questions=QuestionService(store, broker, Named(lambda: {"scout", "ann"})),
             wake_ups=wake_ups,
             records=Directory(store),
-            reminders=ReminderService(store, broker, place=lambda _: place, publish=quiet),
+            reminders=ReminderService(
+                store, broker, state_folder=lambda _: state_folder, publish=quiet
+            ),
             schedules=ScheduleService(store, broker, Named(lambda: {"scout"}), publish=quiet),
             driver=lambda name: pytest.fail("no container here"),
             settings=lambda record: HarnessSettings(record.name),

@@ -12,7 +12,7 @@ from support.memory_store import MemoryStore
 
 from hive.broker import Broker
 from hive.directory import Rights
-from hive.reminders import Limits, Place, ReminderService
+from hive.reminders import ReminderLimits, ReminderService, StateFolder
 from hive.store import fetch
 from hive.wire.events import Event
 
@@ -51,7 +51,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(limits: Limits | None = None, body_cap: int = 16384) -> AsyncIterator[World]:
+async def world(
+    limits: ReminderLimits | None = None, body_cap: int = 16384
+) -> AsyncIterator[World]:
     async with trio.open_nursery() as nursery:
         store: Any = MemoryStore(nursery)
         names = {"ann", "bob"}
@@ -68,9 +70,9 @@ async def world(limits: Limits | None = None, body_cap: int = 16384) -> AsyncIte
         made.reminders = ReminderService(
             store,
             broker,
-            place=lambda name: Place(Path("/nowhere"), Path(f"/agents/{name}/state")),
+            state_folder=lambda name: StateFolder(Path("/nowhere"), Path(f"/agents/{name}/state")),
             publish=lambda _, event: made.published.append(event),
-            limits=limits or Limits(),
+            limits=limits or ReminderLimits(),
             now=made.now,
         )
         yield made
