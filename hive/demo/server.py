@@ -12,9 +12,9 @@ import trio
 from attrs import frozen
 
 from hive.demo import render
-from hive.demo.connection import Connection, Gone, HttpRequest, TooLarge
+from hive.demo.connection import ClientGone, Connection, HttpRequest, TooLarge
 from hive.demo.failures import ApiError, FailKind, api_error
-from hive.demo.reply import Answer, Delay, Drop, Fail, Limits, Page, Reply, Stall
+from hive.demo.reply import Delay, Drop, Fail, LimitHeaders, ModelAnswer, Page, Reply, Stall
 from hive.demo.request import BadRequest, MessagesRequest, parse
 from hive.demo.script import Script
 
@@ -60,7 +60,7 @@ class Service:
         try:
             while request := await connection.receive():
                 await self._answer(connection, request)
-        except (Gone, _Dropped):
+        except (ClientGone, _Dropped):
             pass
         except TooLarge:
             await _last_words(connection, api_error(FailKind.TOO_LARGE, model=""))
@@ -149,7 +149,7 @@ async def _reply(
         case Delay(seconds, then):
             await connection.pause(seconds)
             await _reply(connection, request, then, headers)
-        case Limits(reply=then):
+        case LimitHeaders(reply=then):
             more = render.limit_headers(reply, time.time())
             await _reply(connection, request, then, {**headers, **more})
         case Fail():
@@ -162,7 +162,7 @@ async def _reply(
             await connection.start_stream(headers)
             await connection.send(render.first_words(request, _id(), reply.text))
             await _break_off(connection, reply)
-        case Answer():
+        case ModelAnswer():
             await _good(connection, request, reply, headers)
         case _:
             raise TypeError(f"{reply!r} has to be resolved before it can be sent")
@@ -171,7 +171,7 @@ async def _reply(
 async def _good(
     connection: Connection,
     request: MessagesRequest,
-    answer: Answer,
+    answer: ModelAnswer,
     headers: Mapping[str, str],
 ) -> None:
     if not request.stream:
@@ -228,7 +228,7 @@ async def _error(
 async def _last_words(connection: Connection, error: ApiError) -> None:
     try:
         await _error(connection, error)
-    except (Gone, h11.LocalProtocolError):
+    except (ClientGone, h11.LocalProtocolError):
         await trio.lowlevel.checkpoint()  # the answer had begun, or nobody reads it
 
 

@@ -13,13 +13,13 @@ import trio.testing
 from attrs import define, field
 
 from hive.demo import (
-    Answer,
-    Call,
+    CallTool,
     Delay,
     Drop,
     Fail,
     FailKind,
-    Limits,
+    LimitHeaders,
+    ModelAnswer,
     Rule,
     Say,
     Script,
@@ -112,7 +112,7 @@ async def test_stream_and_whole_answer_say_the_same(api: Api) -> None:
 
 
 async def test_a_tool_call_is_streamed_with_its_arguments(api: Api) -> None:
-    api.script.add(Rule(Answer((Say("now"), Call("Bash", {"command": "ls"})))))
+    api.script.add(Rule(ModelAnswer((Say("now"), CallTool("Bash", {"command": "ls"})))))
     async with connected(api.port) as client:
         await client.ask("POST", "/v1/messages", BODY)
         _, body = await client.answer()
@@ -233,7 +233,8 @@ async def test_a_stalled_stream_pings(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [Stall("headers"), Stall("stream"), Delay(3600.0), Answer((Say("slow", over=3600.0),))]
+    "reply",
+    [Stall("headers"), Stall("stream"), Delay(3600.0), ModelAnswer((Say("slow", over=3600.0),))],
 )
 async def test_a_stall_ends_when_the_client_leaves(reply: Any) -> None:
     script = Script((Rule(reply),))
@@ -260,9 +261,9 @@ async def test_headers_of_failures(api: Api) -> None:
     api.script.add(
         Rule(Fail(FailKind.RATE_LIMIT, retry_after=7, should_retry=False), count=1),
         Rule(Fail(FailKind.LIMIT_7D, reset=2_000_000_000), count=1),
-        Rule(Limits("allowed_warning", five_hour=0.8, reset=2_000_000_000), count=1),
+        Rule(LimitHeaders("allowed_warning", five_hour=0.8, reset=2_000_000_000), count=1),
         Rule(Fail(FailKind.LIMIT_7D, claim="seven_day_opus"), count=1),
-        Rule(Limits("rejected", overage=True)),
+        Rule(LimitHeaders("rejected", overage=True)),
     )
     seen = []
     async with connected(api.port) as client:
@@ -288,7 +289,7 @@ async def test_headers_of_failures(api: Api) -> None:
 
 
 async def test_slow_text_comes_in_many_pieces_over_its_time(api: Api) -> None:
-    api.script.add(Rule(Answer((Say("word " * 40, over=0.2),))))
+    api.script.add(Rule(ModelAnswer((Say("word " * 40, over=0.2),))))
     async with connected(api.port) as client:
         begin = trio.current_time()
         await client.ask("POST", "/v1/messages", BODY)
