@@ -38,7 +38,7 @@ class RecurrenceRule:
 
 
 @frozen
-class Run:
+class DueRun:
     """A run that is due: how many before it are skipped, and when the next one is."""
 
     skipped: int
@@ -74,7 +74,7 @@ def preview(rule: RecurrenceRule, after: float) -> tuple[float, ...]:
     return tuple(islice(runs(rule, after), PREVIEW))
 
 
-def due(rule: RecurrenceRule, next_at: float, now: float) -> Run | None:
+def due(rule: RecurrenceRule, next_at: float, now: float) -> DueRun | None:
     """What to do about the run that is planned for `next_at`; None: it is not due yet.
 
     However many were missed, one run makes up for them.
@@ -84,13 +84,13 @@ def due(rule: RecurrenceRule, next_at: float, now: float) -> Run | None:
     if rule.every_s is not None:
         skipped = math.floor((now - next_at) / rule.every_s)
         following = next_at + (skipped + 1) * rule.every_s
-        return Run(skipped, following if following > now else following + rule.every_s)
+        return DueRun(skipped, following if following > now else following + rule.every_s)
     skipped = 0
     for at in islice(runs(rule, next_at), MOST_COUNTED):
         if at > now:
-            return Run(skipped, at)
+            return DueRun(skipped, at)
         skipped += 1
-    return Run(skipped, first(rule, now))
+    return DueRun(skipped, first(rule, now))
 
 
 def planned(rule: RecurrenceRule, next_at: float, last_at: float | None, now: float) -> float:

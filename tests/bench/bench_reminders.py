@@ -35,7 +35,7 @@ NAMES = [f"agent-{number}" for number in range(AGENTS)]
 
 
 @frozen
-class Bench:
+class ReminderBench:
     store: Store
     broker: Broker
     reminders: ReminderService
@@ -70,7 +70,7 @@ class Bench:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Bench]:
+async def opened(folder: Path) -> AsyncIterator[ReminderBench]:
     async with open_store(folder / f"{time.monotonic_ns()}.sqlite", MIGRATIONS) as store:
         broker = Broker(store, Named(lambda: NAMES), publish=lambda *_: None)
         await broker.load()
@@ -79,10 +79,10 @@ async def opened(folder: Path) -> AsyncIterator[Bench]:
         reminders = ReminderService(
             store, broker, state_folder=lambda _: state_folder, publish=nobody
         )
-        yield Bench(store, broker, reminders)
+        yield ReminderBench(store, broker, reminders)
 
 
-async def sends(bench: Bench, took: list[float]) -> None:
+async def sends(bench: ReminderBench, took: list[float]) -> None:
     while True:
         began = time.perf_counter()
         await bench.broker.send(Draft(NAMES[0], OPERATOR, "hello"))
@@ -90,7 +90,7 @@ async def sends(bench: Bench, took: list[float]) -> None:
         await trio.sleep(PAUSE_S)
 
 
-async def idle(bench: Bench) -> list[float]:
+async def idle(bench: ReminderBench) -> list[float]:
     """Times of sends while nothing is due."""
     took: list[float] = []
     with trio.move_on_after(IDLE_S):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from support.broker_bench import Bench
+from support.broker_fixture import BrokerFixture
 from support.directories import Named
 
 from hive.broker import BadMessage, Broker, Draft
@@ -21,7 +21,7 @@ from hive.wire.questions import Ask
 class Talk:
     """The operator, and the agent `bob`, whose turns are leases."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: BrokerFixture) -> None:
         self.broker, self.leases = bench.broker, 0
         self.got: dict[int, Awaited] = {}
 
@@ -49,7 +49,7 @@ class Talk:
 
 
 @pytest.fixture
-def talk(bench: Bench) -> Talk:
+def talk(bench: BrokerFixture) -> Talk:
     return Talk(bench)
 
 
@@ -187,7 +187,7 @@ async def test_who_waits_for_a_message_that_dies_hears_it_at_once(talk: Talk) ->
 
 @pytest.mark.parametrize("end", ["held", "dropped", "buried"])
 async def test_who_waits_for_what_nobody_will_answer_hears_it_at_once(
-    talk: Talk, bench: Bench, end: str
+    talk: Talk, bench: BrokerFixture, end: str
 ) -> None:
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
@@ -255,7 +255,7 @@ async def test_an_answer_is_found_again_by_the_next_daemon(tmp_path: Path) -> No
     async def daemon(store: Store) -> Talk:
         broker = Broker(store, Named(lambda: {"bob"}), publish=lambda *_: None)
         await broker.load()
-        return Talk(Bench(broker, [], {"bob"}))
+        return Talk(BrokerFixture(broker, [], {"bob"}))
 
     async with open_store(tmp_path / "db", MIGRATIONS) as store:
         talk = await daemon(store)

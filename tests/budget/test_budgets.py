@@ -23,7 +23,7 @@ MIDNIGHT = 20_000 * 86_400.0
 DOLLARS_A_DAY = SetBudget("ann", Period.DAY, Unit.USD, 5.0, 1.0)
 
 
-class Hive:
+class BudgetFixture:
     """What budgets see of a hive."""
 
     def __init__(self) -> None:
@@ -50,8 +50,8 @@ class Hive:
 
 
 @pytest.fixture
-def hive() -> Hive:
-    return Hive()
+def hive() -> BudgetFixture:
+    return BudgetFixture()
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ async def store(path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def budgets(hive: Hive, store: Store) -> BudgetService:
+async def budgets(hive: BudgetFixture, store: Store) -> BudgetService:
     made = hive.budgets(store)
     await made.load()
     return made
@@ -86,7 +86,7 @@ def usd(amount: float) -> Usage:
 
 
 async def test_what_was_used_and_set_outlives_the_process(
-    hive: Hive, store: Store, budgets: BudgetService
+    hive: BudgetFixture, store: Store, budgets: BudgetService
 ) -> None:
     await budgets.set(DOLLARS_A_DAY)
     await budgets.set(SetBudget("hive", Period.TOTAL, Unit.TOKENS, 1000.0))
@@ -124,7 +124,9 @@ async def test_a_lost_turn_costs_what_it_was_seen_to_use(budgets: BudgetService,
     assert await rows() == [("2024-10-04", "ann", 1, 2.0)]
 
 
-async def test_the_running_turn_counts_and_must_stop(hive: Hive, budgets: BudgetService) -> None:
+async def test_the_running_turn_counts_and_must_stop(
+    hive: BudgetFixture, budgets: BudgetService
+) -> None:
     await budgets.set(DOLLARS_A_DAY)
     assert not budgets.spending("ann", "one", usd(4.9))
     assert budgets.hold("ann") is None
@@ -147,7 +149,9 @@ async def test_an_urgent_turn_may_use_the_reserve(budgets: BudgetService) -> Non
     assert "reserve of $1.00" in str(budgets.urgent_allowed("ann"))
 
 
-async def test_a_budget_of_the_hive_stops_all_of_it(hive: Hive, budgets: BudgetService) -> None:
+async def test_a_budget_of_the_hive_stops_all_of_it(
+    hive: BudgetFixture, budgets: BudgetService
+) -> None:
     await budgets.set(SetBudget("hive", Period.DAY, Unit.TOKENS, 100.0))
     budgets.began("bob", "b")
     assert not budgets.spending("ann", "a", Usage(99))
@@ -161,7 +165,7 @@ async def test_a_budget_of_the_hive_stops_all_of_it(hive: Hive, budgets: BudgetS
     assert hive.announced == [(None, 0.8), (None, 1.0)]
 
 
-async def test_raising_frees_and_clearing_too(hive: Hive, budgets: BudgetService) -> None:
+async def test_raising_frees_and_clearing_too(hive: BudgetFixture, budgets: BudgetService) -> None:
     await budgets.set(DOLLARS_A_DAY)
     await budgets.charge("ann", "one", usd(6.0))
     for amount in (7.0, None):
@@ -195,7 +199,7 @@ async def test_a_total_budget_counts_from_when_it_was_first_set(budgets: BudgetS
 
 
 async def test_a_new_day_begins_anew_in_memory_and_in_the_table(
-    hive: Hive, budgets: BudgetService, rows: Any
+    hive: BudgetFixture, budgets: BudgetService, rows: Any
 ) -> None:
     await budgets.set(DOLLARS_A_DAY)
     await budgets.charge("ann", "one", usd(1.0))
@@ -211,20 +215,22 @@ async def test_a_new_day_begins_anew_in_memory_and_in_the_table(
 
 
 async def test_a_turn_that_says_nothing_until_its_end_counts_on_that_day(
-    hive: Hive, budgets: BudgetService, rows: Any
+    hive: BudgetFixture, budgets: BudgetService, rows: Any
 ) -> None:
     hive.now = MIDNIGHT + 86_400
     await budgets.charge("ann", "one", usd(1.0))
     assert await rows() == [("2024-10-05", "ann", 1, 1.0)]
 
 
-async def test_nothing_is_charged_before_the_tables_are_read(hive: Hive, store: Store) -> None:
+async def test_nothing_is_charged_before_the_tables_are_read(
+    hive: BudgetFixture, store: Store
+) -> None:
     with pytest.raises(StoreClosed, match="try again"):
         await hive.budgets(store).charge("ann", "one", usd(1.0))
 
 
 async def test_what_cannot_be_written_counts_and_is_written_later(
-    hive: Hive, store: Store, budgets: BudgetService, rows: Any
+    hive: BudgetFixture, store: Store, budgets: BudgetService, rows: Any
 ) -> None:
     await budgets.set(DOLLARS_A_DAY)
     break_it = "ALTER TABLE usage RENAME TO hidden"
@@ -251,7 +257,7 @@ async def test_a_charge_whose_caller_is_cancelled_is_written(
 
 
 async def test_reading_anew_while_turns_end_counts_each_once(
-    hive: Hive, store: Store, budgets: BudgetService
+    hive: BudgetFixture, store: Store, budgets: BudgetService
 ) -> None:
     """The restart of the child: what is in the writer's queue is in memory already."""
     async with trio.open_nursery() as nursery:

@@ -28,7 +28,7 @@ def total(usages: list[Usage]) -> Usage:
     return sum_
 
 
-class Books(RuleBasedStateMachine):
+class LedgerMachine(RuleBasedStateMachine):
     """Any order of beginnings, reports, ends, repeats and days, against a list of growths."""
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class Books(RuleBasedStateMachine):
                 assert books.merged(entries)[:1] == books.merged(books.merged(entries))
 
 
-TestBooks = Books.TestCase
+TestBooks = LedgerMachine.TestCase
 
 
 def test_a_turn_over_midnight_counts_on_both_days() -> None:

@@ -78,7 +78,7 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @define(eq=False)
-class Seat:
+class GroundFixture:
     """As much of a hive as these children need."""
 
     paths: Paths
@@ -94,13 +94,13 @@ class Seat:
 
 
 @asynccontextmanager
-async def watched(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Seat]:
+async def watched(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[GroundFixture]:
     monkeypatch.setattr(ground, "LOOK_EVERY_S", 0.01)
     paths.prepare()
-    seat, place = Seat(paths), place_of(paths.root)
+    hive, place = GroundFixture(paths), place_of(paths.root)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(ground.watch, Context("hive/ground"), cast(Any, seat), place)
-        yield seat
+        nursery.start_soon(ground.watch, Context("hive/ground"), cast(Any, hive), place)
+        yield hive
         nursery.cancel_scope.cancel()
 
 
@@ -108,7 +108,7 @@ async def watched(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 async def test_the_hive_stops_when_its_root_is_another(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    async with watched(paths, monkeypatch) as seat:
+    async with watched(paths, monkeypatch) as hive:
         if how == "removed":
             shutil.rmtree(paths.root)
         else:
@@ -116,14 +116,14 @@ async def test_the_hive_stops_when_its_root_is_another(
         if how == "replaced":
             paths.prepare()
             shutil.rmtree(paths.run)
-        assert "was moved or replaced" in await seat.gives_up()
+        assert "was moved or replaced" in await hive.gives_up()
     assert everything(paths) == ([paths.agents] if how == "replaced" else [])
 
 
 async def test_the_folders_are_made_again(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with watched(paths, monkeypatch) as seat:
+    async with watched(paths, monkeypatch) as hive:
         for in_its_place in (False, True):
             shutil.rmtree(paths.run)
             if in_its_place:
@@ -132,22 +132,22 @@ async def test_the_folders_are_made_again(
                 await trio.Path(paths.run).unlink()
             await until((paths.run / "agents").is_dir)
             assert stat.S_IMODE((await trio.Path(paths.run).stat()).st_mode) == 0o700
-        assert seat.why is None
+        assert hive.why is None
     assert caplog.text.count("cannot be made") == 1
 
 
 async def test_the_hive_stops_when_its_database_was_replaced(paths: Paths) -> None:
     paths.prepare()
     store = Store(paths.database, MIGRATIONS)
-    seat = Seat(paths, store)
+    hive = GroundFixture(paths, store)
     async with trio.open_nursery() as nursery:
         ctx = Context("hive/store")
-        nursery.start_soon(ground.store, ctx, cast(Any, seat))
+        nursery.start_soon(ground.store, ctx, cast(Any, hive))
         await until(lambda: ctx.ready_at is not None)
         shutil.move(paths.database, paths.root / "moved")
         with trio.fail_after(10):
             await store.write(lambda _: None)
-        assert "was moved away" in await seat.gives_up()
+        assert "was moved away" in await hive.gives_up()
         nursery.cancel_scope.cancel()
 
 

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 import trio
 import trio.testing
-from support.gatehouse import Hive
+from support.gate_fixture import GateFixture
 
 from hive.gate import GateService
 from hive.supervisors import Context
@@ -18,8 +18,8 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 
 @pytest.fixture
-def hive() -> Hive:
-    return Hive()
+def hive() -> GateFixture:
+    return GateFixture()
 
 
 @pytest.fixture

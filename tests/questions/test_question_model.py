@@ -85,7 +85,7 @@ operations = st.one_of(
 
 
 @define
-class Row:
+class ModelQuestion:
     """One question as the model has it; `told` is who gets the message about its end."""
 
     id: int
@@ -106,18 +106,20 @@ class Row:
 
 
 @define
-class Model:
-    rows: list[Row] = field(factory=list)
+class QuestionModel:
+    rows: list[ModelQuestion] = field(factory=list)
     mail: int = 0
     now: float = 1_000.0
 
-    def over(self, row: Row) -> bool:
+    def over(self, row: ModelQuestion) -> bool:
         timed_out = row.expires is not None and row.expires <= self.now
         return row.state is not QuestionState.OPEN or timed_out
 
 
 @asynccontextmanager
-async def opened(path: Path, model: Model) -> AsyncIterator[tuple[Store, Broker, QuestionService]]:
+async def opened(
+    path: Path, model: QuestionModel
+) -> AsyncIterator[tuple[Store, Broker, QuestionService]]:
     async with open_store(path, MIGRATIONS) as store:
         broker = Broker(store, Named(lambda: AGENTS), publish=lambda *_: None)
         await broker.load()
@@ -134,11 +136,11 @@ async def refused(attempt) -> bool:
 
 
 async def apply(
-    broker: Broker, questions: QuestionService, model: Model, operation: object
+    broker: Broker, questions: QuestionService, model: QuestionModel, operation: object
 ) -> None:
     """Do the same to both and compare what they answer."""
 
-    def row(number: int) -> Row | None:
+    def row(number: int) -> ModelQuestion | None:
         return model.rows[-1 - number] if number < len(model.rows) else None
 
     match operation:
@@ -153,7 +155,7 @@ async def apply(
                 assert [id_] == known
                 return
             expires = None if ttl is None else model.now + ttl
-            model.rows.append(Row(id_, asker, to, options, expires, key))
+            model.rows.append(ModelQuestion(id_, asker, to, options, expires, key))
         case Answers(number, by, text):
             attempt = questions.answer(by, Answer(one.id if (one := row(number)) else 999, text))
             if one is None or by not in (one.to, OPERATOR) or (one.options and text == "maybe"):
@@ -192,7 +194,7 @@ async def apply(
             raise AssertionError(operation)
 
 
-async def compare(store: Store, questions: QuestionService, model: Model) -> None:
+async def compare(store: Store, questions: QuestionService, model: QuestionModel) -> None:
     """Every question is what the model says; every message is one of a question, or mail."""
     found = await questions.listed(1_000, ended=True)
     assert [
@@ -222,7 +224,7 @@ async def compare(store: Store, questions: QuestionService, model: Model) -> Non
 async def test_any_history_is_that_of_the_model(history: list[object]) -> None:
     """Each Reopen ends one life of the daemon and begins the next."""
     await trio.lowlevel.checkpoint()
-    model = Model()
+    model = QuestionModel()
     with tempfile.TemporaryDirectory() as folder:
         for is_reopen, life in itertools.groupby(history, lambda o: o == Reopen()):
             if is_reopen:

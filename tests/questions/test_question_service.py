@@ -28,7 +28,7 @@ from hive.wire.questions import Answer, Ask, CancelLooseEnd, GetLooseEnds, Loose
 
 
 @define
-class Office:
+class QuestionFixture:
     store: Store
     broker: Broker
     questions: QuestionService
@@ -49,13 +49,13 @@ class Office:
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Office]:
+async def opened(path: Path) -> AsyncIterator[QuestionFixture]:
     names = {"ann", "bob"}
     async with open_store(path, MIGRATIONS) as store:
         broker = Broker(store, Named(lambda: names), publish=lambda *_: None)
         await broker.load()
         questions = QuestionService(store, broker, Named(lambda: names))
-        yield Office(store, broker, questions, names)
+        yield QuestionFixture(store, broker, questions, names)
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def office(path: Path) -> AsyncIterator[Office]:
+async def office(path: Path) -> AsyncIterator[QuestionFixture]:
     async with opened(path) as office:
         yield office
 
@@ -72,7 +72,7 @@ async def office(path: Path) -> AsyncIterator[Office]:
 # --- questions ---------------------------------------------------------------------------------
 
 
-async def test_a_question_is_a_message_and_its_answer_a_reply(office: Office) -> None:
+async def test_a_question_is_a_message_and_its_answer_a_reply(office: QuestionFixture) -> None:
     id_ = await office.ask(options=("yes", "no"))
     asked = await office.last(OPERATOR)
     assert (asked.id, asked.sender) == (id_, "ann")
@@ -83,7 +83,7 @@ async def test_a_question_is_a_message_and_its_answer_a_reply(office: Office) ->
     assert reply.body.endswith(":\nno") and "in the place of" not in reply.body
 
 
-async def test_the_operator_in_an_agents_place_is_named(office: Office) -> None:
+async def test_the_operator_in_an_agents_place_is_named(office: QuestionFixture) -> None:
     id_ = await office.ask(to="bob")
     assert f"question={id_}" in (await office.last("bob")).body
     await office.questions.answer(OPERATOR, Answer(id_, "blue"))
@@ -93,7 +93,9 @@ async def test_the_operator_in_an_agents_place_is_named(office: Office) -> None:
         await office.questions.handle("bob", Answer(id_, "red"))
 
 
-async def test_the_same_key_asks_once_and_the_same_answer_answers_once(office: Office) -> None:
+async def test_the_same_key_asks_once_and_the_same_answer_answers_once(
+    office: QuestionFixture,
+) -> None:
     id_ = await office.ask(key="k", to="bob")
     assert await office.ask(key="k", to="bob") == id_
     first = await office.questions.handle("bob", Answer(id_, "red"))
@@ -101,7 +103,7 @@ async def test_the_same_key_asks_once_and_the_same_answer_answers_once(office: O
     assert len(await office.broker.inbox("bob")) == len(await office.broker.inbox("ann")) == 1
 
 
-async def test_what_is_refused_leaves_nothing(office: Office) -> None:
+async def test_what_is_refused_leaves_nothing(office: QuestionFixture) -> None:
     with pytest.raises(UnknownRecipient):
         await office.ask(to="carl")
     with pytest.raises(NoSuchQuestion):
@@ -119,7 +121,7 @@ async def test_what_is_refused_leaves_nothing(office: Office) -> None:
     assert [(q.id, q.state) for q in open_] == [(id_, "open"), (free, "open")]
 
 
-async def test_twenty_open_questions_are_enough(office: Office) -> None:
+async def test_twenty_open_questions_are_enough(office: QuestionFixture) -> None:
     ids = [await office.ask() for _ in range(policy.MOST_OPEN)]
     with pytest.raises(TooManyQuestions, match=f"open: {ids[0]}, {ids[1]}"):
         await office.ask()
@@ -129,7 +131,7 @@ async def test_twenty_open_questions_are_enough(office: Office) -> None:
     await office.ask()
 
 
-async def test_many_at_once_never_pass_the_cap(office: Office) -> None:
+async def test_many_at_once_never_pass_the_cap(office: QuestionFixture) -> None:
     made: list[int] = []
 
     async def one() -> None:
@@ -145,7 +147,7 @@ async def test_many_at_once_never_pass_the_cap(office: Office) -> None:
     assert [m.id for m in await office.broker.inbox(OPERATOR)] == sorted(made)
 
 
-async def test_of_many_answers_at_once_one_counts(office: Office) -> None:
+async def test_of_many_answers_at_once_one_counts(office: QuestionFixture) -> None:
     id_ = await office.ask(to="bob")
     refused = []
 
@@ -161,7 +163,7 @@ async def test_of_many_answers_at_once_one_counts(office: Office) -> None:
     assert len(refused) == 9 and len(await office.broker.inbox("ann")) == 1
 
 
-async def test_an_end_and_its_message_are_one(office: Office) -> None:
+async def test_an_end_and_its_message_are_one(office: QuestionFixture) -> None:
     """The insert of the message fails: the question is open as before."""
     id_ = await office.ask(to="bob", ttl_s=1.0)
 
@@ -196,7 +198,7 @@ async def test_time_to_live_goes_on_while_the_daemon_is_away(path: Path) -> None
         assert (await office.questions.get(id_)).state is QuestionState.EXPIRED
 
 
-async def test_nothing_expires_before_its_time(office: Office) -> None:
+async def test_nothing_expires_before_its_time(office: QuestionFixture) -> None:
     wall = [1_000.0]
     office.questions._wall = lambda: wall[0]  # type: ignore[method-assign]
     ids = [await office.ask(to="bob", ttl_s=ttl) for ttl in (5.0, 6.0, None)]
@@ -205,14 +207,14 @@ async def test_nothing_expires_before_its_time(office: Office) -> None:
     assert [q.id for q in await office.questions.listed()] == ids[2:]
 
 
-async def test_who_is_no_more_is_told_by_way_of_the_operator(office: Office) -> None:
+async def test_who_is_no_more_is_told_by_way_of_the_operator(office: QuestionFixture) -> None:
     id_ = await office.ask(to="bob")
     office.names.remove("ann")
     await office.questions.handle("bob", Answer(id_, "red"))
     assert (await office.last(OPERATOR)).in_reply_to == id_
 
 
-async def test_ids_are_right_after_messages_were_removed(office: Office) -> None:
+async def test_ids_are_right_after_messages_were_removed(office: QuestionFixture) -> None:
     last = await office.broker.send(Draft("ann", "bob", "x"))
     await office.store.write(lambda c: fetch(c, "DELETE FROM messages"))
     id_ = await office.ask()
@@ -223,7 +225,7 @@ async def test_ids_are_right_after_messages_were_removed(office: Office) -> None
 
 
 async def test_loose_ends_are_what_is_open_and_what_is_held_without_a_reply(
-    office: Office,
+    office: QuestionFixture,
 ) -> None:
     asked = await office.ask("ann", to="bob")
     owed = await office.ask("bob", to="ann")

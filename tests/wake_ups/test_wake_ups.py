@@ -19,7 +19,7 @@ from hive.wire.wake_ups import RequestNextTurn, Wake
 
 
 @define
-class Awoken:
+class WakeUpFixture:
     """A broker with two agents, and their wake-ups."""
 
     broker: Broker
@@ -27,13 +27,13 @@ class Awoken:
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Awoken]:
+async def opened(path: Path) -> AsyncIterator[WakeUpFixture]:
     async with open_store(path, MIGRATIONS) as store:
         broker = Broker(store, Named(lambda: {"ann", "bob"}), publish=lambda *_: None)
         await broker.load()
         wake_ups = WakeUpService(store, broker)
         await wake_ups.load()
-        yield Awoken(broker, wake_ups)
+        yield WakeUpFixture(broker, wake_ups)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def awoken(path: Path) -> AsyncIterator[Awoken]:
+async def awoken(path: Path) -> AsyncIterator[WakeUpFixture]:
     async with opened(path) as awoken:
         yield awoken
 
@@ -63,7 +63,7 @@ async def test_one_more_turn_is_one_message_after_the_turn(path: Path) -> None:
         assert len(await awoken.broker.inbox("ann")) == 2
 
 
-async def test_an_agent_cannot_spin_by_itself(awoken: Awoken) -> None:
+async def test_an_agent_cannot_spin_by_itself(awoken: WakeUpFixture) -> None:
     for _ in range(NEXT_TURN.an_hour):
         await awoken.wake_ups.handle("ann", RequestNextTurn("more"))
         await awoken.wake_ups.send_pending("ann")
@@ -74,7 +74,7 @@ async def test_an_agent_cannot_spin_by_itself(awoken: Awoken) -> None:
     await awoken.wake_ups.handle("bob", RequestNextTurn("more"))
 
 
-async def test_a_script_wakes_its_agent(awoken: Awoken) -> None:
+async def test_a_script_wakes_its_agent(awoken: WakeUpFixture) -> None:
     wake = Wake("cron\njob", "the build is done", "k")
     first = await awoken.wake_ups.handle("ann", wake)
     assert await awoken.wake_ups.handle("ann", wake) == first

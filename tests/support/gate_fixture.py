@@ -15,7 +15,7 @@ from hive.wire.gates import GateChanged
 T0 = 1_000_000.0
 
 
-class MemoryStore:
+class GateStore:
     """The store's two methods on a database in memory, without a thread."""
 
     def __init__(self) -> None:
@@ -41,10 +41,10 @@ class MemoryStore:
 
 
 @define
-class Hive:
+class GateFixture:
     """Who uses which credential, and what the gates told."""
 
-    store: MemoryStore = field(factory=MemoryStore)
+    store: GateStore = field(factory=GateStore)
     clients: dict[str, dict[str, Client]] = field(factory=dict)
     holds: dict[str, Hold | None] = field(factory=dict)
     applied: list[str] = field(factory=list)

@@ -20,7 +20,7 @@ BEGIN = 1_800_000_000.0
 
 
 @define(eq=False)
-class World:
+class ReminderFixture:
     """Reminders on a store in memory; the wall clock is Trio's plus `offset`."""
 
     store: MemoryStore
@@ -51,9 +51,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(
+async def reminder_fixture(
     limits: ReminderLimits | None = None, body_cap: int = 16384
-) -> AsyncIterator[World]:
+) -> AsyncIterator[ReminderFixture]:
     async with trio.open_nursery() as nursery:
         store: Any = MemoryStore(nursery)
         names = {"ann", "bob"}
@@ -65,7 +65,7 @@ async def world(
             body_cap=body_cap,
         )
         await broker.load()
-        made = World(store, broker, names, rights)
+        made = ReminderFixture(store, broker, names, rights)
 
         made.reminders = ReminderService(
             store,
