@@ -371,7 +371,7 @@ class _Session(Session):
             if verdict.ack:
                 await broker.ack(finish.lease, self.instance, also)
             else:
-                await broker.give_back(
+                await broker.nack(
                     finish.lease,
                     self.instance,
                     count=verdict.count,

@@ -13,7 +13,7 @@ from hive.broker.errors import (
     UnknownRecipient,
 )
 from hive.broker.lifecycle import HIVE, Counts, Returned
-from hive.broker.rows import Holding, key_is_used, next_id, unreplied
+from hive.broker.rows import LeaseRow, key_is_used, next_id, unreplied
 from hive.rate import Rate
 
 __all__ = [
@@ -25,7 +25,7 @@ __all__ = [
     "BrokerError",
     "Counts",
     "Draft",
-    "Holding",
+    "LeaseRow",
     "NotAllowed",
     "NotUrgent",
     "Rate",

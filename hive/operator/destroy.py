@@ -69,7 +69,7 @@ class Destroyer:
         for budget in self.budgets.statuses():
             if budget.scope == name:
                 await self.budgets.set(SetBudget(name, budget.period, budget.unit, None))
-        bounced = await self.broker.bury(name)
+        bounced = await self.broker.dead_letter_all(name)
         await self.fleet.put_away(name)
         return bounced
 

@@ -97,7 +97,7 @@ class QuestionService:
             return (Draft(asker, asked.to, texts.asking(asked), by_turn=True),)
 
         try:
-            ids = await self._broker.send_within(prepare)
+            ids = await self._broker.send_in_transaction(prepare)
         finally:
             self._alarm.ring()
         return ids[0] if first is None else first
@@ -210,7 +210,7 @@ class QuestionService:
             ]
 
         known = self._directory.names()
-        return len(await self._broker.send_within(prepare))
+        return len(await self._broker.send_in_transaction(prepare))
 
     async def next_due(self) -> float | None:
         """When the next question expires (epoch seconds); None: no open one does."""
@@ -238,7 +238,7 @@ class QuestionService:
             return (tell(after, known),)
 
         known = self._directory.names()
-        await self._broker.send_within(prepare)
+        await self._broker.send_in_transaction(prepare)
         return told
 
     def _answering(self, question: Question, known: Collection[str]) -> Draft:

@@ -220,7 +220,7 @@ class ReminderService:
             sent = rows.mark_sent(connection, drafts, now)
             return [draft for id_, draft in drafts.items() if id_ in sent]
 
-        await self._broker.send_within(prepare)
+        await self._broker.send_in_transaction(prepare)
 
     async def _failed(self, reminder: Reminder, error: str) -> None:
         now = self._now()

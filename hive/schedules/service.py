@@ -119,7 +119,7 @@ class ScheduleService:
             made[:] = [evolve(new, id=rows.insert(connection, new, wish.key))]
             return [Draft(HIVE, OPERATOR, _request(made[0], now))]
 
-        await self._broker.send_within(prepare)
+        await self._broker.send_in_transaction(prepare)
         return Scheduled(made[0].id, made[0].state, policy.preview(rule, now))
 
     async def cancel(self, agent: str, id_: int) -> Done:
@@ -286,7 +286,7 @@ class ScheduleService:
         try:
             # Shielded: nobody would ring for a change whose asker left during the commit.
             with trio.move_on_after(CHANGE_DEADLINE_S, shield=True) as scope:
-                await self._broker.send_within(prepare)
+                await self._broker.send_in_transaction(prepare)
             if scope.cancelled_caught:
                 raise StoreError(
                     f"the store did not answer within {CHANGE_DEADLINE_S:g} s: it may or may not "

@@ -94,7 +94,7 @@ class WakeUpService:
                 self._add(connection, agent, BY_SCRIPT, label, pending=False)
             return (draft,)
 
-        (id_,) = await self._broker.send_within(prepare)
+        (id_,) = await self._broker.send_in_transaction(prepare)
         return id_
 
     async def send_pending(self, agent: str) -> None:
@@ -116,7 +116,7 @@ class WakeUpService:
         self._pending.discard(agent)
         sent = False
         try:
-            await self._broker.send_within(prepare)
+            await self._broker.send_in_transaction(prepare)
             sent = True
         except StoreError as error:
             _log.warning("%s is not woken once more for now: %s", agent, error)

@@ -128,7 +128,7 @@ async def test_only_the_holder_can_end_a_lease(bench: BrokerFixture) -> None:
     await bench.send()
     await bench.lease()
     assert await bench.broker.ack("t1", "h2") == ()
-    assert await bench.broker.give_back("t1", "h2", count=True, why="") == Returned()
+    assert await bench.broker.nack("t1", "h2", count=True, why="") == Returned()
     assert bench.counts() == Counts(leased=1)
 
 
@@ -136,7 +136,7 @@ async def test_a_returned_message_comes_first_again_and_is_marked(bench: BrokerF
     first = await bench.send("first")
     await bench.send("second")
     await bench.lease()
-    back = await bench.broker.give_back("t1", "h1", count=False, why="the harness is gone")
+    back = await bench.broker.nack("t1", "h1", count=False, why="the harness is gone")
     assert back == Returned(queued=(first,))
     assert bench.published[-1] == (
         "bob",
@@ -153,7 +153,7 @@ async def test_the_fifth_failed_attempt_is_the_last_and_the_sender_is_told(
     for attempt in range(1, 6):
         lease = await bench.lease(f"t{attempt}")
         assert lease.messages[0].attempts == attempt - 1
-        back = await bench.broker.give_back(lease.id, "h1", count=True, why="it crashed")
+        back = await bench.broker.nack(lease.id, "h1", count=True, why="it crashed")
         assert back == (Returned(dead=(id_,)) if attempt == 5 else Returned(queued=(id_,)))
     assert await bench.broker.lease("bob", "h1", "t6") is None
     assert bench.counts() == Counts(dead=1)
@@ -178,9 +178,9 @@ async def test_a_bounce_does_not_bounce(bench: BrokerFixture) -> None:
     )
     await bench.send(to="bob", sender="ann")
     await bench.lease()
-    await bench.broker.give_back("t1", "h1", count=True, why="")
+    await bench.broker.nack("t1", "h1", count=True, why="")
     assert await bench.broker.lease("ann", "h2", "t2")
-    await bench.broker.give_back("t2", "h2", count=True, why="")
+    await bench.broker.nack("t2", "h2", count=True, why="")
     counts = bench.broker.counts()
     assert counts == {"bob": Counts(dead=1), "ann": Counts(dead=1)}
 
@@ -190,7 +190,7 @@ async def test_a_bounce_to_nobody_goes_to_the_operator(bench: BrokerFixture) -> 
     bench.names.remove("ann")
     for n in range(5):
         await bench.lease(f"t{n}")
-        await bench.broker.give_back(f"t{n}", "h1", count=True, why="no")
+        await bench.broker.nack(f"t{n}", "h1", count=True, why="no")
     assert [m.sender for m in await bench.broker.inbox("operator")] == [HIVE]
     assert bench.published[-2][0] is None
 
@@ -199,7 +199,7 @@ async def test_a_reason_that_is_no_text_does_not_keep_a_lease(bench: BrokerFixtu
     await bench.send()
     for n in range(5):
         await bench.lease(f"t{n}")
-        await bench.broker.give_back(f"t{n}", "h1", count=True, why="no \udcff" + "x" * 9_999)
+        await bench.broker.nack(f"t{n}", "h1", count=True, why="no \udcff" + "x" * 9_999)
     assert bench.counts() == Counts(dead=1)
     (bounce,) = await bench.broker.inbox("ann")
     assert "no ?xxx" in bounce.body
@@ -209,7 +209,7 @@ async def test_attempts_that_do_not_count_never_kill(bench: BrokerFixture) -> No
     await bench.send()
     for n in range(20):
         await bench.lease(f"t{n}")
-        await bench.broker.give_back(f"t{n}", "h1", count=False, why="limited")
+        await bench.broker.nack(f"t{n}", "h1", count=False, why="limited")
     assert bench.counts() == Counts(queued=1)
 
 

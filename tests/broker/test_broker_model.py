@@ -191,7 +191,7 @@ class BrokerModel:
     def held(self, lease: str, holder: str) -> list[ModelMessage]:
         return [r for r in self.rows if (r.state, r.lease, r.holder) == ("leased", lease, holder)]
 
-    def give_back(self, rows: list[ModelMessage], count: bool) -> list[ModelMessage]:
+    def nack(self, rows: list[ModelMessage], count: bool) -> list[ModelMessage]:
         """Return these; gives those that are dead now."""
         for row in rows:
             row.redelivered, row.lease, row.holder = True, None, None
@@ -315,8 +315,8 @@ async def apply(
             if limited:
                 waits = model.send_back(rows)
             else:
-                waits, dead = [], model.give_back(rows, reason == "counted")
-            back = await broker.give_back(
+                waits, dead = [], model.nack(rows, reason == "counted")
+            back = await broker.nack(
                 name(number), holder, count=reason == "counted", limited=limited, why="why"
             )
             assert back.dead == tuple(r.id for r in dead)
@@ -332,7 +332,7 @@ async def apply(
                     if (keep_holder and r.holder != keep_holder)
                     or (keep_lease and r.lease != keep_lease)
                 ]
-            dead = model.give_back(rows, count)
+            dead = model.nack(rows, count)
             number = await broker.release(
                 agent, keep_holder=keep_holder, keep_lease=keep_lease, count=count, why="why"
             )
@@ -359,7 +359,7 @@ async def apply(
             dead = [r for r in model.rows if r.recipient == agent and r.state in waiting]
             for row in dead:
                 row.state = "dead"
-            assert await broker.bury(agent) == len(dead)
+            assert await broker.dead_letter_all(agent) == len(dead)
         case Retains():
             kept = [row for row in model.rows if row.state != "done"]
             assert await retain(store) == len(model.rows) - len(kept)

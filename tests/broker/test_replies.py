@@ -162,7 +162,7 @@ async def test_the_answer_to_a_message_that_was_delivered_again(talk: Talk) -> N
             nursery.start_soon(talk.wait, asked)
             await trio.testing.wait_all_tasks_blocked(0.02)
             lease = await talk.turn()
-            await talk.broker.give_back(lease, "h", count=True, why="crashed")
+            await talk.broker.nack(lease, "h", count=True, why="crashed")
             await trio.testing.wait_all_tasks_blocked(0.02)
             assert asked not in talk.got
             await talk.turn()
@@ -179,13 +179,13 @@ async def test_who_waits_for_a_message_that_dies_hears_it_at_once(talk: Talk) ->
             await trio.testing.wait_all_tasks_blocked(0.02)
             for _ in range(5):
                 lease = await talk.turn()
-                await talk.broker.give_back(lease, "h", count=True, why="it always crashes")
+                await talk.broker.nack(lease, "h", count=True, why="it always crashes")
     found = talk.got[asked]
     assert (found.question.state, found.answer) == (MessageState.DEAD, None)
     assert found.bounce is not None and "it always crashes" in found.bounce.body
 
 
-@pytest.mark.parametrize("end", ["held", "dropped", "buried"])
+@pytest.mark.parametrize("end", ["held", "dropped", "destroyed"])
 async def test_who_waits_for_what_nobody_will_answer_hears_it_at_once(
     talk: Talk, bench: BrokerFixture, end: str
 ) -> None:
@@ -198,21 +198,21 @@ async def test_who_waits_for_what_nobody_will_answer_hears_it_at_once(
             nursery.start_soon(talk.wait, asked)
             await trio.testing.wait_all_tasks_blocked(0.02)
             assert asked not in talk.got
-            if end == "buried":
-                await talk.broker.bury("bob")
+            if end == "destroyed":
+                await talk.broker.dead_letter_all("bob")
             else:
                 await held(talk)
             if end == "dropped":
                 await talk.broker.drop([asked])
     found = talk.got[asked]
-    assert found.question.state is (MessageState.DEAD if end == "buried" else MessageState.HELD)
-    assert (found.bounce is not None) == (end == "buried")
+    assert found.question.state is (MessageState.DEAD if end == "destroyed" else MessageState.HELD)
+    assert (found.bounce is not None) == (end == "destroyed")
 
 
 async def held(talk: Talk) -> None:
     for _ in range(6):
         lease = await talk.turn()
-        await talk.broker.give_back(lease, "h", count=False, limited=True, why="a limit")
+        await talk.broker.nack(lease, "h", count=False, limited=True, why="a limit")
 
 
 async def test_a_retried_message_may_be_waited_for_again(talk: Talk) -> None:

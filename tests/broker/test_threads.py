@@ -95,7 +95,7 @@ async def test_the_operator_and_the_hive_may_answer_anything(bench: ThreadFixtur
     two = await bench.send(OPERATOR, "bob", one)
     for n in range(5):
         await bench.broker.lease("bob", "h", f"t{n}", 1)
-        await bench.broker.give_back(f"t{n}", "h", count=True, why="no")
+        await bench.broker.nack(f"t{n}", "h", count=True, why="no")
     (bounce,) = await bench.broker.inbox("ann")
     assert (bounce.sender, bounce.in_reply_to) == (HIVE, one)
     assert await bench.thread(bounce.id, "ann") == [one, two, bounce.id]

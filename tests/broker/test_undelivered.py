@@ -42,13 +42,13 @@ class UndeliveredFixture:
         for n in range(times):
             lease = await self.broker.lease("bob", "h1", f"l{n}", 10)
             assert lease is not None
-            back = await self.broker.give_back(lease.id, "h1", count=False, limited=True, why=why)
+            back = await self.broker.nack(lease.id, "h1", count=False, limited=True, why=why)
         return back
 
     async def kill(self) -> None:
         for n in range(5):
             assert await self.broker.lease("bob", "h1", f"k{n}", 10)
-            await self.broker.give_back(f"k{n}", "h1", count=True, why="it crashed")
+            await self.broker.nack(f"k{n}", "h1", count=True, why="it crashed")
 
     async def message(self, id_: int) -> Message:
         message = await self.broker.message(id_)
@@ -87,7 +87,7 @@ async def test_urgent_messages_are_counted_and_leased_apart(bench: UndeliveredFi
     joined = await bench.broker.join("t1", "bob", "h1", 1, urgent_only=True)
     assert [m.id for m in joined] == [urgent[1]]
     assert bench.counts() == Counts(queued=2, leased=2, urgent=1)
-    await bench.broker.give_back("t1", "h1", count=False, why="")
+    await bench.broker.nack("t1", "h1", count=False, why="")
     assert bench.counts() == Counts(queued=4, urgent=3)
     everything = await bench.broker.lease("bob", "h1", "t2", 10)
     assert everything is not None
@@ -185,9 +185,7 @@ async def test_returns_and_attempts_are_counted_apart(bench: UndeliveredFixture)
     for n in range(4):
         for count in (True, False):
             await bench.broker.lease("bob", "h1", f"{n}{count}")
-            await bench.broker.give_back(
-                f"{n}{count}", "h1", count=count, limited=not count, why="x"
-            )
+            await bench.broker.nack(f"{n}{count}", "h1", count=count, limited=not count, why="x")
     message = await bench.message(id_)
     assert (message.attempts, message.returns, message.state) == (4, 4, QUEUED)
 
@@ -196,7 +194,7 @@ async def test_a_limit_is_no_attempt(bench: UndeliveredFixture) -> None:
     await bench.send()
     await bench.broker.lease("bob", "h1", "t1")
     with pytest.raises(ValueError, match="either count or limited"):
-        await bench.broker.give_back("t1", "h1", count=True, limited=True, why="")
+        await bench.broker.nack("t1", "h1", count=True, limited=True, why="")
     assert bench.counts() == Counts(leased=1)
 
 

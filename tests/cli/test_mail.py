@@ -48,7 +48,7 @@ class MailCommands:
         for n in range(6):
             lease = f"{id_}-{n}"
             await self.broker.lease("bob", "h", lease)
-            await self.broker.give_back(lease, "h", count=False, limited=True, why="limited")
+            await self.broker.nack(lease, "h", count=False, limited=True, why="limited")
         return id_
 
     async def state(self, id_: int) -> str:

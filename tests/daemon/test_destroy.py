@@ -85,7 +85,7 @@ STEPS = {
     "questions": lambda hive: (hive.questions, "forget"),
     "wake-ups": lambda hive: (hive.wake_ups, "forget"),
     "budgets": lambda hive: (hive.budgets, "set"),
-    "bury": lambda hive: (hive.broker, "bury"),
+    "dead-letters": lambda hive: (hive.broker, "dead_letter_all"),
     "folder": lambda _: (fleet_module, "_put_away"),
     "delete": lambda hive: (hive.fleet.around.records, "delete"),
 }
@@ -136,7 +136,7 @@ async def test_a_kill_at_any_step_leaves_it_whole_or_gone(
             assert not hive.paths.agent(NAME).exists()
 
 
-@pytest.mark.parametrize("step", ["bury", "folder", "delete"])
+@pytest.mark.parametrize("step", ["dead-letters", "folder", "delete"])
 @pytest.mark.parametrize("error", [StoreFull("no space left"), OSError("read-only")])
 async def test_a_failure_is_told_and_the_same_command_completes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: Exception

@@ -102,14 +102,14 @@ async def test_a_clock_that_is_set_back_makes_nothing_early_nor_a_busy_loop() ->
 async def test_many_are_delivered_in_bounded_batches() -> None:
     async with reminder_fixture() as here, trio.open_nursery() as nursery:
         batches: list[int] = []
-        send = here.broker.send_within
+        send = here.broker.send_in_transaction
 
         async def counted(prepare):
             ids = await send(prepare)
             batches.append(len(ids))
             return ids
 
-        here.broker.send_within = counted  # type: ignore[method-assign]
+        here.broker.send_in_transaction = counted  # type: ignore[method-assign]
         here.due("ann", -1, 250)
         nursery.start_soon(here.reminders.scheduler, Context("t"), "ann")
         await trio.sleep(1)
