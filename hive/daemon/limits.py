@@ -97,7 +97,7 @@ class Limits:
 
     def turn_began(self, agent: Agent, lease: str, *, urgent: bool) -> None:
         """The agent works on this lease; `urgent` if one of its messages is."""
-        self.budgets.began(agent.name, lease, urgent=urgent)
+        self.budgets.turn_began(agent.name, lease, urgent=urgent)
 
     def signal(self, agent: Agent, signal: ApiSignal) -> None:
         """The API said something in the middle of a turn; never waits."""
@@ -106,7 +106,7 @@ class Limits:
     def spending(self, agent: Agent, spending: Spending) -> None:
         """A running turn has used so much; ends turns that are over a budget. Never waits."""
         self.budgets.spending(agent.name, spending.lease, spending.usage)
-        for name in self.budgets.over():
+        for name in self.budgets.agents_over():
             if (other := self._agents.get(name)) and self._interrupted.get(name) != other.lease:
                 self._to_interrupt.add(name)
                 self._some.set()

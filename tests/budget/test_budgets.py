@@ -116,7 +116,7 @@ async def test_the_same_end_told_twice_counts_once(budgets: BudgetService, rows:
 
 
 async def test_a_lost_turn_costs_what_it_was_seen_to_use(budgets: BudgetService, rows: Any) -> None:
-    budgets.began("ann", "one")
+    budgets.turn_began("ann", "one")
     budgets.spending("ann", "one", usd(1.5))
     await budgets.charge("ann", "one", Usage())
     assert await rows() == [("2024-10-04", "ann", 1, 1.5)]
@@ -141,8 +141,8 @@ async def test_the_running_turn_counts_and_must_stop(
 async def test_an_urgent_turn_may_use_the_reserve(budgets: BudgetService) -> None:
     await budgets.set(DOLLARS_A_DAY)
     await budgets.charge("ann", "one", usd(5.0))
-    budgets.began("ann", "two", urgent=True)
-    assert budgets.over() == frozenset()
+    budgets.turn_began("ann", "two", urgent=True)
+    assert budgets.agents_over() == frozenset()
     assert not budgets.spending("ann", "two", usd(0.9))
     assert budgets.urgent_allowed("ann") is None
     assert budgets.spending("ann", "two", usd(1.0))
@@ -153,14 +153,14 @@ async def test_a_budget_of_the_hive_stops_all_of_it(
     hive: BudgetFixture, budgets: BudgetService
 ) -> None:
     await budgets.set(SetBudget("hive", Period.DAY, Unit.TOKENS, 100.0))
-    budgets.began("bob", "b")
+    budgets.turn_began("bob", "b")
     assert not budgets.spending("ann", "a", Usage(99))
     before = hive.changes
     assert budgets.spending("ann", "a", Usage(100))
     assert hive.changes == before + 1  # the others' holds have begun too
     budgets.spending("ann", "a", Usage(101))
     assert hive.changes == before + 1
-    assert budgets.over() == {"ann", "bob"}
+    assert budgets.agents_over() == {"ann", "bob"}
     assert budgets.hold("anybody") is not None
     assert hive.announced == [(None, 0.8), (None, 1.0)]
 
