@@ -26,15 +26,15 @@ def event(kind: str, **fields: Any) -> bytes:
     return f"event: {kind}\ndata: {json.dumps({'type': kind} | fields)}\n\n".encode()
 
 
-def opening(request: MessagesRequest, message_id: str) -> bytes:
+def stream_start(request: MessagesRequest, message_id: str) -> bytes:
     """How every stream starts."""
     return event("message_start", message=_message(request, message_id)) + event("ping")
 
 
-def first_words(request: MessagesRequest, message_id: str, text: str) -> bytes:
+def broken_stream(request: MessagesRequest, message_id: str, text: str) -> bytes:
     """A stream that breaks off after `text`."""
     return (
-        opening(request, message_id)
+        stream_start(request, message_id)
         + event("content_block_start", index=0, content_block={"type": "text", "text": ""})
         + event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
     )
@@ -42,7 +42,7 @@ def first_words(request: MessagesRequest, message_id: str, text: str) -> bytes:
 
 def stream(answer: ModelAnswer, request: MessagesRequest, message_id: str) -> Iterator[Chunk]:
     """A whole answer as chunks; those that need no wait between them are one."""
-    ready = opening(request, message_id)
+    ready = stream_start(request, message_id)
     for index, block in enumerate(answer.blocks):
         ready += event(
             "content_block_start", index=index, content_block=_start(block, message_id, index)

@@ -43,7 +43,7 @@ class RecordedRequest:
     rule: int | None
 
 
-def asked(request: MessagesRequest) -> str:
+def rule_text(request: MessagesRequest) -> str:
     """The text that rules look at: the last wake prompt, else the user's last text."""
     return last_wake_prompt(request)[0] or request.last_text
 
@@ -53,7 +53,7 @@ def pick(
 ) -> tuple[int | None, tuple[int, ...]]:
     """The index of the rule that answers `request`, and how many requests each has now seen."""
     counts = list(seen)
-    agent, text = request.agent, asked(request)
+    agent, text = request.agent, rule_text(request)
     for index, rule in enumerate(rules):
         if rule.agent not in (None, agent) or (rule.text is not None and rule.text not in text):
             continue
@@ -105,7 +105,7 @@ class Script:
                 agent=request.agent,
                 model=request.model,
                 stream=request.stream,
-                text=asked(request),
+                text=rule_text(request),
                 parts=len(request.parts),
                 auth=auth,
                 rule=index,

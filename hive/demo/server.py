@@ -63,9 +63,9 @@ class Service:
         except (ClientGone, _Dropped):
             pass
         except TooLarge:
-            await _last_words(connection, api_error(FailKind.TOO_LARGE, model=""))
+            await _final_error(connection, api_error(FailKind.TOO_LARGE, model=""))
         except h11.RemoteProtocolError as error:
-            await _last_words(connection, ApiError(400, "invalid_request_error", str(error)))
+            await _final_error(connection, ApiError(400, "invalid_request_error", str(error)))
         except Exception:  # one connection must not end the others
             _log.exception("a connection of the scripted API failed")
         finally:
@@ -160,15 +160,15 @@ async def _reply(
             await _break_off(connection, reply)
         case Stall() | Drop():
             await connection.start_stream(headers)
-            await connection.send(render.first_words(request, _id(), reply.text))
+            await connection.send(render.broken_stream(request, _id(), reply.text))
             await _break_off(connection, reply)
         case ModelAnswer():
-            await _good(connection, request, reply, headers)
+            await _send_answer(connection, request, reply, headers)
         case _:
             raise TypeError(f"{reply!r} has to be resolved before it can be sent")
 
 
-async def _good(
+async def _send_answer(
     connection: Connection,
     request: MessagesRequest,
     answer: ModelAnswer,
@@ -198,7 +198,7 @@ async def _fail(
         await _error(connection, error, all_headers)
         return
     await connection.start_stream(headers)
-    await connection.send(render.opening(request, _id()))
+    await connection.send(render.stream_start(request, _id()))
     await connection.send(render.event("error", **render.error_fields(error)))
     await connection.end_stream()
 
@@ -225,7 +225,7 @@ async def _error(
     await connection.respond(error.status, render.error_body(error), headers)
 
 
-async def _last_words(connection: Connection, error: ApiError) -> None:
+async def _final_error(connection: Connection, error: ApiError) -> None:
     try:
         await _error(connection, error)
     except (ClientGone, h11.LocalProtocolError):

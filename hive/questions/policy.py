@@ -94,7 +94,7 @@ def check_room(open_ids: Sequence[int]) -> None:
         )
 
 
-def settled(question: Question, by: str, answer: Answer, now: float) -> Question:
+def answered(question: Question, by: str, answer: Answer, now: float) -> Question:
     """The question, answered; itself if it has this answer already.
 
     Raises NoSuchQuestion for an agent that was not asked, QuestionOver, BadAnswer.

@@ -110,7 +110,7 @@ class QuestionService:
         """
 
         def ended(question: Question) -> Question:
-            return policy.settled(question, by, answer, self._wall())
+            return policy.answered(question, by, answer, self._wall())
 
         # Looked at outside of the transaction first: the cap of a body is the broker's to check.
         seen = ended(await self.get(answer.question))
@@ -160,7 +160,7 @@ class QuestionService:
 
     async def get(self, id_: int) -> Question:
         """Give one question; raises NoSuchQuestion."""
-        return _there(await self._store.read(lambda c: rows.by_id(c, clamp(id_, 0, MAX_ID))), id_)
+        return _found(await self._store.read(lambda c: rows.by_id(c, clamp(id_, 0, MAX_ID))), id_)
 
     async def listed(self, limit: int = 100, *, ended: bool = False) -> tuple[Question, ...]:
         """Give the newest open questions, with `ended` of every state; oldest first."""
@@ -224,22 +224,22 @@ class QuestionService:
         ended: Callable[[Question], Question],
         tell: Callable[[Question, Collection[str]], Draft],
     ) -> int:
-        told = 0
+        message_id = 0
 
         def prepare(connection: apsw.Connection) -> Sequence[Draft]:
-            nonlocal told
-            question = _there(rows.by_id(connection, clamp(id_, 0, MAX_ID)), id_)
+            nonlocal message_id
+            question = _found(rows.by_id(connection, clamp(id_, 0, MAX_ID)), id_)
             after = ended(question)
             if after is question:  # said once already
-                told = question.end_message or 0
+                message_id = question.end_message or 0
                 return ()
-            told = next_id(connection)
-            rows.end(connection, evolve(after, end_message=told))
+            message_id = next_id(connection)
+            rows.end(connection, evolve(after, end_message=message_id))
             return (tell(after, known),)
 
         known = self._directory.names()
         await self._broker.send_in_transaction(prepare)
-        return told
+        return message_id
 
     def _answering(self, question: Question, known: Collection[str]) -> Draft:
         to = _existing(question.asker, known)
@@ -255,7 +255,7 @@ def _existing(name: str, known: Collection[str]) -> str:
     return name if name in known else OPERATOR
 
 
-def _there(question: Question | None, id_: int) -> Question:
+def _found(question: Question | None, id_: int) -> Question:
     if question is None:
         raise NoSuchQuestion(
             f"there is no question {id_}: `hive questions` lists those that are open, "

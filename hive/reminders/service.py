@@ -73,9 +73,9 @@ class ReminderService:
         self._publish = publish
         self._limits = limits
         self._now = now
-        self._served: dict[str, Alarm] = {}
-        self._rest = Alarm(now)
-        self._one = trio.Lock()
+        self._alarms: dict[str, Alarm] = {}
+        self._common_alarm = Alarm(now)
+        self._one_batch = trio.Lock()
         """One batch at a time in the whole hive: who sends waits for at most one."""
 
     # --- asked by agents -----------------------------------------------------------------------
@@ -140,21 +140,21 @@ class ReminderService:
 
     async def scheduler(self, ctx: Context, agent: str) -> None:
         """The supervised child of one agent: sleeps until its next reminder is due."""
-        with self._serving(agent) as alarm:
+        with self._alarm_of(agent) as alarm:
             ctx.ready()
             await self._serve(ctx, alarm, agent)
 
     async def run(self, ctx: Context) -> None:
         """The hive's own child, for agents whose scheduler does not run."""
         ctx.ready(self)
-        await self._serve(ctx, self._rest, None)
+        await self._serve(ctx, self._common_alarm, None)
 
     async def deliver(self, agent: str) -> int:
         """Deliver one batch of what is due to the agent; returns how many were tried.
 
         A cancellation takes effect before or after the batch.
         """
-        async with self._one:
+        async with self._one_batch:
             with trio.move_on_after(BATCH_DEADLINE_S, shield=True):
                 now = self._now()
                 read = partial(rows.due, agent=agent, now=now, limit=policy.BATCH)
@@ -178,7 +178,7 @@ class ReminderService:
             alarm.reset()
             try:
                 times = await self._store.read(lambda c: rows.next_due(c, agent))
-                mine = {n: t for n, t in times.items() if n == agent or n not in self._served}
+                mine = {n: t for n, t in times.items() if n == agent or n not in self._alarms}
                 due = [name for name, at in mine.items() if at <= self._now()]
                 for name in due:
                     await self.deliver(name)
@@ -192,14 +192,14 @@ class ReminderService:
                 await alarm.wait(policy.next_due(mine.values()), ctx.tick)
 
     @contextmanager
-    def _serving(self, agent: str) -> Iterator[Alarm]:
-        alarm = self._served[agent] = Alarm(self._now)
+    def _alarm_of(self, agent: str) -> Iterator[Alarm]:
+        alarm = self._alarms[agent] = Alarm(self._now)
         try:
             yield alarm
         finally:
-            if self._served.get(agent) is alarm:
-                del self._served[agent]
-                self._rest.ring()
+            if self._alarms.get(agent) is alarm:
+                del self._alarms[agent]
+                self._common_alarm.ring()
 
     async def _draft(self, reminder: Reminder, now: float) -> Draft:
         """The message; a long text is written to its file first. Raises OSError, BrokerError."""
@@ -239,6 +239,6 @@ class ReminderService:
 
     def _changed(self, agent: str | None) -> None:
         """Look again: who delivers for this agent, or everybody."""
-        alarms = (self._rest, *self._served.values())
-        for alarm in alarms if agent is None else (self._served.get(agent, self._rest),):
+        alarms = (self._common_alarm, *self._alarms.values())
+        for alarm in alarms if agent is None else (self._alarms.get(agent, self._common_alarm),):
             alarm.ring()

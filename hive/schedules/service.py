@@ -53,7 +53,7 @@ class _Step:
 
     states: tuple[ScheduleState, ...]
     after: ScheduleState | None
-    past: str
+    done: str
 
 
 _STEPS = {
@@ -157,10 +157,10 @@ class ScheduleService:
             return Done()
         next_at = policy.first(_rule(found), now) if wish.action == "approve" else None
         after = evolve(found, state=step.after, next_at=next_at)
-        told = f"Your schedule {found.id} ({_rule(found)}) was {step.past} by the operator."
-        told += f" Its next run is at {iso(next_at)}." if next_at is not None else ""
-        told += f" Reason: {reason}" if reason else ""
-        await self._change(found, after, [Draft(HIVE, found.agent, told)])
+        notice = f"Your schedule {found.id} ({_rule(found)}) was {step.done} by the operator."
+        notice += f" Its next run is at {iso(next_at)}." if next_at is not None else ""
+        notice += f" Reason: {reason}" if reason else ""
+        await self._change(found, after, [Draft(HIVE, found.agent, notice)])
         return Done()
 
     async def edit(self, wish: EditSchedule) -> Done:
@@ -180,9 +180,9 @@ class ScheduleService:
         )
         if found.state is ScheduleState.ACTIVE and rule != _rule(found):
             after = evolve(after, next_at=policy.first(rule, now))
-        told = f"Your schedule {found.id} was changed by the operator: now {rule}, to "
-        told += f"{', '.join(after.to)}:\n{after.text}"
-        await self._change(found, after, [Draft(HIVE, found.agent, told)])
+        notice = f"Your schedule {found.id} was changed by the operator: now {rule}, to "
+        notice += f"{', '.join(after.to)}:\n{after.text}"
+        await self._change(found, after, [Draft(HIVE, found.agent, notice)])
         return Done()
 
     # --- running -------------------------------------------------------------------------------

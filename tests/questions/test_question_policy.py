@@ -116,12 +116,12 @@ def test_who_may_end_a_question_and_once() -> None:
     red = Answer(7, "red")
     for by in ("ann", "carl"):
         with pytest.raises(NoSuchQuestion, match="not put to you"):
-            policy.settled(ONE, by, red, 1.0)
-    done = policy.settled(ONE, "bob", red, 1.0)
+            policy.answered(ONE, by, red, 1.0)
+    done = policy.answered(ONE, "bob", red, 1.0)
     assert (done.state, done.answer, done.answered_by) == (QuestionState.ANSWERED, "red", "bob")
-    assert policy.settled(done, "bob", Answer(7, options=(1,)), 2.0) is done
+    assert policy.answered(done, "bob", Answer(7, options=(1,)), 2.0) is done
     with pytest.raises(QuestionOver, match="answered by bob"):
-        policy.settled(done, "operator", red, 2.0)
+        policy.answered(done, "operator", red, 2.0)
     with pytest.raises(QuestionOver):
         policy.withdrawn(done, "ann", 2.0)
     with pytest.raises(NoSuchQuestion, match="ann's"):
@@ -129,9 +129,9 @@ def test_who_may_end_a_question_and_once() -> None:
     gone = policy.withdrawn(ONE, "ann", 2.0)
     assert policy.withdrawn(gone, "ann", 3.0) is gone
     late = evolve(ONE, expires_at=5.0)
-    assert policy.settled(late, "operator", red, 4.9).answered_by == "operator"
+    assert policy.answered(late, "operator", red, 4.9).answered_by == "operator"
     with pytest.raises(QuestionOver, match="has expired"):
-        policy.settled(late, "bob", red, 5.0)
+        policy.answered(late, "bob", red, 5.0)
 
 
 def test_every_refusal_is_the_brokers_and_has_a_code() -> None:
