@@ -1,7 +1,6 @@
 """Reminders that agents set for themselves: durable, bounded, delivered in one transaction."""
 
-from hive.reminders.errors import BadReminder, NoSuchReminder, TooManyReminders
-from hive.reminders.policy import ReminderLimits
+from hive.reminders.policy import BadReminder, NoSuchReminder, ReminderLimits, TooManyReminders
 from hive.reminders.service import ReminderService, StateFolder
 
 __all__ = [

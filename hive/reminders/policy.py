@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from attrs import evolve, frozen
 
+from hive.broker import BrokerError
 from hive.rate import Rate, allowed
-from hive.reminders.errors import BadReminder, TooManyReminders
 from hive.wire.reminders import Reminder, ReminderState
 
 MOST_AHEAD_S = 366 * 86400.0
@@ -30,6 +30,24 @@ LATE_S = 60.0
 _SHOWN = 500
 _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _EXAMPLE = "2027-01-31T09:00:00Z or 2027-01-31T09:00:00+01:00"
+
+
+class BadReminder(BrokerError):
+    """A field of it cannot be."""
+
+    code = "bad_reminder"
+
+
+class TooManyReminders(BrokerError):
+    """The agent has, or sets, too many."""
+
+    code = "too_many_reminders"
+
+
+class NoSuchReminder(BrokerError):
+    """The one who asks has none of that number in a state in which this could be done."""
+
+    code = "no_such_reminder"
 
 
 @frozen

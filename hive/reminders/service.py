@@ -13,8 +13,7 @@ from attrs import evolve, frozen
 from hive.alarm import Alarm
 from hive.broker import Broker, BrokerError, Draft
 from hive.reminders import policy, rows
-from hive.reminders.errors import BadReminder, NoSuchReminder
-from hive.reminders.policy import ReminderLimits
+from hive.reminders.policy import BadReminder, NoSuchReminder, ReminderLimits
 from hive.reminders.spill import FOLDER, spill
 from hive.store import Store, StoreError
 from hive.supervisors import Context

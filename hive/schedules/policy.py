@@ -14,7 +14,7 @@ from attrs import frozen
 from cronsim import CronSim, CronSimError
 
 from hive.alarm import SET_BACK_S
-from hive.schedules.errors import BadSchedule
+from hive.broker import BrokerError
 
 SHORTEST_S = 60.0
 LONGEST_S = 366 * 86400.0
@@ -23,6 +23,24 @@ MOST_COUNTED = 1000
 """Skipped runs are counted up to here; after that it is enough to know that they were many."""
 
 PREVIEW = 3
+
+
+class BadSchedule(BrokerError):
+    """A field of it cannot be."""
+
+    code = "bad_schedule"
+
+
+class TooManySchedules(BrokerError):
+    """The agent has too many."""
+
+    code = "too_many_schedules"
+
+
+class NoSuchSchedule(BrokerError):
+    """There is none of that number in a state in which this could be done."""
+
+    code = "no_such_schedule"
 
 
 @frozen

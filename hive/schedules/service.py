@@ -12,8 +12,7 @@ from hive.broker import HIVE, Broker, BrokerError, Draft
 from hive.directory import Directory
 from hive.reminders.policy import check_text, iso
 from hive.schedules import policy, rows
-from hive.schedules.errors import BadSchedule, NoSuchSchedule, TooManySchedules
-from hive.schedules.policy import RecurrenceRule
+from hive.schedules.policy import BadSchedule, NoSuchSchedule, RecurrenceRule, TooManySchedules
 from hive.store import Store, StoreError
 from hive.supervisors import Context
 from hive.wire.bounds import MAX_ID, clamp
