@@ -18,10 +18,11 @@ from hive.directory import AgentPark, AgentRecord, Directory, park_in_force
 from hive.gate import Hold
 from hive.link import Peer
 from hive.paths import Paths
-from hive.questions import Desk
-from hive.reminders import Reminders
-from hive.schedules import Schedules
+from hive.questions import QuestionService
+from hive.reminders import ReminderService
+from hive.schedules import ScheduleService
 from hive.supervisors import Supervisor, SupervisorError
+from hive.wake_ups import WakeUpService
 from hive.wire.events import Event
 from hive.wire.harness import HarnessSettings, Report
 from hive.wire.states import Condition
@@ -88,9 +89,10 @@ class AgentDependencies:
     access: CurrentAccess
     directory: Directory
     broker: Broker
-    desk: Desk
-    reminders: Reminders
-    schedules: Schedules
+    questions: QuestionService
+    wake_ups: WakeUpService
+    reminders: ReminderService
+    schedules: ScheduleService
     driver: Callable[[str], Driver]
     limits: WorkLimits
     publish: Publish

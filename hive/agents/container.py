@@ -18,7 +18,7 @@ from hive.containers import Container, Driver, Handle
 from hive.directory import Directory, NoSuchAgent
 from hive.link import LinkClosed
 from hive.paths import Paths
-from hive.reminders import Place
+from hive.reminders import StateFolder
 from hive.supervisors import Context
 from hive.wire.daemon import Notice
 from hive.wire.harness import StopHarness
@@ -52,14 +52,14 @@ def describe(agent: Agent) -> Container:
 
 def state_folder(
     name: str, directory: Directory, paths: Paths, driver: Callable[[str], Driver]
-) -> Place:
+) -> StateFolder:
     """An agent's state folder, on this machine and as its container sees it; raises OSError."""
     try:
         record = directory.record(name)
     except NoSuchAgent as error:  # it is being destroyed
         raise OSError(str(error)) from None
     inside = driver(record.driver).inside(paths.root, name)
-    return Place(paths.agent(name) / "state", inside.base / "state")
+    return StateFolder(paths.agent(name) / "state", inside.base / "state")
 
 
 def _environment() -> dict[str, str]:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import trio
 
 from hive.agents.agent import Agent, Publish
-from hive.budget import Budgets
+from hive.budget import BudgetService
 from hive.directory import credential_key
-from hive.gate import Client, Gates, Hold
+from hive.gate import Client, GateService, Hold
 from hive.link import LinkClosed
 from hive.store import StoreError
 from hive.supervisors import Context
@@ -29,7 +29,9 @@ log = logging.getLogger(__name__)
 class GatesAndBudgets:
     """Both as one limit: answers for one agent at a time; `agents` are those that live, by name."""
 
-    def __init__(self, gates: Gates, budgets: Budgets, agents: Mapping[str, Agent]) -> None:
+    def __init__(
+        self, gates: GateService, budgets: BudgetService, agents: Mapping[str, Agent]
+    ) -> None:
         self.gates, self.budgets = gates, budgets
         self._agents = agents
         self._to_interrupt: set[str] = set()
@@ -94,7 +96,7 @@ class GatesAndBudgets:
 
     def turn_began(self, agent: Agent, lease: str, *, urgent: bool) -> None:
         """The agent works on this lease; `urgent` if one of its messages is."""
-        self.budgets.began(agent.name, lease, urgent=urgent)
+        self.budgets.turn_began(agent.name, lease, urgent=urgent)
 
     def signal(self, agent: Agent, signal: ApiSignal) -> None:
         """The API said something in the middle of a turn; never waits."""
@@ -103,7 +105,7 @@ class GatesAndBudgets:
     def spending(self, agent: Agent, spending: Spending) -> None:
         """A running turn has used so much; ends turns that are over a budget. Never waits."""
         self.budgets.spending(agent.name, spending.lease, spending.usage)
-        for name in self.budgets.over():
+        for name in self.budgets.agents_over():
             if (other := self._agents.get(name)) and self._interrupted.get(name) != other.lease:
                 self._to_interrupt.add(name)
                 self._some.set()
@@ -155,7 +157,9 @@ def gate_decided(agents: Mapping[str, Agent], name: str, _: Hold | None) -> None
         agent.look_again()
 
 
-def clients(agents: Mapping[str, Agent], budgets: Budgets, credential: str) -> Sequence[Client]:
+def clients(
+    agents: Mapping[str, Agent], budgets: BudgetService, credential: str
+) -> Sequence[Client]:
     """The agents that use the credential; one that cannot work now has nothing queued."""
     return [
         Client(
@@ -170,10 +174,10 @@ def clients(agents: Mapping[str, Agent], budgets: Budgets, credential: str) -> S
     ]
 
 
-def _could_work(budgets: Budgets, agent: Agent) -> bool:
+def _could_work(budgets: BudgetService, agent: Agent) -> bool:
     free = agent.peer is not None and agent.parked is None
     return free and _budget(budgets, agent) is None
 
 
-def _budget(budgets: Budgets, agent: Agent) -> Hold | None:
+def _budget(budgets: BudgetService, agent: Agent) -> Hold | None:
     return budgets.hold(agent.name, urgent=agent.counts.urgent > 0)

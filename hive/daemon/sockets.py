@@ -31,7 +31,7 @@ def operator_table(hive: Hive) -> Table:
         gates.table(hive.gates),
         budgets.table(hive.budgets),
         logins.table(hive.logins),
-        questions.table(hive.desk, hive.broker),
+        questions.table(hive.questions, hive.broker),
         reminders.table(hive.reminders, hive.directory),
         schedules.table(hive.schedules),
         events.table(hive.events),

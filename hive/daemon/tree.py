@@ -64,7 +64,8 @@ def children(hive: Hive, stacks: TextIO, place: str) -> list[ChildSpec]:
         ChildSpec("budgets", hive.budgets.run),
         supervisor_spec("gate", hive.gates.supervisor),
         ChildSpec("limits", hive.limits.run),
-        ChildSpec("questions", hive.desk.run),
+        ChildSpec("questions", hive.questions.run),
+        ChildSpec("wake-ups", hive.wake_ups.run),
     ]
     if options.demo:
         demo = partial(_demo, paths=paths, use=hive.access.use)

@@ -3,14 +3,12 @@
 from collections.abc import Iterable
 
 import trio
-from attrs import evolve
 
 from hive.agents import Fleet
 from hive.agents.agent import Publish
 from hive.broker import Broker, Counts
 from hive.directory import Directory
 from hive.operator.status import agent_status
-from hive.questions import Desk
 from hive.supervision import ClockReading, read_clocks
 from hive.supervisors import Context
 from hive.wire.agents import AgentStatus, StatusChanged
@@ -50,12 +48,11 @@ class States:
         self,
         directory: Directory,
         broker: Broker,
-        desk: Desk,
         fleet: Fleet,
         changed: ChangedAgents,
         publish: Publish,
     ) -> None:
-        self._directory, self._broker, self._desk, self._fleet = directory, broker, desk, fleet
+        self._directory, self._broker, self._fleet = directory, broker, fleet
         self._changed, self._publish = changed, publish
         self._shown: dict[str, tuple[object, ...]] = {}
 
@@ -82,7 +79,7 @@ class States:
     def of(self, names: Iterable[str], clock: ClockReading) -> tuple[AgentStatus, ...]:
         """These agents as they are now."""
         nodes = {node.id: node for node in self._fleet.supervisor.child_snapshots()}
-        statuses = (
+        return tuple(
             agent_status(
                 self._directory.known[name],
                 self._fleet.live.get(name),
@@ -92,7 +89,6 @@ class States:
             )
             for name in names
         )
-        return tuple(evolve(one, says=self._desk.says.get(one.name, "")) for one in statuses)
 
     def harness_tree(self, name: str) -> TreeNode | None:
         """What the agent's harness reported of its own tree, while it is connected."""

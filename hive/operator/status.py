@@ -56,6 +56,7 @@ def agent_status(
         driver=record.driver,
         credential=record.credential,
         held=counts.held,
+        says=record.status_line,
     )
     if node is None or agent is None:
         return status

@@ -41,7 +41,7 @@ async def started(root: Path) -> AsyncIterator[Hive]:
             await hive.events.load()
             await hive.broker.load()
             await hive.budgets.load()
-            await hive.desk.load()
+            await hive.wake_ups.load()
             await hive.directory.load()
             yield hive
 
@@ -55,7 +55,7 @@ async def furnish(hive: Hive) -> None:
     (home / "notes").write_text("kept")
     await hive.broker.send(Draft(OPERATOR, NAME, "undone"))
     await hive.reminders.remind(NAME, Remind("look", 1000.0))
-    await hive.desk.handle(NAME, Ask("May I?", to="bob"))
+    await hive.questions.ask(NAME, Ask("May I?", to="bob"))
     await hive.budgets.set(SetBudget(NAME, Period.DAY, Unit.TOKENS, 5.0))
 
 
@@ -66,7 +66,7 @@ async def left_over(hive: Hive) -> dict[str, int]:
         "kept": len(list((hive.options.paths.root / "destroyed").glob(f"{NAME}-*/state/notes"))),
         "bounces": len([m for m in await hive.broker.inbox(OPERATOR) if m.sender == "hive"]),
         "reminders": len(await hive.reminders.listed(NAME)),
-        "questions": len(await hive.desk.questions.listed()),
+        "questions": len(await hive.questions.listed()),
         "budgets": sum(budget.scope == NAME for budget in hive.budgets.statuses()),
     }
 
@@ -81,9 +81,10 @@ STEPS = {
     "leave": lambda hive: (hive.directory, "leave"),
     "tell": lambda hive: (hive.fleet, "tell"),
     "reminders": lambda hive: (hive.reminders, "cancel"),
-    "questions": lambda hive: (hive.desk, "forget"),
+    "questions": lambda hive: (hive.questions, "forget"),
+    "wake-ups": lambda hive: (hive.wake_ups, "forget"),
     "budgets": lambda hive: (hive.budgets, "set"),
-    "bury": lambda hive: (hive.broker, "bury"),
+    "dead-letters": lambda hive: (hive.broker, "dead_letter_all"),
     "folder": lambda _: (fleet_module, "_put_away"),
     "delete": lambda hive: (hive.directory, "delete"),
 }
@@ -134,7 +135,7 @@ async def test_a_kill_at_any_step_leaves_it_whole_or_gone(
             assert not hive.options.paths.agent(NAME).exists()
 
 
-@pytest.mark.parametrize("step", ["bury", "folder", "delete"])
+@pytest.mark.parametrize("step", ["dead-letters", "folder", "delete"])
 @pytest.mark.parametrize("error", [StoreFull("no space left"), OSError("read-only")])
 async def test_a_failure_is_told_and_the_same_command_completes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: Exception
