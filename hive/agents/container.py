@@ -17,7 +17,7 @@ from hive.agents.agent import SILENT_S, Agent
 from hive.containers import Container, Driver, Handle
 from hive.directory import Directory, NoSuchAgent
 from hive.link import LinkClosed
-from hive.paths import Paths
+from hive.paths import AgentFolders, Paths
 from hive.reminders import Place
 from hive.supervisors import Context
 from hive.wire.daemon import Notice
@@ -59,7 +59,7 @@ def state_folder(
     except NoSuchAgent as error:  # it is being destroyed
         raise OSError(str(error)) from None
     inside = driver(record.driver).inside(paths.root, name)
-    return Place(paths.agent(name) / "state", inside.base / "state")
+    return Place(paths.agent(name).state, AgentFolders(inside.base).state)
 
 
 def _environment() -> dict[str, str]:

@@ -245,7 +245,8 @@ def _put_away(paths: Paths, name: str, to: Path) -> None:
     """Keep what the agent wrote: nothing is deleted but the records of its containers."""
     destroy(paths.root, name)
     to.parent.mkdir(mode=0o700, exist_ok=True)
-    if paths.agent(name).exists():
+    folder = paths.agent(name).base
+    if folder.exists():
         while to.exists():  # a namesake ended in the same second
             to = to.with_name(f"{to.name}-again")
-        paths.agent(name).rename(to)
+        folder.rename(to)

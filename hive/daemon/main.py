@@ -29,7 +29,7 @@ from hive.daemon.lock import AlreadyRunning, root_lock
 from hive.daemon.tree import children
 from hive.operator.tree import TREE
 from hive.output import Output
-from hive.paths import BadRoot, Paths, resolve_root
+from hive.paths import BadRoot, Paths, check_root
 from hive.rlimits import NEEDS, LimitTooLow, raise_limits
 from hive.store import StoreError
 from hive.supervisors import Event, log_sink, run_root
@@ -66,7 +66,7 @@ def options(
     (`hive daemon`) they go on and the next daemon adopts them.
     """
     try:
-        paths = Paths(resolve_root(root))
+        paths = Paths(check_root(root, to_run=True))
         settings = config.load(config_file or paths.config, required=config_file is not None)
         api = resolve(settings.credentials, environment, kept(paths.credentials))
         claude = find_claude(settings.claude.path, environment.get("PATH"))
