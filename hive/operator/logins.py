@@ -83,7 +83,7 @@ class Logins:
 
     async def _tell(self, key: str) -> None:
         with trio.move_on_after(TELL_ALL_S, shield=True):  # it is done, also if who asked is gone
-            await self.fleet.tell(key)
+            await self.fleet.push_settings(key)
             await self.changed(key)
 
 

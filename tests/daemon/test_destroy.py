@@ -79,7 +79,7 @@ GONE = {
 }  # fmt: skip
 STEPS = {
     "leave": lambda hive: (hive.directory, "leave"),
-    "tell": lambda hive: (hive.fleet, "tell"),
+    "tell": lambda hive: (hive.fleet, "push_settings"),
     "reminders": lambda hive: (hive.reminders, "cancel"),
     "questions": lambda hive: (hive.desk, "forget"),
     "budgets": lambda hive: (hive.budgets, "set"),
