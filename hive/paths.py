@@ -9,7 +9,7 @@ from hive.wire.names import check_name
 
 
 def default_root() -> Path:
-    """`HIVE_ROOT`, else `/var/lib/hyperhive` as root, else the user's data folder."""
+    """Return `HIVE_ROOT`, else `/var/lib/hyperhive` for root, else hyperhive in the user's data."""
     if root := os.environ.get("HIVE_ROOT"):
         return Path(root)
     if os.geteuid() == 0:
@@ -26,10 +26,11 @@ def make_private(folder: Path) -> None:
 
 
 def place_of(path: Path) -> str:
-    """Which file or folder lies at `path`, whatever its name; raises OSError if there is none.
+    """Return which file or folder lies at `path`, whatever its name, as DEVICE:INODE.
 
     It holds as long as that one exists and until the next boot: a copy of a folder has another
-    place, a folder that was moved within its filesystem has the same.
+    place, a folder that was moved within its filesystem has the same. Raises OSError if nothing is
+    there.
     """
     found = path.stat()
     return f"{found.st_dev}:{found.st_ino}"
@@ -110,16 +111,18 @@ class AgentFolders:
 
 @frozen
 class Paths:
-    """The files and folders under one root (absolute)."""
+    """The files and folders under one root, which is an absolute path."""
 
     root: Path
 
     @property
     def database(self) -> Path:
+        """Messages, agents, events, gates, budgets and the audit, in SQLite."""
         return self.root / "hive.sqlite"
 
     @property
     def config(self) -> Path:
+        """The configuration, which may be missing."""
         return self.root / "hive.toml"
 
     @property
@@ -129,6 +132,7 @@ class Paths:
 
     @property
     def run(self) -> Path:
+        """What is of use only while a daemon or a container runs."""
         return self.root / "run"
 
     @property
@@ -138,14 +142,17 @@ class Paths:
 
     @property
     def control(self) -> Path:
+        """The operator's socket."""
         return self.run / "control.sock"
 
     @property
     def web(self) -> Path:
+        """The socket of the page's process."""
         return self.run / "web.sock"
 
     @property
     def demo_port(self) -> Path:
+        """The port on which the demo's model listened last, in decimal digits."""
         return self.run / "demo.port"
 
     @property

@@ -23,7 +23,7 @@ from hive.supervisors import Context
 
 
 def operator_table(hive: Hive) -> Table:
-    """All that can be asked on the operator's socket."""
+    """Return the handlers of all that can be asked on the operator's socket."""
     return sum_of(
         messages.table(hive.broker, hive.directory),
         agents.table(hive.fleet, hive.destroyer),
@@ -41,7 +41,7 @@ def operator_table(hive: Hive) -> Table:
 
 
 def page_table(hive: Hive) -> Table:
-    """All that the page's process can ask."""
+    """Return the handlers of all that the page's process can ask."""
     return sum_of(
         messages.page_table(hive.broker, hive.directory),
         events.table(hive.events),

@@ -46,9 +46,10 @@ DEMO_WELCOME = (
 
 
 def children(hive: Hive, stacks: TextIO, place: str) -> list[ChildSpec]:
-    """The children of the hive's root; `stacks` gets all stacks when the loop is blocked.
+    """Return the children of the hive's root supervisor, in the order of their start.
 
-    `place` is that of the root folder, as `place_of` gives it.
+    `stacks` gets the stacks of all threads when the event loop is blocked. `place` is that of the
+    root folder, as `place_of` gives it. The children's ids are those that operators see.
 
     A part that fails takes along those that were started after it, because they use it. That
     costs no turn: the containers are only let go of, and adopted again.
