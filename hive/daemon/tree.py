@@ -13,7 +13,7 @@ from hive.agents.agent import Publish
 from hive.broker import Broker, Draft
 from hive.containers import Driver
 from hive.credentials import ApiAccess, demo_access
-from hive.daemon import orphans, root_folder, sockets
+from hive.daemon import orphans, root_folder, control
 from hive.daemon.children import END_S, SILENCE_S, child_process
 from hive.daemon.clock_jumps import MachineClocks, jumps
 from hive.daemon.hive import Hive
@@ -83,8 +83,8 @@ def children(hive: Hive, stacks: TextIO, place: str) -> list[ChildSpec]:
         supervisor_spec("agents", hive.fleet.supervisor),
         ChildSpec("states", hive.states.run),
         ChildSpec("first-steps", first_steps),
-        ChildSpec("control", partial(sockets.operator, hive=hive)),
-        ChildSpec("web-socket", partial(sockets.web, hive=hive)),
+        ChildSpec("control", partial(control.operator, hive=hive)),
+        ChildSpec("web-socket", partial(control.web, hive=hive)),
     ]
     if options.web is not None:
         specs.append(_web(paths, *options.web, options.say))

@@ -95,6 +95,6 @@ class States:
         return tuple(evolve(one, says=self._desk.says.get(one.name, "")) for one in statuses)
 
     def harness_tree(self, name: str) -> TreeNode | None:
-        """Return what the agent's harness reported of its own tree; None while it is not connected."""
+        """Return what the agent's harness reported of its tree; None while it is not connected."""
         agent = self._fleet.live.get(name)
         return agent.report.tree if agent and agent.report and agent.peer else None
