@@ -1,6 +1,8 @@
 """The operator's socket and the page's: every subject gets the parts of the hive that it uses."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 from hive.daemon.hive import Hive
 from hive.operator import (
@@ -49,13 +51,16 @@ def page_table(hive: Hive) -> Table:
     )
 
 
-async def operator(ctx: Context, hive: Hive) -> None:
-    """The supervised child: the operator's socket."""
-    serve = partial(session.run, audit=hive.audit, hide=hive.secrets.hide)
-    await serve(ctx, path=hive.options.paths.control, role="operator", table=operator_table(hive))
+def operator(hive: Hive) -> Callable[[Context], Awaitable[None]]:
+    """Return the supervised child that serves the operator's socket."""
+    return _child(hive, hive.options.paths.control, "operator", operator_table(hive))
 
 
-async def web(ctx: Context, hive: Hive) -> None:
-    """The supervised child: the socket of the page's process."""
-    serve = partial(session.run, audit=hive.audit, hide=hive.secrets.hide)
-    await serve(ctx, path=hive.options.paths.web, role="web", table=page_table(hive))
+def web(hive: Hive) -> Callable[[Context], Awaitable[None]]:
+    """Return the supervised child that serves the socket of the page's process."""
+    return _child(hive, hive.options.paths.web, "web", page_table(hive))
+
+
+def _child(hive: Hive, path: Path, role: str, table: Table) -> Callable[[Context], Awaitable[None]]:
+    hide = hive.secrets.hide
+    return partial(session.run, path=path, role=role, table=table, audit=hive.audit, hide=hide)

@@ -162,7 +162,7 @@ async def _main(options: Options, stacks: TextIO, place: str) -> tuple[int, str 
             hive.stop.take_containers()
 
     def sink(event: Event) -> None:
-        agent = hive.feed.publish_supervision(event)
+        agent = hive.publisher.publish_supervision(event)
         if agent is not None and agent in hive.directory.known:
             hive.changed.add(agent)
         if event.severity >= logging.WARNING or os.environ.get("HIVE_VERBOSE"):

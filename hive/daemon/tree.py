@@ -13,7 +13,7 @@ from hive.agents.agent import Publish
 from hive.broker import Broker, Draft
 from hive.containers import Driver
 from hive.credentials import ApiAccess, demo_access
-from hive.daemon import orphans, root_folder, control
+from hive.daemon import control, orphans, root_folder
 from hive.daemon.children import END_S, SILENCE_S, child_process
 from hive.daemon.clock_jumps import MachineClocks, jumps
 from hive.daemon.hive import Hive
@@ -83,13 +83,13 @@ def children(hive: Hive, stacks: TextIO, place: str) -> list[ChildSpec]:
         supervisor_spec("agents", hive.fleet.supervisor),
         ChildSpec("states", hive.states.run),
         ChildSpec("first-steps", first_steps),
-        ChildSpec("control", partial(control.operator, hive=hive)),
-        ChildSpec("web-socket", partial(control.web, hive=hive)),
+        ChildSpec("control", control.operator(hive)),
+        ChildSpec("web-socket", control.web(hive)),
     ]
     if options.web is not None:
         specs.append(_web(paths, *options.web, options.say))
     follow_host = partial(_follow_host, paths=paths, drivers=options.drivers.values())
-    watch_clocks = partial(_watch_clocks, publish=hive.feed.publish, tree=hive.tree)
+    watch_clocks = partial(_watch_clocks, publish=hive.publisher.publish, tree=hive.tree)
     cut_off = partial(_complete_what_was_cut_off, fleet=hive.fleet, destroyer=hive.destroyer)
     announce = partial(_announce, directory=hive.directory, say=options.say)
     specs += [

@@ -159,7 +159,7 @@ async def scene(tmp_path: Path, claude: Path) -> AsyncIterator[Scene]:
             scene.changed.append(key)
 
         scene.hive = hive = evolve(hive, logins=evolve(hive.logins, changed=changed))
-        for run in (hive.store.run, hive.broker.run, partial(control.operator, hive=hive)):
+        for run in (hive.store.run, hive.broker.run, control.operator(hive)):
             await started(nursery, run)
         yield scene
         nursery.cancel_scope.cancel()
