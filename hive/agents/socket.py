@@ -72,7 +72,7 @@ MOST_REPORT = 8_000
 
 
 async def run(ctx: Context, agent: Agent) -> None:
-    """Listen for the agent's harness; one incarnation of the `socket` child."""
+    """The supervised child: listens for the agent's harness, and returns leases of a lost one."""
     path = agent.dependencies.paths.socket(agent.name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with trio.open_nursery() as nursery:
@@ -294,7 +294,7 @@ class _Session(Session):
                         agent.name, urgent_only=self._urgent
                     )
                     there = True
-        wait = agent.waits
+        wait = agent.why_waiting
         return Taken(None) if wait is None else Taken(None, wait.reason, wait.until)
 
     @property

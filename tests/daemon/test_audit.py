@@ -19,8 +19,8 @@ from hive.broker import Broker, Counts
 from hive.containers import ContainerError, DriverUnavailable
 from hive.credentials import ApiAccess
 from hive.daemon.config import Config
+from hive.daemon.control import operator_table, page_table
 from hive.daemon.hive import Options, build
-from hive.daemon.sockets import operator_table, page_table
 from hive.directory import AgentExists, NoSuchAgent
 from hive.gate import GateService
 from hive.link import LinkError, Peer, RemoteError, connect
