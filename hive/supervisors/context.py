@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import trio
 
 from hive.actors.exits import Exit, Park
-from hive.actors.host import Tenant
+from hive.actors.host import ChildListener
 from hive.supervisors.events import Event, log, one_line
 
 LAST_MESSAGES = 16
@@ -21,6 +21,7 @@ class Context:
     __slots__ = (
         "_forgiven",
         "_init_timeout",
+        "_listener",
         "_on_event",
         "_on_ready",
         "_on_stuck",
@@ -28,7 +29,6 @@ class Context:
         "_on_unpark",
         "_report",
         "_resumed",
-        "_tenant",
         "_watchdog",
         "began_at",
         "incarnation",
@@ -67,7 +67,7 @@ class Context:
         self._on_event = on_event
         self._on_stuck = on_stuck
         self._on_unpark = on_unpark
-        self._tenant: Tenant | None = None
+        self._listener: ChildListener | None = None
         self._on_suspend: Callable[[bool], None] | None = None
         self._report: Callable[[], Iterable[object]] | None = None
         self._resumed: trio.Event | None = None
@@ -128,9 +128,9 @@ class Context:
         if self.suspended:
             self._tell_suspend(True)
 
-    def attach(self, tenant: Tenant) -> bool:
+    def attach(self, listener: ChildListener) -> bool:
         """For a child that is told of its stop, its end and its parks; False: nobody would tell."""
-        self._tenant = tenant
+        self._listener = listener
         return self._on_unpark is not None
 
     def unpark(self) -> None:
@@ -143,18 +143,18 @@ class Context:
     def request_stop(self) -> None:
         """Ask it to end."""
         self.stop_requested.set()
-        if self._tenant is not None:
-            self._tenant.stop()
+        if self._listener is not None:
+            self._listener.stop()
 
     def tell_end(self, how: Exit, park: Park | None) -> None:
         """It has ended; `park` if one followed."""
-        if self._tenant is not None:
-            self._tenant.end(how, park)
+        if self._listener is not None:
+            self._listener.end(how, park)
 
     def tell_park(self, park: Park | None) -> None:
         """After its end: it is parked now; or, None, it is not going to be started."""
-        if self._tenant is not None:
-            self._tenant.park(park)
+        if self._listener is not None:
+            self._listener.park(park)
 
     def forgive(self) -> bool:
         """Grant the time once more, to a child that could not run; not twice in a row."""
