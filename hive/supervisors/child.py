@@ -12,12 +12,12 @@ from hive.actors.exits import Park, Stop
 from hive.actors.slot import Slot
 from hive.supervisors.context import Context
 from hive.supervisors.events import PastEvent
-from hive.supervisors.policy import History
+from hive.supervisors.policy import FailureCounts
+from hive.supervisors.snapshot import Snapshot, State
 from hive.supervisors.spec import ChildSpec
-from hive.supervisors.tree import Snapshot, State
 
 
-class After(Enum):
+class AfterStop(Enum):
     """What becomes of a child whose end we ordered."""
 
     STOP = auto()
@@ -27,7 +27,7 @@ class After(Enum):
 
 
 @define(eq=False)
-class Child:
+class ChildRecord:
     """Only the supervisor's own methods change it. `order` is the position in start order."""
 
     spec: ChildSpec
@@ -39,8 +39,8 @@ class Child:
     until: float | None = None
     incarnation: int = 0
     restarts: int = 0
-    history: History = field(factory=History)
-    past: tuple[PastEvent, ...] = ()
+    counts: FailureCounts = field(factory=FailureCounts)
+    history: tuple[PastEvent, ...] = ()
     suspended: bool = False
     retry_start: bool = False
     fresh: bool = False
@@ -49,7 +49,7 @@ class Child:
     ctx: Context | None = None
     scope: trio.CancelScope | None = None
     stop: Stop | None = None
-    after: After | None = None
+    after_stop: AfterStop | None = None
     park: Park | None = None
     starter: Slot[object] | None = None
     timer: float = math.inf
@@ -116,5 +116,5 @@ class Child:
             self.incarnation,
             () if spec.children is None else spec.children(),
             self.suspended,
-            self.past,
+            self.history,
         )

@@ -19,7 +19,6 @@ class Context:
     """Belongs to one incarnation of one child. All methods but wait_resumed() are synchronous."""
 
     __slots__ = (
-        "_forgiven",
         "_init_timeout",
         "_listener",
         "_on_event",
@@ -27,6 +26,7 @@ class Context:
         "_on_stuck",
         "_on_suspend",
         "_on_unpark",
+        "_renewed",
         "_report",
         "_resumed",
         "_watchdog",
@@ -61,7 +61,7 @@ class Context:
         self.began_at = trio.current_time()
         self.silent_until = self.began_at + init_timeout
         self._init_timeout = init_timeout
-        self._forgiven = False
+        self._renewed = False
         self._watchdog = math.inf if watchdog is None else watchdog
         self._on_ready = on_ready
         self._on_event = on_event
@@ -84,7 +84,7 @@ class Context:
     def tick(self) -> None:
         """I am alive: resets the watchdog (armed at ready)."""
         self.last_tick = trio.current_time()
-        self._forgiven = False
+        self._renewed = False
         if self.ready_at is not None:
             self.silent_until = self.last_tick + self._watchdog
 
@@ -102,7 +102,7 @@ class Context:
             self._on_event(event)
 
     @property
-    def patience(self) -> float:
+    def allowed_silence(self) -> float:
         """How many seconds of silence are allowed now."""
         return self._init_timeout if self.ready_at is None else self._watchdog
 
@@ -152,16 +152,16 @@ class Context:
             self._listener.end(how, park)
 
     def tell_park(self, park: Park | None) -> None:
-        """After its end: it is parked now; or, None, it is not going to be started."""
+        """AfterStop its end: it is parked now; or, None, it is not going to be started."""
         if self._listener is not None:
             self._listener.park(park)
 
-    def forgive(self) -> bool:
+    def renew_once(self) -> bool:
         """Grant the time once more, to a child that could not run; not twice in a row."""
-        if self._forgiven:
+        if self._renewed:
             return False
-        self._forgiven = True
-        self.extend(self.patience)
+        self._renewed = True
+        self.extend(self.allowed_silence)
         return True
 
     def suspend(self) -> None:
@@ -175,7 +175,7 @@ class Context:
         if self._resumed is not None:
             self._resumed.set()
             self._resumed = None
-            self.extend(self.patience)
+            self.extend(self.allowed_silence)
             self._tell_suspend(False)
 
     def last_messages(self, *, wanted: bool) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import queue
+import threading
 from collections.abc import Callable
 
 from attrs import frozen
@@ -12,6 +14,7 @@ from hive.supervisors.errors import cause_chain, cause_text
 
 log = logging.getLogger("hive.supervisors")
 LINE_LIMIT = 500
+SINK_CAPACITY = 4096
 PAST_EVENTS = 32
 """How many events a supervisor remembers of each child."""
 PAST_LINE_LIMIT = 300
@@ -204,6 +207,47 @@ def deliver(sink: Sink, event: Event) -> None:
         log.exception("event sink failed; the event was: %s", event.line())
 
 
+class ThreadSink:
+    """Hands events to `sink` in order, in a thread; while `capacity` wait, further ones are lost.
+
+    `lost` counts them. Call close() at the end; a later event begins anew. The sink must not call a
+    supervisor: Trio is in another thread.
+    """
+
+    def __init__(self, sink: Sink, *, capacity: int = SINK_CAPACITY) -> None:
+        self.lost = 0
+        self._sink = sink
+        self._queue: queue.Queue[Event | None] = queue.Queue(capacity)
+        self._thread: threading.Thread | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="event-sink", daemon=True)
+            self._thread.start()
+        try:
+            self._queue.put_nowait(event)
+        except queue.Full:
+            self.lost += 1
+
+    def close(self, timeout: float = 1.0) -> bool:
+        """Wait until all is delivered, at most `timeout` seconds; whether it was."""
+        if self._thread is None:
+            return True
+        try:
+            self._queue.put(None, timeout=timeout)
+        except queue.Full:
+            return False
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            return False
+        self._thread = None
+        return True
+
+    def _work(self) -> None:
+        while (event := self._queue.get()) is not None:
+            deliver(self._sink, event)
+
+
 def safe_text(event: Event) -> str:
     """The text of an event, also of one that cannot be printed."""
     try:
@@ -247,8 +291,10 @@ class PastEvent:
     text: str
 
 
-def remember(past: tuple[PastEvent, ...], event: Event, incarnation: int) -> tuple[PastEvent, ...]:
+def remember(
+    history: tuple[PastEvent, ...], event: Event, incarnation: int
+) -> tuple[PastEvent, ...]:
     """The history with one more event; beyond PAST_EVENTS the oldest is forgotten."""
     line = one_line(safe_text(event), PAST_LINE_LIMIT)
     one = PastEvent(event.at, type(event).__name__.lower(), incarnation, line)
-    return (*past[1 - PAST_EVENTS :], one)
+    return (*history[1 - PAST_EVENTS :], one)

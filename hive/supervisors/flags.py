@@ -5,15 +5,61 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from hive.supervisors.errors import SpecError
-from hive.supervisors.intensity import RestartIntensity
 from hive.supervisors.spec import AutoShutdown, Strategy
 
 
 @frozen
-class Flags:
+class RestartIntensity:
+    """At most `intensity` failures within `period` seconds, of all children together.
+
+    OTP's rule (`add_restart` in supervisor.erl): a failure exactly `period` old still counts.
+    `in_a_row`: also at most so many failures of one child without a healthy time between them, for
+    children whose back-off is too slow for the period; None: any number.
+    """
+
+    intensity: int = 5
+    period: float = 30.0
+    in_a_row: int | None = None
+
+    def add(self, failures: tuple[float, ...], now: float) -> tuple[tuple[float, ...], bool]:
+        """The failures that still count, with this one, and whether that is too many."""
+        recent = (*(at for at in failures if now - at <= self.period), now)
+        return recent, len(recent) > self.intensity
+
+    def too_many_in_a_row(self, failures: int) -> bool:
+        """Whether one child's failures in a row are too many."""
+        return self.in_a_row is not None and failures > self.in_a_row
+
+    def faults(self) -> list[str]:
+        """What is wrong with these values, in words."""
+        faults = []
+        if isinstance(self.intensity, bool) or not isinstance(self.intensity, int):
+            faults.append(f"intensity.intensity is {self.intensity!r}; allowed: a whole number")
+        elif self.intensity < 0:
+            faults.append(f"intensity.intensity is {self.intensity}; allowed: 0 or more")
+        if self.in_a_row is not None and (
+            isinstance(self.in_a_row, bool)
+            or not isinstance(self.in_a_row, int)
+            or self.in_a_row < 0
+        ):
+            faults.append(f"intensity.in_a_row is {self.in_a_row!r}; allowed: None, 0 or more")
+        if not 0 < self.period < math.inf:
+            faults.append(f"intensity.period is {self.period}; allowed: seconds above 0")
+        return faults
+
+    def __str__(self) -> str:
+        row = "" if self.in_a_row is None else f", or {self.in_a_row} of one child in a row"
+        return f"more than {self.intensity} failures in {self.period:g} s{row}"
+
+
+DEFAULT_INTENSITY = RestartIntensity()
+
+
+@frozen
+class SupervisorFlags:
     """`random` gives chances in [0, 1) for jitter. `dynamic`: the set of children is not fixed."""
 
     strategy: Strategy
@@ -25,7 +71,7 @@ class Flags:
     max_children: float = math.inf
 
 
-def check_flags(flags: Flags) -> None:
+def check_flags(flags: SupervisorFlags) -> None:
     """Raise SpecError naming every fault."""
     faults = [f"intensity is {flags.intensity!r}; allowed: a RestartIntensity"]
     if isinstance(flags.intensity, RestartIntensity):
@@ -38,3 +84,22 @@ def check_flags(flags: Flags) -> None:
         )
     if faults:
         raise SpecError("; ".join(faults))
+
+
+def changed_flags(
+    flags: SupervisorFlags,
+    strategy: Strategy | None,
+    intensity: RestartIntensity | None,
+    auto_shutdown: AutoShutdown | None,
+) -> SupervisorFlags:
+    """The flags with those changed that are given. Raises SpecError."""
+    flags = evolve(
+        flags,
+        strategy=flags.strategy if strategy is None else strategy,
+        intensity=flags.intensity if intensity is None else intensity,
+        auto_shutdown=flags.auto_shutdown if auto_shutdown is None else auto_shutdown,
+    )
+    check_flags(flags)
+    if flags.dynamic and flags.strategy is not Strategy.ONE_FOR_ONE:
+        raise SpecError(f"strategy is {flags.strategy}; allowed in a dynamic one: one_for_one")
+    return flags

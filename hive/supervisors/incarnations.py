@@ -14,17 +14,19 @@ import trio
 
 from hive.actors.exits import Exit, Park, Stop, classify
 from hive.supervisors import events as ev
-from hive.supervisors.child import After, Child
+from hive.supervisors.child import AfterStop, ChildRecord
 from hive.supervisors.context import Context
 from hive.supervisors.events import remember
-from hive.supervisors.sequence import Timers
+from hive.supervisors.sequence import ChildTimers
+from hive.supervisors.snapshot import State
 from hive.supervisors.spec import OnSilence
-from hive.supervisors.tree import State
 
 LOOP_BLOCKED = 1.0  # a timer as late as this tells that the loop stood still, or the clock jumped
 BRUTAL_GRACE = 0.1  # even a task that obeys at once needs some scheduler passes to end
 
-Spawn = Callable[[Child, Context, trio.CancelScope, Callable[[BaseException | None], None]], None]
+Spawn = Callable[
+    [ChildRecord, Context, trio.CancelScope, Callable[[BaseException | None], None]], None
+]
 
 
 class Incarnations:
@@ -38,11 +40,11 @@ class Incarnations:
     def __init__(
         self,
         sink: ev.Sink,
-        on_end: Callable[[Child, Exit, BaseException | None], None],
-        on_unpark: Callable[[Child], None],
+        on_end: Callable[[ChildRecord, Exit, BaseException | None], None],
+        on_unpark: Callable[[ChildRecord], None],
     ) -> None:
         self.changed = trio.Event()
-        self.timers = Timers()
+        self.timers = ChildTimers()
         self.alive = 0
         self.spawn: Spawn
         self._sink = sink
@@ -51,11 +53,11 @@ class Incarnations:
         self._outbox: deque[ev.Event] = deque()
         self._grace_cap = math.inf
 
-    def emit(self, event: ev.Event, child: Child | None = None) -> None:
+    def emit(self, event: ev.Event, child: ChildRecord | None = None) -> None:
         """Keep an event until tell(), and in the history of its child."""
         self._outbox.append(event)
         if child is not None:
-            child.past = remember(child.past, event, child.incarnation)
+            child.history = remember(child.history, event, child.incarnation)
         self.changed.set()
 
     def tell(self) -> None:
@@ -66,10 +68,10 @@ class Incarnations:
         while self._outbox:
             self._sink(self._outbox.popleft())
 
-    def launch(self, child: Child) -> None:
+    def launch(self, child: ChildRecord) -> None:
         """Begin the next incarnation."""
         child.queued = False
-        child.stop = child.after = None
+        child.stop = child.after_stop = None
         child.incarnation += 1
         child.gone = trio.Event()
         child.ctx = ctx = Context(
@@ -90,7 +92,7 @@ class Incarnations:
         self.alive += 1
         self.spawn(child, ctx, child.scope, partial(self._on_exit, child))
 
-    def stop(self, child: Child, stop: Stop) -> None:
+    def stop(self, child: ChildRecord, stop: Stop) -> None:
         """Begin the stop of an incarnation; the first reason counts."""
         if child.stop is not None or child.ctx is None:
             return
@@ -105,7 +107,7 @@ class Incarnations:
         else:
             self.cancel(child)
 
-    def cancel(self, child: Child) -> None:
+    def cancel(self, child: ChildRecord) -> None:
         """End the drain; the grace begins."""
         if child.scope is None or child.stop is None:
             return
@@ -118,7 +120,7 @@ class Incarnations:
         child.scope.cancel(child.stop.detail)
         self.timers.set(child, due)
 
-    def hurry(self, children: Iterable[Child], grace: float) -> None:
+    def hurry(self, children: Iterable[ChildRecord], grace: float) -> None:
         """Shorten all stops from now on: no drain, at most `grace` seconds for each worker."""
         self._grace_cap = min(self._grace_cap, grace)
         for child in children:
@@ -128,31 +130,31 @@ class Incarnations:
                 child.spec.hurry(grace)
         self.changed.set()
 
-    def check_silence(self, child: Child, now: float) -> None:
+    def check_silence(self, child: ChildRecord, now: float) -> None:
         """Act on a child that was silent for too long."""
         ctx = child.ctx
         if ctx is None:
             return
         late = now - ctx.silent_until
-        if late < 0 or (late > LOOP_BLOCKED and ctx.forgive()):
+        if late < 0 or (late > LOOP_BLOCKED and ctx.renew_once()):
             self.timers.set(child, ctx.silent_until)
         elif child.suspended:
-            ctx.extend(ctx.patience)
+            ctx.extend(ctx.allowed_silence)
             self.timers.set(child, ctx.silent_until)
         elif child.state is State.STARTING:
             self.stop(child, Stop(f"not ready after {child.spec.init_timeout:g} s", failure=True))
         elif child.spec.on_silence is OnSilence.REPORT:
             heard = child.since if ctx.last_tick is None else max(child.since, ctx.last_tick)
             self.emit(ev.Silent(child.path, now, now - heard), child)
-            ctx.extend(ctx.patience)
+            ctx.extend(ctx.allowed_silence)
             self.timers.set(child, ctx.silent_until)
         else:
             why = f"watchdog: no tick for {child.spec.watchdog} s"
             if child.spec.on_silence is OnSilence.PARK:
-                child.park, child.after = Park(why), After.PARK
+                child.park, child.after_stop = Park(why), AfterStop.PARK
             self.stop(child, Stop(why, failure=True))
 
-    def mark_overdue(self, child: Child, now: float) -> None:
+    def mark_overdue(self, child: ChildRecord, now: float) -> None:
         """Give up waiting for its end."""
         waited = now - child.since
         child.enter(State.OVERDUE, now, "does not end; no new start until it does")
@@ -160,11 +162,11 @@ class Incarnations:
         child.gone.set()
         self.emit(ev.Overdue(child.path, now, waited), child)
 
-    def _on_stuck(self, child: Child) -> None:
+    def _on_stuck(self, child: ChildRecord) -> None:
         if child.state is State.STOPPING:
             self.mark_overdue(child, trio.current_time())
 
-    def _on_ready(self, child: Child, incarnation: int, value: object) -> None:
+    def _on_ready(self, child: ChildRecord, incarnation: int, value: object) -> None:
         if child.state is not State.STARTING or child.incarnation != incarnation:
             return
         now = trio.current_time()
@@ -177,7 +179,7 @@ class Incarnations:
         child.settle(value)
         self.changed.set()
 
-    def _on_exit(self, child: Child, error: BaseException | None) -> None:
+    def _on_exit(self, child: ChildRecord, error: BaseException | None) -> None:
         now = trio.current_time()
         ended = classify(error, child.stop)
         ctx = child.ctx

@@ -13,7 +13,7 @@ from types import TracebackType
 import trio
 
 from hive.actors.exits import fatal_part
-from hive.supervisors.child import Child
+from hive.supervisors.child import ChildRecord
 from hive.supervisors.context import Context
 from hive.supervisors.errors import cause_text
 from hive.supervisors.machine import Machine
@@ -78,9 +78,11 @@ async def _watch_stop(machine: Machine, ctx: Context, scope: trio.CancelScope) -
 
 def _spawner(
     nursery: trio.Nursery,
-) -> Callable[[Child, Context, trio.CancelScope, Callable[[BaseException | None], None]], None]:
+) -> Callable[
+    [ChildRecord, Context, trio.CancelScope, Callable[[BaseException | None], None]], None
+]:
     def spawn(
-        child: Child,
+        child: ChildRecord,
         ctx: Context,
         scope: trio.CancelScope,
         on_exit: Callable[[BaseException | None], None],

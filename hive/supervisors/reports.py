@@ -38,17 +38,17 @@ class Form:
 DEFAULT_FORM = Form()
 
 
-def report(event: Event, form: Form = DEFAULT_FORM, *, past: tuple[PastEvent, ...] = ()) -> str:
-    """The full text of an event; `past` is the history of its child. Never raises."""
+def report(event: Event, form: Form = DEFAULT_FORM, *, history: tuple[PastEvent, ...] = ()) -> str:
+    """The full text of an event; `history` is that of its child. Never raises."""
     try:
-        lines = [_line(line, form) for line in _lines(event, form, past)]
+        lines = [_line(line, form) for line in _lines(event, form, history)]
     except Exception as error:  # a report must not cause the next incident
         lines = [_line(f"{type(event).__name__}: <no report: {type(error).__name__}>", form)]
     text = (" | " if form.single_line else "\n").join(lines)
     return text if len(text) <= form.limit else text[: max(0, form.limit - len(CUT))] + CUT
 
 
-def _lines(event: Event, form: Form, past: tuple[PastEvent, ...]) -> Iterator[str]:
+def _lines(event: Event, form: Form, history: tuple[PastEvent, ...]) -> Iterator[str]:
     yield f"{logging.getLevelName(event.severity)} {event.path}: {safe_text(event)}"
     *ancestors, _ = event.path.split("/")
     if ancestors:
@@ -58,7 +58,7 @@ def _lines(event: Event, form: Form, past: tuple[PastEvent, ...]) -> Iterator[st
     yield from _causes(event, form)
     if isinstance(event, Exited):
         yield from (f"last message: {message}" for message in event.messages)
-    yield from (f"before: {one.at - event.at:.1f} s {one.event}: {one.text}" for one in past)
+    yield from (f"before: {one.at - event.at:.1f} s {one.event}: {one.text}" for one in history)
 
 
 def _causes(event: Event, form: Form) -> Iterator[str]:

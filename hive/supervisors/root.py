@@ -16,14 +16,14 @@ from hive.supervisors.events import (
     Event,
     Sink,
     Stopping,
+    ThreadSink,
     Unstopped,
     deliver,
     log_sink,
 )
-from hive.supervisors.sinks import ThreadSink
+from hive.supervisors.snapshot import Snapshot, State
 from hive.supervisors.spec import ChildSpec
 from hive.supervisors.supervisor import Supervisor
-from hive.supervisors.tree import Snapshot, State
 
 CLEAN, ESCALATED = 0, 1
 

@@ -6,20 +6,20 @@ import heapq
 import math
 from collections.abc import Callable, Iterable
 
-from hive.supervisors.child import Child
-from hive.supervisors.tree import State
+from hive.supervisors.child import ChildRecord
+from hive.supervisors.snapshot import State
 
 
 class StopBatch:
     """Stops children in reverse start order, `width` at a time; overdue ones are passed over."""
 
-    def __init__(self, children: Iterable[Child], width: int) -> None:
+    def __init__(self, children: Iterable[ChildRecord], width: int) -> None:
         self.members = sorted(children, key=lambda child: child.order)
         self._waiting = list(self.members)
-        self._active: list[Child] = []
+        self._active: list[ChildRecord] = []
         self._width = width
 
-    def advance(self, stop: Callable[[Child], None]) -> bool:
+    def advance(self, stop: Callable[[ChildRecord], None]) -> bool:
         """Stop those whose turn it is; True when each is gone or overdue."""
         self._active = [child for child in self._active if child.stoppable]
         while self._waiting and len(self._active) < self._width:
@@ -35,18 +35,18 @@ class StartQueue:
 
     def __init__(self, width: int) -> None:
         self.due = -math.inf
-        self._waiting: list[tuple[int, int, Child]] = []
-        self._active: list[Child] = []
+        self._waiting: list[tuple[int, int, ChildRecord]] = []
+        self._active: list[ChildRecord] = []
         self._width = width
         self._count = 0
 
-    def add(self, child: Child) -> None:
+    def add(self, child: ChildRecord) -> None:
         """Queue a child; its flag `queued` must stay set until its turn, or it is skipped."""
         child.queued = True
         self._count += 1
         heapq.heappush(self._waiting, (child.order, self._count, child))
 
-    def advance(self, now: float, launch: Callable[[Child], None]) -> bool:
+    def advance(self, now: float, launch: Callable[[ChildRecord], None]) -> bool:
         """Start those whose turn it is; True when nothing waits or starts any more."""
         self._active = [child for child in self._active if child.state is State.STARTING]
         while self._waiting and now >= self.due and len(self._active) < self._width:
@@ -56,19 +56,19 @@ class StartQueue:
                 self._active.append(child)
         return not self._active and not self._waiting
 
-    def waiting(self) -> list[Child]:
+    def waiting(self) -> list[ChildRecord]:
         """Those that still wait for their turn."""
         return [child for _, _, child in self._waiting if child.queued]
 
 
-class Timers:
+class ChildTimers:
     """One timer for each child, in a heap; setting it again makes the old entry stale."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Child]] = []
+        self._heap: list[tuple[float, int, ChildRecord]] = []
         self._count = 0
 
-    def set(self, child: Child, at: float) -> None:
+    def set(self, child: ChildRecord, at: float) -> None:
         """(Re)arm the timer of a child; math.inf disarms it."""
         child.timer = at
         if at < math.inf:
@@ -81,7 +81,7 @@ class Timers:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else math.inf
 
-    def pop_due(self, now: float) -> Child | None:
+    def pop_due(self, now: float) -> ChildRecord | None:
         """A child whose timer is due, disarmed; None if there is none."""
         if self.next() > now:
             return None

@@ -9,11 +9,10 @@ from typing import Any, Literal, Protocol
 
 from attrs import frozen
 
-from hive.supervisors.backoff import DEFAULT_BACKOFF, PARK_BACKOFF, Backoff
+from hive.supervisors.backoff import DEFAULT_BACKOFF, PARK_BACKOFF, Backoff, class_faults
 from hive.supervisors.context import Context
 from hive.supervisors.errors import SpecError
-from hive.supervisors.retry import class_faults
-from hive.supervisors.tree import Snapshot
+from hive.supervisors.snapshot import Snapshot
 
 Kind = Literal["worker", "supervisor"]
 

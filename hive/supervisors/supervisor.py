@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import math
 import random as _random
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from hive.supervisors import requests
 from hive.supervisors.backoff import DEFAULT_BACKOFF, PARK_BACKOFF, Backoff
 from hive.supervisors.context import Context
-from hive.supervisors.errors import NotFound, NotRunning, NotStopped
+from hive.supervisors.errors import NotFound, NotRunning, NotStopped, SpecError
 from hive.supervisors.events import PastEvent, Sink, deliver
-from hive.supervisors.flags import Flags, check_flags
-from hive.supervisors.intensity import DEFAULT_INTENSITY, RestartIntensity
+from hive.supervisors.flags import (
+    DEFAULT_INTENSITY,
+    RestartIntensity,
+    SupervisorFlags,
+    changed_flags,
+    check_flags,
+)
 from hive.supervisors.loop import serve
 from hive.supervisors.machine import Machine
-from hive.supervisors.reconfigure import change, changed_flags, check_change
+from hive.supervisors.snapshot import ChildCounts, Snapshot, State
 from hive.supervisors.spec import AutoShutdown, ChildSpec, Restart, Strategy, check_specs
-from hive.supervisors.tree import Counts, Snapshot, State
 
 
 @frozen
@@ -52,7 +56,7 @@ class Supervisor:
         sink: Sink | None = None,
         random: Callable[[], float] = _random.random,
     ) -> None:
-        self._flags = Flags(strategy, intensity, auto_shutdown, random)
+        self._flags = SupervisorFlags(strategy, intensity, auto_shutdown, random)
         check_flags(self._flags)
         check_specs(children, auto_shutdown=auto_shutdown)
         self._specs = tuple(children)
@@ -144,12 +148,12 @@ class Supervisor:
         """
         flags = changed_flags(self._flags, strategy, intensity, auto_shutdown)
         machine = self._machine if self._serving else None
-        check_change(flags, children, machine)
+        requests.check_reconfigure(flags, children, machine)
         self._flags = flags
         if children is not None:
             self._specs = tuple(children)
         if machine is not None:
-            change(machine, flags, children)
+            requests.reconfigure(machine, flags, children)
 
     def hurry(self, grace: float) -> None:
         """Shorten every stop from now on, also below: no drain, at most `grace` seconds each."""
@@ -192,15 +196,15 @@ class Supervisor:
         machine = self._machine
         if machine is None or child_id not in machine.children:
             raise requests.not_found(self._path, child_id)
-        return machine.children[child_id].past
+        return machine.children[child_id].history
 
-    def count_children(self) -> Counts:
+    def count_children(self) -> ChildCounts:
         """How many there are, in all and by what they do."""
         infos = self.which_children()
         states = [info.state for info in infos]
         idle = (State.BACKOFF, State.PARKED, State.STOPPED, State.FAILED)
         supervisors = sum(info.spec.kind == "supervisor" for info in infos)
-        return Counts(
+        return ChildCounts(
             specs=len(infos),
             active=sum(state not in idle for state in states),
             supervisors=supervisors,
@@ -246,6 +250,44 @@ class Supervisor:
         if not self._serving or self._machine is None or self._machine.stopping:
             raise NotRunning(f"supervisor {self._path or '(never run)'} does not run; try later")
         return self._machine
+
+
+class DynamicSupervisor(Supervisor):
+    """one_for_one; children start and stop concurrently, at most `width` at a time.
+
+    `load` gives the children of each incarnation, so a restart of the supervisor loses none. It is
+    ready when it has them; a child that does not start then is restarted by its own spec and ends
+    nobody else. What ends or is terminated is forgotten. `max_children` counts all that are known,
+    also those in back-off or parked; start_child() beyond it raises MaxChildren.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], Awaitable[Sequence[ChildSpec]]] | None = None,
+        *,
+        intensity: RestartIntensity = DEFAULT_INTENSITY,
+        max_children: float = math.inf,
+        width: int = 32,
+        auto_shutdown: AutoShutdown = AutoShutdown.NEVER,
+        sink: Sink | None = None,
+        random: Callable[[], float] = _random.random,
+    ) -> None:
+        super().__init__(intensity=intensity, auto_shutdown=auto_shutdown, sink=sink, random=random)
+        if width < 1 or max_children < 1:
+            raise SpecError(f"width is {width}, max_children {max_children}; allowed: 1 or more")
+        self._flags = evolve(self._flags, width=width, dynamic=True, max_children=max_children)
+        self._loader = load
+
+    async def _load(self) -> Sequence[ChildSpec]:
+        if self._loader is None:
+            return ()
+        specs = await self._loader()
+        if not isinstance(specs, Sequence) or isinstance(specs, str):
+            raise SpecError(f"load() gave a {type(specs).__name__}; allowed: a list of ChildSpec")
+        check_specs(specs, auto_shutdown=self._flags.auto_shutdown)
+        if len(specs) > self._flags.max_children:
+            raise SpecError(f"{len(specs)} children; allowed: {self._flags.max_children:g}")
+        return specs
 
 
 def supervisor_spec(

@@ -27,7 +27,7 @@ class State(StrEnum):
 class Snapshot:
     """One child and all below it. Times are Trio times; `note` and `reason` are untrusted text.
 
-    `past`: the last events of the child, oldest first.
+    `history`: the last events of the child, oldest first.
     """
 
     path: str
@@ -43,7 +43,7 @@ class Snapshot:
     incarnation: int
     children: tuple[Snapshot, ...] = ()
     suspended: bool = False
-    past: tuple[PastEvent, ...] = ()
+    history: tuple[PastEvent, ...] = ()
 
     def walk(self) -> Iterator[Snapshot]:
         """This snapshot and all below it, in start order."""
@@ -57,7 +57,7 @@ class Snapshot:
 
 
 @frozen
-class Counts:
+class ChildCounts:
     """How many children; `active` have a live incarnation, the others sum up by state."""
 
     specs: int
