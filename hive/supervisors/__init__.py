@@ -1,4 +1,8 @@
-"""Supervisors for Trio programs: children that are kept alive, in order, and visibly."""
+"""Supervisors for Trio programs: children that are kept alive, in order, and visibly.
+
+After Erlang/OTP's supervisor. What is promised is in docs/semantics.md. Needs Trio, attrs and
+hive.actors only.
+"""
 
 from hive.actors.exits import Exit, ExitKind, Ignored, Park, Shutdown
 from hive.supervisors.backoff import Backoff, RetryAfter

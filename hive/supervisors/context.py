@@ -1,4 +1,4 @@
-"""What a child is given: the only way in which it talks to its supervisor."""
+"""The context: what a child is given, and the only way in which it talks to its supervisor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ MESSAGE_LIMIT = 200  # characters
 
 
 class Context:
-    """Belongs to one incarnation of one child. All methods but wait_resumed() are synchronous."""
+    """What a child is called with: `async def child(ctx: Context) -> None`.
+
+    It belongs to one incarnation. A child calls ready() when it works, tick() if it has a watchdog,
+    and ends soon after `stop_requested` is set or it is cancelled. `path` is its place in the tree,
+    such as "hive/store"; `incarnation` counts from 1. All methods but wait_resumed() are
+    synchronous; those of the last section are for the supervisor.
+    """
 
     __slots__ = (
         "_init_timeout",
@@ -73,7 +79,10 @@ class Context:
         self._resumed: trio.Event | None = None
 
     def ready(self, value: object = None) -> None:
-        """Init is over; `value` goes to whoever started the child. Later calls are ignored."""
+        """Say that init is over and the child works; the next sibling starts now.
+
+        `value` is what start_child() or restart_child() returns. Further calls are ignored.
+        """
         if self.ready_at is not None:
             return
         self.ready_at = trio.current_time()
@@ -82,18 +91,18 @@ class Context:
             self._on_ready(value)
 
     def tick(self) -> None:
-        """I am alive: resets the watchdog (armed at ready)."""
+        """Say that the child is alive: resets its watchdog, which is armed at ready()."""
         self.last_tick = trio.current_time()
         self._renewed = False
         if self.ready_at is not None:
             self.silent_until = self.last_tick + self._watchdog
 
     def extend(self, seconds: float) -> None:
-        """Ask for `seconds` from now until the next tick, or until ready() during init."""
+        """Ask for `seconds` from now: until the next tick() or, during init, until ready()."""
         self.silent_until = max(self.silent_until, trio.current_time() + seconds)
 
     def note(self, text: str | None) -> None:
-        """One line for the snapshot: what it does, or why."""
+        """Set one line for the snapshot that says what the child does, or why; None: nothing."""
         self.note_text = text
 
     def emit(self, event: Event) -> None:
@@ -103,61 +112,75 @@ class Context:
 
     @property
     def allowed_silence(self) -> float:
-        """How many seconds of silence are allowed now."""
+        """How many seconds of silence are allowed now; math.inf: any number."""
         return self._init_timeout if self.ready_at is None else self._watchdog
 
     def on_report(self, messages: Callable[[], Iterable[object]]) -> None:
-        """Offer the last messages, oldest first; asked once, if this incarnation ends badly."""
+        """Offer the last messages, oldest first, for the report of a crash.
+
+        `messages` is called once, if this incarnation ends badly; each of its objects becomes one
+        line by str().
+        """
         self._report = messages
 
     @property
     def suspended(self) -> bool:
-        """Whether the operator halts this child; see wait_resumed()."""
+        """Whether the operator has suspended this child; see wait_resumed()."""
         return self._resumed is not None
 
     async def wait_resumed(self) -> None:
-        """Where a child halts while it is suspended: call it between two pieces of work."""
+        """Wait while the child is suspended: call it between two pieces of work."""
         if self._resumed is None:
             await trio.lowlevel.checkpoint()
         while self._resumed is not None:
             await self._resumed.wait()
 
     def on_suspend(self, halt: Callable[[bool], None]) -> None:
-        """For a child that is told instead: `halt(True)` to halt, `halt(False)` to go on."""
+        """Be told of a suspend instead of waiting: `halt(True)` to halt, `halt(False)` to go on.
+
+        `halt` must not block; what it raises is logged. It is called at once if the child is
+        suspended already.
+        """
         self._on_suspend = halt
         if self.suspended:
             self._tell_suspend(True)
 
     def attach(self, listener: ChildListener) -> bool:
-        """For a child that is told of its stop, its end and its parks; False: nobody would tell."""
+        """Be told of the stop, the end and the parks of this incarnation, as actors are.
+
+        Returns False if this context has nobody who would tell; then wait for `stop_requested`.
+        """
         self._listener = listener
         return self._on_unpark is not None
 
     def unpark(self) -> None:
-        """End the park that followed this incarnation, if it lasts still; as a message may."""
+        """End the park that followed this incarnation, if it still lasts."""
         if self._on_unpark is not None:
             self._on_unpark()
 
     # -- for its supervisor
 
     def request_stop(self) -> None:
-        """Ask it to end."""
+        """Ask the child to end."""
         self.stop_requested.set()
         if self._listener is not None:
             self._listener.stop()
 
     def tell_end(self, how: Exit, park: Park | None) -> None:
-        """It has ended; `park` if one followed."""
+        """Tell the listener that the incarnation has ended; `park` if one followed, else None."""
         if self._listener is not None:
             self._listener.end(how, park)
 
     def tell_park(self, park: Park | None) -> None:
-        """AfterStop its end: it is parked now; or, None, it is not going to be started."""
+        """Tell the listener, after the end, of a park; None: the child will not be started."""
         if self._listener is not None:
             self._listener.park(park)
 
     def renew_once(self) -> bool:
-        """Grant the time once more, to a child that could not run; not twice in a row."""
+        """Grant the allowed silence once more, because the child could not run.
+
+        Returns False, and grants nothing, when that was done since the last tick().
+        """
         if self._renewed:
             return False
         self._renewed = True
@@ -165,13 +188,13 @@ class Context:
         return True
 
     def suspend(self) -> None:
-        """Halt the child, if it cooperates; its watchdog sleeps."""
+        """Halt the child, if it cooperates; its watchdog rests meanwhile."""
         if self._resumed is None:
             self._resumed = trio.Event()
             self._tell_suspend(True)
 
     def resume(self) -> None:
-        """Let it go on; its silence is counted from now."""
+        """Let the child go on; its silence is counted from now."""
         if self._resumed is not None:
             self._resumed.set()
             self._resumed = None
@@ -179,7 +202,10 @@ class Context:
             self._tell_suspend(False)
 
     def last_messages(self, *, wanted: bool) -> tuple[str, ...]:
-        """What on_report() offers, as bounded lines, once; if that fails, a line about it."""
+        """Return what on_report() offers, as bounded lines, once; if that fails, a line about it.
+
+        Empty if not `wanted`.
+        """
         report, self._report = self._report, None  # or it would keep what has ended in memory
         if report is None or not wanted:
             return ()
@@ -198,6 +224,6 @@ class Context:
             log.exception("%s: its on_suspend callback failed", one_line(self.path))
 
     def stuck(self) -> None:
-        """For supervisors: everything that could be stopped is, but overdue children remain."""
+        """Say, as a supervisor, that only overdue children remain to be waited for."""
         if self._on_stuck is not None:
             self._on_stuck()

@@ -1,4 +1,4 @@
-"""What distinguishes one supervisor from another, besides its children."""
+"""Supervisor flags: restart intensity, strategy and the like, and the check of them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from hive.supervisors.spec import AutoShutdown, Strategy
 
 @frozen
 class RestartIntensity:
-    """At most `intensity` failures within `period` seconds, of all children together.
+    """How many failures are allowed before a supervisor gives up.
 
-    OTP's rule (`add_restart` in supervisor.erl): a failure exactly `period` old still counts.
-    `in_a_row`: also at most so many failures of one child without a healthy time between them, for
-    children whose back-off is too slow for the period; None: any number.
+    At most `intensity` within `period` seconds, of all children together, by OTP's rule
+    (`add_restart` in supervisor.erl): a failure exactly `period` old still counts. With `in_a_row`,
+    also at most so many of one child without a healthy time between them, for children whose
+    back-off is too slow for the period; None: any number.
     """
 
     intensity: int = 5
@@ -25,16 +26,19 @@ class RestartIntensity:
     in_a_row: int | None = None
 
     def add(self, failures: tuple[float, ...], now: float) -> tuple[tuple[float, ...], bool]:
-        """The failures that still count, with this one, and whether that is too many."""
+        """Return the times of failures that still count, with this one, and whether it is too many.
+
+        `failures` is what the last call returned, at first empty; `now` is a time of Trio's clock.
+        """
         recent = (*(at for at in failures if now - at <= self.period), now)
         return recent, len(recent) > self.intensity
 
     def too_many_in_a_row(self, failures: int) -> bool:
-        """Whether one child's failures in a row are too many."""
+        """Return whether so many failures of one child in a row are too many."""
         return self.in_a_row is not None and failures > self.in_a_row
 
     def faults(self) -> list[str]:
-        """What is wrong with these values, in words."""
+        """Return what is wrong with these values, a sentence for each fault."""
         faults = []
         if isinstance(self.intensity, bool) or not isinstance(self.intensity, int):
             faults.append(f"intensity.intensity is {self.intensity!r}; allowed: a whole number")
@@ -60,19 +64,23 @@ DEFAULT_INTENSITY = RestartIntensity()
 
 @frozen
 class SupervisorFlags:
-    """`random` gives chances in [0, 1) for jitter. `dynamic`: the set of children is not fixed."""
+    """What distinguishes one supervisor from another, besides its children.
+
+    `random` gives numbers in [0, 1) for jitter. `dynamic` says that the set of children is not
+    fixed. `width` is how many children start, or stop, at a time.
+    """
 
     strategy: Strategy
     intensity: RestartIntensity
     auto_shutdown: AutoShutdown
     random: Callable[[], float]
-    width: int = 1  # how many children start, or stop, at a time
+    width: int = 1
     dynamic: bool = False
     max_children: float = math.inf
 
 
 def check_flags(flags: SupervisorFlags) -> None:
-    """Raise SpecError naming every fault."""
+    """Check supervisor flags. Raises SpecError that names every fault."""
     faults = [f"intensity is {flags.intensity!r}; allowed: a RestartIntensity"]
     if isinstance(flags.intensity, RestartIntensity):
         faults = flags.intensity.faults()
@@ -92,7 +100,7 @@ def changed_flags(
     intensity: RestartIntensity | None,
     auto_shutdown: AutoShutdown | None,
 ) -> SupervisorFlags:
-    """The flags with those changed that are given. Raises SpecError."""
+    """Return the flags with those replaced that are not None. Raises SpecError."""
     flags = evolve(
         flags,
         strategy=flags.strategy if strategy is None else strategy,

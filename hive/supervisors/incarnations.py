@@ -30,11 +30,10 @@ Spawn = Callable[
 
 
 class Incarnations:
-    """The living children of one supervisor; `spawn` makes tasks.
+    """The living children of one supervisor.
 
-    `on_end` is told each end, `on_unpark` that a child's host asks to end its park.
-
-    `changed` is set by each transition, for the control loop.
+    `spawn` makes their tasks. `on_end` is called at each end, `on_unpark` when a child itself asks
+    to end its park. `changed` is set by each transition, for the control loop.
     """
 
     def __init__(
@@ -54,22 +53,22 @@ class Incarnations:
         self._grace_cap = math.inf
 
     def emit(self, event: ev.Event, child: ChildRecord | None = None) -> None:
-        """Keep an event until tell(), and in the history of its child."""
+        """Keep an event until deliver_events(), and in the history of its child."""
         self._outbox.append(event)
         if child is not None:
             child.history = remember(child.history, event, child.incarnation)
         self.changed.set()
 
-    def tell(self) -> None:
-        """Deliver the events of past transitions, in order.
+    def deliver_events(self) -> None:
+        """Hand the events of earlier transitions to the sink, in order.
 
-        Not inside of a transition: a sink sees a consistent tree, and may ask for something.
+        Not to be called inside of a transition: a sink sees a consistent tree, and may act on it.
         """
         while self._outbox:
             self._sink(self._outbox.popleft())
 
     def launch(self, child: ChildRecord) -> None:
-        """Begin the next incarnation."""
+        """Begin the next incarnation of a child."""
         child.queued = False
         child.stop = child.after_stop = None
         child.incarnation += 1
@@ -93,7 +92,7 @@ class Incarnations:
         self.spawn(child, ctx, child.scope, partial(self._on_exit, child))
 
     def stop(self, child: ChildRecord, stop: Stop) -> None:
-        """Begin the stop of an incarnation; the first reason counts."""
+        """Begin the stop of an incarnation: drain, then cancel. The first reason counts."""
         if child.stop is not None or child.ctx is None:
             return
         was_ready = child.state is State.RUNNING
@@ -108,7 +107,7 @@ class Incarnations:
             self.cancel(child)
 
     def cancel(self, child: ChildRecord) -> None:
-        """End the drain; the grace begins."""
+        """End the drain and cancel the incarnation; its grace begins."""
         if child.scope is None or child.stop is None:
             return
         grace = child.spec.grace or BRUTAL_GRACE
@@ -131,7 +130,7 @@ class Incarnations:
         self.changed.set()
 
     def check_silence(self, child: ChildRecord, now: float) -> None:
-        """Act on a child that was silent for too long."""
+        """Act on a child that was silent for too long, as its spec says."""
         ctx = child.ctx
         if ctx is None:
             return
@@ -155,7 +154,7 @@ class Incarnations:
             self.stop(child, Stop(why, failure=True))
 
     def mark_overdue(self, child: ChildRecord, now: float) -> None:
-        """Give up waiting for its end."""
+        """Give up waiting for the end of a child."""
         waited = now - child.since
         child.enter(State.OVERDUE, now, "does not end; no new start until it does")
         self.timers.set(child, math.inf)
@@ -183,9 +182,8 @@ class Incarnations:
         now = trio.current_time()
         ended = classify(error, child.stop)
         ctx = child.ctx
-        child.scope = (
-            None  # first what the stop of the supervisor relies on: below, others' code runs
-        )
+        # First what the stop of the supervisor relies on: below, the code of others runs.
+        child.scope = None
         child.gone.set()
         self.alive -= 1
         self.timers.set(child, math.inf)

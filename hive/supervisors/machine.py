@@ -1,7 +1,7 @@
 """The state machine of one incarnation of a supervisor: children and their transitions.
 
 Everything here is synchronous, so each transition is atomic under Trio, whoever causes it: a child
-(ready, exit), a timer, a caller, the parent. The control loop in run.py lets it advance.
+(ready, exit), a timer, a caller, the parent. The control loop in loop.py lets it advance.
 """
 
 from __future__ import annotations
@@ -27,7 +27,10 @@ WAITS = "waits for its turn"
 
 
 class Machine:
-    """Incarnations for one Supervisor.run(); a restart of the supervisor makes a new one."""
+    """The state of one incarnation of a supervisor; its restart makes a new one.
+
+    `failure` is what it will raise when it has ended, None if it ends as it was told.
+    """
 
     def __init__(
         self, flags: SupervisorFlags, ctx: Context, emit: ev.Sink, specs: Iterable[ChildSpec]
@@ -65,13 +68,13 @@ class Machine:
     # -- for the control loop ------------------------------------------------------------------
 
     def begin(self, spawn: Spawn) -> None:
-        """Accept children; a dynamic supervisor is ready before they are."""
+        """Make children possible: `spawn` starts their tasks. A dynamic supervisor is ready now."""
         self.incarnations.spawn = spawn
         if self.flags.dynamic:
             self._ctx.ready()
 
     def advance(self) -> bool:
-        """Stop and start those whose turn it is; True when the supervisor has ended."""
+        """Stop and start those whose turn it is; returns True when the supervisor has ended."""
         if self._batch is not None:
             passed = self._batch.advance(self._stop_in_turn)
             if passed and self.stopping and self.incarnations.alive > 0:
@@ -89,7 +92,7 @@ class Machine:
         return False
 
     def next_due(self) -> float:
-        """When the loop must go on even if nothing happens."""
+        """Return when the loop must go on even if nothing happens, a time of Trio's clock."""
         due = self.incarnations.timers.next()
         if self._batch is None and not self.stopping and self._starts.due > trio.current_time():
             due = min(due, self._starts.due)
@@ -110,14 +113,14 @@ class Machine:
     # -- for requests, and the parent ----------------------------------------------------------
 
     def record(self, spec: ChildSpec) -> ChildRecord:
-        """Add a child at the end of the order, without starting it."""
+        """Add a child at the end of the order, and do not start it."""
         self._order += 1
         child = ChildRecord(spec, f"{self.path}/{spec.id}", self._order, trio.current_time())
         self.children[spec.id] = child
         return child
 
     def reorder(self, ids: Sequence[str]) -> None:
-        """Give the children a new order; `ids` names each once."""
+        """Give the children a new order; `ids` names each of them once."""
         self.children = {name: self.children[name] for name in ids}
         for position, child in enumerate(self.children.values(), 1):
             child.order = position
@@ -130,7 +133,7 @@ class Machine:
         del self.children[child.spec.id]
 
     def start(self, child: ChildRecord) -> None:
-        """Start it now, or in its turn: a group, and a supervisor at its start, keep the order."""
+        """Start a child now, or in its turn: in a group, and while the supervisor itself starts."""
         if self._grouped or not self._up:
             self._enqueue(child)
             self.incarnations.changed.set()
@@ -143,7 +146,7 @@ class Machine:
         self.incarnations.changed.set()
 
     def order_end(self, child: ChildRecord, after_stop: AfterStop, detail: str) -> None:
-        """End the incarnation if there is one, then do what `after_stop` says."""
+        """End the incarnation of a child if there is one, then do what `after_stop` says."""
         if self.stopping:
             return
         child.after_stop = after_stop
@@ -156,7 +159,7 @@ class Machine:
         self.incarnations.changed.set()
 
     def unpark(self, child: ChildRecord, by: str) -> None:
-        """Start a parked child."""
+        """Start a parked child; `by` is told in the event."""
         self.incarnations.emit(ev.Unparked(child.path, trio.current_time(), by), child)
         self.start(child)
 
@@ -165,7 +168,7 @@ class Machine:
         self.incarnations.hurry(self.children.values(), grace)
 
     def shut_down(self, detail: str, failure: BaseException | None = None) -> None:
-        """Begin the ordered stop of everything; `failure` is raised at its end."""
+        """Begin the ordered stop of everything; `failure`, if any, is raised at its end."""
         if self.failure is None or fatal_part(failure) is not None:
             self.failure = failure or self.failure
         self.incarnations.changed.set()

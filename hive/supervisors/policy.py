@@ -15,7 +15,11 @@ from hive.supervisors.spec import AutoShutdown, ChildSpec, Restart, Strategy
 
 
 class Action(Enum):
-    """What to do with a child that ended by itself."""
+    """What to do with a child that ended by itself.
+
+    KEEP it stopped, REMOVE it with its spec, FAIL_START: its starter gets the error, ESCALATE: its
+    supervisor gives up.
+    """
 
     RESTART = auto()
     KEEP = auto()
@@ -29,7 +33,7 @@ class Action(Enum):
 class FailureCounts:
     """What counts against a child: failures, parks, intensities exceeded, each in a row.
 
-    `window` holds the times of its failures if they are counted apart.
+    `window` holds the times of its failures if they are counted apart (`park_on_exhausted`).
     """
 
     failures: int = 0
@@ -40,9 +44,10 @@ class FailureCounts:
 
 @frozen
 class End:
-    """The end of an incarnation. `healthy_for`: seconds since ready, None if it never was.
+    """The end of an incarnation, at a time of Trio's clock.
 
-    `retry_start` False: nobody retries this start, its failure is its starter's.
+    `healthy_for` is the seconds since it became ready, None if it never was. `retry_start`: a
+    failed start is retried; if False, its failure is its starter's.
     """
 
     exit: Exit
@@ -53,9 +58,10 @@ class End:
 
 @frozen
 class Decision:
-    """What follows from an end: `until` is when to restart or unpark (None: never by time).
+    """What follows from an end.
 
-    `window` is the supervisor's own, to be kept for the next decision.
+    `until` is when to restart or unpark, a time of Trio's clock; None: now, or never by time.
+    `counts` and `window` (the times of the supervisor's failures) are for the next decision.
     """
 
     action: Action
@@ -73,7 +79,10 @@ def decide(
     intensity: RestartIntensity,
     chance: float,
 ) -> Decision:
-    """Decide about a child that ended by itself; `chance` in [0, 1) is for the jitter."""
+    """Decide what follows when a child ended by itself.
+
+    `counts` and `window` are those of the last decision; `chance` is a random number in [0, 1).
+    """
     reason = exit_text(end.exit)
     action = action_for(
         end.exit, spec.restart, was_ready=end.healthy_for is not None, retry_start=end.retry_start
@@ -104,7 +113,7 @@ def decide(
 
 
 def action_for(ended: Exit, restart: Restart, *, was_ready: bool, retry_start: bool) -> Action:
-    """What the kind of end and the restart type ask for, before any failure is counted.
+    """Return what the kind of end and the restart type ask for, before any failure is counted.
 
     A one-shot child (transient, temporary) may be done before it says ready; a permanent one may
     not, so that a forgotten ready() is never silent.
@@ -124,21 +133,24 @@ def action_for(ended: Exit, restart: Restart, *, was_ready: bool, retry_start: b
 
 
 def restarts_with(strategy: Strategy, failed: int, other: int) -> bool:
-    """Whether the child at position `other` is restarted with the one at position `failed`."""
+    """Return whether the child at position `other` is restarted with the one at `failed`."""
     if strategy is Strategy.ONE_FOR_ALL:
         return True
     return other == failed or (strategy is Strategy.REST_FOR_ONE and other > failed)
 
 
 def ends_supervisor(mode: AutoShutdown, significant: bool, others_active: int) -> bool:
-    """Whether the own end of a child, which is not restarted, ends its supervisor (OTP 24)."""
+    """Return whether the end of a child that is not restarted ends its supervisor (OTP 24).
+
+    `others_active` is how many other significant children still live or will be started.
+    """
     if not significant or mode is AutoShutdown.NEVER:
         return False
     return mode is AutoShutdown.ANY_SIGNIFICANT or others_active == 0
 
 
 def exceeded_intensity(ended: Exit) -> bool:
-    """Whether the child is a supervisor that exceeded its own intensity."""
+    """Return whether the child is a supervisor that exceeded its own restart intensity."""
     return ended.error is not None and any(
         isinstance(leaf, IntensityExceeded) for leaf in leaves(ended.error)
     )

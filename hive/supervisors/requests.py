@@ -1,4 +1,7 @@
-"""What callers may ask of a running supervisor. All synchronous; waiting is the caller's."""
+"""What callers may ask of a running supervisor. All is synchronous: the caller does the waiting.
+
+Every function with a `child_id` raises NotFound when there is no such child.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,10 @@ from hive.supervisors.spec import ChildSpec, Restart, check_specs
 
 
 def add(machine: Machine, spec: ChildSpec) -> Slot[object]:
-    """A new child at the end of the order; the slot is settled when it is ready."""
+    """Add a child at the end of the order and start it; the slot is settled when it is ready.
+
+    Raises AlreadyPresent and MaxChildren; the slot is failed with StartFailed.
+    """
     if (there := machine.children.get(spec.id)) is not None:
         raise AlreadyPresent(
             f"{there.path} exists and is {there.state}; ids are unique: "
@@ -37,19 +43,22 @@ def add(machine: Machine, spec: ChildSpec) -> Slot[object]:
 
 
 def restart(machine: Machine, child_id: str) -> Slot[object]:
-    """Start a stopped child again."""
+    """Start a stopped child again; the slot is settled when it is ready.
+
+    Raises StillRunning; the slot is failed with StartFailed.
+    """
     child = _idle(machine, child_id, "restart_child")
     child.retry_start = False
     return _ask_start(machine, child)
 
 
 def delete(machine: Machine, child_id: str) -> None:
-    """Forget a stopped child."""
+    """Forget a stopped child. Raises StillRunning."""
     machine.forget(_idle(machine, child_id, "delete_child"))
 
 
 def terminate(machine: Machine, child_id: str) -> ChildRecord:
-    """Order a child to stop; wait for `gone` afterwards."""
+    """Order a child to stop and return it: the caller waits for its `gone`."""
     child = get(machine, child_id)
     forget = machine.flags.dynamic or child.spec.restart is Restart.TEMPORARY
     machine.order_end(child, AfterStop.FORGET if forget else AfterStop.STOP, "terminated")
@@ -57,7 +66,7 @@ def terminate(machine: Machine, child_id: str) -> ChildRecord:
 
 
 def kick(machine: Machine, child_id: str) -> None:
-    """Stop it if it runs, and start it now, whatever it waits for."""
+    """Stop a child if it runs, and start it now, whatever it waits for."""
     child = get(machine, child_id)
     child.counts = FailureCounts()
     if child.queued:
@@ -67,14 +76,14 @@ def kick(machine: Machine, child_id: str) -> None:
 
 
 def park(machine: Machine, child_id: str, reason: str, until: float | None) -> None:
-    """Stop it if it runs, and park it."""
+    """Stop a child if it runs, and park it until a time of Trio's clock; None: for ever."""
     child = get(machine, child_id)
     child.park = Park(reason, until)
     machine.order_end(child, AfterStop.PARK, f"parked: {reason}")
 
 
 def unpark(machine: Machine, child_id: str) -> None:
-    """Start a parked child; nothing happens to one that is not parked."""
+    """Start a parked child; does nothing to one that is not parked."""
     child = get(machine, child_id)
     if child.after_stop is AfterStop.PARK:
         child.after_stop = AfterStop.START
@@ -93,7 +102,7 @@ def suspend(machine: Machine, child_id: str) -> None:
 
 
 def resume(machine: Machine, child_id: str) -> None:
-    """Let it go on; nothing happens to one that is not suspended."""
+    """Let a suspended child go on; does nothing to one that is not suspended."""
     child = get(machine, child_id)
     if child.suspended:
         child.suspended = False
@@ -105,7 +114,10 @@ def resume(machine: Machine, child_id: str) -> None:
 def check_reconfigure(
     flags: SupervisorFlags, specs: Sequence[ChildSpec] | None, machine: Machine | None
 ) -> None:
-    """Raise SpecError, MaxChildren or NotRunning before anything is changed."""
+    """Check new flags and child specs before anything is changed; `machine` None: it does not run.
+
+    Raises SpecError, MaxChildren, and NotRunning for a dynamic supervisor that does not run.
+    """
     if specs is not None and machine is None and flags.dynamic:
         raise NotRunning("a dynamic supervisor that does not run has no children; see load")
     check_specs(specs or (), auto_shutdown=flags.auto_shutdown)
@@ -118,9 +130,10 @@ def check_reconfigure(
 def reconfigure(
     machine: Machine, flags: SupervisorFlags, specs: Sequence[ChildSpec] | None
 ) -> None:
-    """Apply checked values. No child is started or stopped; the next transition uses them.
+    """Apply checked flags and child specs (None: keep them), as OTP's code_change.
 
-    The order is that of `specs`; children that are not in it are kept, after all others.
+    No child is started or stopped; the next transition uses them. The order is that of `specs`;
+    children that are not in it are kept, after all others.
     """
     machine.flags = flags
     added: tuple[str, ...] = ()
@@ -140,7 +153,7 @@ def reconfigure(
 
 
 def get(machine: Machine, child_id: str) -> ChildRecord:
-    """The record of a child; raises NotFound."""
+    """Return the record of a child. Raises NotFound."""
     child = machine.children.get(child_id)
     if child is None:
         raise not_found(machine.path, child_id)
@@ -148,7 +161,7 @@ def get(machine: Machine, child_id: str) -> ChildRecord:
 
 
 def not_found(path: str, child_id: str) -> NotFound:
-    """The error for an id that is not there."""
+    """Make the error for an id that is not there."""
     return NotFound(f"{path} has no child {child_id!r}; see which_children()")
 
 

@@ -1,4 +1,4 @@
-"""Order: who is stopped next, who is started next, which timer is due next."""
+"""Order: which child is stopped next, which is started next, whose timer is due next."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class StopBatch:
         self._width = width
 
     def advance(self, stop: Callable[[ChildRecord], None]) -> bool:
-        """Stop those whose turn it is; True when each is gone or overdue."""
+        """Stop those whose turn it is; returns True when each is gone or overdue."""
         self._active = [child for child in self._active if child.stoppable]
         while self._waiting and len(self._active) < self._width:
             child = self._waiting.pop()
@@ -47,7 +47,7 @@ class StartQueue:
         heapq.heappush(self._waiting, (child.order, self._count, child))
 
     def advance(self, now: float, launch: Callable[[ChildRecord], None]) -> bool:
-        """Start those whose turn it is; True when nothing waits or starts any more."""
+        """Start those whose turn it is; returns True when nothing waits or starts any more."""
         self._active = [child for child in self._active if child.state is State.STARTING]
         while self._waiting and now >= self.due and len(self._active) < self._width:
             child = heapq.heappop(self._waiting)[2]
@@ -55,10 +55,6 @@ class StartQueue:
                 launch(child)
                 self._active.append(child)
         return not self._active and not self._waiting
-
-    def waiting(self) -> list[ChildRecord]:
-        """Those that still wait for their turn."""
-        return [child for _, _, child in self._waiting if child.queued]
 
 
 class ChildTimers:
@@ -69,20 +65,20 @@ class ChildTimers:
         self._count = 0
 
     def set(self, child: ChildRecord, at: float) -> None:
-        """(Re)arm the timer of a child; math.inf disarms it."""
+        """Set the timer of a child to a time of Trio's clock; math.inf disarms it."""
         child.timer = at
         if at < math.inf:
             self._count += 1
             heapq.heappush(self._heap, (at, self._count, child))
 
     def next(self) -> float:
-        """When the next timer is due; math.inf if there is none."""
+        """Return when the next timer is due; math.inf if there is none."""
         while self._heap and self._stale():
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else math.inf
 
     def pop_due(self, now: float) -> ChildRecord | None:
-        """A child whose timer is due, disarmed; None if there is none."""
+        """Return a child whose timer is due and disarm it; None if there is none."""
         if self.next() > now:
             return None
         child = heapq.heappop(self._heap)[2]

@@ -67,7 +67,7 @@ class Bench:
         for _ in range(50):
             ended = self.machine.advance()
             self.machine.fire_timers()
-            self.machine.incarnations.tell()
+            self.machine.incarnations.deliver_events()
             if not self.machine.incarnations.changed.is_set():
                 break
             self.machine.incarnations.changed = trio.Event()
