@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import trio
 
+from hive.wire.bounds import clamp
+
 RECHECK_S = 60.0
 """Longest sleep between two looks at the wall clock, which may have been set."""
 
@@ -81,6 +83,6 @@ class Alarm:
                 await trio.lowlevel.checkpoint()
                 return
             before = left
-            with trio.move_on_after(min(max(left, _LEAST_S), RECHECK_S)):
+            with trio.move_on_after(clamp(left, _LEAST_S, RECHECK_S)):
                 await self._rung.wait()
                 return

@@ -37,7 +37,7 @@ ALLOWED: dict[str, set[str]] = {
     "hive.clock": set(),
     "hive.supervisors": {"hive.actors"},
     "hive.wire": set(),
-    "hive.link": {"hive.uncontended", "hive.wire"},
+    "hive.link": {"hive.supervisors", "hive.uncontended", "hive.wire"},
     "hive.logs": {"hive.output", "hive.rate"},
     "hive.paths": {"hive.wire"},
     "hive.files": set(),

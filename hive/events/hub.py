@@ -13,6 +13,7 @@ from hive.events.ring import Ring
 from hive.events.subscription import Lagged, Subscription
 from hive.store import Store, StoreError
 from hive.supervisors import Context
+from hive.wire.bounds import MAX_ID
 from hive.wire.codec import encode
 from hive.wire.daemon import Notice
 from hive.wire.events import Event, LiveEvent
@@ -27,7 +28,6 @@ _GATHER_S = 0.1
 _RETRY_S = 2.0
 _TICK_S = 5.0
 _FLUSH_S = 2.0
-_MAX_SEQ = 2**63 - 1
 
 
 class Hub:
@@ -175,5 +175,5 @@ class Hub:
         self._saved += added
 
     def _read(self, connection: apsw.Connection) -> tuple[list[LiveEvent], int, int]:
-        newest = rows.newest(connection, None, 0, _MAX_SEQ, self._ring.size)
+        newest = rows.newest(connection, None, 0, MAX_ID, self._ring.size)
         return newest, *rows.extent(connection)

@@ -2,6 +2,8 @@
 
 from attrs import asdict, frozen
 
+from hive.wire.bounds import clamp
+
 DAY_S = 86400.0
 
 FIRST_BATCH = 20
@@ -42,6 +44,6 @@ def next_batch(size: int, took: float) -> int:
 
     Shrinks at once, by as much as it was too long; grows by a quarter only.
     """
-    fitting = size * BUSY_S / max(took, 1e-6)
-    wanted = min(fitting, size * 1.25 + 1)
-    return round(min(max(wanted, SMALLEST_BATCH), LARGEST_BATCH))
+    affordable = size * BUSY_S / max(took, 1e-6)
+    wanted = min(affordable, size * 1.25 + 1)
+    return round(clamp(wanted, SMALLEST_BATCH, LARGEST_BATCH))

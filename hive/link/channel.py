@@ -14,7 +14,7 @@ from trio_websocket import (
 )
 
 from hive.link.errors import LinkClosed, Violation
-from hive.link.limits import Limits
+from hive.link.limits import LinkLimits
 from hive.link.stream import BufferedStream
 from hive.uncontended import acquire
 from hive.wire.codec import MAX_FRAME
@@ -32,7 +32,9 @@ _REASON_BYTES = 120
 class Channel:
     """Sends and receives whole text frames; use `open_channel`."""
 
-    def __init__(self, socket: WebSocketConnection, stream: BufferedStream, limits: Limits) -> None:
+    def __init__(
+        self, socket: WebSocketConnection, stream: BufferedStream, limits: LinkLimits
+    ) -> None:
         self._socket = socket
         self._stream = stream
         self._limits = limits
@@ -80,7 +82,7 @@ class Channel:
             raise self.closed() from None
 
     async def close(self, code: int, why: str) -> None:
-        """Say goodbye with a websocket close code; bounded by `Limits.close`, then cut off.
+        """Say goodbye with a websocket close code; bounded by `LinkLimits.close`, then cut off.
 
         Who calls while another does it waits for the end of that.
         """
@@ -106,7 +108,7 @@ class Channel:
 
 @asynccontextmanager
 async def open_channel(
-    transport: trio.SocketStream, limits: Limits, *, server: bool
+    transport: trio.SocketStream, limits: LinkLimits, *, server: bool
 ) -> AsyncIterator[Channel]:
     """Do the websocket handshake within `limits.hello` and run the channel around the body.
 

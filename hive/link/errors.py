@@ -13,7 +13,7 @@ class LinkError(Exception):
         return f"{self.message} ({self.code})"
 
 
-class Refuse(LinkError):
+class RefuseHello(LinkError):
     """Raised by `accept`: the side that connects gets `LinkRefused` and the connection ends."""
 
 

@@ -4,7 +4,7 @@ from attrs import frozen
 
 
 @frozen
-class Limits:
+class LinkLimits:
     """Times in seconds, sizes in bytes; the defaults are those of production."""
 
     hello: float = 5.0

@@ -10,9 +10,9 @@ import trio
 from attrs import define, field
 
 from hive.link.channel import Channel
+from hive.link.decoding import Unreadable, decode_received, failure
 from hive.link.errors import LinkClosed, LinkError, RemoteError, Violation
-from hive.link.intake import Unreadable, failure, read
-from hive.link.limits import Limits
+from hive.link.limits import LinkLimits
 from hive.wire.bodies import Body
 from hive.wire.codec import MAX_FRAME, PROTOCOL, WireError, encode_frame
 from hive.wire.frames import Failure, Frame, Hello, Push, Reply, Request, Welcome
@@ -71,7 +71,7 @@ class Peer:
     """The other side of a link; `hello` is what it said first (on the side that listens)."""
 
     def __init__(
-        self, channel: Channel, session: Session, limits: Limits, hello: Hello | None = None
+        self, channel: Channel, session: Session, limits: LinkLimits, hello: Hello | None = None
     ) -> None:
         self.hello = hello
         self.closed = trio.Event()
@@ -161,7 +161,7 @@ class Peer:
     async def _read(self, nursery: trio.Nursery) -> None:
         try:
             while True:
-                await self._take(read(await self._channel.receive()), nursery)
+                await self._take(decode_received(await self._channel.receive()), nursery)
         except LinkClosed as error:
             self.reason = self.reason or str(error)
         except Violation as error:

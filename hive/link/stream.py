@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import trio
 
-from hive.link.limits import Limits
+from hive.link.limits import LinkLimits
 
 _CHUNK = 65536
 
@@ -20,7 +20,7 @@ class BufferedStream(trio.abc.Stream):
     """`send_all` puts down, `pump` carries; `on_end` is called when the stream can give no more."""
 
     def __init__(
-        self, transport: trio.SocketStream, limits: Limits, on_end: Callable[[], None]
+        self, transport: trio.SocketStream, limits: LinkLimits, on_end: Callable[[], None]
     ) -> None:
         self._transport = transport
         self._limits = limits

@@ -86,7 +86,7 @@ async def dial(path: Path) -> trio.SocketStream:
         return await trio.open_unix_socket(address)
 
 
-def listener(path: Path) -> Credentials:
+def listener_credentials(path: Path) -> Credentials:
     """Who listens at `path`, which a process that is stopped does as well.
 
     Raises OSError as connect(2) does, BlockingIOError when too many wait to be accepted.

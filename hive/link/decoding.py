@@ -30,7 +30,7 @@ def failure(id: int | None, code: str, message: str) -> Failure:  # noqa: A002
     return Failure(id, code, message[:MESSAGE_CAP])
 
 
-def read(text: str) -> Frame | Unreadable:
+def decode_received(text: str) -> Frame | Unreadable:
     """Decode one text; raises Violation if it is no JSON object at all."""
     try:
         return decode_frame(text)
