@@ -149,7 +149,8 @@ STOPS_ITSELF = """
 import os, signal, sys, trio
 from pathlib import Path
 from hive.link import connect
-from hive.wire import PROTOCOL, Hello
+from hive.wire.codec import PROTOCOL
+from hive.wire.frames import Hello
 
 async def main():
     async with connect(Path(sys.argv[1]), Hello(PROTOCOL, "harness", "frozen")) as (peer, _):
