@@ -29,7 +29,7 @@ def trio_time(until: float | None) -> float | None:
     return None if until is None else trio.current_time() + max(0.0, until - time.time())
 
 
-class Ends:
+class WaitEnds:
     """When waits of one owner are over: as soon as one of two clocks says so.
 
     The wall clock may be set back, which must make no wait longer; Trio's clock stands still while

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import trio
 from attrs import define, field, frozen
 
-from hive.alarm import Ends
+from hive.alarm import WaitEnds
 from hive.broker import Broker, Counts
 from hive.containers import Driver
 from hive.directory import AgentPark, AgentRecord, Directory, park_in_force
@@ -109,7 +109,7 @@ class Agent:
     """The lease whose end gates and budgets have been told last."""
     one_end: trio.Lock = field(factory=trio.Lock)
     """Held while the end of a lease is settled, so that whoever else ends it finds it done."""
-    park_ends: Ends = field(factory=Ends)
+    park_ends: WaitEnds = field(factory=WaitEnds)
     report: Report | None = None
     heard_at: float | None = None
     """When the harness was heard last (its container's start counts), in Trio's time.

@@ -13,7 +13,7 @@ from hive.daemon.children import END_S, SILENCE_S, child_process
 from hive.daemon.clocks import Clocks, jumps
 from hive.daemon.hive import Hive
 from hive.directory import MANAGER
-from hive.files import number, read_small
+from hive.files import bounded_number, read_small
 from hive.store import StoreError
 from hive.supervisors import (
     Backoff,
@@ -107,7 +107,7 @@ async def _demo(hive: Hive, ctx: Context) -> None:
     """The scripted model, on the port of the last time so that adopted agents find it again."""
     file = hive.paths.demo_port
     try:
-        port = number(read_small(file).decode("ascii", "replace"), 0, 65535) or 0
+        port = bounded_number(read_small(file).decode("ascii", "replace"), 0, 65535) or 0
     except OSError:
         port = 0
 

@@ -2,6 +2,7 @@
 
 import time
 from collections import deque
+from collections.abc import Iterable
 from functools import partial
 from itertools import islice
 
@@ -9,8 +10,6 @@ import apsw
 import trio
 
 from hive.events import rows
-from hive.events.ring import Ring
-from hive.events.subscription import Lagged, Subscription
 from hive.store import Store, StoreError
 from hive.supervisors import Context
 from hive.wire.bounds import MAX_ID
@@ -24,10 +23,87 @@ GAP = 10_000
 """Numbers left out at each start, for events that were shown but never saved."""
 
 BATCH = 256
+"""Events that one write saves, and that a reader gets at once."""
 _GATHER_S = 0.1
 _RETRY_S = 2.0
 _TICK_S = 5.0
 _FLUSH_S = 2.0
+
+
+class EventRing:
+    """At most `size` events with rising sequence numbers."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._events: deque[LiveEvent] = deque(maxlen=size)
+        self.lost = 0
+        """Sequence number up to which events are no longer here."""
+
+    def append(self, live: LiveEvent) -> None:
+        """Add the newest event; the oldest goes if there is no room."""
+        if len(self._events) == self.size:
+            self.lost = self._events[0].seq
+        self._events.append(live)
+
+    def restore(self, lives: Iterable[LiveEvent], lost: int) -> None:
+        """Begin with these events of earlier; those up to `lost` are elsewhere or nowhere."""
+        self._events.extend(lives)
+        self.lost = lost
+
+    def after(self, seq: int) -> list[LiveEvent]:
+        """What is newer than `seq`, oldest first, in time that grows with its number."""
+        found: list[LiveEvent] = []
+        for live in reversed(self._events):
+            if live.seq <= seq:
+                break
+            found.append(live)
+        return found[::-1]
+
+
+class Lagged(Exception):
+    """Events were lost to this reader: take a new snapshot and subscribe from its number."""
+
+
+class Subscription:
+    """A cursor on the hub's memory. It holds nothing, so it needs no closing."""
+
+    def __init__(
+        self, ring: EventRing, arrival: trio.lowlevel.ParkingLot, agent: str | None, seen: int
+    ) -> None:
+        self._ring = ring
+        self._arrival = arrival
+        self._agent = agent
+        self._seen = seen
+
+    async def next_batch(self, gather: float = 0.0) -> tuple[LiveEvent, ...]:
+        """Wait for events and return up to 256, oldest first, each once and without a gap.
+
+        An event that had to be waited for waits `gather` seconds for those behind it.
+        Raises Lagged when the reader was so slow that the next ones are gone.
+        """
+        await trio.lowlevel.checkpoint()
+        while True:
+            self.check()
+            for_me = []
+            for live in self._ring.after(self._seen):
+                self._seen = live.seq
+                if self._agent in (None, live.agent):
+                    for_me.append(live)
+                    if len(for_me) == BATCH:
+                        break
+            if for_me:
+                return tuple(for_me)
+            await self._arrival.park()
+            if gather > 0:
+                await trio.sleep(gather)
+
+    def check(self) -> None:
+        """Raise Lagged if what comes next is gone."""
+        if self._seen < self._ring.lost:
+            raise Lagged(
+                f"events {self._seen + 1} to {self._ring.lost} are no longer in memory: take a "
+                "new snapshot"
+            )
 
 
 class Hub:
@@ -35,7 +111,7 @@ class Hub:
 
     def __init__(self, store: Store, *, ring: int = RING, keep: int = KEEP) -> None:
         self._store = store
-        self._ring = Ring(ring)
+        self._ring = EventRing(ring)
         self._keep = keep
         self._early: deque[tuple[float, str | None, Event]] = deque(maxlen=ring)
         self._unsaved: deque[rows.Row] = deque(maxlen=GAP)

@@ -19,7 +19,7 @@ from hive.store.errors import (
     StoreStuck,
     explain,
 )
-from hive.store.migrations import migrate
+from hive.store.schema import migrate
 from hive.store.writer import Job, Result, Writer
 from hive.supervisors import Context
 from hive.uncontended import acquire

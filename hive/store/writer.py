@@ -18,8 +18,8 @@ import trio
 from attrs import define, frozen
 
 from hive.store.connections import open_writer, roll_back
+from hive.store.database_files import DatabaseFiles
 from hive.store.errors import StoreClosed, StoreError, StoreFull, explain
-from hive.store.files import Files
 
 MAX_BATCH = 512
 
@@ -72,7 +72,7 @@ class Writer:
         self._connection = open_writer(path, create=create)
         try:
             prepare(self._connection)
-            self._files = Files(path)
+            self._files = DatabaseFiles(path)
         except BaseException:
             self._connection.close()
             raise

@@ -8,8 +8,7 @@ import apsw
 
 from hive.store.connections import BUSY_TIMEOUT_MS, fetch
 from hive.store.errors import StoreError, StoreMoved, StoreReplaced
-from hive.store.migrations import version_of
-from hive.store.schema import MIGRATIONS
+from hive.store.schema import MIGRATIONS, version_of
 
 _TABLES = {"messages", "agents", "events", "audit"}
 """What every database of a hive has."""
@@ -67,7 +66,7 @@ def _holds_hive(path: Path) -> bool:
     return bool(tables)
 
 
-class Files:
+class DatabaseFiles:
     """The files that were opened, held so that their numbers are not used for others."""
 
     def __init__(self, path: Path) -> None:
