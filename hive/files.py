@@ -1,4 +1,4 @@
-"""Small files that are read back: whatever lies in their place is refused, never waited for."""
+"""Reading small files: whatever else lies in their place is refused, and never waited for."""
 
 import errno
 import os
@@ -9,13 +9,14 @@ MOST = 65536
 
 
 class UnfitFile(OSError):
-    """What lies there is not the small plain file that was looked for."""
+    """What is at a path is no plain file, or one that is too large; the text says which."""
 
 
 def read_small(path: Path, *, most: int = MOST, follow: bool = False) -> bytes:
-    """The bytes of a plain file of at most `most`; a link is followed only if `follow`.
+    """Read a plain file of at most `most` bytes; a symbolic link is followed only if `follow`.
 
-    Never blocks on what is no file. Raises UnfitFile, and OSError as open(2) does.
+    Never blocks on a pipe or a device. Raises UnfitFile when it is no plain file or too large, and
+    OSError as open(2) does.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     try:
@@ -37,7 +38,7 @@ def read_small(path: Path, *, most: int = MOST, follow: bool = False) -> bytes:
 
 
 def bounded_number(text: str, least: int, most: int) -> int | None:
-    """The decimal number, or None for whatever else, and for one that is out of bounds."""
+    """Parse a decimal number without sign; None for any other text, and out of the bounds."""
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))):
         return None
     found = int(text)

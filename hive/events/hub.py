@@ -1,4 +1,7 @@
-"""The hub: gives every event its place in one sequence, keeps the newest, saves them in batches."""
+"""The event hub: gives every event its number, keeps the newest in memory, saves all in batches.
+
+A reader is a cursor on that memory, not a queue: a slow one costs nothing and lags at last.
+"""
 
 import time
 from collections import deque
@@ -31,7 +34,7 @@ _FLUSH_S = 2.0
 
 
 class EventRing:
-    """At most `size` events with rising sequence numbers."""
+    """The newest events in memory, at most `size`, with rising sequence numbers."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -46,12 +49,12 @@ class EventRing:
         self._events.append(live)
 
     def restore(self, lives: Iterable[LiveEvent], lost: int) -> None:
-        """Begin with these events of earlier; those up to `lost` are elsewhere or nowhere."""
+        """Begin with saved events; those numbered up to `lost` are not among them."""
         self._events.extend(lives)
         self.lost = lost
 
     def after(self, seq: int) -> list[LiveEvent]:
-        """What is newer than `seq`, oldest first, in time that grows with its number."""
+        """Return the events above number `seq`, oldest first, in time linear in how many."""
         found: list[LiveEvent] = []
         for live in reversed(self._events):
             if live.seq <= seq:
@@ -61,11 +64,11 @@ class EventRing:
 
 
 class Lagged(Exception):
-    """Events were lost to this reader: take a new snapshot and subscribe from its number."""
+    """The next events for a reader are gone: take a new snapshot and subscribe from its number."""
 
 
 class Subscription:
-    """A cursor on the hub's memory. It holds nothing, so it needs no closing."""
+    """A reader's place in the sequence. It holds nothing, so it needs no closing."""
 
     def __init__(
         self, ring: EventRing, arrival: trio.lowlevel.ParkingLot, agent: str | None, seen: int
@@ -76,10 +79,10 @@ class Subscription:
         self._seen = seen
 
     async def next_batch(self, gather: float = 0.0) -> tuple[LiveEvent, ...]:
-        """Wait for events and return up to 256, oldest first, each once and without a gap.
+        """Wait for events and return up to 256 of them, oldest first, each once, without a gap.
 
-        An event that had to be waited for waits `gather` seconds for those behind it.
-        Raises Lagged when the reader was so slow that the next ones are gone.
+        When there is none yet, `gather` seconds after the first one are waited for more. Raises
+        Lagged when the reader was so slow that the next ones are gone.
         """
         await trio.lowlevel.checkpoint()
         while True:
@@ -98,7 +101,7 @@ class Subscription:
                 await trio.sleep(gather)
 
     def check(self) -> None:
-        """Raise Lagged if what comes next is gone."""
+        """Check that the next events are still there. Raises Lagged if they are not."""
         if self._seen < self._ring.lost:
             raise Lagged(
                 f"events {self._seen + 1} to {self._ring.lost} are no longer in memory: take a "
@@ -107,7 +110,10 @@ class Subscription:
 
 
 class Hub:
-    """One sequence of LiveEvents. All methods belong to Trio's thread."""
+    """One sequence of LiveEvents. All methods are for Trio's thread.
+
+    `ring` is how many events are kept in memory, `keep` how many are saved at most.
+    """
 
     def __init__(self, store: Store, *, ring: int = RING, keep: int = KEEP) -> None:
         self._store = store
@@ -125,13 +131,14 @@ class Hub:
 
     @property
     def seq(self) -> int:
-        """The last number given; a snapshot that is taken now includes everything up to it."""
+        """The last number given; a snapshot that is taken now includes all events up to it."""
         return self._seq
 
     def publish(self, agent: str | None, event: Event, at: float | None = None) -> LiveEvent | None:
-        """Add an event (`at` in epoch seconds, default now). Never blocks, never raises.
+        """Add an event, of an agent or of the hive as a whole (None). Never blocks, never raises.
 
-        None, if the hub is not loaded yet: the event then gets its number when it is.
+        `at` is in epoch seconds, None for now. Returns None if the hub is not loaded yet: the event
+        gets its number as soon as it is.
         """
         at = time.time() if at is None else at
         if not self._start:
@@ -151,9 +158,10 @@ class Hub:
         return live
 
     def subscribe(self, agent: str | None = None, since: int = 0) -> Subscription:
-        """Read what comes after `since` (0: from the oldest in memory), of one agent or of all.
+        """Begin to read after number `since`; 0: from the oldest in memory.
 
-        Raises Lagged if this hub never gave that number, or no longer knows what came after it.
+        Only the events of `agent`, or with None all of them. Raises Lagged if this hub never gave
+        that number, or no longer has in memory what came after it.
         """
         if since > self._seq or self._restored < since < self._start:
             raise Lagged(f"event {since} is not of this hive's sequence: take a new snapshot")
@@ -164,9 +172,10 @@ class Hub:
     async def recent(
         self, agent: str | None = None, since: int = 0, limit: int = 500
     ) -> tuple[LiveEvent, ...]:
-        """The newest `limit` events above `since`, oldest first; older ones are read from disk.
+        """Return the newest `limit` events above number `since`, oldest first.
 
-        Raises StoreError, StoreClosed when they have to be and cannot.
+        Those that are no longer in memory are read from disk; raises StoreError (StoreClosed) when
+        that is not possible.
         """
         since, limit = max(since, 0), max(limit, 0)
         fresh = [live for live in self._ring.after(since) if agent in (None, live.agent)]
@@ -181,7 +190,10 @@ class Hub:
         return (*older, *fresh)
 
     async def run(self, ctx: Context) -> None:
-        """The supervised child: load, then save in batches. Not being able to never stops it."""
+        """Load, then save in batches until cancelled: the start of a supervised child.
+
+        Not being able to save never ends it; not being able to load does. Raises StoreError.
+        """
         await self.load()
         ctx.ready(self)
         try:
@@ -196,9 +208,9 @@ class Hub:
                 await self._save()
 
     async def forget(self, before: float, limit: int) -> int:
-        """Remove up to `limit` saved events from before that time; returns how many that were.
+        """Remove up to `limit` saved events from before a time (epoch seconds).
 
-        Raises StoreError.
+        Returns how many that were. Raises StoreError.
         """
 
         def removed(number: int) -> None:

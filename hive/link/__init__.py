@@ -1,4 +1,4 @@
-"""A link: requests, replies and pushes between two processes, a websocket on a unix socket."""
+"""Links: requests, replies and pushes between two processes, over a websocket on a unix socket."""
 
 from hive.link.client import connect
 from hive.link.errors import LinkClosed, LinkError, LinkRefused, RefuseHello, RemoteError

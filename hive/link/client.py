@@ -1,4 +1,4 @@
-"""The side that connects."""
+"""The side of a link that connects."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -24,10 +24,12 @@ async def connect(
     *,
     limits: LinkLimits = LinkLimits(),  # noqa: B008 - frozen
 ) -> AsyncIterator[tuple[Peer, Welcome]]:
-    """Link with who listens at `path`; `session` takes what that side asks and pushes.
+    """Connect to who listens at `path`, and run the link around the body of `async with`.
 
-    The body goes on when the link is lost: `peer.closed` tells, and requests raise LinkClosed.
-    Raises LinkRefused(code, message), OSError (LinkClosed is one) and trio.TooSlowError.
+    `session` takes what that side asks and pushes; None: nothing is allowed. The body goes on when
+    the link is lost: `peer.closed` is set then, and requests raise LinkClosed. Raises LinkRefused
+    when that side refuses the hello, OSError (LinkClosed is one) when there is no connection, and
+    trio.TooSlowError when there is no welcome within `limits.hello`.
     """
     with trio.fail_after(limits.hello):
         transport = await dial(path)

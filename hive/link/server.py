@@ -1,4 +1,4 @@
-"""The side that listens."""
+"""The side of a link that listens."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -38,10 +38,12 @@ async def serve(
     limits: LinkLimits = LinkLimits(),  # noqa: B008 - frozen
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> NoReturn:
-    """Serve links on the unix socket at `path` until cancelled; no connection can end it.
+    """Serve links on the unix socket at `path` until cancelled; no connection can end this.
 
-    When the socket's file is removed, it is made again within seconds; links stay as they are.
-    `ready` is called (and `task_status` started) once it listens. Raises OSError if it cannot.
+    `accept` gives the session of each connection. `mode` are the permissions of the socket's file;
+    when that is removed, it is made again within seconds, and links stay as they are. `ready` is
+    called (and `task_status` started) once it listens. Raises OSError if it cannot listen, and
+    FileExistsError if something else than a socket is there.
     """
     listener = bind(path, mode)
     open_now = 0

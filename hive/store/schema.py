@@ -295,7 +295,10 @@ MIGRATIONS: tuple[str, ...] = (
 
 
 def version_of(connection: apsw.Connection, scripts: Sequence[str]) -> int:
-    """How many of the scripts this database has seen; raises SchemaTooNew."""
+    """Return how many of the scripts this database has seen.
+
+    Raises SchemaTooNew when it has seen more than there are.
+    """
     version: int = connection.pragma("user_version")
     if version > len(scripts):
         raise SchemaTooNew(
