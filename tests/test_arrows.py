@@ -39,7 +39,7 @@ ALLOWED: dict[str, set[str]] = {
     "hive.supervisors": {"hive.actors"},
     "hive.supervision": {"hive.supervisors", "hive.wire"},
     "hive.wire": set(),
-    "hive.link": {"hive.uncontended", "hive.wire"},
+    "hive.link": {"hive.supervisors", "hive.uncontended", "hive.wire"},
     "hive.logs": {"hive.output", "hive.rate"},
     "hive.paths": {"hive.wire"},
     "hive.files": set(),
