@@ -5,6 +5,7 @@ follow from the fields below; a new key is a field here and nothing else.
 """
 
 import re
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
@@ -90,18 +91,14 @@ the credential that the operator chose."""
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _HOST = re.compile(rf"(\*\.{_LABEL}\.)?{_LABEL}(\.{_LABEL})*(:(?P<port>[1-9][0-9]{{0,4}}))?")
-_PATTERNS = {
-    "model": r"[^\s,-][^\s,]*",
-    "tool": r"[A-Za-z][A-Za-z0-9_]*",
-    "image": r"[A-Za-z0-9][A-Za-z0-9._/:@-]*",
-    "server": r"(?!hive$)[a-z][a-z0-9-]*",
-    "package": r"[a-z0-9][a-z0-9+.-]+",
-    "url": r"https?://[^\s/?#@]+(/\S*)?",
-}
 
 
-def _fits(pattern: str) -> Any:
-    return re.compile(_PATTERNS[pattern]).fullmatch
+def _like(pattern: str) -> Callable[[str], object]:
+    return re.compile(pattern).fullmatch
+
+
+def _is_model(name: str) -> bool:
+    return name.isprintable() and bool(re.fullmatch(r"[^\s,-][^\s,]*", name))
 
 
 def _is_variable(name: str) -> bool:
@@ -119,10 +116,13 @@ def _is_inside(path: str) -> bool:
     return all(part not in ("", ".", "..") and part.lower() != ".git" for part in parts)
 
 
+DRIVERS = ("bubblewrap", "process")
+"""As the daemon knows them."""
+
 MODEL = Text(
     "the name of a model: up to 100 characters without spaces and commas, the first no '-'",
     100,
-    _fits("model"),
+    _is_model,
 )
 VARIABLES = Table(
     Text(
@@ -154,7 +154,7 @@ PROMPT_FILES = ListOf(
 SERVER = Text(
     "a lower case letter, then up to 30 lower case letters, digits or '-', and not hive",
     31,
-    _fits("server"),
+    _like(r"(?!hive$)[a-z][a-z0-9-]*"),
 )
 OTHERS = ListOf(Name(everybody=True), "agents", 200)
 MOST_AMOUNT = 10**15
@@ -189,7 +189,11 @@ class ClaudeSection:
     )
     tools: tuple[str, ...] | None = key(
         ListOf(
-            Text("the name of a tool: up to 64 letters, digits and '_'", 64, _fits("tool")),
+            Text(
+                "the name of a tool: up to 64 letters, digits and '_'",
+                64,
+                _like(r"[A-Za-z][A-Za-z0-9_]*"),
+            ),
             "tools",
             100,
         ),
@@ -218,20 +222,24 @@ class ContainerSection:
     """Where the agent runs, and what it may take from the machine."""
 
     driver: str | None = key(
-        Choice(("bubblewrap", "process")),
+        Choice(DRIVERS),
         "What isolates the agent. `process` isolates nothing, and the hive refuses it unless it "
         "was started with --unsafe-no-container.",
         applied=True,
         unset="the hive's (`hive.toml`)",
     )
     image: str | None = key(
-        Text("the reference of an image, up to 255 characters", 255, _fits("image")),
+        Text(
+            "the reference of an image, up to 255 characters",
+            255,
+            _like(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*"),
+        ),
         "The image of its file system, for drivers that have images.",
         unset="the host's system, read-only",
     )
     packages: tuple[str, ...] = key(
         ListOf(
-            Text("the name of a Debian package", 100, _fits("package")),
+            Text("the name of a Debian package", 100, _like(r"[a-z0-9][a-z0-9+.-]+")),
             "packages",
             200,
         ),
@@ -379,7 +387,7 @@ class McpServer:
         Text(
             "an http or https address without a user in it, up to 2048 characters",
             2048,
-            _fits("url"),
+            _like(r"https?://[^\s/?#@]+(/\S*)?"),
         ),
         "The address of the server, if it is no program.",
         unset="none, if there is a `command`",
