@@ -15,6 +15,7 @@ from cattrs.gen import make_dict_structure_fn, override
 
 from hive.agent_config.config import MOST_PROMPT, AgentConfig, key_of
 from hive.agent_config.rules import (
+    MOST_SHOWN,
     BrokenRules,
     Given,
     HostCaps,
@@ -93,7 +94,7 @@ def parse(
         values = _values(text)
         config = _converter(Given(agent, host)).structure(values, AgentConfig)
     except (BrokenRules, BaseValidationError) as error:
-        wrong = [Fault(dotted(path), what) for path, what in faults_of(error)]
+        wrong = [Fault(dotted(path, MOST_SHOWN), what) for path, what in faults_of(error)]
     faults = (*faults, *_hidden(text, values), *wrong)
     if config is None or faults:
         raise AgentConfigError(source, faults)

@@ -5,7 +5,6 @@ the validator of the field, too. A value that it refuses raises BrokenRules with
 wrong in it. Texts come from models: what is shown of them is short and escaped.
 """
 
-import json
 import os
 import re
 import unicodedata
@@ -21,8 +20,10 @@ from hive.wire.names import EVERYBODY, check_name
 KeyPath = tuple[str | int, ...]
 """Where something is wrong: keys and places in lists, from the outside in."""
 
-_BARE = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_MOST_SHOWN = 60
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+MOST_SHOWN = 60
+"""Characters of a text or a key in an error."""
+
 NAMES = (
     "a lower case letter, then up to 30 lower case letters, digits or '-', and none of operator, "
     "hive and all"
@@ -38,7 +39,9 @@ class BrokenRules(ValueError):
     """A value is not what its key may be set to: where in it, and why, for each thing wrong."""
 
     def __init__(self, *faults: tuple[KeyPath, str]) -> None:
-        super().__init__("; ".join(f"{dotted(path)}: {text}".lstrip(": ") for path, text in faults))
+        super().__init__(
+            "; ".join(f"{dotted(path, MOST_SHOWN)}: {text}".lstrip(": ") for path, text in faults)
+        )
         self.faults = faults
 
 
@@ -317,27 +320,35 @@ def character(one: str) -> str:
     return f"U+{ord(one):04X} ({name})"
 
 
-def dotted(path: KeyPath) -> str:
-    """`mcp_servers.github.args[2]`; what is no plain key stands in quotes, escaped and cut."""
+def dotted(path: KeyPath, most: int | None = None) -> str:
+    """`mcp_servers.github.args[2]`: what is no bare key of TOML, or longer than `most`, in quotes.
+
+    With `most` it is cut to that, and safe for a terminal.
+    """
     text = ""
     for part in path:
         if isinstance(part, int):
             text += f"[{part}]"
             continue
-        plain = part if _BARE.fullmatch(part) else shown(part)
+        bare = _BARE.fullmatch(part) and (most is None or len(part) <= most)
+        plain = part if bare else quoted(part) if most is None else shown(part, most)
         text += f".{plain}" if text else plain
     return text
 
 
-def shown(value: object) -> str:
-    """A value as TOML has it, short, escaped and on one line."""
+def quoted(text: str) -> str:
+    """A text without control characters as TOML has it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def shown(value: object, most: int = MOST_SHOWN) -> str:
+    """A value as TOML has it, on one line, a text cut to `most` characters; safe for a terminal."""
     match value:
         case bool():
             return str(value).lower()
         case str():
-            text = value if len(value) <= _MOST_SHOWN else f"{value[: _MOST_SHOWN - 1]}…"
-            escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-            return f'"{visible(escaped)}"'
+            return visible(quoted(value if len(value) <= most else f"{value[: most - 1]}…"))
         case int():
             return str(value) if abs(value) <= 10**15 else "a number beyond 10^15"
         case float():
@@ -351,4 +362,4 @@ def shown(value: object) -> str:
 
 def visible(text: str) -> str:
     """The text, safe for a terminal: what is not printable is escaped, line breaks too."""
-    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -7,7 +7,7 @@ import attrs
 from attrs import frozen
 
 from hive.agent_config.config import AgentConfig, Key, key_of
-from hive.agent_config.rules import KeyPath, Table, dotted
+from hive.agent_config.rules import KeyPath, Table, dotted, quoted
 
 
 @frozen
@@ -51,8 +51,7 @@ def toml_text(value: Any) -> str:
         case bool():
             return str(value).lower()
         case str():
-            escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-            return f'"{escaped}"'
+            return quoted(value)
         case tuple():
             return f"[{', '.join(map(toml_text, value))}]"
     return repr(value)
