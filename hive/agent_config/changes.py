@@ -29,7 +29,7 @@ def changes(
     old_prompts: Mapping[str, str] = NO_PROMPTS,
     new_prompts: Mapping[str, str] = NO_PROMPTS,
 ) -> tuple[Change, ...]:
-    """Every key in which the two differ, in the order of the reference.
+    """Every key in which the two differ: in the order of the class, what only `old` has at the end.
 
     `old_prompts` and `new_prompts` give for the path of each prompt file what its contents are
     known by, such as git's object id: a file that both configurations name and that differs is a
