@@ -34,6 +34,7 @@ BORDER = {
 ALLOWED: dict[str, set[str]] = {
     "hive": set(),
     "hive.actors": set(),
+    "hive.agent_config": {"hive.files", "hive.wire"},
     "hive.directory": {"hive.store", "hive.wire"},
     "hive.clock": set(),
     "hive.supervisors": {"hive.actors"},
@@ -49,7 +50,8 @@ ALLOWED: dict[str, set[str]] = {
     "hive.rlimits": set(),
     "hive.uncontended": set(),
     "hive.demo": {"hive.logs", "hive.output"},
-    "hive.cli": BORDER | {"hive.daemon"},  # to start and stop it: see the test below
+    # The daemon only to start and stop it: see the test below.
+    "hive.cli": BORDER | {"hive.agent_config", "hive.daemon"},
     "harness": BORDER,
     "web": BORDER,
 }
