@@ -34,7 +34,7 @@ BORDER = {
 ALLOWED: dict[str, set[str]] = {
     "hive": set(),
     "hive.actors": set(),
-    "hive.approvals": {"hive.wire"},
+    "hive.approvals": {"hive.agent_config", "hive.wire"},
     "hive.deployments": {"hive.approvals", "hive.directory", "hive.supervisors", "hive.wire"},
     "hive.lifecycle": {"hive.deployments", "hive.wire"},
     "hive.agent_config": {"hive.files", "hive.wire"},

@@ -16,6 +16,7 @@ from enum import StrEnum
 
 from attrs import evolve, frozen
 
+from hive.agent_config import KeyClass
 from hive.wire.names import OPERATOR
 
 TTL_S = 7 * 86_400.0
@@ -104,10 +105,10 @@ class ApprovalOver(Exception):
 
 @frozen
 class ChangedField:
-    """A key of `agent.toml` that a commit changes; `hot`: it is applied without a restart."""
+    """A key of `agent.toml` that a commit changes, and what it takes to apply it."""
 
     key: str
-    hot: bool = False
+    key_class: KeyClass = KeyClass.RESTART
 
 
 @frozen
@@ -158,6 +159,11 @@ class Approval:
     state: ApprovalState = ApprovalState.OPEN
     ended_at: float | None = None
     note: str = ""
+
+    @property
+    def is_hot(self) -> bool:
+        """Whether all that its commit changes is applied without a restart."""
+        return bool(self.fields) and all(one.key_class is KeyClass.HOT for one in self.fields)
 
     def is_open(self, now: float) -> bool:
         """Whether it can still be decided: nobody is quicker than the clock."""

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from hive.lifecycle.policy import Verb
 from hive.wire.names import EVERYBODY, OPERATOR
 
-_LISTS: dict[Verb, str] = {
+LISTS: dict[Verb, str] = {
     Verb.INIT: "spawn",
     Verb.SPAWN: "spawn",
     Verb.APPLY: "config",
@@ -24,7 +24,10 @@ _LISTS: dict[Verb, str] = {
     Verb.REVIVE: "revive",
     Verb.PURGE: "destroy",
 }
-"""The list that allows each verb; no list allows an agent to export another one."""
+"""The list that allows each verb, by its key in `permissions` of `agent.toml`.
+
+No list allows an agent to export another one.
+"""
 
 NEEDS_APPROVAL = frozenset({Verb.SPAWN, Verb.APPLY, Verb.PURGE})
 """What an agent that may do it can only propose: the operator decides."""
@@ -51,7 +54,7 @@ def why_not_allowed(
             f"you cannot {verb} yourself: that would end what you are doing before it is done. Ask "
             "the operator, or whoever leads you"
         )
-    name = _LISTS.get(verb)
+    name = LISTS.get(verb)
     if name is None:
         return f"only the operator can {verb} an agent: ask them"
     allowed = permissions.get(name, ())

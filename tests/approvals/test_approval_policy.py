@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 
+from hive.agent_config import KeyClass
 from hive.approvals import (
     Approval,
     ApprovalKind,
@@ -46,6 +47,12 @@ def test_it_has_all_that_was_proposed_and_expires_in_a_week() -> None:
     assert (one.state, one.ended_at, one.description) == ("open", None, "a better model")
     assert one.expires_at == NOW + 7 * 86400
     assert got.ended == ()
+
+
+def test_it_is_hot_if_all_of_it_is() -> None:
+    hot = ChangedField("may_send", KeyClass.HOT)
+    for fields, expected in (((hot,), True), ((hot, MODEL), False), ((), False)):
+        assert evolve(opened(), fields=fields).is_hot is expected
 
 
 def test_a_newer_one_for_the_same_agent_supersedes_an_open_one() -> None:
@@ -135,7 +142,7 @@ def test_it_is_approved_on_the_base_that_the_operator_saw() -> None:
 
 
 def test_on_a_base_that_moved_it_comes_back_as_a_new_difference() -> None:
-    seen = ChangedField("may_send", hot=True)
+    seen = ChangedField("may_send", KeyClass.HOT)
     got = approve(
         opened(description="why"), target(C, fields=(seen,)), by="operator", new_id=2, now=NOW + 1
     )

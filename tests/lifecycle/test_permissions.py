@@ -1,10 +1,13 @@
 """Who may do what with whom: only what a list names, and never what ends the caller's own work."""
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hive.agent_config.config import LifecycleSection, PermissionsSection
 from hive.lifecycle import NEEDS_APPROVAL, Verb, why_not_allowed
+from hive.lifecycle.permissions import LISTS
 from hive.wire.names import EVERYBODY, OPERATOR
 
 VERBS = st.sampled_from(Verb)
@@ -49,6 +52,11 @@ def test_all_at_once_needs_a_list_of_all() -> None:
     one_by_one, all_ = {"rebuild": NAMES}, {"rebuild": (EVERYBODY,)}
     assert why_not_allowed("manager", Verb.REBUILD, EVERYBODY, one_by_one) is not None
     assert why_not_allowed("manager", Verb.REBUILD, EVERYBODY, all_) is None
+
+
+def test_each_list_is_one_of_the_configuration() -> None:
+    names = attrs.fields_dict(LifecycleSection).keys() | attrs.fields_dict(PermissionsSection)
+    assert set(LISTS.values()) <= set(names)
 
 
 @pytest.mark.parametrize("verb", sorted(NEEDS_APPROVAL))
