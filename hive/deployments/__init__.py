@@ -34,7 +34,7 @@ from hive.deployments.deployment import (
     Tell,
     Work,
 )
-from hive.deployments.policy import ask, rebuild_commit, resume, step, time_for, work
+from hive.deployments.policy import ask, is_due, rebuild_commit, resume, step, time_for, work
 from hive.deployments.queue import (
     RebuildQueue,
     Rollout,
@@ -81,6 +81,7 @@ __all__ = [
     "Work",
     "ask",
     "in_order",
+    "is_due",
     "next_agents",
     "next_look",
     "observe",

@@ -114,6 +114,15 @@ def time_for(record: Deployment, limits: DeploymentLimits = DEFAULT_LIMITS) -> f
     return max(0.0, min(step, limits.whole_s - record.spent_s))
 
 
+def is_due(record: Deployment, now: float, limits: DeploymentLimits = DEFAULT_LIMITS) -> bool:
+    """Whether what waits is to be tried again now.
+
+    Also if that is farther away than any wait is: the clock was set back since.
+    """
+    at = record.retry_at
+    return at is not None and not now < at <= now + limits.backoff.max
+
+
 def rebuild_commit(record: Deployment) -> str:
     """The commit that a rebuild of the agent is about: the newest that it is to run."""
     if record.next is not None:
@@ -261,7 +270,7 @@ def step(
         ):
             return Stepped(record)
         case Begin():
-            after = _begin(record, moment)
+            after = _begin(record, moment, limits)
         case StepDone():
             after = _done(record, moment)
         case StepFailed():
@@ -283,10 +292,6 @@ def resume(
     A step in which the daemon ended again and again waits as for an outside cause, so that it
     cannot take the hive along for ever.
     """
-    if record.outage is not None and record.retry_at is not None:
-        # A clock that was set back must not make the wait longer than any wait is.
-        retry_at = min(record.retry_at, moment.now + limits.backoff.max)
-        return Stepped(evolve(record, outage=evolve(record.outage, retry_at=retry_at)))
     if not work(record, limits):
         return Stepped(record)
     resumes = record.resumes + 1
@@ -324,9 +329,9 @@ def _enter(
     )
 
 
-def _begin(record: Deployment, moment: Moment) -> Stepped:
+def _begin(record: Deployment, moment: Moment, limits: DeploymentLimits) -> Stepped:
     if record.outage is not None and record.retry_at is not None:
-        if record.retry_at > moment.now:
+        if not is_due(record, moment.now, limits):
             return Stepped(record)
         outage = evolve(record.outage, retry_at=None)
         return Stepped(evolve(record, outage=outage, attempt=record.attempt + 1))

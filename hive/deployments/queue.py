@@ -16,7 +16,7 @@ from hive.deployments.deployment import (
     DeploymentState,
     Tell,
 )
-from hive.deployments.policy import rebuild_commit
+from hive.deployments.policy import is_due, rebuild_commit
 from hive.directory import MANAGER
 from hive.wire.names import OPERATOR
 
@@ -167,7 +167,7 @@ def _place(one: Deployment) -> tuple[bool, bool, bool, float, str]:
 
 def _may_begin(queue: RebuildQueue, one: Deployment, now: float) -> bool:
     if one.retry_at is not None:
-        return one.retry_at <= now
+        return is_due(one, now)
     return one.agent in queue.running and not _waits_for_manager(queue, one)
 
 
