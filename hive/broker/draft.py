@@ -58,7 +58,7 @@ def check(draft: Draft, recipients: Collection[str], body_cap: int) -> None:
 
 
 def check_single(draft: Draft, recipients: Collection[str], body_cap: int) -> None:
-    """As `check`, for what has one recipient; BadMessage for a broadcast."""
+    """Check what must have one recipient: raises what `check` does, BadMessage for a broadcast."""
     if draft.to == EVERYBODY:
         raise BadMessage(f"this goes to one recipient: name it instead of {EVERYBODY}")
     check(draft, recipients, body_cap)
@@ -78,9 +78,9 @@ def check_rights(draft: Draft, rights: Rights) -> None:
 
 
 def addressed(draft: Draft, recipients: Collection[str]) -> tuple[Draft, ...]:
-    """The draft, or of a broadcast one for each recipient; the key is that of the first.
+    """Return the draft, or of a broadcast one for each recipient; the first one has its key.
 
-    Raises BadMessage.
+    Raises BadMessage for a broadcast that is urgent, or that nobody would get.
     """
     if draft.to != EVERYBODY:
         return (draft,)

@@ -1,4 +1,4 @@
-"""What agents have used: finished turns, and those that run; pure.
+"""What agents have used, in finished turns and in those that run: pure functions of values.
 
 Reports of a turn are cumulative, so that a late, doubled or lost one does no harm: what counts is
 the most that was ever reported of it.
@@ -67,6 +67,7 @@ class Turn:
 
     @property
     def today(self) -> Usage:
+        """What it has used on this day."""
         return self.usage - self.before
 
 
@@ -92,7 +93,10 @@ class Ledger:
         return used if turn is None else used + turn.usage
 
     def amount(self, agent: str, unit: Unit, *, today: bool) -> float:
-        """The same as a number: of this day, or ever. Asked for very often."""
+        """What the agent has used, of this day or in total, as a budget of that unit counts it.
+
+        The same as the two above without building a Usage: it is asked for very often.
+        """
         turn, amount = self.running.get(agent), 0.0
         if today:
             if agent in self.today:
@@ -126,7 +130,7 @@ def loaded(
 
 
 def at_day(ledger: Ledger, day: int) -> Ledger:
-    """The ledger on that day. What is stored of a day that was before is not known to it."""
+    """The ledger on another day; what the store has of that day already is not in it."""
     if day == ledger.day:
         return ledger
     running = {}
@@ -141,9 +145,10 @@ def at_day(ledger: Ledger, day: int) -> Ledger:
 def turn_reported(
     ledger: Ledger, agent: str, lease: str, usage: Usage = NOTHING, *, urgent: bool = False
 ) -> tuple[Ledger, tuple[Entry, ...]]:
-    """A turn began, or has used that much. Another one of this agent must have ended then.
+    """The ledger after a turn began or has used that much, and the entries to be stored.
 
-    What comes after the turn's end is too late; urgent once is urgent to the end.
+    Another turn of this agent must have ended then. A report that comes after the turn's end
+    changes nothing; a turn that was urgent once is so to its end.
     """
     if any(turn.lease == lease for turn in ledger.ended.get(agent, ())):
         return ledger, ()
@@ -160,9 +165,10 @@ def turn_reported(
 def turn_ended(
     ledger: Ledger, agent: str, lease: str, usage: Usage = NOTHING
 ) -> tuple[Ledger, tuple[Entry, ...]]:
-    """The turn ended; `usage` is the last word on it, if it is more than was reported before.
+    """The ledger after a turn ended, and the entries to be stored.
 
-    Told again, only what is new is added.
+    `usage` counts if it is more than was reported before. Of an end that is reported again only
+    what is new is added.
     """
     turn, again = ledger.running.get(agent), False
     others = ledger.ended.get(agent, ())
@@ -185,7 +191,7 @@ def turn_ended(
 
 
 def _with_entry(ledger: Ledger, entry: Entry) -> Ledger:
-    """Add to the totals, and to today's if it is of today."""
+    """The ledger with an entry added to the totals, and to today's if it is of today."""
     agent = entry.agent
     total = {**ledger.total, agent: ledger.total.get(agent, NOTHING) + entry.usage}
     today = ledger.today
@@ -208,10 +214,10 @@ def merged(entries: Iterable[Entry]) -> tuple[Entry, ...]:
 
 
 def measure(usage: Usage, unit: Unit) -> float:
-    """The part of it that a budget of that unit counts."""
+    """The part of a usage that a budget of that unit counts."""
     return usage.tokens if unit is Unit.TOKENS else usage.cost_usd
 
 
 def highest(known: Usage, reported: Usage) -> Usage:
-    """Field by field the larger, within what is believable."""
+    """Field by field the larger of the two, at most MOST."""
     return known.merged(reported.merged(MOST, min), max)

@@ -28,7 +28,7 @@ class Stored:
 
 
 def budgets(connection: apsw.Connection) -> tuple[Budget, ...]:
-    """Every budget that is set."""
+    """Return every budget that is set."""
     return tuple(
         Budget(scope, Period(period), Unit(unit), amount, reserve, earlier)
         for scope, period, unit, amount, reserve, earlier in fetch(
@@ -38,7 +38,7 @@ def budgets(connection: apsw.Connection) -> tuple[Budget, ...]:
 
 
 def load(connection: apsw.Connection, day: int) -> Stored:
-    """Everything that is needed on that day."""
+    """Read all that is needed to decide on that day."""
     return Stored(
         budgets=budgets(connection),
         today={
@@ -59,7 +59,7 @@ def load(connection: apsw.Connection, day: int) -> Stored:
 
 
 def add(connection: apsw.Connection, entries: Iterable[Entry]) -> None:
-    """Add to the ledger."""
+    """Add entries to the table of usage."""
     for entry in entries:
         used = entry.usage
         fetch(

@@ -13,7 +13,7 @@ from hive.demo.script import RecordedRequest, Rule
 
 
 class BadRules(ValueError):
-    """Rules that are none; the text says what is wrong and where."""
+    """The JSON holds no rules; the text says what is wrong and where."""
 
 
 def _primitive(expected: type, *others: type) -> Callable[[Any, Any], Any]:
@@ -80,7 +80,7 @@ _CONVERTER = _converter()
 
 
 def rules_from_json(body: bytes) -> tuple[Rule, ...]:
-    """Read `{"rules": [...]}`; raises BadRules."""
+    """Read `{"rules": [...]}`; raises BadRules, with what is wrong, for anything else."""
     try:
         data = json.loads(body)
         if not isinstance(data, dict) or not isinstance(data.get("rules"), list):
@@ -95,7 +95,7 @@ def rules_from_json(body: bytes) -> tuple[Rule, ...]:
 
 
 def rules_to_json(rules: tuple[Rule, ...]) -> bytes:
-    """What `rules_from_json` reads."""
+    """Write rules as `rules_from_json` reads them."""
     return json.dumps({"rules": _CONVERTER.unstructure(rules)}).encode()
 
 

@@ -23,7 +23,7 @@ class TooManyWakeUps(BrokerError):
 
 @frozen
 class Kind:
-    """A kind of wake-up: its word in the table, how many an hour, and its name for the agent."""
+    """A kind of wake-up: its word in the table, how many an hour, how the agent is told of it."""
 
     word: str
     an_hour: int
