@@ -40,7 +40,7 @@ class RightsCommands:
     def status(self) -> Status:
         agents = tuple(
             AgentStatus(one.name, AgentState.STOPPED, 0.0, may_send=one.may_send)
-            for one in self.fleet.records.values()
+            for one in self.fleet.dependencies.directory.known.values()
         )
         tree = TreeNode("hive", "supervisor", AgentState.RUNNING, 0.0)
         return Status(1, str(self.paths.root), 0, agents, tree)
@@ -59,10 +59,10 @@ async def hive(tmp_path: Path) -> AsyncIterator[RightsCommands]:
         records = Directory(store)
         await records.create(AgentRecord("ann", "none"))
         await records.create(AgentRecord("bob", "none", may_send=("cas", "*")))
-        around: Any = SimpleNamespace(records=records)
-        fleet = Fleet(around, {})
+        dependencies: Any = SimpleNamespace(directory=records)
+        fleet = Fleet(dependencies)
         hive = RightsCommands(paths, fleet, AuditLog(store))
-        table = {**agents.table(fleet, Mock(), Mock()), **daemon.table(hive.status, Mock())}
+        table = {**agents.table(fleet, Mock()), **daemon.table(hive.status, Mock())}
         await listen(nursery, paths, table, hive.audit)
         yield hive
         nursery.cancel_scope.cancel()
@@ -75,12 +75,12 @@ async def test_rights_are_shown_set_kept_and_audited(hive: RightsCommands) -> No
     said = await hive.command("rights", "ann", "--may-send", "bob, cas,bob")
     assert said.output == "ann may send to manager, operator, bob, cas\n"
     await hive.command("rights", "bob", "--may-send", "")
-    await hive.fleet.around.records.load()
-    kept = {one.name: one.may_send for one in hive.fleet.records.values()}
+    await hive.fleet.dependencies.directory.load()
+    kept = {one.name: one.may_send for one in hive.fleet.dependencies.directory.known.values()}
     assert kept == {"ann": ("bob", "cas"), "bob": ()}, "nobody else is not all"
     await hive.command("rights", "bob", "--all")
-    await hive.fleet.around.records.load()
-    assert hive.fleet.records["bob"].may_send is None
+    await hive.fleet.dependencies.directory.load()
+    assert hive.fleet.dependencies.directory.known["bob"].may_send is None
     entries = [(one.action, one.target, one.detail) for one in await hive.audit.newest(10)]
     assert entries == [
         ("rights", "ann", "may send to bob cas"),

@@ -8,7 +8,8 @@ from hive.agents import Fleet
 from hive.agents.agent import Publish
 from hive.broker import Broker, Counts
 from hive.directory import Directory
-from hive.operator.status import Clock, agent_status, now
+from hive.operator.status import agent_status
+from hive.supervision import ClockReading, read_clocks
 from hive.supervisors import Context
 from hive.wire.agents import AgentStatus, StatusChanged
 from hive.wire.tree import TreeNode
@@ -16,7 +17,7 @@ from hive.wire.tree import TreeNode
 SETTLE_S = 0.05
 
 
-class Suspects:
+class ChangedAgents:
     """Agents whose state may have changed; whoever changes one says so here."""
 
     def __init__(self) -> None:
@@ -48,20 +49,20 @@ class States:
         directory: Directory,
         broker: Broker,
         fleet: Fleet,
-        suspects: Suspects,
+        changed: ChangedAgents,
         publish: Publish,
     ) -> None:
         self._directory, self._broker, self._fleet = directory, broker, fleet
-        self._suspects, self._publish = suspects, publish
+        self._changed, self._publish = changed, publish
         self._shown: dict[str, tuple[object, ...]] = {}
 
     async def run(self, ctx: Context) -> None:
         """The supervised child: publish a state when it differs from what was published last."""
         ctx.ready()
-        self._suspects.add(*self._directory.known)
+        self._changed.add(*self._directory.known)
         while True:
-            names = await self._suspects.settled()
-            for status in self.of(sorted(names & self._directory.names()), now()):
+            names = await self._changed.settled()
+            for status in self.of(sorted(names & self._directory.names()), read_clocks()):
                 until = status.until and round(status.until)
                 shown = (status.state, status.condition, status.reason, until, status.credential)
                 if self._shown.get(status.name) != shown:
@@ -75,7 +76,7 @@ class States:
                     )
                     self._publish(status.name, changed)
 
-    def of(self, names: Iterable[str], clock: Clock) -> tuple[AgentStatus, ...]:
+    def of(self, names: Iterable[str], clock: ClockReading) -> tuple[AgentStatus, ...]:
         """These agents as they are now."""
         nodes = {node.id: node for node in self._fleet.supervisor.child_snapshots()}
         return tuple(
