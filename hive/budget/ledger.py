@@ -43,7 +43,7 @@ class Tally:
 
 
 @frozen
-class Entry:
+class UsageEntry:
     """What a turn used on one day, to be added to the durable ledger; `turns` is 1 on its last."""
 
     day: int
@@ -53,7 +53,7 @@ class Entry:
 
 
 @frozen
-class Turn:
+class TurnUsage:
     """One turn so far: `usage` in all, `before` the part of it that is not of today.
 
     `earlier_days` holds that part by day, unless it is in the ledger already.
@@ -63,7 +63,7 @@ class Turn:
     urgent: bool = False
     usage: Usage = NOTHING
     before: Usage = NOTHING
-    earlier_days: tuple[Entry, ...] = ()
+    earlier_days: tuple[UsageEntry, ...] = ()
 
     @property
     def today(self) -> Usage:
@@ -78,8 +78,8 @@ class Ledger:
     day: int
     today: Mapping[str, Tally] = field(factory=dict)
     total: Mapping[str, Usage] = field(factory=dict)
-    running: Mapping[str, Turn] = field(factory=dict)
-    ended: Mapping[str, tuple[Turn, ...]] = field(factory=dict)
+    running: Mapping[str, TurnUsage] = field(factory=dict)
+    ended: Mapping[str, tuple[TurnUsage, ...]] = field(factory=dict)
 
     def used_today(self, agent: str) -> Usage:
         """On this day, with the running turn's part of it."""
@@ -120,7 +120,7 @@ def loaded(
     ledger: Ledger,
     today: Mapping[str, Tally],
     total: Mapping[str, Usage],
-    unsaved: Iterable[Entry],
+    unsaved: Iterable[UsageEntry],
 ) -> Ledger:
     """The ledger with finished turns as they are stored, and those that are not stored yet."""
     ledger = evolve(ledger, today=today, total=total)
@@ -137,14 +137,14 @@ def at_day(ledger: Ledger, day: int) -> Ledger:
     for agent, turn in ledger.running.items():
         earlier_days = turn.earlier_days
         if turn.today != NOTHING:
-            earlier_days = (*earlier_days, Entry(ledger.day, agent, 0, turn.today))
+            earlier_days = (*earlier_days, UsageEntry(ledger.day, agent, 0, turn.today))
         running[agent] = evolve(turn, before=turn.usage, earlier_days=earlier_days)
     return evolve(ledger, day=day, today={}, running=running)
 
 
 def turn_reported(
     ledger: Ledger, agent: str, lease: str, usage: Usage = NOTHING, *, urgent: bool = False
-) -> tuple[Ledger, tuple[Entry, ...]]:
+) -> tuple[Ledger, tuple[UsageEntry, ...]]:
     """The ledger after a turn began or has used that much, and the entries to be stored.
 
     Another turn of this agent must have ended then. A report that comes after the turn's end
@@ -152,19 +152,19 @@ def turn_reported(
     """
     if any(turn.lease == lease for turn in ledger.ended.get(agent, ())):
         return ledger, ()
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[UsageEntry, ...] = ()
     turn = ledger.running.get(agent)
     if turn is not None and turn.lease != lease:
         ledger, entries = turn_ended(ledger, agent, turn.lease)
         turn = None
-    turn = turn or Turn(lease)
+    turn = turn or TurnUsage(lease)
     turn = evolve(turn, usage=highest(turn.usage, usage), urgent=turn.urgent or urgent)
     return evolve(ledger, running={**ledger.running, agent: turn}), entries
 
 
 def turn_ended(
     ledger: Ledger, agent: str, lease: str, usage: Usage = NOTHING
-) -> tuple[Ledger, tuple[Entry, ...]]:
+) -> tuple[Ledger, tuple[UsageEntry, ...]]:
     """The ledger after a turn ended, and the entries to be stored.
 
     `usage` counts if it is more than was reported before. Of an end that is reported again only
@@ -175,12 +175,12 @@ def turn_ended(
     if turn is None or turn.lease != lease:
         turn = next((old for old in others if old.lease == lease), None)
         again = turn is not None
-        turn = turn or Turn(lease)
+        turn = turn or TurnUsage(lease)
         running = ledger.running
     else:
         running = {name: one for name, one in ledger.running.items() if name != agent}
     turn = evolve(turn, usage=highest(turn.usage, usage))
-    entries = (*turn.earlier_days, Entry(ledger.day, agent, 0 if again else 1, turn.today))
+    entries = (*turn.earlier_days, UsageEntry(ledger.day, agent, 0 if again else 1, turn.today))
     entries = tuple(one for one in entries if one.turns or one.usage != NOTHING)
     turn = evolve(turn, before=turn.usage, earlier_days=())
     kept = (*(old for old in others if old.lease != lease), turn)[-ENDED_KEPT:]
@@ -190,7 +190,7 @@ def turn_ended(
     return ledger, entries
 
 
-def _with_entry(ledger: Ledger, entry: Entry) -> Ledger:
+def _with_entry(ledger: Ledger, entry: UsageEntry) -> Ledger:
     """The ledger with an entry added to the totals, and to today's if it is of today."""
     agent = entry.agent
     total = {**ledger.total, agent: ledger.total.get(agent, NOTHING) + entry.usage}
@@ -202,9 +202,9 @@ def _with_entry(ledger: Ledger, entry: Entry) -> Ledger:
     return evolve(ledger, today=today, total=total)
 
 
-def merged(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+def merged(entries: Iterable[UsageEntry]) -> tuple[UsageEntry, ...]:
     """One entry for each day and agent."""
-    sums: dict[tuple[int, str], Entry] = {}
+    sums: dict[tuple[int, str], UsageEntry] = {}
     for one in entries:
         old = sums.get((one.day, one.agent))
         if old is not None:

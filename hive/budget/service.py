@@ -9,7 +9,7 @@ import apsw
 import trio
 
 from hive.budget import ledger, policy, rows
-from hive.budget.ledger import Entry, Ledger, Tally
+from hive.budget.ledger import Ledger, Tally, UsageEntry
 from hive.budget.policy import HIVE, Announced, Budget
 from hive.directory import Directory
 from hive.gate import Hold
@@ -52,8 +52,8 @@ class BudgetService:
         self._ledger = Ledger(ledger.day_of(now()))
         self._announced: Announced = {}
         self._read_day: int | None = None
-        self._unsaved: tuple[Entry, ...] = ()
-        self._queued: list[tuple[Entry, ...]] = []
+        self._unsaved: tuple[UsageEntry, ...] = ()
+        self._queued: list[tuple[UsageEntry, ...]] = []
 
     async def run(self, ctx: Context) -> None:
         """The supervised child: load, then begin each day anew. Raises StoreError only at first."""
@@ -183,7 +183,7 @@ class BudgetService:
             self._note()
             self._changed()
 
-    def _note(self, entries: Iterable[Entry] = ()) -> None:
+    def _note(self, entries: Iterable[UsageEntry] = ()) -> None:
         """The ledger has changed, by these entries or by a running turn."""
         self._unsaved = ledger.merged((*self._unsaved, *entries))
         news, self._announced = policy.crossed(self._budgets, self._ledger, self._announced)
@@ -216,7 +216,7 @@ class BudgetService:
         """Take over the tables; entries that are behind this in the writer's queue come on top."""
         day = self._ledger.day
 
-        def take(stored: rows.Stored) -> None:
+        def take(stored: rows.StoredBudgets) -> None:
             missing = (*(entry for batch in self._queued for entry in batch), *self._unsaved)
             self._budgets = stored.budgets
             if day == self._ledger.day:

@@ -6,7 +6,7 @@ The state between is that of a circuit breaker that is half open: a single reque
 from attrs import evolve
 
 from hive.gate.gate import Bucket, Client, Follower, Gate, Probe, World
-from hive.gate.holds import hold_by, probe_timeout
+from hive.gate.holds import hold_in_bucket, probe_timeout
 from hive.wire.gates import GateState
 
 _GOLDEN = 0.6180339887
@@ -119,7 +119,7 @@ def _may_try(gate: Gate, bucket: Bucket, client: Client, world: World) -> bool:
         client.queued > 0
         and bucket.concerns(client)
         and all(
-            hold_by(gate, one, client, world.now) is None
+            hold_in_bucket(gate, one, client, world.now) is None
             for one in gate.buckets
             if one.name != bucket.name
         )
