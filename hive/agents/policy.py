@@ -9,10 +9,11 @@ outage nobody has told apart yet does not use up a message's attempts.
 from attrs import frozen
 
 from hive.directory import AgentPark
+from hive.supervisors import Backoff
 from hive.wire.turns import Outcome, TurnReport
 
-FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
+KNOWN_BACKOFF = Backoff(initial=1.0, min=2.0, max=LONGEST_WAIT_S, jitter=0.0)
 UNKNOWN_WAITS_S = (5.0, 120.0, 1800.0, 3600.0)
 """By the number of failures before; five attempts are an hour and a half apart at least."""
 MOST_JITTER = 0.25
@@ -24,10 +25,11 @@ OLDEST_EVENT_S = 86_400.0
 
 @frozen
 class TurnConsequences:
-    """What becomes of the lease, and of the agent.
+    """What becomes of the lease, and of the agent, after a turn.
 
-    `ack` or return it; `count` an attempt; `limited`: returned by a limit, which is counted apart;
-    `failures` is the new run of turns that failed.
+    `ack`: the lease is acknowledged, otherwise returned; `count`: that was one of its attempts;
+    `limited`: it was returned by a limit, which is counted apart. `park`: the agent waits;
+    `failures`: how many of its turns have failed in a row, this one included.
     """
 
     ack: bool
@@ -81,12 +83,12 @@ def after_turn(
 
 def _wait(outcome: Outcome, failures: int) -> float:
     if outcome in _KNOWN_FAILURES:
-        return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures, 20))
+        return KNOWN_BACKOFF.delay(failures + 1, 0.0)
     return UNKNOWN_WAITS_S[min(failures, len(UNKNOWN_WAITS_S) - 1)]
 
 
 def event_time(said: float, now: float) -> float:
-    """When an event of a container happened (epoch seconds), which came `now`.
+    """Return when an event of a container happened (epoch seconds), which came `now`.
 
     Its own stamp, unless that is nonsense: in the future, older than a harness keeps events, or no
     number. Then it counts as of now.

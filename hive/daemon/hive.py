@@ -17,7 +17,6 @@ from hive.credentials import ApiAccess, CurrentAccess
 from hive.daemon.claude import what_claude_needs
 from hive.daemon.config import Config
 from hive.daemon.disk import DiskWatch
-from hive.daemon.feed import Feed
 from hive.daemon.stop import HiveStop
 from hive.directory import Directory
 from hive.events import Hub
@@ -26,6 +25,7 @@ from hive.janitor import Janitor
 from hive.operator.audit import AuditLog
 from hive.operator.daemon import HiveStatus
 from hive.operator.destroy import Destroyer
+from hive.operator.events import EventPublisher
 from hive.operator.incidents import Incidents
 from hive.operator.logins import Logins
 from hive.operator.parks import Parks
@@ -80,7 +80,7 @@ class Hive:
     directory: Directory
     events: Hub
     incidents: Incidents
-    feed: Feed
+    publisher: EventPublisher
     audit: AuditLog
     budgets: BudgetService
     gates: GateService
@@ -115,8 +115,8 @@ def build(options: Options) -> Hive:
     directory = Directory(store)
     events = Hub(store)
     incidents = Incidents()
-    feed = Feed(events, incidents, secrets)
-    publish = feed.publish
+    publisher = EventPublisher(events, incidents, secrets)
+    publish = publisher.publish
     budgets = BudgetService(store, directory, publish=publish, changed=partial(look_again, live))
     gates = GateService(
         store,
@@ -185,7 +185,7 @@ def build(options: Options) -> Hive:
         directory=directory,
         events=events,
         incidents=incidents,
-        feed=feed,
+        publisher=publisher,
         audit=AuditLog(store),
         budgets=budgets,
         gates=gates,

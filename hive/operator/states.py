@@ -1,4 +1,4 @@
-"""Each agent's state: as it is now, and published when it has changed."""
+"""The agents' states: as they are now, and published when they have changed."""
 
 from collections.abc import Iterable
 
@@ -18,19 +18,19 @@ SETTLE_S = 0.05
 
 
 class ChangedAgents:
-    """Agents whose state may have changed; whoever changes one says so here."""
+    """The names of agents whose state may have changed; whoever changes one adds it."""
 
     def __init__(self) -> None:
         self._look = trio.Event()
         self._names: set[str] = set()
 
     def add(self, *names: str) -> None:
-        """Their state may have changed; never blocks."""
+        """Have these looked at; never blocks."""
         self._names.update(names)
         self._look.set()
 
     async def settled(self) -> frozenset[str]:
-        """Wait for some and give them, each once.
+        """Wait until there are some, and take them all.
 
         Changes come in bursts (a restart is five), so they are given a moment later, together.
         """
@@ -42,7 +42,7 @@ class ChangedAgents:
 
 
 class States:
-    """What can be said of each agent: what is kept of it, and how its parts are."""
+    """Makes each agent's state of what is stored of it and of how its parts are."""
 
     def __init__(
         self,
@@ -57,7 +57,7 @@ class States:
         self._shown: dict[str, tuple[object, ...]] = {}
 
     async def run(self, ctx: Context) -> None:
-        """The supervised child: publish a state when it differs from what was published last."""
+        """The supervised child: publishes a state when it differs from what was published last."""
         ctx.ready()
         self._changed.add(*self._directory.known)
         while True:
@@ -77,7 +77,7 @@ class States:
                     self._publish(status.name, changed)
 
     def of(self, names: Iterable[str], clock: ClockReading) -> tuple[AgentStatus, ...]:
-        """These agents as they are now."""
+        """Return these agents as they are now, in the same order; raises KeyError for others."""
         nodes = {node.id: node for node in self._fleet.supervisor.child_snapshots()}
         return tuple(
             agent_status(
@@ -91,6 +91,6 @@ class States:
         )
 
     def harness_tree(self, name: str) -> TreeNode | None:
-        """What the agent's harness reported of its own tree, while it is connected."""
+        """Return what the agent's harness reported of its tree; None while it is not connected."""
         agent = self._fleet.live.get(name)
         return agent.report.tree if agent and agent.report and agent.peer else None

@@ -68,7 +68,7 @@ def agent_status(
         reason = _container_note(node)
         if agent.peer is None:
             state, reason = AgentState.STARTING, reason or "waits for its harness to connect"
-    wait, until = agent.waits, clock.wall(culprit.until)
+    wait, until = agent.why_waiting, clock.wall(culprit.until)
     if wait is not None and state in (AgentState.RUNNING, AgentState.STARTING, AgentState.PARKED):
         state, reason, until = AgentState.PARKED, wait.reason, wait.until
     report = agent.report if agent.peer is not None else None

@@ -180,7 +180,7 @@ async def test_a_long_one_comes_in_a_file_and_its_message_says_where(
     long, short = [message.body for message in await hive.broker.inbox("ann")]
     assert "is in /agents/ann/state/reminders/1.txt and begins:\nää" in long
     assert "is in /agents/ann/state/reminders/plan.md and begins:\nshort" in short
-    folder = hive.paths.agent("ann") / "state" / "reminders"
+    folder = hive.paths.agent("ann").state / "reminders"
     assert (folder / "1.txt").read_text() == text
     assert (folder / "plan.md").read_text() == "short"
     result = await hive.command("reminders", "ann")
@@ -192,7 +192,7 @@ async def test_one_that_cannot_be_written_fails_and_the_operator_retries_it(
 ) -> None:
     elsewhere = hive.paths.root / "elsewhere"
     elsewhere.mkdir()
-    link = hive.paths.agent("ann") / "state" / "reminders"
+    link = hive.paths.agent("ann").state / "reminders"
     link.symlink_to(elsewhere)
     await hive.ask(Remind("x" * 5000, delay_s=0.01))
     with trio.fail_after(5):

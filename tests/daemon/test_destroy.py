@@ -50,7 +50,7 @@ async def furnish(hive: Hive) -> None:
     """The agent with a home and one of everything that must go with it."""
     await hive.directory.create(AgentRecord(NAME, "none"))
     await hive.directory.create(AgentRecord("bob", "none"))
-    home = hive.options.paths.agent(NAME) / "state"
+    home = hive.options.paths.agent(NAME).state
     home.mkdir(parents=True)
     (home / "notes").write_text("kept")
     await hive.broker.send(Draft(OPERATOR, NAME, "undone"))
@@ -62,7 +62,7 @@ async def furnish(hive: Hive) -> None:
 async def left_over(hive: Hive) -> dict[str, int]:
     return {
         "records": len({NAME} & hive.directory.names()),
-        "homes": int(hive.options.paths.agent(NAME).exists()),
+        "homes": int(hive.options.paths.agent(NAME).base.exists()),
         "kept": len(list((hive.options.paths.root / "destroyed").glob(f"{NAME}-*/state/notes"))),
         "bounces": len([m for m in await hive.broker.inbox(OPERATOR) if m.sender == "hive"]),
         "reminders": len(await hive.reminders.listed(NAME)),
@@ -79,7 +79,7 @@ GONE = {
 }  # fmt: skip
 STEPS = {
     "leave": lambda hive: (hive.directory, "leave"),
-    "tell": lambda hive: (hive.fleet, "tell"),
+    "tell": lambda hive: (hive.fleet, "push_settings"),
     "reminders": lambda hive: (hive.reminders, "cancel"),
     "questions": lambda hive: (hive.questions, "forget"),
     "wake-ups": lambda hive: (hive.wake_ups, "forget"),
@@ -132,7 +132,7 @@ async def test_a_kill_at_any_step_leaves_it_whole_or_gone(
         assert hive.fleet.leaving == ()
         if not whole:  # a namesake begins with nothing of it
             await hive.directory.create(AgentRecord(NAME, "none"))
-            assert not hive.options.paths.agent(NAME).exists()
+            assert not hive.options.paths.agent(NAME).base.exists()
 
 
 @pytest.mark.parametrize("step", ["dead-letters", "folder", "delete"])
@@ -178,8 +178,8 @@ async def test_two_namesakes_that_end_in_one_second_are_both_kept(
     async with started(tmp_path) as hive:
         for number in range(3):
             await hive.directory.create(AgentRecord(NAME, "none"))
-            hive.options.paths.agent(NAME).mkdir(parents=True)
-            (hive.options.paths.agent(NAME) / "number").write_text(str(number))
+            hive.options.paths.agent(NAME).base.mkdir(parents=True)
+            (hive.options.paths.agent(NAME).base / "number").write_text(str(number))
             await hive.destroyer.destroy(NAME)
         kept = sorted((hive.options.paths.root / "destroyed").glob("*/number"))
         assert [file.read_text() for file in kept] == ["0", "1", "2"]

@@ -71,7 +71,7 @@ async def test_an_event_of_an_outage_keeps_its_time_wherever_it_is_kept(tmp_path
     with trio.fail_after(10):
         async with hive.store.opened():
             await hive.events.load()
-            hive.feed.publish("ann", part, 1234.5)
+            hive.publisher.publish("ann", part, 1234.5)
             (live,) = await hive.events.recent()
     assert live.at == 1234.5
     assert [one.at for one in hive.incidents.history(part.path)] == [1234.5]

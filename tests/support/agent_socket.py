@@ -18,7 +18,7 @@ from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.broker import Broker, Draft
 from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
-from hive.link import Limits, Peer, connect
+from hive.link import LinkLimits, Peer, connect
 from hive.paths import Paths
 from hive.questions import QuestionService
 from hive.redact import Secrets
@@ -59,7 +59,7 @@ class Fixture:
     ) -> AbstractAsyncContextManager[Any]:
         path = self.agent.dependencies.paths.socket("scout")
         hello = Hello(PROTOCOL, role, instance, lease=lease)
-        return connect(path, hello, limits=Limits(close=0.1))
+        return connect(path, hello, limits=LinkLimits(close=0.1))
 
     async def mail(self, body: str = "work") -> int:
         return await self.broker.send(Draft(OPERATOR, "scout", body))
@@ -97,7 +97,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
         )
         await broker.load()
         quiet: Any = lambda *_: None  # noqa: E731
-        folder = StateFolder(root / "state", Path("/agents/scout/state"))
+        state_folder = StateFolder(root / "state", Path("/agents/scout/state"))
         wake_ups = WakeUpService(store, broker)
         await wake_ups.load()
         stamps: list[float | None] = []
@@ -116,7 +116,9 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             questions=QuestionService(store, broker, Named(lambda: {"scout", "ann"})),
             wake_ups=wake_ups,
             directory=Directory(store),
-            reminders=ReminderService(store, broker, state_folder=lambda _: folder, publish=quiet),
+            reminders=ReminderService(
+                store, broker, state_folder=lambda _: state_folder, publish=quiet
+            ),
             schedules=ScheduleService(store, broker, Named(lambda: {"scout"}), publish=quiet),
             driver=lambda name: pytest.fail("no container here"),
             limits=limits,
