@@ -125,7 +125,7 @@ class GatesAndBudgets:
     async def new_login(self, key: str) -> None:
         """Let the agents behind this credential key try again: somebody has logged in."""
         await self.gates.new_login(key)
-        look_again(self._agents)
+        recheck_all(self._agents)
 
     def changed(self, name: str) -> None:
         """Look at the agent again: what waits for it has changed."""
@@ -148,7 +148,7 @@ class GatesAndBudgets:
         return shown
 
 
-def look_again(agents: Mapping[str, Agent]) -> None:
+def recheck_all(agents: Mapping[str, Agent]) -> None:
     """Let every agent ask again whether it may work: something was decided."""
     for agent in tuple(agents.values()):
         agent.look_again()
@@ -160,7 +160,7 @@ def gate_decided(agents: Mapping[str, Agent], name: str, _: Hold | None) -> None
         agent.look_again()
 
 
-def clients(
+def gate_clients(
     agents: Mapping[str, Agent], budgets: BudgetService, credential: str
 ) -> Sequence[Client]:
     """Return the agents that use the credential, as its gate sees them.
