@@ -39,8 +39,8 @@ class GatesAndBudgets:
         self._agents = agents
         self._to_interrupt: set[str] = set()
         self._interrupted: dict[str, str] = {}
-        """The lease for which each agent was told last."""
-        self._some = trio.Event()
+        """The lease whose turn each agent was told to end last."""
+        self._work = trio.Event()
         self._ended: deque[tuple[str, str, Usage]] = deque()
         """Turns to be charged, at most one for each agent at a time."""
 
@@ -51,8 +51,8 @@ class GatesAndBudgets:
             while True:
                 ctx.tick()
                 with trio.move_on_after(TICK_S):
-                    await self._some.wait()
-                self._some = trio.Event()
+                    await self._work.wait()
+                self._work = trio.Event()
                 await self._charge()
                 await self._interrupt()
         finally:
@@ -111,14 +111,14 @@ class GatesAndBudgets:
         for name in self.budgets.agents_over():
             if (other := self._agents.get(name)) and self._interrupted.get(name) != other.lease:
                 self._to_interrupt.add(name)
-                self._some.set()
+                self._work.set()
 
     async def turn_ended(self, agent: Agent, lease: str, report: TurnReport) -> None:
         """Count a turn that ended; returns when those who must wait because of it know."""
         # Counted at once; written beside the acknowledgement, which then waits for one commit less.
         self.budgets.spending(agent.name, lease, report.usage)
         self._ended.append((agent.name, lease, report.usage))
-        self._some.set()
+        self._work.set()
         await self.gates.turn_ended(credential_key(agent.record), agent.name, lease, report)
         agent.look_again()
 
