@@ -125,7 +125,7 @@ async def test_the_folders_are_made_again(
         for in_its_place in (False, True):
             shutil.rmtree(paths.run)
             if in_its_place:
-                await trio.Path(paths.run).write_text("a file")
+                paths.run.write_text("a file")  # at once: the child makes the folder again soon
                 await until(lambda: "cannot be made" in caplog.text)
                 await trio.Path(paths.run).unlink()
             await until((paths.run / "agents").is_dir)
