@@ -9,10 +9,11 @@ import attrs
 import orjson
 from attrs import field, frozen
 
-from hive.agents.settings import AgentsConfig, ClaudeConfig, check_model
+from hive.agents import AgentsConfig, ClaudeConfig, check_model
 from hive.credentials import NamedCredential, check_credential_name
 from hive.files import read_small
 from hive.janitor import Retention
+from hive.reminders import ReminderLimits
 from hive.supervisors import one_line
 from hive.wire.bounds import MOST_BODY
 from hive.wire.codec import WireError, decode
@@ -33,18 +34,6 @@ class GateConfig:
 
 
 @frozen
-class RemindersConfig:
-    """`[reminders]`: of each agent."""
-
-    pending: int = 50
-    """How many may wait."""
-    burst: int = 10
-    """How many may be set at once."""
-    per_hour: float = 30.0
-    """How many may be set in an hour, in the long run."""
-
-
-@frozen
 class Config:
     """The whole file; a section that is missing has its defaults."""
 
@@ -52,7 +41,7 @@ class Config:
     credentials: tuple[NamedCredential, ...] = ()
     agents: AgentsConfig = field(factory=AgentsConfig)
     gate: GateConfig = GateConfig()
-    reminders: RemindersConfig = RemindersConfig()
+    reminders: ReminderLimits = field(factory=ReminderLimits)
     retention: Retention = field(factory=Retention)
 
 

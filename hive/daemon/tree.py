@@ -8,8 +8,7 @@ from typing import TextIO
 import orjson
 import trio
 
-from hive.agents import Fleet
-from hive.agents.agent import Publish
+from hive.agents import Fleet, Publish
 from hive.broker import Broker, Draft
 from hive.containers import Driver
 from hive.credentials import ApiAccess, demo_access

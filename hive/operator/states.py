@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 import trio
 
-from hive.agents import Fleet
-from hive.agents.agent import Publish
+from hive.agents import Fleet, Publish
 from hive.broker import Broker, Counts
 from hive.directory import Directory
 from hive.operator.status import agent_status

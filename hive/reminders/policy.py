@@ -52,11 +52,14 @@ class NoSuchReminder(BrokerError):
 
 @frozen
 class ReminderLimits:
-    """How many reminders of one agent may wait, and how many it may set at once and in an hour."""
+    """`[reminders]` of hive.toml: of each agent."""
 
     pending: int = 50
+    """How many may wait."""
     burst: int = 10
+    """How many may be set at once."""
     per_hour: float = 30.0
+    """How many may be set in an hour, in the long run."""
 
 
 @frozen

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.agents.settings import check_model
+from hive.agents import check_model
 from hive.credentials import BadCredential, NamedCredential, demo_access, resolve
 from hive.daemon.config import Config, ConfigError, load, parse
 
