@@ -27,7 +27,7 @@ def run() -> None:
     import trio  # none of this is needed to wake somebody, and it takes most of the time
 
     from harness.app import run_harness
-    from harness.shared import AgentFolders, HarnessOptions
+    from harness.state import AgentFolders, HarnessOptions
     from hive import logs
     from hive.clock import LoopClock
 

@@ -11,7 +11,7 @@ import trio
 from harness.cli.subreaper import Subreaper
 from harness.journal import Journal
 from harness.link import Link
-from harness.shared import HarnessOptions, Shared
+from harness.state import HarnessOptions, HarnessState
 from harness.tools import Tools
 from harness.turns.runner import STOPPED_S, TurnRunner
 from harness.turns.serve import DRAIN_S, GRACE_S, ServeLoop
@@ -41,16 +41,16 @@ class Harness:
     """All parts of one harness, made in the order of their dependence, and the tree of them."""
 
     def __init__(self, options: HarnessOptions) -> None:
-        self.shared = Shared(options)
-        self.link = Link(self.shared, report=self._report, interrupt=self._interrupt)
-        self.tools = Tools(self.shared, self.link)
+        self.state = HarnessState(options)
+        self.link = Link(self.state, report=self._report, interrupt=self._interrupt)
+        self.tools = Tools(self.state, self.link)
         self.wake_socket = WakeSocket(options.folders.claude, self.link)
-        self.turns = TurnRunner(self.shared, self.tools, Subreaper())
-        self.serve = ServeLoop(self.shared, self.link, self.turns)
+        self.turns = TurnRunner(self.state, self.tools, Subreaper())
+        self.serve = ServeLoop(self.state, self.link, self.turns)
         self.journal = Journal(
             options.folders.harness,
-            self.shared.records,
-            lambda text: self.shared.outbox.put(Notice(text)),
+            self.state.records,
+            lambda text: self.state.outbox.put(Notice(text)),
         )
         self.root = Supervisor(
             self._specs(options), intensity=RestartIntensity(intensity=10, period=60.0)
@@ -79,8 +79,8 @@ class Harness:
         kind = type(event).__name__.lower()
         full = ""
         if event.severity >= logging.ERROR:
-            full = report(event, Form(redact=self.shared.secrets.redact))
-        self.shared.emit(Supervision(event.path, kind, event.line(), full))
+            full = report(event, Form(redact=self.state.secrets.redact))
+        self.state.emit(Supervision(event.path, kind, event.line(), full))
         self.link.changed()
 
     def _interrupt(self, asked: Interrupt) -> None:
@@ -97,12 +97,12 @@ async def run_harness(options: HarnessOptions, *, signals: bool = True) -> int:
     0: stopped in order; 1: the tree gave up, see the log.
     """
     harness = Harness(options)
-    logs.redact_by(harness.shared.secrets.redact)
+    logs.redact_by(harness.state.secrets.redact)
     return await run_root(
         harness.root,
         name=NAME,
         signals=signals,
-        stop=harness.shared.stop,
+        stop=harness.state.stop,
         sink=harness.sink,
         hard_deadline=HARD_DEADLINE_S,
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import trio
 
 from harness.outbox import Stamped
-from harness.shared import Shared
+from harness.state import HarnessState
 from hive.link import LinkClosed, Peer, RemoteError, Session, keep_connected
 from hive.supervisors import Context
 from hive.wire.bodies import Body
@@ -41,14 +41,14 @@ class Link:
 
     def __init__(
         self,
-        shared: Shared,
+        state: HarnessState,
         *,
         report: Callable[[], Report],
         interrupt: Callable[[Interrupt], object],
     ) -> None:
-        self._shared = shared
+        self._state = state
         self._report = report
-        self._pushes = _Pushes(shared, interrupt)
+        self._pushes = _Pushes(state, interrupt)
         self._peer: Peer | None = None
         self._here = trio.Event()
         self._gone_at: float | None = None
@@ -63,7 +63,7 @@ class Link:
     @property
     def orphaned(self) -> bool:
         """Whether the daemon has been away for so long that this harness is to end."""
-        settings = self._shared.settings
+        settings = self._state.settings
         limit = _ORPHAN_AFTER_S if settings is None else settings.orphan_after_s
         if self._here.is_set() or self._gone_at is None:
             return False
@@ -85,7 +85,7 @@ class Link:
         """
         if within < timeout:
             raise ValueError(f"within is {within:g} s, it must be at least timeout: {timeout:g} s")
-        asked, body = False, self._shared.hide(body)
+        asked, body = False, self._state.hide(body)
         with trio.move_on_after(within):
             while not (asked and once):
                 await self._here.wait()
@@ -107,7 +107,7 @@ class Link:
         ctx.ready()
         ctx.note("connecting")
         await keep_connected(
-            self._shared.options.socket,
+            self._state.options.socket,
             self._hello,
             lambda peer, welcome: self._use(ctx, peer, welcome),
             self._pushes,
@@ -115,11 +115,11 @@ class Link:
         )
 
     def _hello(self) -> Hello:
-        holding = self._shared.holding
+        holding = self._state.holding
         return Hello(
             PROTOCOL,
             "harness",
-            self._shared.instance,
+            self._state.instance,
             lease=None if holding is None else holding.lease,
         )
 
@@ -130,7 +130,7 @@ class Link:
     async def _use(self, ctx: Context, peer: Peer, welcome: Welcome) -> None:
         """Serve one connection until it is closed."""
         if welcome.settings is not None:
-            self._shared.take_settings(welcome.settings)
+            self._state.take_settings(welcome.settings)
         self._peer = peer
         self._here.set()
         ctx.tick()
@@ -152,19 +152,19 @@ class Link:
             self._gone_at = trio.current_time()
 
     async def _hint(self, peer: Peer) -> None:
-        hints = self._shared.hints
+        hints = self._state.hints
         hints.clear()  # of a time when nobody listened: the turn's report says it again
         while True:
             hint = await hints.take()
             try:
-                await peer.push(self._shared.hide(hint))
+                await peer.push(self._state.hide(hint))
             except LinkClosed:
                 return
             except WireError as error:
                 _log.warning("%s cannot be sent: %s", type(hint).__name__, error)
 
     async def _upload(self, peer: Peer) -> None:
-        outbox = self._shared.outbox
+        outbox = self._state.outbox
         while True:
             await outbox.wait()
             await trio.sleep(GATHER_S)
@@ -191,7 +191,7 @@ class Link:
             self._changed = trio.Event()
             ctx.tick()
             try:
-                await peer.push(self._shared.hide(self._report()))
+                await peer.push(self._state.hide(self._report()))
             except LinkClosed:
                 return
             with trio.move_on_after(REPORT_EVERY_S):
@@ -204,16 +204,16 @@ class _Pushes(Session):
 
     pushes = StopHarness | Interrupt | HarnessSettings
 
-    def __init__(self, shared: Shared, interrupt: Callable[[Interrupt], object]) -> None:
-        self._shared = shared
+    def __init__(self, state: HarnessState, interrupt: Callable[[Interrupt], object]) -> None:
+        self._state = state
         self._interrupt = interrupt
 
     def pushed(self, peer: Peer, body: Body) -> None:
         match body:
             case StopHarness():
-                self._shared.stop_grace = max(0.0, body.grace)
-                self._shared.stop.set()
+                self._state.stop_grace = max(0.0, body.grace)
+                self._state.stop.set()
             case Interrupt():
                 self._interrupt(body)
             case HarnessSettings():
-                self._shared.take_settings(body)
+                self._state.take_settings(body)

@@ -3,7 +3,7 @@
 from attrs import field, frozen
 
 from harness.cli.session import CliSession
-from harness.shared import AgentFolders
+from harness.state import AgentFolders
 from harness.wake import NAME, SOCKET
 
 CONTAINER = "HIVE_CONTAINER"

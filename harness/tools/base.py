@@ -15,7 +15,7 @@ import attrs
 from attrs import frozen
 
 from harness.lenient_json import Json, clean
-from harness.shared import Shared
+from harness.state import HarnessState
 from hive.wire.bodies import Body
 from hive.wire.turns import Lease
 
@@ -35,7 +35,7 @@ class ToolContext(Protocol):
     """What a tool can use while it is performed; the runner is one."""
 
     @property
-    def shared(self) -> Shared:
+    def state(self) -> HarnessState:
         """The harness's options, the daemon's settings, and what the running turn holds."""
 
     async def ask(self, request: Body, unanswered: str) -> Body:

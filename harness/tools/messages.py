@@ -50,7 +50,7 @@ stored for good; an error means that nothing was sent.
     )
 
     async def perform(self, context: ToolContext) -> str:
-        settings = context.shared.settings
+        settings = context.state.settings
         size = len(self.body.encode())
         if settings is not None and size > settings.body_cap:
             raise ToolFailed(

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from harness.lenient_json import Json
 from harness.link import Link, NoAnswer, NotConnected
-from harness.shared import Shared
+from harness.state import HarnessState
 from harness.tools import mcp
 from harness.tools.base import Tool, ToolFailed
 from harness.tools.mcp import Invoke
@@ -50,8 +50,8 @@ class Tools:
     It is the `ToolContext` of each tool, and knows none of them by name.
     """
 
-    def __init__(self, shared: Shared, link: Link) -> None:
-        self._shared = shared
+    def __init__(self, state: HarnessState, link: Link) -> None:
+        self._state = state
         self._link = link
         self._send, self._receive = trio.open_memory_channel[_Job](_AT_ONCE)
         self._scopes: dict[str, trio.CancelScope] = {}
@@ -117,8 +117,8 @@ class Tools:
     # --- what a tool can use: see `ToolContext` ------------------------------------------------
 
     @property
-    def shared(self) -> Shared:
-        return self._shared
+    def state(self) -> HarnessState:
+        return self._state
 
     async def ask(self, request: Body, unanswered: str) -> Body:
         try:
@@ -129,7 +129,7 @@ class Tools:
             ) from None
 
     async def take(self, wait: float, most: int) -> Lease | None:
-        holding = self._shared.holding
+        holding = self._state.holding
         if holding is None:
             raise ToolFailed("no turn is running, so there is nothing that messages could join")
         recv = Recv(holding.lease, most, wait)

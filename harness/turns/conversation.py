@@ -21,7 +21,7 @@ from harness.cli.outcome import (
 from harness.cli.process import INITIALISE_S, STOP_S, ClaudeProcess, CliStartFailed
 from harness.cli.repair import repair
 from harness.cli.subreaper import Subreaper
-from harness.shared import Shared
+from harness.state import HarnessState
 from harness.tools import Tools, guide
 from harness.turns.prompts import system
 from hive.supervisors import Context
@@ -36,16 +36,16 @@ START_S = INITIALISE_S + 2 * STOP_S
 class Conversation:
     """Keeps the process between turns; when it has ended, the next one resumes the session."""
 
-    def __init__(self, shared: Shared, tools: Tools, subreaper: Subreaper) -> None:
+    def __init__(self, state: HarnessState, tools: Tools, subreaper: Subreaper) -> None:
         self.process: ClaudeProcess | None = None
         """The process of the last turn, which may have ended; None before the first."""
         self.nursery: trio.Nursery | None = None
         """Where `host` runs the process; None while the turn runner is being restarted."""
-        self._shared = shared
+        self._state = state
         self._tools = tools
         self._subreaper = subreaper
         self._running: tuple[Setup, str] | None = None
-        self._file = shared.options.folders.harness / "session"
+        self._file = state.options.folders.harness / "session"
         self._session = session.load(self._file)
 
     @property
@@ -90,13 +90,13 @@ class Conversation:
         await self._repair()
         claude = self.process = ClaudeProcess(self._tools, self._subreaper)
         self._running = setup, self._session.id
-        options = self._shared.options
+        options = self._state.options
         argv = (*options.wrap, *arguments.argv(setup, self._session))
         host = partial(claude.host, argv, dict(setup.environment), options.folders.state)
         await self.nursery.start(host, name="claude")
         ready = False
         try:
-            await claude.initialise(_system_prompt(self._shared, settings))
+            await claude.initialise(_system_prompt(self._state, settings))
             ready = True
         finally:
             if not ready:
@@ -133,7 +133,7 @@ class Conversation:
         """End the process, and begin a new session at the next prompt."""
         await self.stop()
         self._session = session.fresh()
-        self._shared.emit(Notice(f"{why}: a new one begins"))
+        self._state.emit(Notice(f"{why}: a new one begins"))
 
     async def stop(self) -> None:
         """End the process, if there is one."""
@@ -145,7 +145,7 @@ class Conversation:
     def _setup(self, settings: HarnessSettings) -> Setup:
         if settings.claude is None:
             raise CliStartFailed("no claude: the daemon did not say which one it has found")
-        folders, root = self._shared.options.folders, os.geteuid() == 0
+        folders, root = self._state.options.folders, os.geteuid() == 0
         return Setup(
             settings.claude,
             settings.model,
@@ -161,17 +161,17 @@ class Conversation:
 
     async def _repair(self) -> bool:
         """Set aside what is damaged of the CLI's own files, and say so; whether there was any."""
-        home, number = self._shared.options.folders.claude, self._session.id
+        home, number = self._state.options.folders.claude, self._session.id
         found = await trio.to_thread.run_sync(repair, home, number, abandon_on_cancel=True)
         for note in found.notes:
-            self._shared.emit(Notice(note))
+            self._state.emit(Notice(note))
         if found.lost_session:
             self._session = session.fresh()
         return bool(found.notes)
 
 
-def _system_prompt(shared: Shared, settings: HarnessSettings) -> str:
-    options = shared.options
-    state = str(options.folders.state)
+def _system_prompt(state: HarnessState, settings: HarnessSettings) -> str:
+    options = state.options
+    folder = str(options.folders.state)
     tools = guide(settings.body_cap)
-    return system(options.name, settings.peers, state=state, tools=tools)
+    return system(options.name, settings.peers, state=folder, tools=tools)

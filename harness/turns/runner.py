@@ -12,7 +12,7 @@ from harness.cli.process import STOP_S, ClaudeProcess, CliStartFailed, ProcessGo
 from harness.cli.stream import StreamEvent
 from harness.cli.subreaper import Subreaper
 from harness.message_text import framed_all
-from harness.shared import Shared
+from harness.state import HarnessState
 from harness.tools import Tools
 from harness.turns.conversation import START_S, Conversation
 from harness.turns.prompts import not_a_command
@@ -41,10 +41,10 @@ Events = trio.MemoryReceiveChannel[StreamEvent]
 class TurnRunner:
     """Drives turns. A lease goes from `drive` by `_attempt` and `_perform` to `_listen`."""
 
-    def __init__(self, shared: Shared, tools: Tools, subreaper: Subreaper) -> None:
-        self._shared = shared
+    def __init__(self, state: HarnessState, tools: Tools, subreaper: Subreaper) -> None:
+        self._state = state
         self._tools = tools
-        self._conversation = Conversation(shared, tools, subreaper)
+        self._conversation = Conversation(state, tools, subreaper)
         self._turn: RunningTurn | None = None
 
     @property
@@ -156,13 +156,13 @@ class TurnRunner:
             except trio.EndOfChannel:
                 return False
             if shown := self._take(turn, event):
-                self._shared.emit(shown)
+                self._state.emit(shown)
         return not turn.over and turn.cut is None
 
     def _take(self, turn: RunningTurn, event: StreamEvent) -> Event | None:
         shown = turn.take(event, trio.current_time())
         if hint := turn.hint(event):
-            self._shared.hints.put(hint)
+            self._state.hints.put(hint)
         return shown
 
     async def _cut_short(self, turn: RunningTurn, claude: ClaudeProcess, events: Events) -> None:

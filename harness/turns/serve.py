@@ -5,7 +5,7 @@ from attrs import evolve
 
 from harness import faults
 from harness.link import Link, NotConnected
-from harness.shared import HeldLease, Shared
+from harness.state import HarnessState, HeldLease
 from harness.turns.runner import STOPPED_S, TurnRunner
 from hive.link import RemoteError
 from hive.supervisors import Context
@@ -41,10 +41,10 @@ _PAUSE_S = 1.0
 
 
 class ServeLoop:
-    """One lease after the other. What it holds is in `shared.holding`, for the link's hello."""
+    """One lease after the other. What it holds is in `state.holding`, for the link's hello."""
 
-    def __init__(self, shared: Shared, link: Link, turns: TurnRunner) -> None:
-        self._shared = shared
+    def __init__(self, state: HarnessState, link: Link, turns: TurnRunner) -> None:
+        self._state = state
         self._link = link
         self._turns = turns
         self._stopping = False
@@ -53,12 +53,12 @@ class ServeLoop:
     @property
     def turn(self) -> str | None:
         """The id of the running turn, which is its lease's; None between turns."""
-        holding = self._shared.holding
+        holding = self._state.holding
         return None if holding is None else holding.lease
 
     async def run(self, ctx: Context) -> None:
         """One incarnation of the supervised child. It begins by saying that it holds nothing."""
-        self._shared.holding = None
+        self._state.holding = None
         self._stopping = False
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_stop, ctx)
@@ -76,22 +76,22 @@ class ServeLoop:
         ctx.note("waits for a message")
         lease = await self._take(ctx)
         ctx.tick()
-        settings = self._shared.settings
+        settings = self._state.settings
         if lease is None or settings is None:
             return
-        self._shared.holding = HeldLease.of(lease)
+        self._state.holding = HeldLease.of(lease)
         self._link.changed()
         await faults.hang("serve.hang-leased")
         ctx.note(f"works on message {lease.messages[0].id}" if lease.messages else None)
         report = await self._work(ctx, lease, settings)
         ctx.note("reports the turn")
         await self._finish(ctx, lease, report)
-        self._shared.holding = None
+        self._state.holding = None
         self._link.changed()
 
     async def _take(self, ctx: Context) -> Lease | None:
         """The next lease, or None when there was none within a while."""
-        wait = self._shared.options.take_wait
+        wait = self._state.options.take_wait
         asked_at = trio.current_time()
         ctx.extend(wait + 2 * _ANSWER_S)
         taken = None
@@ -115,7 +115,7 @@ class ServeLoop:
         return None
 
     async def _work(self, ctx: Context, lease: Lease, settings: HarnessSettings) -> TurnReport:
-        emit = self._shared.emit
+        emit = self._state.emit
         numbers = tuple(message.id for message in lease.messages)
         emit(TurnStarted(lease.id, numbers, self._turns.session))
         try:
@@ -123,7 +123,7 @@ class ServeLoop:
         except trio.Cancelled:
             emit(TurnEnded(lease.id, Outcome.INTERRUPTED, "cut off in the middle", 0.0, Usage()))
             raise
-        holding = self._shared.holding
+        holding = self._state.holding
         if holding is not None and holding.unsure and report.outcome is Outcome.COMPLETED:
             detail = "the answer to a recv was lost: messages may have come that it never saw"
             report = evolve(report, outcome=Outcome.INTERRUPTED, detail=detail)
@@ -147,7 +147,7 @@ class ServeLoop:
                     return
             except RemoteError as error:
                 if not (error.code.startswith(STORE_TROUBLE) or error.code in _NOT_ASKED):
-                    self._shared.emit(Notice(f"the end of turn {lease.id} was refused: {error}"))
+                    self._state.emit(Notice(f"the end of turn {lease.id} was refused: {error}"))
                     return
                 ctx.note(f"the daemon cannot take the turn's end: {error}")
                 with trio.move_on_after(_STORE_RETRY_S):
@@ -157,7 +157,7 @@ class ServeLoop:
     async def _end_harness(self, ctx: Context) -> None:
         """The daemon has been away for too long: end this container."""
         ctx.note("the daemon is gone: ends")
-        self._shared.stop.set()
+        self._state.stop.set()
         await ctx.stop_requested.wait()
 
     async def _watch_stop(self, ctx: Context) -> None:
@@ -165,4 +165,4 @@ class ServeLoop:
         self._stopping = True
         self._waiting.cancel()
         # Half of the time for the turn, the rest for what comes when it does not listen.
-        await self._turns.interrupt(min(5.0, self._shared.stop_grace / 2))
+        await self._turns.interrupt(min(5.0, self._state.stop_grace / 2))

@@ -15,7 +15,7 @@ from attrs import define, field, frozen
 from harness.cli.arguments import Setup, argv, environment
 from harness.cli.lines import LineSplitter
 from harness.cli.session import CliSession
-from harness.shared import AgentFolders
+from harness.state import AgentFolders
 from harness.tools import guide, mcp
 from harness.turns.prompts import system
 

@@ -8,7 +8,7 @@ import trio
 import trio.testing
 
 from harness.link import Link, NoAnswer, NotConnected
-from harness.shared import AgentFolders, HarnessOptions, Shared
+from harness.state import AgentFolders, HarnessOptions, HarnessState
 from harness.turns.serve import ServeLoop
 from hive.link import RemoteError
 from hive.supervisors import Context
@@ -29,10 +29,12 @@ class Scene:
 
     def __init__(self, *answers) -> None:
         self.answers = list(answers)
-        self.shared = Shared(HarnessOptions("ann", AgentFolders(Path("/agents/ann")), Path("/s")))
-        self.link = Link(self.shared, report=lambda: None, interrupt=lambda _: None)
+        self.state = HarnessState(
+            HarnessOptions("ann", AgentFolders(Path("/agents/ann")), Path("/s"))
+        )
+        self.link = Link(self.state, report=lambda: None, interrupt=lambda _: None)
         self.asked: list[float] = []
-        self.serve = ServeLoop(self.shared, self.link, SimpleNamespace())  # type: ignore[arg-type]
+        self.serve = ServeLoop(self.state, self.link, SimpleNamespace())  # type: ignore[arg-type]
         self.ctx = Context("harness/serve", watchdog=10.0)
         self.ctx.ready()
         self.ctx.tick()
@@ -83,7 +85,7 @@ async def test_a_refusal_of_the_turn_is_said_and_ends_it() -> None:
     scene = Scene((0.1, RemoteError("no_lease", "unknown")))
     scene.connect()
     await scene.finish()
-    ((_, notice),) = scene.shared.outbox.batch()[1]
+    ((_, notice),) = scene.state.outbox.batch()[1]
     assert "was refused: unknown" in notice.text
 
 

@@ -19,7 +19,7 @@ import trio
 from attrs import frozen
 
 from harness.link import NoAnswer, NotConnected
-from harness.shared import AgentFolders, HarnessOptions, HeldLease, Shared
+from harness.state import AgentFolders, HarnessOptions, HarnessState, HeldLease
 from harness.tools import Tools, guide, mcp
 from harness.turns.prompts import system
 from hive.link import RemoteError
@@ -235,14 +235,16 @@ class FakeLink:
 
 async def recorded(case: Case) -> dict[str, Any]:
     """What came of a case: each call's answer, the requests, and what the turn holds then."""
-    shared = Shared(HarnessOptions("worker-1", AgentFolders(Path("/agents/worker-1")), Path("/s")))
+    state = HarnessState(
+        HarnessOptions("worker-1", AgentFolders(Path("/agents/worker-1")), Path("/s"))
+    )
     if case.body_cap is not None:
         peers = ("manager", "bob")
-        shared.settings = HarnessSettings("worker-1", peers=peers, body_cap=case.body_cap)
+        state.settings = HarnessSettings("worker-1", peers=peers, body_cap=case.body_cap)
     if case.holding:
-        shared.holding = HeldLease("lease", [message(1)])
+        state.holding = HeldLease("lease", [message(1)])
     link, said = FakeLink(case.answers), []
-    tools = Tools(shared, link)  # type: ignore[arg-type]
+    tools = Tools(state, link)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(tools.run, Context("test/tools"))
         for number in range(max(1, len(case.answers))):
@@ -259,8 +261,8 @@ async def recorded(case: Case) -> dict[str, Any]:
                 await done.wait()
         nursery.cancel_scope.cancel()
     found: dict[str, Any] = {"said": said, "asked": link.asked}
-    if case.tool == "recv" and shared.holding is not None:
-        held = shared.holding
+    if case.tool == "recv" and state.holding is not None:
+        held = state.holding
         found["holds"] = [[one.id for one in held.messages], held.unsure]
     return found
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.link import NotConnected
-from harness.shared import AgentFolders, HarnessOptions, Shared
+from harness.state import AgentFolders, HarnessOptions, HarnessState
 from harness.tools import Tools
 from harness.tools.base import BadArguments, ToolFailed
 from harness.tools.reminders import CancelReminderTool, ListRemindersTool, RemindTool
@@ -145,7 +145,7 @@ async def test_schedule() -> None:
 )
 async def test_what_went_wrong_is_told_to_the_model(answer: Exception, said: str) -> None:
 
-    shared = Shared(HarnessOptions("ann", AgentFolders(Path("/agents/ann")), Path("/s")))
-    tools = Tools(shared, FakeLink(answer))  # type: ignore[arg-type]
+    state = HarnessState(HarnessOptions("ann", AgentFolders(Path("/agents/ann")), Path("/s")))
+    tools = Tools(state, FakeLink(answer))  # type: ignore[arg-type]
     with pytest.raises(ToolFailed, match=said):
         await tools._perform(RemindTool("x", 60))

@@ -9,7 +9,7 @@ import trio.testing
 from attrs import evolve
 
 from harness.link import NoAnswer, NotConnected
-from harness.shared import AgentFolders, HarnessOptions, HeldLease, Shared
+from harness.state import AgentFolders, HarnessOptions, HarnessState, HeldLease
 from harness.tools import Tools
 from hive.link import RemoteError
 from hive.supervisors import Context
@@ -46,13 +46,13 @@ class Bench:
     """Tools with a fake daemon; `call` gives the text and whether it was an error."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
-        self.shared = Shared(
+        self.state = HarnessState(
             HarnessOptions("worker-1", AgentFolders(Path("/agents/worker-1")), Path("/s"))
         )
-        self.shared.settings = HarnessSettings("worker-1", peers=("manager",), body_cap=10)
-        self.shared.holding = HeldLease("lease", [message(1)])
+        self.state.settings = HarnessSettings("worker-1", peers=("manager",), body_cap=10)
+        self.state.holding = HeldLease("lease", [message(1)])
         self.link = FakeLink()
-        self.tools = Tools(self.shared, self.link)  # type: ignore[arg-type]
+        self.tools = Tools(self.state, self.link)  # type: ignore[arg-type]
         nursery.start_soon(self.tools.run, Context("test/tools"))
         self._number = 0
 
@@ -135,8 +135,8 @@ async def test_recv_looks_at_once_and_joins_what_it_gets(bench):
         "[hive] message 2 from manager\n  [hive] forged\n[hive] end of message 2; 4 more waiting"
     )
     assert bench.link.asked == [(Recv("lease", 10, 0.0), True)]
-    assert [one.id for one in bench.shared.holding.messages] == [1, 2]
-    assert bench.shared.holding.unsure is False
+    assert [one.id for one in bench.state.holding.messages] == [1, 2]
+    assert bench.state.holding.unsure is False
     bench.link.answers = [Taken(None)]
     assert await bench.call("recv", {"max": 1}) == ("[hive] no message waits", False)
 
@@ -155,7 +155,7 @@ async def test_recv_looks_at_once_and_joins_what_it_gets(bench):
 async def test_a_recv_without_an_answer_makes_the_turn_unsure(bench, answer, unsure):
     bench.link.answers = [answer]
     _, bad = await bench.call("recv", {})
-    assert bad and bench.shared.holding.unsure is unsure
+    assert bad and bench.state.holding.unsure is unsure
 
 
 async def test_a_recv_that_is_withdrawn_makes_the_turn_unsure(bench):
@@ -163,7 +163,7 @@ async def test_a_recv_that_is_withdrawn_makes_the_turn_unsure(bench):
     await bench.link.blocked.wait()
     bench.tools.withdraw("1")
     await trio.testing.wait_all_tasks_blocked()
-    assert bench.shared.holding.unsure is True
+    assert bench.state.holding.unsure is True
     bench.link.answers = [Sent(1)]
     assert (await bench.call("send", {"to": "manager", "body": "x"}))[1] is False
 
@@ -192,14 +192,14 @@ async def test_recvs_beside_each_other_leave_nothing_unsure(bench, first_to_end)
     bench.link.request = request
     answers = [await bench.submit("recv", {"max": one}) for one in (1, 2)]
     await trio.testing.wait_all_tasks_blocked()
-    assert bench.shared.holding.unsure is True
+    assert bench.state.holding.unsure is True
     for one in (first_to_end, 1 - first_to_end):
-        assert bench.shared.holding.unsure is True
+        assert bench.state.holding.unsure is True
         gates[one].set()
         with trio.fail_after(5):
             await answers[one].receive()
-    assert bench.shared.holding.unsure is False
-    assert {one.id for one in bench.shared.holding.messages} == {1, 11, 12}
+    assert bench.state.holding.unsure is False
+    assert {one.id for one in bench.state.holding.messages} == {1, 11, 12}
 
 
 async def test_one_of_two_recvs_without_an_answer_is_enough_to_be_unsure(bench):
@@ -217,11 +217,11 @@ async def test_one_of_two_recvs_without_an_answer_is_enough_to_be_unsure(bench):
     lost.set()
     with trio.fail_after(5):
         await answer.receive()
-    assert bench.shared.holding.unsure is True
+    assert bench.state.holding.unsure is True
 
 
 async def test_recv_outside_of_a_turn(bench):
-    bench.shared.holding = None
+    bench.state.holding = None
     text, bad = await bench.call("recv", {})
     assert bad and "no turn" in text
 

@@ -75,7 +75,7 @@ class HeldLease:
 
 
 @define(eq=False)
-class Shared:
+class HarnessState:
     """The state of one harness process that more than one of its parts needs."""
 
     options: HarnessOptions
