@@ -137,7 +137,7 @@ class Link:
         ctx.note(None)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._hint, peer)
+                nursery.start_soon(self._push_queued, peer)
                 nursery.start_soon(self._upload, peer)
                 nursery.start_soon(self._report_changes, ctx, peer)
                 await peer.closed.wait()
@@ -151,17 +151,17 @@ class Link:
             self._here = trio.Event()
             self._gone_at = trio.current_time()
 
-    async def _hint(self, peer: Peer) -> None:
-        hints = self._state.hints
-        hints.clear()  # of a time when nobody listened: the turn's report says it again
+    async def _push_queued(self, peer: Peer) -> None:
+        queue = self._state.pushes
+        queue.clear()  # of a time when nobody listened: the turn's report says it again
         while True:
-            hint = await hints.take()
+            push = await queue.take()
             try:
-                await peer.push(self._state.hide(hint))
+                await peer.push(self._state.hide(push))
             except LinkClosed:
                 return
             except WireError as error:
-                _log.warning("%s cannot be sent: %s", type(hint).__name__, error)
+                _log.warning("%s cannot be sent: %s", type(push).__name__, error)
 
     async def _upload(self, peer: Peer) -> None:
         outbox = self._state.outbox

@@ -1,8 +1,8 @@
-"""What the harness tells: its events, to the daemon and the disk, and hints, to the daemon only.
+"""Two bounded queues, of which no writer ever waits: the events of a harness, and its pushes.
 
-Both queues are bounded, and no writer waits. Each event has a number, counted from 0 in the life of
+Events must arrive, at the daemon and on the disk. Each has a number, counted from 0 in the life of
 this harness instance; the daemon skips the numbers that it has, so a batch may be sent again after
-a broken connection.
+a broken connection. Pushes go to the daemon only, at once or not at all.
 """
 
 import time
@@ -12,19 +12,17 @@ import trio
 
 from hive.wire.daemon import Notice
 from hive.wire.events import Event
-from hive.wire.turns import ApiSignal, Spending
+from hive.wire.turns import PushedByAgent
 
 CAPACITY = 5000
 BATCH = 50
 """Events of 2,000 characters each: a batch stays far below the largest frame."""
 
-HINTS = 32
-"""Hints that may wait for the daemon."""
+MOST_PUSHES = 32
+"""Pushes that may wait for the daemon."""
 
 Stamped = tuple[float, Event]
 """An event and when it happened, in epoch seconds."""
-
-Hint = ApiSignal | Spending
 
 
 class Outbox:
@@ -70,27 +68,27 @@ class Outbox:
         self._lost = max(0, self._first - upto)  # the others were in the batch, or told by it
 
 
-class Hints:
+class PushQueue:
     """What the daemon should know at once and may miss, in a bounded queue for one reader.
 
     When it is full the oldest go: newer ones say more.
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Hint] = deque(maxlen=HINTS)
+        self._waiting: deque[PushedByAgent] = deque(maxlen=MOST_PUSHES)
         self._filled = trio.Event()
 
-    def put(self, hint: Hint) -> None:
-        """Add a hint. Never blocks, never fails."""
-        self._waiting.append(hint)
+    def put(self, push: PushedByAgent) -> None:
+        """Add a push. Never blocks, never fails."""
+        self._waiting.append(push)
         self._filled.set()
 
     def clear(self) -> None:
-        """Forget the hints that wait."""
+        """Forget the pushes that wait."""
         self._waiting.clear()
 
-    async def take(self) -> Hint:
-        """The oldest hint that waits, or the next one; it is taken out of the queue."""
+    async def take(self) -> PushedByAgent:
+        """The oldest push that waits, or the next one; it is taken out of the queue."""
         while not self._waiting:
             self._filled = trio.Event()
             await self._filled.wait()

@@ -7,7 +7,7 @@ from typing import TypeVar
 import trio
 from attrs import define, field, frozen
 
-from harness.outbox import Hints, Outbox
+from harness.outbox import Outbox, PushQueue
 from harness.own_login import OwnLogin
 from hive.redact import Secrets
 from hive.wire.events import Event
@@ -84,7 +84,7 @@ class HarnessState:
     """For the daemon; the link reads it."""
     records: Outbox = field(factory=Outbox)
     """For the disk; the journal reads it."""
-    hints: Hints = field(factory=Hints)
+    pushes: PushQueue = field(factory=PushQueue)
     """For the daemon, at once or not at all; the link reads it."""
     settings: HarnessSettings | None = None
     """What the daemon said last; the link hears it, in force from the next turn on."""

@@ -161,8 +161,8 @@ class TurnRunner:
 
     def _take(self, turn: RunningTurn, event: StreamEvent) -> Event | None:
         shown = turn.take(event, trio.current_time())
-        if hint := turn.hint(event):
-            self._state.hints.put(hint)
+        if push := turn.push_of(event):
+            self._state.pushes.put(push)
         return shown
 
     async def _cut_short(self, turn: RunningTurn, claude: ClaudeProcess, events: Events) -> None:

@@ -27,8 +27,8 @@ from hive.wire.bounds import EVENT_TEXT
 from hive.wire.events import Event
 from hive.wire.turns import (
     ApiRetry,
-    ApiSignal,
     Outcome,
+    PushedByAgent,
     Spending,
     Text,
     ToolCall,
@@ -101,8 +101,8 @@ class RunningTurn:
                 return ToolResult(self.id, event.id, event.is_error, event.text[:EVENT_TEXT])
         return None
 
-    def hint(self, event: StreamEvent) -> ApiSignal | Spending | None:
-        """What the daemon should know at once of an event that `take` has seen."""
+    def push_of(self, event: StreamEvent) -> PushedByAgent | None:
+        """What to push to the daemon about an event that `take` has seen; None: nothing."""
         match event:
             case Cost():
                 usage = self.meter.take(event.request, event.usage)

@@ -18,7 +18,7 @@ from harness.cli.stream import (
     Thought,
     ToolAnswer,
 )
-from harness.outbox import HINTS, Hints
+from harness.outbox import MOST_PUSHES, PushQueue
 from harness.turns.signals import Signals
 from harness.turns.silence import SilenceWatch
 from harness.turns.spending import EVERY_S, Meter, since
@@ -136,10 +136,10 @@ def test_the_answer_to_a_question_is_neither_life_nor_news():
     turn = RunningTurn("t", "p", SilenceWatch(10, 0.0), Signals("t"), Meter("p", 0.0, Usage()))
     for event in (ControlResponse("p/now", None), Cost("p/now", Usage(1))):
         turn.take(event, 5.0)
-        assert turn.hint(event) is None
+        assert turn.push_of(event) is None
     assert turn.silence.deadline == 10.0 and not turn.meter.news
     turn.take(TEXT, 5.0)
-    turn.hint(TEXT)
+    turn.push_of(TEXT)
     assert turn.silence.deadline == 15.0 and turn.meter.news
 
 
@@ -147,13 +147,13 @@ def test_the_answer_to_a_question_is_neither_life_nor_news():
 
 
 async def test_hints_come_in_order_and_the_oldest_are_lost():
-    hints = Hints()
-    for number in range(HINTS + 2):
-        hints.put(Spending(str(number), Usage()))
-    assert (await hints.take()).lease == "2"
-    hints.clear()
-    hints.put(Spending("new", Usage()))
-    assert (await hints.take()).lease == "new"
+    pushes = PushQueue()
+    for number in range(MOST_PUSHES + 2):
+        pushes.put(Spending(str(number), Usage()))
+    assert (await pushes.take()).lease == "2"
+    pushes.clear()
+    pushes.put(Spending("new", Usage()))
+    assert (await pushes.take()).lease == "new"
 
 
 def test_a_rejection_that_names_no_window_of_the_account_is_left_to_the_end_of_the_turn():
