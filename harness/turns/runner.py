@@ -5,7 +5,6 @@ from functools import partial
 
 import trio
 
-from harness import faults
 from harness.cli.arguments import CredentialsError
 from harness.cli.outcome import TurnVerdict
 from harness.cli.process import STOP_S, ClaudeProcess, CliStartFailed, ProcessGone
@@ -14,6 +13,7 @@ from harness.cli.subreaper import Subreaper
 from harness.message_text import framed_all
 from harness.state import HarnessState
 from harness.tools import Tools
+from harness.turns import failpoints
 from harness.turns.conversation import START_S, Conversation
 from harness.turns.prompts import not_a_command
 from harness.turns.turn import RunningTurn, new_turn
@@ -136,7 +136,7 @@ class TurnRunner:
         self, turn: RunningTurn, claude: ClaudeProcess, events: Events, ctx: Context
     ) -> bool:
         """Take one event, or see that there was none for too long; false when that is all."""
-        await faults.hang("turn.hang")
+        await failpoints.hang("turn.hang")
         ctx.tick()
         now = trio.current_time()
         deadline = turn.silence.deadline

@@ -3,9 +3,9 @@
 import trio
 from attrs import evolve
 
-from harness import faults
 from harness.link import Link, NotConnected
 from harness.state import HarnessState, HeldLease
+from harness.turns import failpoints
 from harness.turns.runner import STOPPED_S, TurnRunner
 from hive.link import RemoteError
 from hive.supervisors import Context
@@ -72,7 +72,7 @@ class ServeLoop:
         if self._link.orphaned:
             await self._end_harness(ctx)
             return
-        await faults.hang("serve.hang")
+        await failpoints.hang("serve.hang")
         ctx.note("waits for a message")
         lease = await self._take(ctx)
         ctx.tick()
@@ -81,7 +81,7 @@ class ServeLoop:
             return
         self._state.holding = HeldLease.of(lease)
         self._link.changed()
-        await faults.hang("serve.hang-leased")
+        await failpoints.hang("serve.hang-leased")
         ctx.note(f"works on message {lease.messages[0].id}" if lease.messages else None)
         report = await self._work(ctx, lease, settings)
         ctx.note("reports the turn")
