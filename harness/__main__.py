@@ -1,6 +1,6 @@
 """The program `hive-harness`: one agent's harness, a small supervisor tree of its own.
 
-`hive-harness wake …` is for the agent's own programs: see `harness.wake`.
+`hive-harness wake …` is for the agent's own programs: see `harness.wake_command`.
 """
 
 import argparse
@@ -11,14 +11,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from harness import wake
+from harness import wake_command
 from hive.output import finish_output
 
 
 def main() -> None:
     """Send the agent a message (`hive-harness wake …`), or run its harness."""
     if sys.argv[1:2] == ["wake"]:
-        sys.exit(finish_output(wake.main(sys.argv[2:])))
+        sys.exit(finish_output(wake_command.main(sys.argv[2:])))
     run()
 
 

@@ -14,7 +14,7 @@ import trio
 
 from harness.lenient_json import Json, as_text
 from harness.link import Link, NotConnected
-from harness.wake import MOST, NAME
+from harness.wake_command import MOST_BYTES, SOCKET_NAME
 from hive.link import RemoteError, bind
 from hive.supervisors import Context
 from hive.wire.codec import WireError
@@ -36,7 +36,7 @@ class WakeSocket:
     """Listens in `folder`, which belongs to the agent. Not being able to never stops a turn."""
 
     def __init__(self, folder: Path, link: Link) -> None:
-        self._path = folder / NAME
+        self._path = folder / SOCKET_NAME
         self._link = link
         self._open = 0
 
@@ -111,7 +111,7 @@ async def _line(stream: trio.SocketStream) -> bytes | None:
     while b"\n" not in data:
         chunk = await stream.receive_some()
         data += chunk
-        if not chunk or len(data) > MOST:
+        if not chunk or len(data) > MOST_BYTES:
             return None
     return data.partition(b"\n")[0]
 

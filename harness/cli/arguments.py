@@ -4,7 +4,7 @@ from attrs import field, frozen
 
 from harness.cli.session import CliSession
 from harness.state import AgentFolders
-from harness.wake import NAME, SOCKET
+from harness.wake_command import SOCKET_NAME, SOCKET_VARIABLE
 
 CONTAINER = "HIVE_CONTAINER"
 """By this variable a driver without walls finds all that belongs to a container."""
@@ -99,7 +99,7 @@ def environment(
         "HOME": str(folders.claude),
         "LANG": "C.UTF-8",
         "CLAUDE_CODE_TMPDIR": str(folders.claude / "tmp"),
-        SOCKET: str(folders.claude / NAME),
+        SOCKET_VARIABLE: str(folders.claude / SOCKET_NAME),
         **_FLAGS,
         **({"IS_SANDBOX": "1"} if root else {}),
         **({CONTAINER: container} if container else {}),
