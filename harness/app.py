@@ -12,9 +12,9 @@ from harness.cli.subreaper import Subreaper
 from harness.journal import Journal
 from harness.link import Link
 from harness.state import HarnessOptions, HarnessState
-from harness.tools import Tools
+from harness.tools import ToolServer
 from harness.turns.runner import STOPPED_S, TurnRunner
-from harness.turns.serve import DRAIN_S, GRACE_S, ServeLoop
+from harness.turns.serve_loop import DRAIN_S, GRACE_S, ServeLoop
 from harness.wake_socket import WakeSocket
 from hive import logs
 from hive.supervisors import (
@@ -43,7 +43,7 @@ class Harness:
     def __init__(self, options: HarnessOptions) -> None:
         self.state = HarnessState(options)
         self.link = Link(self.state, report=self._report, interrupt=self._interrupt)
-        self.tools = Tools(self.state, self.link)
+        self.tools = ToolServer(self.state, self.link)
         self.wake_socket = WakeSocket(options.folders.claude, self.link)
         self.turns = TurnRunner(self.state, self.tools, Subreaper())
         self.serve = ServeLoop(self.state, self.link, self.turns)

@@ -29,7 +29,7 @@ from harness.cli.stream import (
     StreamEvent,
 )
 from harness.cli.subreaper import Subreaper
-from harness.tools import SERVER, Tools
+from harness.tools import SERVER, ToolServer
 from hive.uncontended import acquire
 
 _log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class _PendingAnswer:
 class ClaudeProcess:
     """A process that `host` keeps; the other methods talk to it."""
 
-    def __init__(self, tools: Tools, subreaper: Subreaper) -> None:
+    def __init__(self, tools: ToolServer, subreaper: Subreaper) -> None:
         self.model: str | None = None
         self.gone = trio.Event()
         self.how: ProcessEnd | None = None

@@ -32,7 +32,7 @@ class ToolFailed(Exception):
 
 
 class ToolContext(Protocol):
-    """What a tool can use while it is performed; the runner is one."""
+    """What a tool can use while it is performed; `ToolServer` is one."""
 
     @property
     def state(self) -> HarnessState:
@@ -73,7 +73,7 @@ class Tool(ABC):
         """Do it; the answer for the model.
 
         What others wrote must not look like a line of the hive's own: answer in JSON. Raises
-        ToolFailed when it was not done, and what `ToolContext` raises: the runner tells the model.
+        ToolFailed when it was not done, and what `ToolContext` raises: the server tells the model.
         """
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from attrs import frozen
 
-from harness.message_text import framed_all
 from harness.tools.base import DaemonTool, Tool, ToolContext, ToolFailed, argument
+from harness.tools.message_text import framed_all
 from hive.wire.bodies import Body
 from hive.wire.bounds import LONGEST_TAKE_S, MOST_TAKEN
 from hive.wire.messages import GetThread, Inbox, Message, Send, Sent

@@ -22,7 +22,7 @@ from harness.cli.process import INITIALISE_S, STOP_S, ClaudeProcess, CliStartFai
 from harness.cli.repair import repair
 from harness.cli.subreaper import Subreaper
 from harness.state import HarnessState
-from harness.tools import Tools, guide
+from harness.tools import ToolServer, guide
 from harness.turns.prompts import system
 from hive.supervisors import Context
 from hive.wire.daemon import Notice
@@ -36,7 +36,7 @@ START_S = INITIALISE_S + 2 * STOP_S
 class Conversation:
     """Keeps the process between turns; when it has ended, the next one resumes the session."""
 
-    def __init__(self, state: HarnessState, tools: Tools, subreaper: Subreaper) -> None:
+    def __init__(self, state: HarnessState, tools: ToolServer, subreaper: Subreaper) -> None:
         self.process: ClaudeProcess | None = None
         """The process of the last turn, which may have ended; None before the first."""
         self.nursery: trio.Nursery | None = None

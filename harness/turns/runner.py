@@ -10,9 +10,8 @@ from harness.cli.outcome import TurnVerdict
 from harness.cli.process import STOP_S, ClaudeProcess, CliStartFailed, ProcessGone
 from harness.cli.stream import StreamEvent
 from harness.cli.subreaper import Subreaper
-from harness.message_text import framed_all
 from harness.state import HarnessState
-from harness.tools import Tools
+from harness.tools import ToolServer, framed_all
 from harness.turns import failpoints
 from harness.turns.conversation import START_S, Conversation
 from harness.turns.prompts import not_a_command
@@ -41,7 +40,7 @@ Events = trio.MemoryReceiveChannel[StreamEvent]
 class TurnRunner:
     """Drives turns. A lease goes from `drive` by `_attempt` and `_perform` to `_listen`."""
 
-    def __init__(self, state: HarnessState, tools: Tools, subreaper: Subreaper) -> None:
+    def __init__(self, state: HarnessState, tools: ToolServer, subreaper: Subreaper) -> None:
         self._state = state
         self._tools = tools
         self._conversation = Conversation(state, tools, subreaper)

@@ -20,7 +20,7 @@ from harness.cli.stream import (
     ToolAnswer,
 )
 from harness.tools import SERVER
-from harness.turns.signals import Signals
+from harness.turns.api_signals import ApiSignals
 from harness.turns.silence import SilenceWatch
 from harness.turns.spending import Meter
 from hive.wire.bounds import EVENT_TEXT
@@ -44,7 +44,7 @@ class RunningTurn:
     id: str
     prompt: str
     silence: SilenceWatch
-    signals: Signals
+    signals: ApiSignals
     meter: Meter
     seen: TurnEvidence = field(factory=TurnEvidence)
     reported: Usage = field(factory=Usage)
@@ -153,5 +153,5 @@ def new_turn(lease: str, prompt: str, silence: float, before: Usage) -> RunningT
     """A turn that begins now; `before` is what earlier attempts at the same lease have used."""
     now = trio.current_time()
     return RunningTurn(
-        lease, prompt, SilenceWatch(silence, now), Signals(lease), Meter(prompt, now, before)
+        lease, prompt, SilenceWatch(silence, now), ApiSignals(lease), Meter(prompt, now, before)
     )

@@ -3,8 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.message_text import framed_all
-from harness.tools import guide
+from harness.tools import framed_all, guide
 from harness.turns import prompts
 from hive.demo.request import MessagesRequest, Text, ToolResult
 from hive.demo.wake import Wake, last_wake, wakes

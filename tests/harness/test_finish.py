@@ -9,7 +9,7 @@ import trio.testing
 
 from harness.link import Link, NoAnswer, NotConnected
 from harness.state import AgentFolders, HarnessOptions, HarnessState
-from harness.turns.serve import ServeLoop
+from harness.turns.serve_loop import ServeLoop
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.wire.daemon import Done

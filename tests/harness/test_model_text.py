@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harness.cli.outcome import ProcessEnd
 from harness.cli.parser import parse_line
-from harness.turns.signals import Signals
+from harness.turns.api_signals import ApiSignals
 from harness.turns.silence import SilenceWatch
 from harness.turns.spending import Meter
 from harness.turns.turn import RunningTurn
@@ -120,7 +120,7 @@ ENDS = st.sampled_from(
 
 def run(lines):
     """The turn's end and its pushes."""
-    turn = RunningTurn("t", "p", SilenceWatch(10, 0.0), Signals("t"), Meter("p", 0.0, Usage()))
+    turn = RunningTurn("t", "p", SilenceWatch(10, 0.0), ApiSignals("t"), Meter("p", 0.0, Usage()))
     pushes = []
     for line in lines:
         for event in parse_line(json.dumps(line).encode()):

@@ -5,8 +5,8 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.message_text import framed, framed_all
 from harness.tools import guide
+from harness.tools.message_text import framed, framed_all
 from harness.tools.table import TOOLS
 from harness.turns.prompts import not_a_command, system
 from hive.wire.messages import Message

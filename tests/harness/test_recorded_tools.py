@@ -20,7 +20,7 @@ from attrs import frozen
 
 from harness.link import NoAnswer, NotConnected
 from harness.state import AgentFolders, HarnessOptions, HarnessState, HeldLease
-from harness.tools import Tools, guide, mcp
+from harness.tools import ToolServer, guide, mcp
 from harness.turns.prompts import system
 from hive.link import RemoteError
 from hive.supervisors import Context
@@ -244,7 +244,7 @@ async def recorded(case: Case) -> dict[str, Any]:
     if case.holding:
         state.holding = HeldLease("lease", [message(1)])
     link, said = FakeLink(case.answers), []
-    tools = Tools(state, link)  # type: ignore[arg-type]
+    tools = ToolServer(state, link)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(tools.run, Context("test/tools"))
         for number in range(max(1, len(case.answers))):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from harness.link import NotConnected
 from harness.state import AgentFolders, HarnessOptions, HarnessState
-from harness.tools import Tools
+from harness.tools import ToolServer
 from harness.tools.base import BadArguments, ToolFailed
 from harness.tools.reminders import CancelReminderTool, ListRemindersTool, RemindTool
 from harness.tools.schedules import ScheduleTool
@@ -146,6 +146,6 @@ async def test_schedule() -> None:
 async def test_what_went_wrong_is_told_to_the_model(answer: Exception, said: str) -> None:
 
     state = HarnessState(HarnessOptions("ann", AgentFolders(Path("/agents/ann")), Path("/s")))
-    tools = Tools(state, FakeLink(answer))  # type: ignore[arg-type]
+    tools = ToolServer(state, FakeLink(answer))  # type: ignore[arg-type]
     with pytest.raises(ToolFailed, match=said):
         await tools._perform(RemindTool("x", 60))

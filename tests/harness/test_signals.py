@@ -1,4 +1,4 @@
-"""Signals of the API, what a turn has spent so far, and the queue that both wait in."""
+"""ApiSignals of the API, what a turn has spent so far, and the queue that both wait in."""
 
 import pytest
 from hypothesis import given
@@ -19,7 +19,7 @@ from harness.cli.stream import (
     ToolAnswer,
 )
 from harness.outbox import MOST_PUSHES, PushQueue
-from harness.turns.signals import Signals
+from harness.turns.api_signals import ApiSignals
 from harness.turns.silence import SilenceWatch
 from harness.turns.spending import EVERY_S, Meter, since
 from harness.turns.turn import RunningTurn
@@ -39,12 +39,12 @@ def warned(utilization, window="five_hour", reset=RESET) -> RateLimit:
 
 
 def kinds(*events: StreamEvent) -> list[str]:
-    signals = Signals("lease")
+    signals = ApiSignals("lease")
     return [signal.kind.value for event in events if (signal := signals.take(event))]
 
 
 def test_a_rejection_says_all_that_is_known():
-    signals = Signals("lease")
+    signals = ApiSignals("lease")
     assert signals.take(Init("s", "claude-x", "1", ())) is None
     assert signals.take(rejected(utilization=1.0)) == ApiSignal(
         "lease", SignalKind.REJECTED, "five_hour", RESET, 1.0, "claude-x"
@@ -133,7 +133,7 @@ def test_a_meter_asks_once_a_second_and_only_if_there_is_news():
 
 def test_the_answer_to_a_question_is_neither_life_nor_news():
     """Else each answer would be the reason for the next question, and a silent turn never end."""
-    turn = RunningTurn("t", "p", SilenceWatch(10, 0.0), Signals("t"), Meter("p", 0.0, Usage()))
+    turn = RunningTurn("t", "p", SilenceWatch(10, 0.0), ApiSignals("t"), Meter("p", 0.0, Usage()))
     for event in (ControlResponse("p/now", None), Cost("p/now", Usage(1))):
         turn.take(event, 5.0)
         assert turn.push_of(event) is None

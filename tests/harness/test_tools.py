@@ -10,7 +10,7 @@ from attrs import evolve
 
 from harness.link import NoAnswer, NotConnected
 from harness.state import AgentFolders, HarnessOptions, HarnessState, HeldLease
-from harness.tools import Tools
+from harness.tools import ToolServer
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.wire.agents import SetStatus
@@ -43,7 +43,7 @@ class FakeLink:
 
 
 class Bench:
-    """Tools with a fake daemon; `call` gives the text and whether it was an error."""
+    """The tools with a fake daemon; `call` gives the text and whether it was an error."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
         self.state = HarnessState(
@@ -52,7 +52,7 @@ class Bench:
         self.state.settings = HarnessSettings("worker-1", peers=("manager",), body_cap=10)
         self.state.holding = HeldLease("lease", [message(1)])
         self.link = FakeLink()
-        self.tools = Tools(self.state, self.link)  # type: ignore[arg-type]
+        self.tools = ToolServer(self.state, self.link)  # type: ignore[arg-type]
         nursery.start_soon(self.tools.run, Context("test/tools"))
         self._number = 0
 

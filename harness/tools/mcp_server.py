@@ -44,7 +44,7 @@ class _Job:
     answer: Answer
 
 
-class Tools:
+class ToolServer:
     """Performs tool calls beside each other; a crash here costs a call, not a turn.
 
     It is the `ToolContext` of each tool, and knows none of them by name.

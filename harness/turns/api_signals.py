@@ -10,7 +10,7 @@ _STEPS = 20
 
 
 @define
-class Signals:
+class ApiSignals:
     """Of one turn; `model` as the CLI named it."""
 
     lease: str
