@@ -50,51 +50,54 @@ class Link:
         self._report = report
         self._pushes = _Pushes(state, interrupt)
         self._peer: Peer | None = None
-        self._here = trio.Event()
-        self._gone_at: float | None = None
+        self._connected = trio.Event()
+        self._disconnected_at: float | None = None
         self._changed = trio.Event()
 
-    async def wait_connected(self, within: float) -> bool:
-        """Whether there is a connection, now or within that many seconds."""
-        with trio.move_on_after(within):
-            await self._here.wait()
-        return self._here.is_set()
+    async def wait_connected(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for a connection; whether there is one."""
+        with trio.move_on_after(timeout):
+            await self._connected.wait()
+        return self._connected.is_set()
 
     @property
     def orphaned(self) -> bool:
         """Whether the daemon has been away for so long that this harness is to end."""
         settings = self._state.settings
         limit = _ORPHAN_AFTER_S if settings is None else settings.orphan_after_s
-        if self._here.is_set() or self._gone_at is None:
+        if self._connected.is_set() or self._disconnected_at is None:
             return False
-        return trio.current_time() - self._gone_at > limit
+        return trio.current_time() - self._disconnected_at > limit
 
     def changed(self) -> None:
         """The tree, the turn or the session changed: report it soon."""
         self._changed.set()
 
     async def request(
-        self, body: Body, *, timeout: float, within: float, once: bool = False
+        self, body: Body, *, timeout: float, total_timeout: float, once: bool = False
     ) -> Body:
-        """Ask the daemon, waiting for a connection, until `within` seconds have passed.
+        """Ask the daemon, and wait for a connection and the answer: `total_timeout` seconds at most.
 
-        After a lost connection or `timeout` seconds without an answer it is asked again, unless
-        `once`. Raises RemoteError when the daemon refuses, NotConnected and NoAnswer when there was
-        no answer, WireError when it cannot be sent, ValueError when `within` is shorter than
-        `timeout`: the question would be repeated before its answer is due.
+        After a lost connection, or `timeout` seconds without an answer, it is asked again, unless
+        `once`. Raises RemoteError when the daemon refuses, NotConnected when it could not be asked,
+        NoAnswer when it was asked and did not answer, WireError when the request cannot be sent,
+        and ValueError when `total_timeout` is shorter than `timeout`: then an answer could come too
+        late though it was in time.
         """
-        if within < timeout:
-            raise ValueError(f"within is {within:g} s, it must be at least timeout: {timeout:g} s")
+        if total_timeout < timeout:
+            raise ValueError(
+                f"total_timeout is {total_timeout:g} s, it must be at least timeout: {timeout:g} s"
+            )
         asked, body = False, self._state.hide(body)
-        with trio.move_on_after(within):
+        with trio.move_on_after(total_timeout):
             while not (asked and once):
-                await self._here.wait()
+                await self._connected.wait()
                 assert self._peer is not None
                 peer, asked = self._peer, True
                 try:
                     return await peer.request(body, timeout=timeout)
                 except LinkClosed:
-                    self._gone(peer)
+                    self._disconnected(peer)
                 except trio.TooSlowError:
                     pass
         if asked:
@@ -103,7 +106,7 @@ class Link:
 
     async def run(self, ctx: Context) -> None:
         """One incarnation of the supervised child: connects, and again whenever that has ended."""
-        self._gone_at = self._gone_at or trio.current_time()
+        self._disconnected_at = self._disconnected_at or trio.current_time()
         ctx.ready()
         ctx.note("connecting")
         await keep_connected(
@@ -132,7 +135,7 @@ class Link:
         if welcome.settings is not None:
             self._state.take_settings(welcome.settings)
         self._peer = peer
-        self._here.set()
+        self._connected.set()
         ctx.tick()
         ctx.note(None)
         try:
@@ -143,13 +146,13 @@ class Link:
                 await peer.closed.wait()
                 nursery.cancel_scope.cancel()
         finally:
-            self._gone(peer)
+            self._disconnected(peer)
 
-    def _gone(self, peer: Peer) -> None:
+    def _disconnected(self, peer: Peer) -> None:
         if peer is self._peer:
             self._peer = None
-            self._here = trio.Event()
-            self._gone_at = trio.current_time()
+            self._connected = trio.Event()
+            self._disconnected_at = trio.current_time()
 
     async def _push_queued(self, peer: Peer) -> None:
         queue = self._state.pushes

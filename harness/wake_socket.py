@@ -94,7 +94,7 @@ class WakeSocket:
         if asked is None:
             return _error('say {"from": "LABEL", "text": "TEXT"} on one line')
         try:
-            sent = await self._link.request(asked, timeout=RECONNECT_S, within=RECONNECT_S)
+            sent = await self._link.request(asked, timeout=RECONNECT_S, total_timeout=RECONNECT_S)
         except NotConnected:
             return _error(
                 f"the hive did not answer within {RECONNECT_S:g} s: the message may or may not "

@@ -122,7 +122,7 @@ class ToolServer:
 
     async def ask(self, request: Body, unanswered: str) -> Body:
         try:
-            return await self._link.request(request, timeout=RECONNECT_S, within=RECONNECT_S)
+            return await self._link.request(request, timeout=RECONNECT_S, total_timeout=RECONNECT_S)
         except NotConnected:
             raise ToolFailed(
                 f"the hive did not answer within {RECONNECT_S:g} s: {unanswered}"
@@ -136,7 +136,7 @@ class ToolServer:
         holding.unanswered += 1  # for good, unless it is known what came of it
         try:
             taken = await self._link.request(
-                recv, timeout=wait + 10, within=wait + RECONNECT_S, once=True
+                recv, timeout=wait + 10, total_timeout=wait + RECONNECT_S, once=True
             )
         except NoAnswer:
             raise ToolFailed("the hive did not answer: go on without, messages are kept") from None

@@ -100,7 +100,7 @@ class ServeLoop:
                 if self._stopping or not await self._link.wait_connected(_PAUSE_S):
                     return None
                 answer = await self._link.request(
-                    Take(wait), timeout=wait + _ANSWER_S, within=wait + _ANSWER_S, once=True
+                    Take(wait), timeout=wait + _ANSWER_S, total_timeout=wait + _ANSWER_S, once=True
                 )
                 taken = answer if isinstance(answer, Taken) else None
         except (RemoteError, NotConnected) as error:
@@ -138,7 +138,7 @@ class ServeLoop:
             try:
                 if await self._link.wait_connected(_LOOK_S):
                     ctx.extend(2 * _ANSWER_S)
-                    await self._link.request(finish, timeout=_ANSWER_S, within=_ANSWER_S)
+                    await self._link.request(finish, timeout=_ANSWER_S, total_timeout=_ANSWER_S)
                     return
                 if self._stopping:
                     return  # the daemon returns the lease when this instance has ended

@@ -42,7 +42,7 @@ class Scene:
 
     def connect(self) -> None:
         self.link._peer = SimpleNamespace(request=self._request)
-        self.link._here.set()
+        self.link._connected.set()
 
     async def _request(self, body, *, timeout):
         assert body == Finish("t1", REPORT)
@@ -117,8 +117,8 @@ async def test_a_harness_that_ends_does_not_wait_for_a_daemon_that_is_away() -> 
 
 async def test_a_request_cannot_be_repeated_before_its_answer_is_due() -> None:
     scene = Scene()
-    with pytest.raises(ValueError, match="within is 2 s, it must be at least timeout: 10 s"):
-        await scene.link.request(Done(), timeout=10, within=2)
+    with pytest.raises(ValueError, match="total_timeout is 2 s, it must be at least timeout: 10 s"):
+        await scene.link.request(Done(), timeout=10, total_timeout=2)
     with pytest.raises(NotConnected) as raised:
-        await scene.link.request(Done(), timeout=2, within=2)
+        await scene.link.request(Done(), timeout=2, total_timeout=2)
     assert not isinstance(raised.value, NoAnswer)

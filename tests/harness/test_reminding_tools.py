@@ -33,7 +33,7 @@ class FakeLink:
     def __init__(self, answer: Any) -> None:
         self.answer, self.asked = answer, []
 
-    async def request(self, body: Any, *, timeout: float, within: float) -> Any:
+    async def request(self, body: Any, *, timeout: float, total_timeout: float) -> Any:
         await trio.lowlevel.checkpoint()
         self.asked.append(body)
         if isinstance(self.answer, Exception):
@@ -43,7 +43,7 @@ class FakeLink:
 
 async def perform(call: Any, answer: Any) -> tuple[Any, Any]:
     link = FakeLink(answer)
-    got = await link.request(call.wire_request(), timeout=1, within=1)
+    got = await link.request(call.wire_request(), timeout=1, total_timeout=1)
     said = json.loads(call.answer_text(got))
     return link.asked[0], said
 

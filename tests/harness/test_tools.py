@@ -31,7 +31,7 @@ class FakeLink:
         self.asked: list = []
         self.blocked = trio.Event()
 
-    async def request(self, body, *, timeout, within, once=False):
+    async def request(self, body, *, timeout, total_timeout, once=False):
         self.asked.append((body, once))
         if not self.answers:
             self.blocked.set()
@@ -185,7 +185,7 @@ async def test_a_crash_leaves_no_call_without_an_answer():
 async def test_recvs_beside_each_other_leave_nothing_unsure(bench, first_to_end):
     gates = [trio.Event(), trio.Event()]
 
-    async def request(body, *, timeout, within, once=False):
+    async def request(body, *, timeout, total_timeout, once=False):
         await gates[body.max - 1].wait()
         return Taken(Lease("lease", (message(10 + body.max),)))
 
@@ -205,7 +205,7 @@ async def test_recvs_beside_each_other_leave_nothing_unsure(bench, first_to_end)
 async def test_one_of_two_recvs_without_an_answer_is_enough_to_be_unsure(bench):
     lost, withdrawn = trio.Event(), RemoteError("no_lease", "over")
 
-    async def request(body, *, timeout, within, once=False):
+    async def request(body, *, timeout, total_timeout, once=False):
         if body.max == 1:
             await lost.wait()
             raise NoAnswer("?")

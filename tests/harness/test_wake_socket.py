@@ -27,7 +27,7 @@ class FakeLink:
         self.answers: list = []
         self.asked: list = []
 
-    async def request(self, body, *, timeout, within, once=False):
+    async def request(self, body, *, timeout, total_timeout, once=False):
         await trio.lowlevel.checkpoint()
         self.asked.append(body)
         answer = self.answers.pop(0) if self.answers else Sent(7)
