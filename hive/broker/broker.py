@@ -110,10 +110,13 @@ class Broker(Reader):
 
     # --- sending -------------------------------------------------------------------------------
 
-    async def send(self, draft: Draft) -> int:
+    async def send(
+        self, draft: Draft, also: Callable[[apsw.Connection, int], None] | None = None
+    ) -> int:
         """Queue a message and return its id (of a broadcast the first one's) after the commit.
 
         The same sender and key again within a day give the first message's id and send nothing.
+        `also` writes what belongs to it, in the same commit; it gets the id.
         Raises UnknownRecipient, BodyTooLarge, BadMessage, NotAllowed, NotUrgent,
         TooManyBroadcasts.
         """
@@ -125,7 +128,7 @@ class Broker(Reader):
         refusal = self._refusal(draft)
         awaited = frozenset(self._awaited)
 
-        def job(connection: apsw.Connection) -> tuple[int, Change]:
+        def queue(connection: apsw.Connection) -> tuple[int, Change]:
             now, moves = time.time(), []
             for one in drafts:
                 message = rows.insert(connection, one, now, broadcast, awaited)
@@ -135,6 +138,12 @@ class Broker(Reader):
                     raise refusal
                 moves.append(Move(message, None))
             return moves[0].message.id, Change(tuple(moves))
+
+        def job(connection: apsw.Connection) -> tuple[int, Change]:
+            id_, change = queue(connection)
+            if also is not None:
+                also(connection, id_)
+            return id_, change
 
         # A waiting lease so comes right behind this, and nearly always into the same commit.
         self._arrivals.wake(one.to for one in drafts)

@@ -15,7 +15,7 @@ from support.operator_socket import listen
 
 from hive.actors import MailboxFull, NoActor, Parked
 from hive.actors.exits import Park
-from hive.broker import Broker
+from hive.broker import Broker, Counts
 from hive.containers import ContainerError, DriverUnavailable
 from hive.daemon.config import Config
 from hive.daemon.control import operator_table, page_table
@@ -210,22 +210,33 @@ async def test_an_act_whose_asker_left_is_there_with_an_unknown_outcome(seat: Se
     assert outcome == "unknown" and "who asked was gone" in why
 
 
-async def test_a_send_does_not_wait_for_its_entry_and_a_fault_of_that_is_logged(
-    seat: Seat, caplog: pytest.LogCaptureFixture
+async def test_a_message_and_its_entry_are_there_together_or_not_at_all(
+    seat: Seat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go = trio.Event()
-
-    async def fails(*_: object) -> int:
-        await go.wait()
+    def fails(*_: object) -> int:
         raise StoreFull("no space left for it")
 
-    seat.audit._begin = fails  # type: ignore[method-assign]
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(seat.ask, OperatorSend("ann", "hello"))
-        with trio.fail_after(5):
-            await seat.broker.wait_queued("ann")
-        go.set()
-    assert "the audit has no entry of send to ann: no space left" in caplog.text
+    with monkeypatch.context() as patch:
+        patch.setattr("hive.operator.audit._insert", fails)
+        with pytest.raises(RemoteError, match="no space left"):
+            await seat.ask(OperatorSend("ann", "hello"))
+        assert seat.broker.counts().get("ann", Counts()).queued == 0
+    await seat.ask(OperatorSend("ann", "hello"))
+    assert seat.broker.counts()["ann"].queued == 1
+    assert await seat.ended() == [("send", "ann", "done", "message 1")]
+
+
+async def test_a_refusal_that_cannot_be_recorded_is_logged(
+    seat: Seat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails(*_: object) -> int:
+        raise StoreFull("no space left for it")
+
+    monkeypatch.setattr("hive.operator.audit._insert", fails)
+    with pytest.raises(RemoteError) as refused:
+        await seat.ask(OperatorSend("nobody", "hello"))
+    assert refused.value.code == "unknown_recipient"
+    assert "the audit has no entry of send to nobody: no space left" in caplog.text
 
 
 async def test_no_act_is_done_that_cannot_be_recorded(seat: Seat) -> None:

@@ -390,7 +390,8 @@ CLIENT = textwrap.dedent("""
     import sys, trio
     from pathlib import Path
     from hive.link import connect
-    from hive.wire import PROTOCOL, Hello
+    from hive.wire.codec import PROTOCOL
+    from hive.wire.frames import Hello
 
     async def main():
         async with connect(Path(sys.argv[1]), Hello(PROTOCOL, "harness", "i")) as (peer, _):
