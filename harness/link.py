@@ -76,7 +76,7 @@ class Link:
     async def request(
         self, body: Body, *, timeout: float, total_timeout: float, once: bool = False
     ) -> Body:
-        """Ask the daemon, and wait for a connection and the answer: `total_timeout` seconds at most.
+        """Ask the daemon; wait for a connection and its answer, up to `total_timeout` seconds.
 
         After a lost connection, or `timeout` seconds without an answer, it is asked again, unless
         `once`. Raises RemoteError when the daemon refuses, NotConnected when it could not be asked,

@@ -223,10 +223,12 @@ class FakeLink:
         self._answers = list(answers)
         self.asked: list[Any] = []
 
-    async def request(self, body: Any, *, timeout: float, within: float, once: bool = False) -> Any:
+    async def request(
+        self, body: Any, *, timeout: float, total_timeout: float, once: bool = False
+    ) -> Any:
         await trio.lowlevel.checkpoint()
         sent = encode(body, Body).decode()
-        self.asked.append([sent, timeout, within, once])
+        self.asked.append([sent, timeout, total_timeout, once])
         answer = self._answers.pop(0)
         if isinstance(answer, str):
             raise FAILURES[answer]
