@@ -39,7 +39,7 @@ _WRITE_S = 10.0
 _READ_BYTES = 65536
 _PIPES_S = 1.0
 """A process that left claude's group may hold its pipes: do not wait for their end for longer."""
-_REST_S = 5.0
+_LEFTOVERS_S = 5.0
 _EVENTS = 256
 
 _STEPS: tuple[tuple[signal.Signals | None, float], ...] = (
@@ -48,7 +48,7 @@ _STEPS: tuple[tuple[signal.Signals | None, float], ...] = (
     (signal.SIGTERM, 2.0),
     (signal.SIGKILL, 2.0),
 )
-STOP_S = sum(wait for _, wait in _STEPS) + _PIPES_S + _REST_S + 1.0
+STOP_S = sum(wait for _, wait in _STEPS) + _PIPES_S + _LEFTOVERS_S + 1.0
 """Upper bound of `stop`."""
 
 
@@ -57,7 +57,7 @@ class CliStartFailed(Exception):
 
 
 class ProcessGone(Exception):
-    """The process is no more; `ClaudeProcess.how` says how it ended."""
+    """The process is no more; `ClaudeProcess.end` says how it ended."""
 
 
 @define(eq=False)
@@ -67,22 +67,22 @@ class _PendingAnswer:
 
 
 class ClaudeProcess:
-    """A process that `host` keeps; the other methods talk to it."""
+    """A process that `run` starts and keeps; the other methods talk to it."""
 
     def __init__(self, tools: ToolServer, subreaper: Subreaper) -> None:
         self.model: str | None = None
         self.gone = trio.Event()
-        self.how: ProcessEnd | None = None
+        self.end: ProcessEnd | None = None
         """Set together with `gone`."""
         self._tools = tools
         self._subreaper = subreaper
         self._process: trio.Process | None = None
         self._writing = trio.Lock()
         self._stderr = Tail()
-        self._slots: dict[str, _PendingAnswer] = {}
+        self._pending: dict[str, _PendingAnswer] = {}
         self._turn: trio.MemorySendChannel[StreamEvent] | None = None
 
-    async def host(
+    async def run(
         self,
         argv: Sequence[str],
         environment: Mapping[str, str],
@@ -106,7 +106,7 @@ class ClaudeProcess:
                 start_new_session=True,
             )
         except OSError as error:
-            self.how = ProcessEnd(None, str(error))
+            self.end = ProcessEnd(None, str(error))
             self.gone.set()
             raise CliStartFailed(f"{argv[0]} cannot be started: {error}") from None
         try:
@@ -114,8 +114,8 @@ class ClaudeProcess:
             await self._serve(self._process)
         finally:
             with trio.move_on_after(STOP_S, shield=True):
-                await self._end(self._process)
-            self._finish(self._process)
+                await self._clean_up(self._process)
+            self._publish_end(self._process)
 
     def events(self) -> trio.MemoryReceiveChannel[StreamEvent]:
         """From now on the events of the stream, for one turn; ends with the process."""
@@ -140,13 +140,13 @@ class ClaudeProcess:
         if error is not None:
             raise CliStartFailed(f"claude refused to initialise: {error}")
 
-    async def prompt(self, text: str, number: str, cost: str) -> None:
-        """Begin a turn; `number` is a uuid that comes back in the stream. Raises ProcessGone.
+    async def prompt(self, text: str, prompt_id: str, cost: str) -> None:
+        """Begin a turn; `prompt_id` is a uuid that comes back in the stream. Raises ProcessGone.
 
         `cost` is a request as of `ask_cost`: what the session had cost before the turn.
         """
         message = {"role": "user", "content": text}
-        prompt = {"type": "user", "message": message, "uuid": number}
+        prompt = {"type": "user", "message": message, "uuid": prompt_id}
         # In one write: the CLI answers the question before it has asked its API anything.
         await self._write(prompt, _cost_question(cost))
 
@@ -164,7 +164,7 @@ class ClaudeProcess:
     async def stop(self) -> None:
         """End it: close stdin, SIGINT, SIGTERM, SIGKILL, then all that is left of it."""
         if self._process is not None:
-            await self._put_down(self._process)
+            await self._terminate(self._process)
             await self.gone.wait()
 
     # --- inside ---------------------------------------------------------------------------------
@@ -203,9 +203,9 @@ class ClaudeProcess:
             case ControlCancelled():
                 self._tools.withdraw(event.request)
             case ControlResponse():
-                if slot := self._slots.get(event.request):
-                    slot.error = event.error
-                    slot.done.set()
+                if pending := self._pending.get(event.request):
+                    pending.error = event.error
+                    pending.done.set()
             case Init():
                 self.model = event.model
         if self._turn is not None:
@@ -241,18 +241,18 @@ class ClaudeProcess:
 
         Raises ProcessGone, and TooSlowError when there is no answer in time.
         """
-        number = uuid.uuid4().hex
-        slot = self._slots[number] = _PendingAnswer()
+        request_id = uuid.uuid4().hex
+        pending = self._pending[request_id] = _PendingAnswer()
         try:
             with trio.fail_after(timeout):
-                line = {"type": "control_request", "request_id": number, "request": request}
+                line = {"type": "control_request", "request_id": request_id, "request": request}
                 await self._write(line)
-                await slot.done.wait()
+                await pending.done.wait()
         finally:
-            del self._slots[number]
-        if self.how is not None:
+            del self._pending[request_id]
+        if self.end is not None:
             raise ProcessGone
-        return slot.error
+        return pending.error
 
     async def _write(self, *lines: dict[str, Any]) -> None:
         """Whole lines or none: half a line would end the CLI at its next input."""
@@ -273,7 +273,7 @@ class ClaudeProcess:
             self._signal(process, signal.SIGKILL)
             raise ProcessGone
 
-    async def _put_down(self, process: trio.Process) -> None:
+    async def _terminate(self, process: trio.Process) -> None:
         assert process.stdin is not None
         await process.stdin.aclose()
         for number, wait in _STEPS:
@@ -292,21 +292,21 @@ class ClaudeProcess:
             except (ProcessLookupError, PermissionError):
                 pass
 
-    async def _end(self, process: trio.Process) -> None:
-        await self._put_down(process)
-        left = await self._subreaper.kill_all(_REST_S)
+    async def _clean_up(self, process: trio.Process) -> None:
+        await self._terminate(process)
+        left = await self._subreaper.kill_all(_LEFTOVERS_S)
         if left:
             _log.error("%d processes that claude left behind cannot be killed", left)
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 await stream.aclose()
 
-    def _finish(self, process: trio.Process) -> None:
-        self.how = ProcessEnd(process.returncode, str(self._stderr))
+    def _publish_end(self, process: trio.Process) -> None:
+        self.end = ProcessEnd(process.returncode, str(self._stderr))
         if process.returncode is not None:
             self._subreaper.forget(process.pid)
-        for slot in self._slots.values():
-            slot.done.set()
+        for pending in self._pending.values():
+            pending.done.set()
         if self._turn is not None:
             self._turn.close()
         self.gone.set()

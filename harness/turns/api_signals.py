@@ -16,7 +16,7 @@ class ApiSignals:
     lease: str
     model: str | None = None
     _last: SignalKind | None = field(default=None, init=False)
-    _warned: tuple[object, ...] | None = field(default=None, init=False)
+    _last_warning: tuple[object, ...] | None = field(default=None, init=False)
 
     def take(self, event: StreamEvent) -> ApiSignal | None:
         """The signal that this event of the stream is, if it is one."""
@@ -26,23 +26,23 @@ class ApiSignals:
             case RateLimit(status="rejected", overage=False):
                 if _is_of_credits(event):
                     return None  # of one model or feature: the end of the turn says which
-                return self._limit(SignalKind.REJECTED, event)
+                return self._limit_signal(SignalKind.REJECTED, event)
             case RateLimit(status="rejected" | "allowed_warning"):
                 step = event.window, event.resets_at, event.overage, _step(event.utilization)
-                if step != self._warned:
-                    self._warned = step
-                    return self._limit(SignalKind.WARNED, event)
+                if step != self._last_warning:
+                    self._last_warning = step
+                    return self._limit_signal(SignalKind.WARNED, event)
             case Retry(error="authentication_failed"):
-                return self._say(SignalKind.UNAUTHORISED)
+                return self._signal(SignalKind.UNAUTHORISED)
             case ModelText(nested=False) | ModelToolUse(nested=False) | Thought(nested=False):
                 if self._last is not SignalKind.ANSWERED:
-                    return self._say(SignalKind.ANSWERED)
+                    return self._signal(SignalKind.ANSWERED)
         return None
 
-    def _limit(self, kind: SignalKind, limit: RateLimit) -> ApiSignal:
-        return self._say(kind, limit.window, limit.resets_at, limit.utilization)
+    def _limit_signal(self, kind: SignalKind, limit: RateLimit) -> ApiSignal:
+        return self._signal(kind, limit.window, limit.resets_at, limit.utilization)
 
-    def _say(
+    def _signal(
         self,
         kind: SignalKind,
         window: str | None = None,

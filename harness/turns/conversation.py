@@ -40,7 +40,7 @@ class Conversation:
         self.process: ClaudeProcess | None = None
         """The process of the last turn, which may have ended; None before the first."""
         self.nursery: trio.Nursery | None = None
-        """Where `host` runs the process; None while the turn runner is being restarted."""
+        """Where `run` keeps the process; None while the turn runner is being restarted."""
         self._state = state
         self._tools = tools
         self._subreaper = subreaper
@@ -59,11 +59,11 @@ class Conversation:
         return self.process.model if self.process else None
 
     @property
-    def ended(self) -> ProcessEnd | None:
+    def process_end(self) -> ProcessEnd | None:
         """How the process ended; None while it lives, and before the first."""
-        return self.process.how if self.process else None
+        return self.process.end if self.process else None
 
-    async def host(self, ctx: Context) -> None:
+    async def run(self, ctx: Context) -> None:
         """Give the process a place to run, and reap what it leaves; its end ends the process."""
         async with trio.open_nursery() as nursery:
             self.nursery = nursery
@@ -73,7 +73,7 @@ class Conversation:
             finally:
                 self.nursery = None
 
-    async def ready(self, settings: HarnessSettings) -> ClaudeProcess:
+    async def start_or_reuse(self, settings: HarnessSettings) -> ClaudeProcess:
         """The process that takes the next prompt: the one that is there, or a new one.
 
         Raises CliStartFailed, and CredentialsError when the settings have more than one kind of
@@ -92,8 +92,8 @@ class Conversation:
         self._running = setup, self._session.id
         options = self._state.options
         argv = (*options.wrap, *arguments.argv(setup, self._session))
-        host = partial(claude.host, argv, dict(setup.environment), options.folders.state)
-        await self.nursery.start(host, name="claude")
+        run = partial(claude.run, argv, dict(setup.environment), options.folders.state)
+        await self.nursery.start(run, name="claude")
         ready = False
         try:
             await claude.initialise(_system_prompt(self._state, settings))
@@ -109,7 +109,7 @@ class Conversation:
 
         The second value says that another attempt may go better at once.
         """
-        ended = self.ended
+        ended = self.process_end
         if ended is None:
             return TurnVerdict(Outcome.FAILED, why), False
         if session_is_taken(ended.stderr):
@@ -123,9 +123,9 @@ class Conversation:
         verdict = classify(TurnEvidence(ended=ended))
         return evolve(verdict, detail=f"{why}: {verdict.detail}"), False
 
-    def answered(self, number: str | None) -> None:
-        """Note that the CLI has given a result in session `number`: now it can be resumed."""
-        if number == self._session.id and not self._session.known:
+    def note_result(self, session_id: str | None) -> None:
+        """Note that the CLI has given a result in that session: now it can be resumed."""
+        if session_id == self._session.id and not self._session.known:
             self._session = evolve(self._session, known=True)
             session.save(self._file, self._session)
 

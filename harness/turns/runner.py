@@ -30,8 +30,8 @@ INTERRUPT_S = 5.0
 STOPPED_S = INTERRUPT_S + STOP_S
 """Upper bound of the end of a turn that is not wanted any more."""
 
-_CUT_S = 2.0
-_LOOK_S = 1.0
+_EARLY_END_S = 2.0
+_TICK_S = 1.0
 _ATTEMPTS = 4
 
 Events = trio.MemoryReceiveChannel[StreamEvent]
@@ -58,7 +58,7 @@ class TurnRunner:
 
     async def run(self, ctx: Context) -> None:
         """One incarnation of the supervised child; its end ends the process."""
-        await self._conversation.host(ctx)
+        await self._conversation.run(ctx)
 
     async def drive(self, lease: Lease, settings: HarnessSettings, ctx: Context) -> TurnReport:
         """Run a turn to its end, ticking all the while.
@@ -68,13 +68,13 @@ class TurnRunner:
         began, usage, renewed = trio.current_time(), Usage(), False
         for _ in range(_ATTEMPTS):
             turn = new_turn(lease.id, str(uuid.uuid4()), settings.turn_silence_s, usage)
-            verdict, again = await self._attempt(turn, lease, settings, ctx)
+            verdict, retry = await self._attempt(turn, lease, settings, ctx)
             usage = usage + turn.usage
             if verdict.renew and not renewed:
-                renewed = again = True
+                renewed = retry = True
                 ctx.extend(2 * STOP_S)
                 await self._conversation.renew(f"its conversation cannot go on ({verdict.detail})")
-            if not again:
+            if not retry:
                 break
         return TurnReport(
             verdict.outcome,
@@ -94,7 +94,7 @@ class TurnRunner:
         self._turn = turn
         try:
             ctx.extend(START_S)
-            claude = await self._conversation.ready(settings)
+            claude = await self._conversation.start_or_reuse(settings)
             ctx.tick()
             if not turn.interrupted:
                 await self._perform(turn, claude, not_a_command(framed_all(lease)), ctx)
@@ -102,13 +102,13 @@ class TurnRunner:
             return TurnVerdict(Outcome.UNAUTHORISED, str(error)), False
         except CliStartFailed as error:
             if turn.interrupted:
-                return turn.stopped(str(error)), False
+                return turn.stopped_verdict(str(error)), False
             return await self._conversation.failed_to_start(str(error))
         finally:
             self._turn = None
-            turn.left.set()
-        self._conversation.answered(turn.session)
-        return turn.verdict(claude.how), False
+            turn.finished.set()
+        self._conversation.note_result(turn.session)
+        return turn.verdict(claude.end), False
 
     async def _perform(
         self, turn: RunningTurn, claude: ClaudeProcess, prompt: str, ctx: Context
@@ -116,18 +116,18 @@ class TurnRunner:
         """From the prompt until the process is idle again, or gone."""
         with claude.events() as events:
             try:
-                await claude.prompt(prompt, turn.prompt, cost=turn.meter.first)
-                turn.silence.line(trio.current_time())
+                await claude.prompt(prompt, turn.prompt, cost=turn.meter.first_request)
+                turn.silence.note_line(trio.current_time())
                 while await self._listen(turn, claude, events, ctx):
                     pass
-                ctx.extend(_CUT_S + 2 * STOP_S)
-                if turn.cut is not None and not turn.broken:
-                    await self._cut_short(turn, claude, events)
+                ctx.extend(_EARLY_END_S + 2 * STOP_S)
+                if turn.early_end is not None and not turn.broken:
+                    await self._end_early(turn, claude, events)
             except ProcessGone:
                 pass
             finally:
                 self._tools.end_turn()
-                if not turn.over:
+                if not turn.idle:
                     with trio.move_on_after(STOP_S, shield=True):
                         await claude.stop()
 
@@ -142,21 +142,21 @@ class TurnRunner:
         if turn.result_at is not None:
             deadline = min(deadline, turn.result_at + IDLE_S)
         if now >= deadline:
-            if turn.seen.result is None:
-                silent = now - turn.silence.heard
+            if turn.evidence.result is None:
+                silent = now - turn.silence.last_line_at
                 why = f"silent: claude said nothing for {silent:.0f} s"
-                turn.cut = TurnVerdict(Outcome.FAILED, why)
+                turn.early_end = TurnVerdict(Outcome.FAILED, why)
             return False
-        if turn.result_at is None and (request := turn.meter.due(now)):
+        if turn.result_at is None and (request := turn.meter.next_request(now)):
             await claude.ask_cost(request)
-        with trio.move_on_at(min(deadline, now + _LOOK_S)):
+        with trio.move_on_at(min(deadline, now + _TICK_S)):
             try:
                 event = await events.receive()
             except trio.EndOfChannel:
                 return False
             if shown := self._take(turn, event):
                 self._state.emit(shown)
-        return not turn.over and turn.cut is None
+        return not turn.idle and turn.early_end is None
 
     def _take(self, turn: RunningTurn, event: StreamEvent) -> Event | None:
         shown = turn.take(event, trio.current_time())
@@ -164,14 +164,14 @@ class TurnRunner:
             self._state.pushes.put(push)
         return shown
 
-    async def _cut_short(self, turn: RunningTurn, claude: ClaudeProcess, events: Events) -> None:
+    async def _end_early(self, turn: RunningTurn, claude: ClaudeProcess, events: Events) -> None:
         """Let the CLI end the turn: so it says what it cost, and the process lives.
 
         Raises ProcessGone.
         """
-        with trio.move_on_after(_CUT_S):
+        with trio.move_on_after(_EARLY_END_S):
             await claude.interrupt()
-            while not turn.over:
+            while not turn.idle:
                 try:
                     self._take(turn, await events.receive())
                 except trio.EndOfChannel:
@@ -190,7 +190,7 @@ class TurnRunner:
             try:
                 if (claude := self._conversation.process) is not None:
                     await claude.interrupt()
-                await turn.left.wait()
+                await turn.finished.wait()
                 return
             except (ProcessGone, trio.TooSlowError):
                 pass

@@ -35,7 +35,7 @@ DRAIN_S = 30.0
 GRACE_S = STOPPED_S + 2.0
 
 _ANSWER_S = 10.0
-_LOOK_S = 2.0
+_CONNECT_S = 2.0
 _STORE_RETRY_S = 2.0
 _PAUSE_S = 1.0
 
@@ -64,10 +64,10 @@ class ServeLoop:
             nursery.start_soon(self._watch_stop, ctx)
             ctx.ready()
             while not self._stopping:
-                await self._once(ctx)
+                await self._serve_one(ctx)
             nursery.cancel_scope.cancel()
 
-    async def _once(self, ctx: Context) -> None:
+    async def _serve_one(self, ctx: Context) -> None:
         ctx.tick()
         if self._link.orphaned:
             await self._end_harness(ctx)
@@ -136,7 +136,7 @@ class ServeLoop:
         while not self._link.orphaned:
             ctx.tick()
             try:
-                if await self._link.wait_connected(_LOOK_S):
+                if await self._link.wait_connected(_CONNECT_S):
                     ctx.extend(2 * _ANSWER_S)
                     await self._link.request(finish, timeout=_ANSWER_S, total_timeout=_ANSWER_S)
                     return

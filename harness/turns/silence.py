@@ -21,17 +21,17 @@ class SilenceWatch:
     """
 
     limit: float
-    heard: float
+    last_line_at: float
     """When the stream said something last, retries not counted."""
     retry_until: float = 0.0
     tools: set[str] = field(factory=set)
     """Calls without an answer yet."""
 
-    def line(self, now: float) -> None:
+    def note_line(self, now: float) -> None:
         """Note that the stream said something."""
-        self.heard, self.retry_until = now, 0.0
+        self.last_line_at, self.retry_until = now, 0.0
 
-    def retry(self, now: float, delay: float) -> None:
+    def note_retry(self, now: float, delay: float) -> None:
         """Note that the CLI said it will ask its API again after `delay` seconds."""
         self.retry_until = now + delay + self.limit
 
@@ -39,5 +39,5 @@ class SilenceWatch:
     def deadline(self) -> float:
         """When the turn is to be ended as silent."""
         silence = self.limit + (TOOL_S if self.tools else 0.0)
-        retries = min(self.retry_until, self.heard + self.limit + RETRIES_S)
-        return max(self.heard + silence, retries)
+        retries = min(self.retry_until, self.last_line_at + self.limit + RETRIES_S)
+        return max(self.last_line_at + silence, retries)

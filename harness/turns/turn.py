@@ -46,12 +46,12 @@ class RunningTurn:
     silence: SilenceWatch
     signals: ApiSignals
     meter: Meter
-    seen: TurnEvidence = field(factory=TurnEvidence)
-    reported: Usage = field(factory=Usage)
+    evidence: TurnEvidence = field(factory=TurnEvidence)
+    reported_usage: Usage = field(factory=Usage)
     """What the results say."""
-    over: bool = False
+    idle: bool = False
     """The CLI waits for input again; the process may take the next prompt."""
-    cut: TurnVerdict | None = None
+    early_end: TurnVerdict | None = None
     """Why the harness ends the turn before it ends by itself."""
     broken: bool = False
     """The process is not fit for another turn."""
@@ -62,35 +62,35 @@ class RunningTurn:
     session: str | None = None
     result_at: float | None = None
     """When the prompt was answered, or dropped."""
-    left: trio.Event = field(factory=trio.Event)
+    finished: trio.Event = field(factory=trio.Event)
     """Nobody works on the turn any more."""
 
     def take(self, event: StreamEvent, now: float) -> Event | None:
         """Note one event of the stream; returns what the operator is to see of it."""
         if isinstance(event, Retry):
-            self.silence.retry(now, event.delay_s)
+            self.silence.note_retry(now, event.delay_s)
         elif not isinstance(event, ControlResponse | Cost):  # to answer us is no sign of work
-            self.silence.line(now)
+            self.silence.note_line(now)
         match event:
             case Init():
                 self._check_tools(event)
             case Result(asked=True):
-                self.seen = evolve(self.seen, result=event)
+                self.evidence = evolve(self.evidence, result=event)
                 self.session = event.session
                 self.result_at = now
-                self.reported = self.reported + event.usage
+                self.reported_usage = self.reported_usage + event.usage
             case Result():
-                self.reported = self.reported + event.usage
+                self.reported_usage = self.reported_usage + event.usage
             case ApiFailure():
-                self.seen = evolve(self.seen, failure=event)
+                self.evidence = evolve(self.evidence, failure=event)
             case RateLimit():
-                self.seen = evolve(self.seen, limit=event)
+                self.evidence = evolve(self.evidence, limit=event)
             case Retry():
                 return self._retry(event)
             case Prompted(uuid=self.prompt, state="completed" | "cancelled"):
                 self.result_at = self.result_at or now
             case Idle():
-                self.over = self.result_at is not None
+                self.idle = self.result_at is not None
             case ModelText(nested=False) if event.text:
                 return Text(self.id, event.text[:EVENT_TEXT])
             case ModelToolUse(nested=False):
@@ -109,28 +109,28 @@ class RunningTurn:
                 return None if usage is None else Spending(self.id, usage)
             case ControlResponse():
                 return None
-        self.meter.news = True
+        self.meter.changed = True
         return self.signals.take(event)
 
     @property
     def usage(self) -> Usage:
         """What the turn has used: a process that was killed did not report all of it."""
-        if self.seen.result is not None or self.meter.spent.tokens < self.reported.tokens:
-            return self.reported
+        if self.evidence.result is not None or self.meter.spent.tokens < self.reported_usage.tokens:
+            return self.reported_usage
         return self.meter.spent
 
     def verdict(self, ended: ProcessEnd | None) -> TurnVerdict:
         """How the turn ended; `ended` if its process did."""
-        if self.cut is not None:
-            return self.cut
-        verdict = classify(evolve(self.seen, ended=ended))
+        if self.early_end is not None:
+            return self.early_end
+        verdict = classify(evolve(self.evidence, ended=ended))
         if self.interrupted and (
-            self.seen.result is None or verdict.outcome is Outcome.INTERRUPTED
+            self.evidence.result is None or verdict.outcome is Outcome.INTERRUPTED
         ):
-            return self.stopped(verdict.detail)
+            return self.stopped_verdict(verdict.detail)
         return verdict
 
-    def stopped(self, detail: str) -> TurnVerdict:
+    def stopped_verdict(self, detail: str) -> TurnVerdict:
         """The verdict on a turn that somebody ended: by a budget, or interrupted for `detail`."""
         if self.over_budget:
             return TurnVerdict(Outcome.OVER_BUDGET, "a budget is used up")
@@ -140,18 +140,26 @@ class RunningTurn:
         status = dict(init.servers).get(SERVER)
         if status != "connected":
             detail = f"the hive's tools are {status or 'missing'} in claude: it could reach nobody"
-            self.cut, self.broken = TurnVerdict(Outcome.FAILED, detail), True
+            self.early_end, self.broken = TurnVerdict(Outcome.FAILED, detail), True
 
     def _retry(self, retry: Retry) -> Event:
         if retry.error == "authentication_failed":  # the CLI itself would go on for minutes
             status = f" (HTTP {retry.status})" if retry.status else ""
-            self.cut = TurnVerdict(Outcome.UNAUTHORISED, f"the credentials were refused{status}")
+            detail = f"the credentials were refused{status}"
+            self.early_end = TurnVerdict(Outcome.UNAUTHORISED, detail)
         return ApiRetry(self.id, retry.attempt, retry.error, retry.delay_s)
 
 
-def new_turn(lease: str, prompt: str, silence: float, before: Usage) -> RunningTurn:
-    """A turn that begins now; `before` is what earlier attempts at the same lease have used."""
+def new_turn(lease: str, prompt: str, silence: float, used_before: Usage) -> RunningTurn:
+    """A turn that begins now, and may be silent for `silence` seconds; `prompt` is a fresh uuid.
+
+    `used_before` is what earlier attempts at the same lease have used.
+    """
     now = trio.current_time()
     return RunningTurn(
-        lease, prompt, SilenceWatch(silence, now), ApiSignals(lease), Meter(prompt, now, before)
+        lease,
+        prompt,
+        SilenceWatch(silence, now),
+        ApiSignals(lease),
+        Meter(prompt, now, used_before),
     )

@@ -126,7 +126,7 @@ def run(lines):
         for event in parse_line(json.dumps(line).encode()):
             turn.take(event, 0.0)
             pushes.append(turn.push_of(event))
-    verdict = turn.verdict(None if turn.seen.result else ProcessEnd(1, "error: x"))
+    verdict = turn.verdict(None if turn.evidence.result else ProcessEnd(1, "error: x"))
     kept = [push for push in pushes if push is not None]
     return verdict, [h for h in kept if getattr(h, "kind", None) is not SignalKind.ANSWERED]
 

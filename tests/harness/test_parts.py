@@ -47,14 +47,14 @@ def test_the_tail_keeps_the_end():
 
 
 def test_silence_is_counted_from_the_last_line():
-    silence = SilenceWatch(10, heard=100)
+    silence = SilenceWatch(10, last_line_at=100)
     assert silence.deadline == 110
-    silence.line(105)
+    silence.note_line(105)
     assert silence.deadline == 115
 
 
 def test_a_running_tool_may_be_silent_for_as_long_as_the_cli_allows_it():
-    silence = SilenceWatch(10, heard=100)
+    silence = SilenceWatch(10, last_line_at=100)
     silence.tools.add("t")
     assert silence.deadline == 110 + TOOL_S
     silence.tools.discard("t")
@@ -62,13 +62,13 @@ def test_a_running_tool_may_be_silent_for_as_long_as_the_cli_allows_it():
 
 
 def test_retries_are_life_but_not_for_ever():
-    silence = SilenceWatch(10, heard=100)
-    silence.retry(100, 30)
+    silence = SilenceWatch(10, last_line_at=100)
+    silence.note_retry(100, 30)
     assert silence.deadline == 140
     for now in range(100, 2000, 20):
-        silence.retry(now, 30)
+        silence.note_retry(now, 30)
     assert silence.deadline == 110 + RETRIES_S
-    silence.line(700)
+    silence.note_line(700)
     assert silence.deadline == 710
 
 

@@ -21,7 +21,7 @@ from harness.cli.stream import (
 from harness.outbox import MOST_PUSHES, PushQueue
 from harness.turns.api_signals import ApiSignals
 from harness.turns.silence import SilenceWatch
-from harness.turns.spending import EVERY_S, Meter, since
+from harness.turns.spending import EVERY_S, Meter, difference
 from harness.turns.turn import RunningTurn
 from hive.wire.turns import ApiSignal, SignalKind, Spending, Usage
 
@@ -104,14 +104,14 @@ USAGES = st.builds(Usage, *([st.integers(0, 10**9)] * 4), st.integers(0, 100).ma
 
 @given(USAGES, USAGES)
 def test_what_came_since(one, other):
-    assert since(one, one + other) == other
-    assert since(one + other, one) == Usage()
+    assert difference(one, one + other) == other
+    assert difference(one + other, one) == Usage()
 
 
 def test_a_meter_tells_the_difference_to_the_beginning():
-    meter = Meter("p", 0.0, before=Usage(input_tokens=1000))
+    meter = Meter("p", 0.0, used_before=Usage(input_tokens=1000))
     assert meter.take("p/now", Usage(5)) is None  # nothing is known about the beginning yet
-    assert meter.take(meter.first, Usage(10)) is None
+    assert meter.take(meter.first_request, Usage(10)) is None
     assert meter.take("p/now", Usage(10)) is None
     assert meter.take("p/now", Usage(17)) == Usage(1007)
     assert meter.take("p/now", Usage(17)) is None
@@ -121,14 +121,14 @@ def test_a_meter_tells_the_difference_to_the_beginning():
 
 def test_a_meter_asks_once_a_second_and_only_if_there_is_news():
     meter = Meter("p", 0.0, Usage())
-    assert meter.due(100.0) is None
-    meter.news = True
-    assert meter.due(EVERY_S / 2) is None
-    assert meter.due(EVERY_S) == "p/now"
-    assert meter.due(100.0) is None
-    meter.news = True
-    assert meter.due(EVERY_S * 1.5) is None
-    assert meter.due(EVERY_S * 2) == "p/now"
+    assert meter.next_request(100.0) is None
+    meter.changed = True
+    assert meter.next_request(EVERY_S / 2) is None
+    assert meter.next_request(EVERY_S) == "p/now"
+    assert meter.next_request(100.0) is None
+    meter.changed = True
+    assert meter.next_request(EVERY_S * 1.5) is None
+    assert meter.next_request(EVERY_S * 2) == "p/now"
 
 
 def test_the_answer_to_a_question_is_neither_life_nor_news():
@@ -137,10 +137,10 @@ def test_the_answer_to_a_question_is_neither_life_nor_news():
     for event in (ControlResponse("p/now", None), Cost("p/now", Usage(1))):
         turn.take(event, 5.0)
         assert turn.push_of(event) is None
-    assert turn.silence.deadline == 10.0 and not turn.meter.news
+    assert turn.silence.deadline == 10.0 and not turn.meter.changed
     turn.take(TEXT, 5.0)
     turn.push_of(TEXT)
-    assert turn.silence.deadline == 15.0 and turn.meter.news
+    assert turn.silence.deadline == 15.0 and turn.meter.changed
 
 
 # --- the queue ---------------------------------------------------------------------------------
