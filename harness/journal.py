@@ -50,11 +50,11 @@ class Journal:
     """Writes what `records` holds into the folder; a supervised child."""
 
     def __init__(
-        self, folder: Path, records: Outbox, tell: Callable[[str], object] = lambda _: None
+        self, folder: Path, records: Outbox, notify: Callable[[str], object] = lambda _: None
     ) -> None:
         self._folder = folder
         self._records = records
-        self._tell = tell
+        self._notify = notify
         self._failing = False
         self._thread = trio.CapacityLimiter(1)
 
@@ -95,7 +95,7 @@ class Journal:
         if not self._failing:
             self._failing = True
             _log.warning("%s", text)
-            self._tell(text)
+            self._notify(text)
 
 
 def write(folder: Path, events: Sequence[Stamped]) -> None:

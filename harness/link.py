@@ -88,7 +88,7 @@ class Link:
             raise ValueError(
                 f"total_timeout is {total_timeout:g} s, it must be at least timeout: {timeout:g} s"
             )
-        asked, body = False, self._state.hide(body)
+        asked, body = False, self._state.redact(body)
         with trio.move_on_after(total_timeout):
             while not (asked and once):
                 await self._connected.wait()
@@ -160,7 +160,7 @@ class Link:
         while True:
             push = await queue.take()
             try:
-                await peer.push(self._state.hide(push))
+                await peer.push(self._state.redact(push))
             except LinkClosed:
                 return
             except WireError as error:
@@ -194,7 +194,7 @@ class Link:
             self._changed = trio.Event()
             ctx.tick()
             try:
-                await peer.push(self._state.hide(self._report()))
+                await peer.push(self._state.redact(self._report()))
             except LinkClosed:
                 return
             with trio.move_on_after(REPORT_EVERY_S):

@@ -17,15 +17,15 @@ class OwnLogin:
     def __init__(self, home: Path, secrets: Secrets) -> None:
         self._file = str(home / ".claude" / ".credentials.json")
         self._secrets = secrets
-        self._seen: tuple[int, int, int] | None = None
+        self._last_stat: tuple[int, int, int] | None = None
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Read the file if it has changed; as long as it has not, this costs one stat."""
         try:
             found = os.lstat(self._file)
-            seen = found.st_ino, found.st_mtime_ns, found.st_size
-            if seen != self._seen:
-                self._seen = seen
+            stat = found.st_ino, found.st_mtime_ns, found.st_size
+            if stat != self._last_stat:
+                self._last_stat = stat
                 self._learn(_read(self._file))
         except OSError:
             return  # no login, or none that could be read by the CLI either

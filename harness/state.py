@@ -106,13 +106,13 @@ class HarnessState:
         self.settings = settings
         self.secrets.learn_variables(settings.environment)
 
-    def hide(self, value: T) -> T:
+    def redact(self, value: T) -> T:
         """A value of the wire without credentials; everything that leaves goes through here."""
-        self._login.look()
+        self._login.refresh()
         return self.secrets.hide(value)
 
     def emit(self, event: Event) -> None:
         """Publish an event: to the daemon and to the disk, sometime, without waiting."""
-        event = self.hide(event)
+        event = self.redact(event)
         self.outbox.put(event)
         self.records.put(event)

@@ -47,7 +47,7 @@ class CredentialsError(ValueError):
 
 
 @frozen
-class Setup:
+class CliSetup:
     """What a process is started with, but for its session. Contains credentials."""
 
     binary: str
@@ -56,7 +56,7 @@ class Setup:
     environment: tuple[tuple[str, str], ...] = field(repr=False)
 
 
-def argv(setup: Setup, session: CliSession) -> tuple[str, ...]:
+def argv(setup: CliSetup, session: CliSession) -> tuple[str, ...]:
     """The command line of a process that begins `session`, or goes on with it if it is known."""
     return (
         setup.binary,

@@ -201,7 +201,7 @@ class ClaudeProcess:
             case ControlRequest():
                 await self._refuse(event)
             case ControlCancelled():
-                self._tools.withdraw(event.request)
+                self._tools.cancel(event.request)
             case ControlResponse():
                 if pending := self._pending.get(event.request):
                     pending.error = event.error

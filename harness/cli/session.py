@@ -24,10 +24,10 @@ def load(path: Path) -> CliSession:
     try:
         return CliSession(str(uuid.UUID(read_small(path).decode().strip())), known=True)
     except (OSError, ValueError):
-        return fresh()
+        return new_session()
 
 
-def fresh() -> CliSession:
+def new_session() -> CliSession:
     """A session with a new id, which the CLI does not know yet."""
     return CliSession(str(uuid.uuid4()), known=False)
 

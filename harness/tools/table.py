@@ -2,7 +2,7 @@
 
 from harness.lenient_json import Json
 from harness.tools.agent import SetStatusTool, WhoAmITool
-from harness.tools.base import BadArguments, Tool, checked, schema, shown
+from harness.tools.base import BadArguments, Tool, excerpt, parse_arguments, schema
 from harness.tools.messages import RecvTool, SendTool, ThreadTool
 from harness.tools.questions import AnswerTool, AskTool, CancelLooseEndTool, LooseEndsTool
 from harness.tools.reminders import CancelReminderTool, ListRemindersTool, RemindTool
@@ -48,5 +48,5 @@ def parse_call(name: object, arguments: object) -> Tool:
     """
     tool = TOOLS.get(name) if isinstance(name, str) else None
     if tool is None:
-        raise BadArguments(f"there is no tool {shown(name)}; the tools are {', '.join(TOOLS)}")
-    return checked(tool, arguments)
+        raise BadArguments(f"there is no tool {excerpt(name)}; the tools are {', '.join(TOOLS)}")
+    return parse_arguments(tool, arguments)

@@ -9,7 +9,7 @@ import trio
 from attrs import evolve
 
 from harness.cli import arguments, session
-from harness.cli.arguments import Setup
+from harness.cli.arguments import CliSetup
 from harness.cli.outcome import (
     ProcessEnd,
     TurnEvidence,
@@ -23,7 +23,7 @@ from harness.cli.repair import repair
 from harness.cli.subreaper import Subreaper
 from harness.state import HarnessState
 from harness.tools import ToolServer, guide
-from harness.turns.prompts import system
+from harness.turns.prompts import system_prompt
 from hive.supervisors import Context
 from hive.wire.daemon import Notice
 from hive.wire.harness import HarnessSettings
@@ -44,7 +44,7 @@ class Conversation:
         self._state = state
         self._tools = tools
         self._subreaper = subreaper
-        self._running: tuple[Setup, str] | None = None
+        self._running: tuple[CliSetup, str] | None = None
         self._file = state.options.folders.harness / "session"
         self._session = session.load(self._file)
 
@@ -132,7 +132,7 @@ class Conversation:
     async def renew(self, why: str) -> None:
         """End the process, and begin a new session at the next prompt."""
         await self.stop()
-        self._session = session.fresh()
+        self._session = session.new_session()
         self._state.emit(Notice(f"{why}: a new one begins"))
 
     async def stop(self) -> None:
@@ -142,11 +142,11 @@ class Conversation:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _setup(self, settings: HarnessSettings) -> Setup:
+    def _setup(self, settings: HarnessSettings) -> CliSetup:
         if settings.claude is None:
             raise CliStartFailed("no claude: the daemon did not say which one it has found")
         folders, root = self._state.options.folders, os.geteuid() == 0
-        return Setup(
+        return CliSetup(
             settings.claude,
             settings.model,
             settings.fallback_models,
@@ -166,7 +166,7 @@ class Conversation:
         for note in found.notes:
             self._state.emit(Notice(note))
         if found.lost_session:
-            self._session = session.fresh()
+            self._session = session.new_session()
         return bool(found.notes)
 
 
@@ -174,4 +174,4 @@ def _system_prompt(state: HarnessState, settings: HarnessSettings) -> str:
     options = state.options
     folder = str(options.folders.state)
     tools = guide(settings.body_cap)
-    return system(options.name, settings.peers, state=folder, tools=tools)
+    return system_prompt(options.name, settings.peers, state=folder, tools=tools)

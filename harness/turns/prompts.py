@@ -6,7 +6,7 @@ def not_a_command(prompt: str) -> str:
     return f" {prompt}" if prompt.startswith("/") else prompt
 
 
-def system(name: str, peers: tuple[str, ...], *, state: str, tools: str) -> str:
+def system_prompt(name: str, peers: tuple[str, ...], *, state: str, tools: str) -> str:
     """A page about the hive for the agent `name`; `peers` are the other agents.
 
     `state` is its working folder, `tools` the lines about its tools (from `harness.tools.guide`).

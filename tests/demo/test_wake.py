@@ -100,7 +100,7 @@ def test_what_the_harness_writes_is_read(messages: list[Message], waiting: int) 
 
 
 def test_the_harness_system_prompt_names_the_agent_and_the_others() -> None:
-    system = prompts.system(
+    system = prompts.system_prompt(
         "zoe", ("manager", "worker-1"), state="/agents/zoe/state", tools=guide(9)
     )
     request = MessagesRequest(system=f"Something of the CLI.\n{system}")

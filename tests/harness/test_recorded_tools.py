@@ -21,7 +21,7 @@ from attrs import frozen
 from harness.link import NoAnswer, NotConnected
 from harness.state import AgentFolders, HarnessOptions, HarnessState, HeldLease
 from harness.tools import ToolServer, guide, mcp
-from harness.turns.prompts import system
+from harness.turns.prompts import system_prompt
 from hive.link import RemoteError
 from hive.supervisors import Context
 from hive.wire.bodies import Body
@@ -201,7 +201,7 @@ def answers() -> Iterator[Case]:
 
 def values() -> Iterator[Case]:
     """Every argument of every tool with every value, and what is no such argument at all."""
-    listed = mcp.read({"id": 1, "method": "tools/list"})["result"]["tools"]
+    listed = mcp.parse_request({"id": 1, "method": "tools/list"})["result"]["tools"]
     for tool in (one["name"] for one in listed):
         (schema,) = [one["inputSchema"] for one in listed if one["name"] == tool]
         assert tool in RIGHT, f"put a right call of the new tool {tool} into RIGHT"
@@ -311,11 +311,11 @@ def _one_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_the_model_is_told_of_the_tools() -> None:
-    listed = mcp.read({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
-    prompt = system(
+    listed = mcp.parse_request({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+    prompt = system_prompt(
         "worker-1", ("manager", "bob"), state="/agents/worker-1/state", tools=guide(16384)
     )
-    alone = system("ann", (), state="/agents/ann/state", tools=guide(9))
+    alone = system_prompt("ann", (), state="/agents/ann/state", tools=guide(9))
     check("recorded_tools.jsonl", [*listed["result"]["tools"], listed, prompt, alone])
 
 

@@ -161,7 +161,7 @@ async def test_a_recv_without_an_answer_makes_the_turn_unsure(bench, answer, uns
 async def test_a_recv_that_is_withdrawn_makes_the_turn_unsure(bench):
     await bench.submit("recv", {"wait_seconds": 60})
     await bench.link.blocked.wait()
-    bench.tools.withdraw("1")
+    bench.tools.cancel("1")
     await trio.testing.wait_all_tasks_blocked()
     assert bench.state.holding.unsure is True
     bench.link.answers = [Sent(1)]
