@@ -19,11 +19,11 @@ from hive.operator import (
     questions,
     reminders,
     schedules,
-    session,
+    sockets,
     tree,
 )
 from hive.operator.destroy import Destroyer
-from hive.operator.faults import NotDone
+from hive.operator.errors import NotDone
 from hive.operator.handlers import Table, sum_of
 from hive.operator.logins import Logins
 from hive.operator.tree import OperatedTree
@@ -60,13 +60,13 @@ def page_table(hive: Hive) -> Table:
 
 async def operator(ctx: Context, hive: Hive) -> None:
     """The supervised child: the operator's socket."""
-    serve = partial(session.run, audit=hive.audit, hide=hive.secrets.hide)
+    serve = partial(sockets.run, audit=hive.audit, hide=hive.secrets.hide)
     await serve(ctx, path=hive.paths.control, role="operator", table=operator_table(hive))
 
 
 async def web(ctx: Context, hive: Hive) -> None:
     """The supervised child: the socket of the page's process."""
-    serve = partial(session.run, audit=hive.audit, hide=hive.secrets.hide)
+    serve = partial(sockets.run, audit=hive.audit, hide=hive.secrets.hide)
     await serve(ctx, path=hive.paths.web, role="web", table=page_table(hive))
 
 

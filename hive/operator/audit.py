@@ -9,7 +9,7 @@ import apsw
 import trio
 
 from hive.link import Credentials
-from hive.operator.faults import NotDone, explained
+from hive.operator.errors import NotDone, explained
 from hive.operator.handlers import Act, Also, Table, newest_that_fit, read, rows
 from hive.redact import Secrets
 from hive.store import Store, StoreError

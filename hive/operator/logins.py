@@ -9,7 +9,7 @@ from attrs import frozen
 from hive.agents import Fleet
 from hive.containers import Container
 from hive.directory import credential_key
-from hive.operator.faults import NotDone
+from hive.operator.errors import NotDone
 from hive.operator.handlers import Act, Table, act, read
 from hive.wire.logins import (
     OWN_LOGIN,

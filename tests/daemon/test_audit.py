@@ -26,7 +26,7 @@ from hive.gate import Gates
 from hive.link import LinkError, Peer, RemoteError, connect
 from hive.operator import agents, budgets, daemon, gates, logins, messages, questions, tree
 from hive.operator.audit import AuditLog
-from hive.operator.faults import NotDone, explained
+from hive.operator.errors import NotDone, explained
 from hive.operator.handlers import Act, Handler, Stream, Table, act, read, sum_of
 from hive.paths import Paths
 from hive.store import MIGRATIONS, Store, StoreClosed, StoreFull, open_store

@@ -4,7 +4,7 @@ from functools import partial
 
 import trio
 
-from hive.operator import session
+from hive.operator import sockets
 from hive.operator.audit import AuditLog
 from hive.operator.handlers import Table
 from hive.paths import Paths
@@ -20,7 +20,7 @@ async def listen(
     hide = Secrets().hide
     ready = trio.Event()
     ctx = Context("hive/control", on_ready=lambda _: ready.set())
-    run = partial(session.run, path=path, role=role, table=table, audit=audit, hide=hide)
+    run = partial(sockets.run, path=path, role=role, table=table, audit=audit, hide=hide)
     nursery.start_soon(run, ctx)
     with trio.fail_after(5):
         await ready.wait()

@@ -16,7 +16,7 @@ import trio
 from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, serve
 from hive.link import Session as LinkSession
 from hive.operator.audit import AuditLog, who
-from hive.operator.faults import explained
+from hive.operator.errors import explained
 from hive.operator.handlers import Also, Handler, Stream, Table
 from hive.supervisors import Context
 from hive.wire.bodies import Body, OperatorBody, PageBody
