@@ -109,7 +109,7 @@ class HarnessState:
     def redact(self, value: T) -> T:
         """A value of the wire without credentials; everything that leaves goes through here."""
         self._login.refresh()
-        return self.secrets.hide(value)
+        return self.secrets.redact_value(value)
 
     def emit(self, event: Event) -> None:
         """Publish an event: to the daemon and to the disk, sometime, without waiting."""

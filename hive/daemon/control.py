@@ -60,13 +60,13 @@ def page_table(hive: Hive) -> Table:
 
 async def operator(ctx: Context, hive: Hive) -> None:
     """The supervised child: the operator's socket."""
-    serve = partial(sockets.run, audit=hive.audit, hide=hive.secrets.hide)
+    serve = partial(sockets.run, audit=hive.audit, redact=hive.secrets.redact_value)
     await serve(ctx, path=hive.paths.control, role="operator", table=operator_table(hive))
 
 
 async def web(ctx: Context, hive: Hive) -> None:
     """The supervised child: the socket of the page's process."""
-    serve = partial(sockets.run, audit=hive.audit, hide=hive.secrets.hide)
+    serve = partial(sockets.run, audit=hive.audit, redact=hive.secrets.redact_value)
     await serve(ctx, path=hive.paths.web, role="web", table=page_table(hive))
 
 

@@ -176,7 +176,7 @@ class Hive:
             harness_silence=agents.harness_silence_s,
             stop_grace=agents.stop_grace_s,
             reconnect_grace=agents.reconnect_grace_s,
-            hide=self.secrets.hide,
+            hide=self.secrets.redact_value,
         )
         self.fleet = Fleet(around, _harness_environment(), live=live)
         self.states = States(

@@ -26,14 +26,14 @@ from hive.wire.frames import Hello
 ALLOWED = {"operator": OperatorBody, "web": PageBody}
 """For each role all that can be asked on its socket."""
 
-Hide = Callable[[Body], Body]
+RedactBody = Callable[[Body], Body]
 """The same body with its secrets hidden."""
 
 log = logging.getLogger(__name__)
 
 
 async def run(
-    ctx: Context, *, path: Path, role: str, table: Table, audit: AuditLog, hide: Hide
+    ctx: Context, *, path: Path, role: str, table: Table, audit: AuditLog, redact: RedactBody
 ) -> None:
     """Listen on the operator's socket (`role` "operator") or the web process's ("web")."""
     async with trio.open_nursery() as nursery:
@@ -41,7 +41,7 @@ async def run(
         async def accept(hello: Hello, credentials: Credentials) -> _Session:
             if hello.role != role:
                 raise Refuse("wrong_role", f"this socket is for the role {role!r}")
-            return _Session(nursery, ALLOWED[role], table, audit, hide, who(credentials, role))
+            return _Session(nursery, ALLOWED[role], table, audit, redact, who(credentials, role))
 
         await nursery.start(serve, path, accept)
         ctx.ready()
@@ -59,11 +59,11 @@ class _Session(LinkSession):
         allowed: Any,
         table: Table,
         audit: AuditLog,
-        hide: Hide,
+        redact: RedactBody,
         who: str,
     ) -> None:
         self.nursery, self.requests, self.table = nursery, allowed, table
-        self.audit, self.hide, self.who = audit, hide, who
+        self.audit, self.redact, self.who = audit, redact, who
         self.following = trio.CancelScope()
 
     def closed(self, peer: Peer) -> None:
@@ -77,7 +77,7 @@ class _Session(LinkSession):
         if isinstance(handler, Stream):
             self.following.cancel()
             self.following = trio.CancelScope()
-            self.nursery.start_soon(_follow, peer, handler, self.hide(body), self.following)
+            self.nursery.start_soon(_follow, peer, handler, self.redact(body), self.following)
             return Done()
         try:
             return await self._answer(peer, handler, body)
@@ -88,7 +88,7 @@ class _Session(LinkSession):
 
     async def _answer(self, peer: Peer, handler: Handler, body: Body) -> Body:
         if not handler.brings_secret:
-            body = self.hide(body)
+            body = self.redact(body)
         if handler.words is None:
             return await _done(handler, body)
         words = await handler.words(body)

@@ -126,7 +126,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             harness_silence=30,
             stop_grace=1,
             reconnect_grace=GRACE,
-            hide=secrets.hide,
+            hide=secrets.redact_value,
         )
         await around.records.load()
         if "scout" not in around.records.known:
