@@ -22,4 +22,4 @@ def table(status: Callable[[], Status], stop_all: Callable[[], None]) -> Table:
         """Nothing before its end is in the audit."""
 
     words = Act("down", "the hive")
-    return {**page_table(status), Down: act(down, lambda _: words, afterwards=stop_all)}
+    return {**page_table(status), Down: act(down, lambda _: words, once_recorded=stop_all)}

@@ -3,7 +3,7 @@
 from attrs import frozen
 
 from hive.events import Hub, Lagged
-from hive.operator.handlers import Push, Stream, Table, newest_that_fit, read, rows
+from hive.operator.handlers import PushBody, Stream, Table, newest_that_fit, read, row_limit
 from hive.wire.events import EventBatch, Events, Follow, GetEvents, Resync
 
 EVENTS_A_FRAME = 64
@@ -22,10 +22,10 @@ class _Events:
     hub: Hub
 
     async def recent(self, asked: GetEvents) -> Events:
-        events = await self.hub.recent(asked.agent, asked.since, rows(asked.limit))
+        events = await self.hub.recent(asked.agent, asked.since, row_limit(asked.limit))
         return Events(newest_that_fit(events), self.hub.seq)
 
-    async def follow(self, follow: Follow, push: Push) -> None:
+    async def follow(self, follow: Follow, push: PushBody) -> None:
         try:
             feed = self.hub.subscribe(follow.agent, follow.since)
             while True:

@@ -5,7 +5,7 @@ from contextlib import suppress
 from attrs import evolve, frozen
 
 from hive.broker import Broker
-from hive.operator.handlers import Act, Handler, Table, newest_that_fit, read, rows
+from hive.operator.handlers import Act, Handler, Table, newest_that_fit, read, row_limit
 from hive.questions import Desk, NoSuchQuestion
 from hive.wire.messages import Sent
 from hive.wire.questions import Answer, GetQuestions, Questions
@@ -16,7 +16,7 @@ def table(desk: Desk, broker: Broker) -> Table:
     questions = _Questions(desk, broker)
     return {
         GetQuestions: read(questions.listed),
-        Answer: Handler(questions.answer, questions.words),
+        Answer: Handler(questions.answer, questions.describe),
     }
 
 
@@ -26,7 +26,7 @@ class _Questions:
     broker: Broker
 
     async def listed(self, asked: GetQuestions) -> Questions:
-        found = await self.desk.questions.listed(rows(asked.limit), ended=asked.ended)
+        found = await self.desk.questions.listed(row_limit(asked.limit), ended=asked.ended)
         return Questions(newest_that_fit(found))
 
     async def answer(self, answer: Answer) -> Sent:
@@ -35,7 +35,7 @@ class _Questions:
         await self.broker.acknowledge([answer.question])
         return Sent(sent)
 
-    async def words(self, one: Answer) -> Act:
+    async def describe(self, one: Answer) -> Act:
         given = one.text or f"option {' '.join(map(str, one.options))}"
         act = Act("answer", f"question {one.question}", given)
         with suppress(NoSuchQuestion):  # which is the act's to refuse

@@ -17,7 +17,7 @@ from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, serve
 from hive.link import Session as LinkSession
 from hive.operator.audit import AuditLog, who
 from hive.operator.errors import explained
-from hive.operator.handlers import Also, Handler, Stream, Table
+from hive.operator.handlers import AuditWriter, Handler, Stream, Table
 from hive.supervisors import Context
 from hive.wire.bodies import Body, OperatorBody, PageBody
 from hive.wire.daemon import Done
@@ -89,17 +89,17 @@ class _Session(LinkSession):
     async def _answer(self, peer: Peer, handler: Handler, body: Body) -> Body:
         if not handler.brings_secret:
             body = self.redact(body)
-        if handler.words is None:
-            return await _done(handler, body)
-        words = await handler.words(body)
+        if handler.describe is None:
+            return await _respond(handler, body)
+        described = await handler.describe(body)
         record = self.audit.record_with if handler.is_one_commit else self.audit.record
-        act = partial(record, self.who, words, partial(_done, handler, body))
-        answer = await (self._to_its_end(peer, act) if handler.has_steps else act())
-        if handler.afterwards is not None:
-            handler.afterwards()
+        act = partial(record, self.who, described, partial(_respond, handler, body))
+        answer = await (self._run_to_completion(peer, act) if handler.has_steps else act())
+        if handler.once_recorded is not None:
+            handler.once_recorded()
         return answer
 
-    async def _to_its_end(self, peer: Peer, act: Callable[[], Awaitable[Body]]) -> Body:
+    async def _run_to_completion(self, peer: Peer, act: Callable[[], Awaitable[Body]]) -> Body:
         """Do what has several steps also when who asked has gone: only the hive's stop ends it."""
         ended: list[outcome.Outcome[Body]] = []
         done = trio.Event()
@@ -118,8 +118,8 @@ class _Session(LinkSession):
         return ended[0].unwrap()
 
 
-async def _done(handler: Handler, body: Body, *also: Also) -> Body:
-    answer = await handler.do(body, *also)
+async def _respond(handler: Handler, body: Body, *write_entry: AuditWriter) -> Body:
+    answer = await handler.respond(body, *write_entry)
     return Done() if answer is None else answer
 
 

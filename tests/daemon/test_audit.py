@@ -48,7 +48,7 @@ TOKEN = "sk-ant-oat01-very-secret"
 
 
 def acts_of(table: Table) -> set[type]:
-    return {kind for kind, one in table.items() if isinstance(one, Handler) and one.words}
+    return {kind for kind, one in table.items() if isinstance(one, Handler) and one.describe}
 
 
 def test_each_request_has_one_handler_and_each_act_words_in_the_audit(tmp_path: Path) -> None:
