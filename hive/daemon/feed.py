@@ -23,7 +23,7 @@ class Feed:
         """Show an event; `at` is when it happened (epoch seconds, None: now)."""
         at = time.time() if at is None else at
         self._events.publish(agent, event, at)
-        self._incidents.take(event, at)
+        self._incidents.record(event, at)
 
     def supervision(self, event: SupervisorEvent) -> str | None:
         """Show an event of the tree, secrets hidden; the agent below which it was, if any."""

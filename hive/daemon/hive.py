@@ -29,7 +29,7 @@ from hive.janitor import Janitor
 from hive.operator.audit import AuditLog
 from hive.operator.incidents import Incidents
 from hive.operator.parks import Parks
-from hive.operator.status import now, tree
+from hive.operator.status import read_clocks, tree_node
 from hive.paths import Paths
 from hive.questions import Desk
 from hive.redact import Secrets
@@ -232,13 +232,13 @@ class Hive:
 
     def status(self) -> Status:
         """The whole hive at this moment."""
-        clock = now()
+        clock = read_clocks()
         return Status(
             version=STATUS_VERSION,
             root=str(self.paths.root),
             seq=self.events.seq,
             agents=self.states.of(self.directory.known, clock),
-            tree=tree(self.root.snapshot(), clock, self.states.harness_tree),
+            tree=tree_node(self.root.snapshot(), clock, self.states.harness_tree),
             demo=self.options.demo,
             notices=self._notices(),
             gates=tuple(gate for gate in self.gates.statuses() if gate.state != GateState.OPEN),

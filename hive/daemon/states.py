@@ -9,7 +9,7 @@ from hive.agents import Fleet
 from hive.agents.agent import Publish
 from hive.broker import Broker, Counts
 from hive.directory import Directory
-from hive.operator.status import Clock, agent_status, now
+from hive.operator.status import Clocks, agent_status, read_clocks
 from hive.questions import Desk
 from hive.supervisors import Context
 from hive.wire.agents import AgentStatus, StatusChanged
@@ -64,7 +64,7 @@ class States:
         self._suspects.add(*self._directory.known)
         while True:
             names = await self._suspects.settled()
-            for status in self.of(sorted(names & self._directory.names()), now()):
+            for status in self.of(sorted(names & self._directory.names()), read_clocks()):
                 until = status.until and round(status.until)
                 shown = (status.state, status.condition, status.reason, until, status.credential)
                 if self._shown.get(status.name) != shown:
@@ -78,7 +78,7 @@ class States:
                     )
                     self._publish(status.name, changed)
 
-    def of(self, names: Iterable[str], clock: Clock) -> tuple[AgentStatus, ...]:
+    def of(self, names: Iterable[str], clock: Clocks) -> tuple[AgentStatus, ...]:
         """These agents as they are now."""
         nodes = {node.id: node for node in self._fleet.supervisor.child_snapshots()}
         statuses = (

@@ -1,4 +1,4 @@
-"""Agents: made, started, stopped, restarted, destroyed, and whom they may send to."""
+"""Agents: created, started, stopped, restarted, destroyed, and given rights to send."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,7 +12,7 @@ from hive.wire.agents import AgentCommand, SetRights, Spawn
 
 
 def table(fleet: Fleet, destroyer: Destroyer, spawn: Callable[[Spawn], Awaitable[None]]) -> Table:
-    """What the operator may do with agents; `spawn` makes one by the hive's configuration."""
+    """What the operator may do with agents; `spawn` creates one by the hive's configuration."""
     agents = _Agents(fleet, destroyer)
     return {
         Spawn: act(

@@ -19,7 +19,7 @@ def table(status: Callable[[], Status], stop_all: Callable[[], None]) -> Table:
     """What the operator may ask and do; `stop_all` ends the hive and its containers."""
 
     async def down(_: Down) -> None:
-        """Nothing before its end is in the audit."""
+        """Do nothing yet: the hive stops once this act is in the audit."""
 
     words = Act("down", "the hive")
     return {**page_table(status), Down: act(down, lambda _: words, once_recorded=stop_all)}

@@ -1,4 +1,4 @@
-"""Events: those that were kept, and those that come."""
+"""Events: those that were kept, and those that come, to whoever follows them."""
 
 from attrs import frozen
 
@@ -7,8 +7,10 @@ from hive.operator.handlers import PushBody, Stream, Table, newest_that_fit, rea
 from hive.wire.events import EventBatch, Events, Follow, GetEvents, Resync
 
 EVENTS_A_FRAME = 64
+"""Events in one push at most."""
+
 GATHER_S = 0.02
-"""Events wait so long for those behind them: who follows must not slow down those who work."""
+"""How long an event waits for others, to be pushed with them: followers must not slow down work."""
 
 
 def table(hub: Hub) -> Table:

@@ -20,7 +20,7 @@ from hive.wire.logins import (
     UseCredential,
 )
 
-TELL_ALL_S = 30.0
+NOTIFY_ALL_S = 30.0
 
 _FLAGS = (
     ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
@@ -32,21 +32,22 @@ _FLAGS = (
 
 @frozen
 class Logins:
-    """Handlers of logins, and what they are made of.
-
-    `keep` stores a credential for the agents that use it and raises ConfigError and NotDone;
-    `check` returns the name of one that agents may be given and raises ConfigError; `changed` is
-    told behind which key somebody has logged in.
-    """
+    """Answers what the operator asks about logins, and does what he wants done."""
 
     fleet: Fleet
     claude: Path
     keep: Callable[[SetCredential], Awaitable[None]]
+    """Stores a credential; raises ConfigError when it is not valid, NotDone when it cannot."""
     check: Callable[[str], str]
+    """Returns the name of a credential that agents may be given; raises ConfigError otherwise."""
     changed: Callable[[str], Awaitable[None]]
+    """Is called with the key (see `credential_key`) of each credential that is new."""
 
     async def command(self, asked: GetLogin) -> LoginCommand:
-        """How to run the CLI in the agent's home; raises NoSuchAgent, ContainerError, NotDone."""
+        """How to run the CLI in the agent's home, so that a human can log in there.
+
+        Raises NoSuchAgent, ContainerError when its driver refuses, NotDone when the machine does.
+        """
         record = self.fleet.record(asked.agent)
         around, name, claude = self.fleet.around, record.name, str(self.claude)
         driver, root = around.driver(record.driver), around.paths.root
@@ -64,23 +65,23 @@ class Logins:
         return LoginCommand(argv, environment)
 
     async def set(self, asked: SetCredential) -> None:
-        """Keep it and tell its agents; raises ConfigError, NotDone."""
+        """Keep the credential and give it to its agents. Raises ConfigError and NotDone."""
         await self.keep(asked)
-        await self._tell(asked.name)
+        await self._notify(asked.name)
 
     async def logged_in(self, asked: LoggedIn) -> None:
-        """The agent uses its own login from now on; raises NoSuchAgent, StoreError."""
+        """Have the agent use its own login. Raises NoSuchAgent and StoreError."""
         await self._use(asked.agent, OWN_LOGIN)
 
     async def use(self, asked: UseCredential) -> None:
-        """The agent uses this credential from now on; raises ConfigError too."""
+        """Have the agent use this credential. Raises NoSuchAgent, StoreError and ConfigError."""
         await self._use(asked.agent, self.check(asked.credential))
 
     async def _use(self, agent: str, credential: str) -> None:
-        await self._tell(credential_key(await self.fleet.use_credential(agent, credential)))
+        await self._notify(credential_key(await self.fleet.use_credential(agent, credential)))
 
-    async def _tell(self, key: str) -> None:
-        with trio.move_on_after(TELL_ALL_S, shield=True):  # it is done, also if who asked is gone
+    async def _notify(self, key: str) -> None:
+        with trio.move_on_after(NOTIFY_ALL_S, shield=True):  # it is done, also if who asked is gone
             await self.fleet.tell(key)
             await self.changed(key)
 

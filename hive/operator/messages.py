@@ -26,7 +26,7 @@ from hive.wire.messages import (
 from hive.wire.names import OPERATOR
 
 _BEGINNING = 100
-"""Characters of a message's body."""
+"""Characters of a message's body that the audit keeps."""
 
 
 def table(broker: Broker, directory: Directory) -> Table:
@@ -44,7 +44,7 @@ def table(broker: Broker, directory: Directory) -> Table:
 
 
 def page_table(broker: Broker, directory: Directory) -> Table:
-    """The part of it that the page may."""
+    """What the page may ask about messages, and do: it sends as the operator only."""
     messages = _Messages(broker, directory)
     return {
         GetInbox: read(messages.inbox),

@@ -30,7 +30,10 @@ class _Questions:
         return Questions(newest_that_fit(found))
 
     async def answer(self, answer: Answer) -> Sent:
-        """As the operator, also in an agent's place; a question to himself is then read."""
+        """Answer as the operator, also in an agent's place; a question to him counts as read then.
+
+        Raises what the questions refuse, for example when the question has ended.
+        """
         sent = await self.desk.answer_as_operator(answer)
         await self.broker.acknowledge([answer.question])
         return Sent(sent)

@@ -1,6 +1,6 @@
 """The operator's socket and the narrower one of the web process: each serves its table.
 
-No request is known here by name: what it is and does stands in the file of its subject.
+No request is known here by name: what it does is in the file of its subject.
 """
 
 import logging
@@ -27,7 +27,7 @@ ALLOWED = {"operator": OperatorBody, "web": PageBody}
 """For each role all that can be asked on its socket."""
 
 RedactBody = Callable[[Body], Body]
-"""The same body with its secrets hidden."""
+"""Returns the body without secrets."""
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 async def run(
     ctx: Context, *, path: Path, role: str, table: Table, audit: AuditLog, redact: RedactBody
 ) -> None:
-    """Listen on the operator's socket (`role` "operator") or the web process's ("web")."""
+    """The supervised child: listens at `path` for connections of `role`, "operator" or "web"."""
     async with trio.open_nursery() as nursery:
 
         async def accept(hello: Hello, credentials: Credentials) -> _Session:
@@ -51,7 +51,7 @@ async def run(
 
 
 class _Session(LinkSession):
-    """One connection; all answers come from the table, none is kept here."""
+    """One connection. Every answer comes from the table."""
 
     def __init__(
         self,
@@ -70,7 +70,10 @@ class _Session(LinkSession):
         self.following.cancel()
 
     async def handle(self, peer: Peer, body: Body) -> Body:
-        """Answer a read, or do an act, which the audit records; every error in clear words."""
+        """Answer a read, or do an act, which the audit records; follow a stream.
+
+        Raises LinkError when it is not allowed or failed in a way that is known.
+        """
         handler = self.table.get(type(body))
         if handler is None:
             raise LinkError("not_allowed", f"{type(body).__name__} cannot be asked here")

@@ -1,6 +1,6 @@
-"""What the operator sees: the daemon's tree joined with each harness's own, and one line an agent.
+"""The daemon's tree joined with that of each harness, and the status of each agent. Pure.
 
-Pure functions of snapshots; times in a snapshot are Trio's, on the wire epoch seconds.
+Times in a snapshot are Trio's; on the wire they are epoch seconds.
 """
 
 import time
@@ -19,25 +19,31 @@ from hive.wire.tree import TreeNode
 
 
 @frozen
-class Clock:
-    """Both clocks at one moment."""
+class Clocks:
+    """What Trio's clock and the wall clock show at one moment."""
 
     trio: float
     epoch: float
 
     def wall(self, when: float | None) -> float | None:
-        """A Trio time as epoch seconds."""
+        """A Trio time as epoch seconds; None stays None."""
         return None if when is None else self.epoch + (when - self.trio)
 
 
-def now() -> Clock:
-    """Both clocks now."""
-    return Clock(trio.current_time(), time.time())
+def read_clocks() -> Clocks:
+    """What both clocks show now."""
+    return Clocks(trio.current_time(), time.time())
 
 
-def tree(snapshot: Snapshot, clock: Clock, harness: Callable[[str], TreeNode | None]) -> TreeNode:
-    """The snapshot as wire nodes; `harness(name)` gives the tree reported from its container."""
-    children = tuple(tree(child, clock, harness) for child in snapshot.children)
+def tree_node(
+    snapshot: Snapshot, clock: Clocks, harness: Callable[[str], TreeNode | None]
+) -> TreeNode:
+    """A snapshot of the daemon's tree as nodes of the wire.
+
+    `harness` gives for an agent's name the tree that its harness has reported, None if there is
+    none; it is put below the agent as its child `harness`.
+    """
+    children = tuple(tree_node(child, clock, harness) for child in snapshot.children)
     parent, _, name = snapshot.path.rpartition("/")
     if parent.endswith("/agents") and (reported := harness(name)):
         children += (_under(f"{snapshot.path}/harness", reported),)
@@ -61,7 +67,7 @@ def _under(path: str, node: TreeNode) -> TreeNode:
     return evolve(node, path=path, children=children)
 
 
-def _age(when: float | None, clock: Clock) -> float | None:
+def _age(when: float | None, clock: Clocks) -> float | None:
     return None if when is None else max(0.0, clock.trio - when)
 
 
@@ -70,9 +76,12 @@ def agent_status(
     agent: Agent | None,
     node: Snapshot | None,
     counts: Counts,
-    clock: Clock,
+    clock: Clocks,
 ) -> AgentStatus:
-    """One agent on one line: the first thing that keeps it from working is its state."""
+    """What is shown of one agent: its state is the first thing that keeps it from working.
+
+    `agent` and `node` are None when it is stopped.
+    """
     status = AgentStatus(
         name=record.name,
         state=AgentState.STOPPED,
@@ -87,22 +96,22 @@ def agent_status(
     )
     if node is None or agent is None:
         return status
-    culprit = _culprit(node)
-    state, reason = AgentState(culprit.state.value), culprit.reason
-    if culprit is not node and state is AgentState.STOPPED:
+    cause = _first_not_running(node)
+    state, reason = AgentState(cause.state.value), cause.reason
+    if cause is not node and state is AgentState.STOPPED:
         state, reason = AgentState.STARTING, None  # a part that waits for its turn to start
-    elif culprit is node and state is AgentState.RUNNING:
+    elif cause is node and state is AgentState.RUNNING:
         reason = _container_note(node)
         if agent.peer is None:
             state, reason = AgentState.STARTING, reason or "waits for its harness to connect"
-    wait, until = agent.waits, clock.wall(culprit.until)
+    wait, until = agent.waits, clock.wall(cause.until)
     if wait is not None and state in (AgentState.RUNNING, AgentState.STARTING, AgentState.PARKED):
         state, reason, until = AgentState.PARKED, wait.reason, wait.until
     report = agent.report if agent.peer is not None else None
     return evolve(
         status,
         state=state,
-        since=clock.wall(culprit.since) or clock.epoch,
+        since=clock.wall(cause.since) or clock.epoch,
         reason=reason,
         until=until,
         condition=Condition.ONLINE if wait is None else wait.condition,
@@ -116,15 +125,15 @@ def agent_status(
     )
 
 
-def _culprit(node: Snapshot) -> Snapshot:
-    """The agent's own node, or its first part that does not run."""
+def _first_not_running(node: Snapshot) -> Snapshot:
+    """The first part of the agent that does not run; its own node when it is that, or all run."""
     if node.state is not State.RUNNING:
         return node
     return next((child for child in _needed(node) if child.state is not State.RUNNING), node)
 
 
 def _container_note(node: Snapshot) -> str | None:
-    """What the container child says of a harness that is silent."""
+    """What the container child notes about a harness that is silent; None if it is not."""
     return next((child.note for child in node.children if child.id == "container"), None)
 
 

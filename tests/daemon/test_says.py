@@ -8,7 +8,7 @@ from hive.daemon.config import Config
 from hive.daemon.credentials import ApiAccess
 from hive.daemon.hive import Hive, Options
 from hive.directory import AgentRecord
-from hive.operator.status import now
+from hive.operator.status import read_clocks
 from hive.paths import Paths
 from hive.wire.agents import SetStatus
 from hive.wire.tree import Supervision
@@ -24,7 +24,7 @@ async def test_the_status_shows_what_each_agent_says(tmp_path: Path) -> None:
                 await hive.fleet.around.records.create(AgentRecord(name, "none"))
             await hive.desk.load()
             await hive.desk.handle("ann", SetStatus("paints"))
-            shown = hive.states.of(hive.directory.known, now())
+            shown = hive.states.of(hive.directory.known, read_clocks())
     assert [(one.name, one.says) for one in shown] == [("ann", "paints"), ("bob", "")]
 
 
