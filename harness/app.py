@@ -1,6 +1,6 @@
-"""The harness's tree: journal, link, tools, turns, serve; started so, stopped in reverse.
+"""The harness's tree: journal, link, tools, turns, serve; in this order, stopped in reverse.
 
-Each lives through a restart of any other, so one failed child never costs the others' work.
+Each survives a restart of any other, so one child that fails never costs the work of the others.
 """
 
 import logging
@@ -61,7 +61,7 @@ class Harness:
             ChildSpec("journal", self.journal.run, grace=10.0),
             ChildSpec("link", self.link.run, grace=5.0),
             ChildSpec("tools", self.tools.run, grace=2.0),
-            # The name that operators know it by: `hive tree` shows it, `hive park` takes it.
+            # Operators and their scripts know the wake socket by this name: `hive tree` shows it.
             ChildSpec("door", self.wake_socket.run, grace=2.0, park_on_exhausted=True),
             ChildSpec("turns", self.turns.run, grace=STOPPED_S),
             ChildSpec(

@@ -1,4 +1,4 @@
-"""The harness's link to the daemon: connects for ever, uploads events, reports its own tree."""
+"""The harness's link to the daemon: it connects for ever, uploads events, reports its own tree."""
 
 import logging
 from collections.abc import Callable
@@ -29,15 +29,18 @@ _ORPHAN_AFTER_S = 900.0
 
 
 class NotConnected(Exception):
-    """The daemon is away: it was not asked."""
+    """There was no connection to the daemon: it was not asked."""
 
 
 class NoAnswer(NotConnected):
-    """The daemon was asked and did not answer: it may or may not have been done."""
+    """The daemon was asked and did not answer: what was asked may or may not have been done."""
 
 
 class Link:
-    """The one connection. The other parts of the harness ask the daemon through `request`."""
+    """The one connection to the daemon, through which all parts of the harness ask it.
+
+    `report` makes the report that is pushed; `interrupt` is called when the daemon interrupts.
+    """
 
     def __init__(
         self,
@@ -70,7 +73,7 @@ class Link:
         return trio.current_time() - self._disconnected_at > limit
 
     def changed(self) -> None:
-        """The tree, the turn or the session changed: report it soon."""
+        """Have a report pushed soon: the tree, the turn or the session changed."""
         self._changed.set()
 
     async def request(

@@ -52,7 +52,10 @@ class Outbox:
             await self._filled.wait()
 
     def batch(self, limit: int = BATCH) -> tuple[int, tuple[Stamped, ...]]:
-        """The number of the first event, and the events; they stay until `done`."""
+        """The number of the first event, and up to `limit` events; they stay until `done`.
+
+        Events that were lost are told by a notice in their place.
+        """
         events = tuple(self._events[place] for place in range(min(limit, len(self._events))))
         if not self._lost or not events:
             return self._first, events
@@ -61,7 +64,7 @@ class Outbox:
         return self._first - 1, ((self._lost_at, notice), *events)
 
     def done(self, upto: int) -> None:
-        """The events below the number `upto` are where they should be."""
+        """Remove the events whose number is below `upto`: they have arrived."""
         while self._events and self._first < upto:
             self._events.popleft()
             self._first += 1

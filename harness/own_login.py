@@ -12,7 +12,10 @@ _MOST = 1 << 16
 
 
 class OwnLogin:
-    """Teaches `secrets` the tokens; the CLI writes new ones whenever old ones expire."""
+    """Teaches `secrets` the tokens of the login in `home`.
+
+    The CLI writes new ones whenever old ones expire, so it is asked again before each text.
+    """
 
     def __init__(self, home: Path, secrets: Secrets) -> None:
         self._file = str(home / ".claude" / ".credentials.json")
@@ -43,7 +46,7 @@ class OwnLogin:
 
 
 def _read(file: str) -> bytes:
-    """Its beginning; the folder is the agent's, so no link there is followed, nor waited for."""
+    """The beginning of the file; the folder is the agent's, so no link or pipe there is trusted."""
     opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(opened, "rb") as reader:
         return reader.read(_MOST) or b""

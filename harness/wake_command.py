@@ -22,10 +22,13 @@ SOCKET_NAME = "wake.sock"
 """The socket's name in the CLI's home."""
 
 ANSWER_S = 60.0
+"""How long the harness may take; it waits half a minute for the daemon."""
+
 MOST_BYTES = 1 << 19
 """Bytes of a line, either way: many times what a message may have."""
 
 FAILED, USAGE, NOBODY = 1, 2, 3
+"""Exit codes: refused, used wrongly, no harness answers."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -75,7 +78,7 @@ def _request(path: Path, line: bytes) -> bytes:
 
 
 def _clean(text: str) -> str:
-    """Arguments of a command line need not be text."""
+    """The text in UTF-8: arguments of a command line may be any bytes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 

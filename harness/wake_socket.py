@@ -1,4 +1,4 @@
-"""A socket on the agent's side of the container, by which its programs wake it.
+"""The socket in the agent's container by which its programs send it messages, which wake it.
 
 Whoever connects is some process of the agent. What it says is untrusted, and nothing that it does
 ends more than its own connection.
@@ -24,16 +24,20 @@ from hive.wire.wake_ups import Wake
 _log = logging.getLogger(__name__)
 
 RECONNECT_S = 30.0
+"""How long a program waits for a daemon that is away."""
+
 TIMEOUT_S = 10.0
 """For a line that does not come, or an answer that nobody reads."""
 
 MAX_CONNECTIONS = 8
+"""Programs that may be connected at once."""
+
 CHECK_S = 15.0
 """How often it is looked whether the socket is still there: the agent may remove it."""
 
 
 class WakeSocket:
-    """Listens in `folder`, which belongs to the agent. Not being able to never stops a turn."""
+    """Listens in `folder`, which belongs to the agent. That it cannot listen stops no turn."""
 
     def __init__(self, folder: Path, link: Link) -> None:
         self._path = folder / SOCKET_NAME

@@ -7,7 +7,7 @@ from harness.state import AgentFolders
 from harness.wake_command import SOCKET_NAME, SOCKET_VARIABLE
 
 CONTAINER = "HIVE_CONTAINER"
-"""By this variable a driver without walls finds all that belongs to a container."""
+"""The variable that marks all processes of a container, so that its driver finds them."""
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -43,12 +43,12 @@ _FLAGS = {
 
 
 class CredentialsError(ValueError):
-    """More than one kind of credentials: the CLI would choose, and bill, by itself."""
+    """There is more than one kind of credentials: the CLI would choose itself which to bill."""
 
 
 @frozen
 class CliSetup:
-    """What a process is started with, but for its session. Contains credentials."""
+    """How to start a process, apart from its session; `environment` contains credentials."""
 
     binary: str
     model: str | None
@@ -57,7 +57,7 @@ class CliSetup:
 
 
 def argv(setup: CliSetup, session: CliSession) -> tuple[str, ...]:
-    """The command line of a process that begins `session`, or goes on with it if it is known."""
+    """The command line of a process that begins `session`, or resumes it when it is known."""
     return (
         setup.binary,
         "--print",
@@ -84,9 +84,12 @@ def environment(
     container: str | None,
     commands: str = "",
 ) -> tuple[tuple[str, str], ...]:
-    """The whole environment; `given` holds credentials, `container` marks what we start.
+    """The whole environment of a process.
 
-    `commands` is the folder of `hive-harness`, last on the PATH. Raises CredentialsError.
+    `given` is what the daemon gives, credentials among it; `root` says that the process runs as
+    root; `container` is the value of the mark CONTAINER, None without one; `commands` is the folder
+    of `hive-harness`, which comes last on the PATH. Raises CredentialsError when `given` holds more
+    than one kind of credentials.
     """
     kinds = [name for name, value in given if name in _CREDENTIALS and value]
     if len(kinds) > 1:

@@ -20,7 +20,10 @@ _DETAIL = 500
 
 @frozen
 class ProcessEnd:
-    """The process is gone: `code` as Popen gives it (negative for a signal) and stderr's tail."""
+    """How a process ended: its exit code as Popen gives it, and the tail of its stderr.
+
+    The code is negative for a signal, None when the process could not be started.
+    """
 
     code: int | None
     stderr: str
@@ -28,7 +31,7 @@ class ProcessEnd:
 
 @frozen
 class TurnEvidence:
-    """What one turn showed of its end; None for each sign that it did not show."""
+    """The signs that one turn showed of its end; None for each that it did not show."""
 
     result: Result | None = None
     failure: ApiFailure | None = None
@@ -38,9 +41,10 @@ class TurnEvidence:
 
 @frozen
 class TurnVerdict:
-    """An outcome and why in one line; which limit it was and when it resets (epoch seconds).
+    """How a turn ended, and why, in one line.
 
-    `renew`: a new conversation may go better.
+    `until` is when the limit resets that ended it (epoch seconds) and `window` which limit it was,
+    None when the API did not say; `renew` says that a new conversation may go better.
     """
 
     outcome: Outcome
@@ -52,10 +56,10 @@ class TurnVerdict:
 
 @frozen
 class FailureKind:
-    """A kind of failure: the values that tell it, column by column, and its outcome.
+    """A kind of failure: the values by which it is known, field by field, and its outcome.
 
-    `text` is how the CLI's own text begins, for when it says nothing typed. `renew`: a new
-    conversation may cure it.
+    `text` is a pattern for the beginning of the CLI's own text, used when nothing typed is known.
+    `renew` says that a new conversation may go better.
     """
 
     name: str
@@ -249,7 +253,7 @@ _ID_UNKNOWN = re.compile(r"No conversation found with session ID|Failed to resum
 
 
 def classify(evidence: TurnEvidence) -> TurnVerdict:
-    """How a turn with these signs ended. Never raises: what is not known has failed."""
+    """How a turn with these signs ended. Never raises: an end of no known kind is a failure."""
     if evidence.result is None:
         return _without_result(evidence)
     result, failure = evidence.result, evidence.failure
@@ -265,12 +269,12 @@ def classify(evidence: TurnEvidence) -> TurnVerdict:
 
 
 def session_is_taken(stderr: str) -> bool:
-    """The CLI refused `--session-id`: the session exists, so resume it."""
+    """Whether the CLI refused `--session-id`, because that session exists: it is to be resumed."""
     return _ID_TAKEN.search(stderr) is not None
 
 
 def session_is_unknown(evidence: TurnEvidence) -> bool:
-    """The CLI refused `--resume`: no such session, or none that it can read; begin a new one."""
+    """Whether the CLI refused `--resume`: it has no such session, or none that it can read."""
     texts = evidence.result.errors if evidence.result else ()
     ended = (evidence.ended.stderr,) if evidence.ended else ()
     return any(_ID_UNKNOWN.search(text) for text in (*texts, *ended))

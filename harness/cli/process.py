@@ -1,7 +1,7 @@
 """One `claude` process: its pipes, its control channel and its end.
 
-It is kept between turns (a turn then costs 30 ms and not 600). Whoever stops it gets the whole of
-it: its process group and every process that left that group.
+It is kept between turns (a turn then costs 30 ms and not 600). Its end is the end of all that it
+has started: its process group, and every process that left that group.
 """
 
 import json
@@ -35,6 +35,8 @@ from hive.uncontended import acquire
 _log = logging.getLogger(__name__)
 
 INITIALISE_S = 60.0
+"""How long the CLI may take until it is ready for a prompt."""
+
 _WRITE_S = 10.0
 _READ_BYTES = 65536
 _PIPES_S = 1.0
@@ -49,7 +51,7 @@ _STEPS: tuple[tuple[signal.Signals | None, float], ...] = (
     (signal.SIGKILL, 2.0),
 )
 STOP_S = sum(wait for _, wait in _STEPS) + _PIPES_S + _LEFTOVERS_S + 1.0
-"""Upper bound of `stop`."""
+"""How long `stop` takes at most."""
 
 
 class CliStartFailed(Exception):
@@ -118,14 +120,17 @@ class ClaudeProcess:
             self._publish_end(self._process)
 
     def events(self) -> trio.MemoryReceiveChannel[StreamEvent]:
-        """From now on the events of the stream, for one turn; ends with the process."""
+        """A channel of the events from now on, for one turn; it ends with the process."""
         self._turn, receive = trio.open_memory_channel[StreamEvent](_EVENTS)
         if self.gone.is_set():
             self._turn.close()
         return receive
 
     async def initialise(self, system_prompt: str) -> None:
-        """Make the CLI ready and offer it the hive's tools. Raises CliStartFailed."""
+        """Make the CLI ready and offer it the hive's tools.
+
+        Raises CliStartFailed when it ends, refuses, or does not answer in INITIALISE_S.
+        """
         request = {
             "subtype": "initialize",
             "sdkMcpServers": [SERVER],
@@ -151,18 +156,21 @@ class ClaudeProcess:
         await self._write(prompt, _cost_question(cost))
 
     async def interrupt(self) -> None:
-        """Ask the CLI to interrupt its turn, which then ends with a result. Raises ProcessGone."""
+        """Ask the CLI to interrupt its turn, which then ends with a result.
+
+        Raises ProcessGone, and TooSlowError when the CLI does not answer.
+        """
         await self._control({"subtype": "interrupt"}, _WRITE_S)
 
     async def ask_cost(self, request: str) -> None:
-        """Ask what the session has cost; if it is alive the stream answers with a `Cost`."""
+        """Ask what the session has cost: the stream answers with a `Cost` of this `request` id."""
         try:
             await self._write(_cost_question(request))
         except ProcessGone:
             pass  # whoever drives the turn finds out by himself, and reads what it said last
 
     async def stop(self) -> None:
-        """End it: close stdin, SIGINT, SIGTERM, SIGKILL, then all that is left of it."""
+        """End the process by closing its stdin, SIGINT, SIGTERM, SIGKILL; then all it has left."""
         if self._process is not None:
             await self._terminate(self._process)
             await self.gone.wait()

@@ -70,7 +70,7 @@ class Tool(ABC):
 
     @abstractmethod
     async def perform(self, context: ToolContext) -> str:
-        """Do it; the answer for the model.
+        """Do what the tool does; returns the answer for the model.
 
         What others wrote must not look like a line of the hive's own: answer in JSON. Raises
         ToolFailed when it was not done, and what `ToolContext` raises: the server tells the model.
@@ -96,7 +96,7 @@ class DaemonTool(Tool):
         """
 
     def answer_text(self, answer: Body) -> str:
-        """The daemon's answer as the model reads it. Raises ToolFailed for one without sense."""
+        """The daemon's answer as the model reads it. Raises ToolFailed when it makes no sense."""
         return DONE
 
 
@@ -157,13 +157,13 @@ def schema(tool: type[Tool]) -> Json:
 
 
 def excerpt(value: object) -> str:
-    """What the model gave, short and on one line."""
+    """A value that the model gave, in at most 60 characters on one line, for an error."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def iso_time(epoch: float) -> str:
-    """A time as the model reads it: ISO 8601, to the second."""
+    """A time (epoch seconds) as the model reads it: ISO 8601 in UTC, to the second."""
     return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 

@@ -17,14 +17,14 @@ _INVALID_PARAMS = -32602
 
 @frozen
 class ToolInvocation:
-    """A correct call of a tool, to be answered with `result(id, …)`."""
+    """A call of a tool whose arguments are right; it is answered with `result` and its `id`."""
 
     id: str | int | None
     call: Tool
 
 
 def parse_request(message: Json) -> ToolInvocation | Json:
-    """A call to perform, or the whole answer. Never raises."""
+    """The call that the message asks for, or the whole answer to any other. Never raises."""
     method, request_id, params = (
         message.get("method"),
         _id(message.get("id")),
@@ -64,7 +64,7 @@ def parse_request(message: Json) -> ToolInvocation | Json:
 
 
 def result(request_id: str | int | None, text: str, *, is_error: bool = False) -> Json:
-    """The answer of a tool; `is_error` tells the model that nothing was done."""
+    """The JSON-RPC answer to a tool call; `is_error` tells the model that the tool failed."""
     content: Json = {"content": [{"type": "text", "text": text}]}
     return _answer(request_id, content | ({"isError": True} if is_error else {}))
 

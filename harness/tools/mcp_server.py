@@ -1,6 +1,6 @@
-"""The hive's tools: answers what the CLI asks of the server `hive`, by way of the daemon.
+"""The MCP server `hive`: performs the tool calls of the CLI, by asking the daemon.
 
-No tool process and no port: the calls come over claude's control channel and go out over the link.
+It needs no process and no port: calls come over claude's control channel and go out over the link.
 """
 
 from collections.abc import Awaitable, Callable
@@ -64,7 +64,7 @@ class ToolServer:
         await self._send.send(_Job(request, message, answer))
 
     def cancel(self, request: str) -> None:
-        """End the call behind that request: nobody waits for its answer any more."""
+        """End the call of that request, because nobody waits for its answer any more."""
         if scope := self._scopes.get(request):
             scope.cancel()
 

@@ -31,12 +31,12 @@ TOOLS = {tool.NAME: tool for tool in _ALL}
 
 
 def schemas() -> list[Json]:
-    """All tools, as `tools/list` of the Model Context Protocol wants them."""
+    """The descriptions of all tools, as `tools/list` of the Model Context Protocol wants them."""
     return [schema(tool) for tool in _ALL]
 
 
 def guide(body_cap: int) -> str:
-    """What the system prompt says of the tools; `body_cap`: the largest body in bytes."""
+    """What the system prompt says about the tools; `body_cap` is the largest body in bytes."""
     lines = "\n".join(tool.GUIDE.strip() for tool in _ALL if tool.GUIDE)
     return lines.replace("{body_cap}", str(body_cap))
 

@@ -6,12 +6,12 @@ from harness.cli.stream import Init, ModelText, ModelToolUse, RateLimit, Retry, 
 from hive.wire.turns import ApiSignal, SignalKind
 
 _STEPS = 20
-"""Warnings are repeated when another twentieth of the window is used."""
+"""A warning is repeated when another twentieth of the window is used."""
 
 
 @define
 class ApiSignals:
-    """Of one turn; `model` as the CLI named it."""
+    """Finds the signals in the events of one turn; `model` is as the CLI named it."""
 
     lease: str
     model: str | None = None
@@ -19,7 +19,7 @@ class ApiSignals:
     _last_warning: tuple[object, ...] | None = field(default=None, init=False)
 
     def take(self, event: StreamEvent) -> ApiSignal | None:
-        """The signal that this event of the stream is, if it is one."""
+        """The signal to send because of this event; None if it says nothing new."""
         match event:
             case Init():
                 self.model = event.model or self.model
@@ -54,7 +54,7 @@ class ApiSignals:
 
 
 def _is_of_credits(limit: RateLimit) -> bool:
-    """Whether no window of the account is used up, as far as this says."""
+    """Whether this is about credits, so that no window of the account is used up."""
     return limit.window == "overage" or (limit.window is None and limit.resets_at is None)
 
 

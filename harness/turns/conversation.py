@@ -1,4 +1,4 @@
-"""The conversation that an agent's turns go on with: a session of the CLI and its process."""
+"""The conversation that an agent's turns continue: a session of the CLI, and its process."""
 
 import os
 import sys
@@ -30,7 +30,7 @@ from hive.wire.harness import HarnessSettings
 from hive.wire.turns import Outcome
 
 START_S = INITIALISE_S + 2 * STOP_S
-"""Upper bound of the start of a process, the end of the one before included."""
+"""Upper bound of the start of a process, with the end of the one before it."""
 
 
 class Conversation:
@@ -55,7 +55,7 @@ class Conversation:
 
     @property
     def model(self) -> str | None:
-        """The model that the process told; None before it has."""
+        """The model that the process said it uses; None before it did."""
         return self.process.model if self.process else None
 
     @property
@@ -64,7 +64,10 @@ class Conversation:
         return self.process.end if self.process else None
 
     async def run(self, ctx: Context) -> None:
-        """Give the process a place to run, and reap what it leaves; its end ends the process."""
+        """Have a place to run the process in, and reap what it leaves; never returns.
+
+        When this is cancelled the process is ended.
+        """
         async with trio.open_nursery() as nursery:
             self.nursery = nursery
             try:
@@ -74,10 +77,10 @@ class Conversation:
                 self.nursery = None
 
     async def start_or_reuse(self, settings: HarnessSettings) -> ClaudeProcess:
-        """The process that takes the next prompt: the one that is there, or a new one.
+        """The process that takes the next prompt: the one that runs, or a new one.
 
-        Raises CliStartFailed, and CredentialsError when the settings have more than one kind of
-        them.
+        Raises CliStartFailed when no process could be made ready, and CredentialsError when the
+        settings have more than one kind of credentials.
         """
         setup = self._setup(settings)
         claude = self.process
@@ -104,10 +107,10 @@ class Conversation:
                     await claude.stop()
         return claude
 
-    async def failed_to_start(self, why: str) -> tuple[TurnVerdict, bool]:
-        """What a turn ends with whose process did not start; mends the session or the CLI's files.
+    async def handle_failed_start(self, why: str) -> tuple[TurnVerdict, bool]:
+        """Repair what kept the process from starting, as far as that is known; `why` it did not.
 
-        The second value says that another attempt may go better at once.
+        Returns how the attempt ended, and whether to retry at once.
         """
         ended = self.process_end
         if ended is None:
@@ -160,7 +163,7 @@ class Conversation:
         )
 
     async def _repair(self) -> bool:
-        """Set aside what is damaged of the CLI's own files, and say so; whether there was any."""
+        """Set aside the CLI's files that are damaged, with a notice; whether there were any."""
         home, number = self._state.options.folders.claude, self._session.id
         found = await trio.to_thread.run_sync(repair, home, number, abandon_on_cancel=True)
         for note in found.notes:

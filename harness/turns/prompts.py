@@ -1,8 +1,8 @@
-"""The words that the harness gives to the model of its own: the system prompt."""
+"""The system prompt, and how a prompt is kept from being a command of the CLI."""
 
 
 def not_a_command(prompt: str) -> str:
-    """`prompt` so that the CLI takes it for text: a leading slash would run a command."""
+    """The prompt such that the CLI takes it for text: a leading slash would be a command."""
     return f" {prompt}" if prompt.startswith("/") else prompt
 
 

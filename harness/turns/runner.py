@@ -25,7 +25,7 @@ IDLE_S = 1.0
 """After its result the CLI says within milliseconds that it is idle."""
 
 INTERRUPT_S = 5.0
-"""What an interrupted turn gets to end by itself; then the process is stopped."""
+"""How long an interrupted turn may take to end by itself; then its process is stopped."""
 
 STOPPED_S = INTERRUPT_S + STOP_S
 """Upper bound of the end of a turn that is not wanted any more."""
@@ -38,7 +38,11 @@ Events = trio.MemoryReceiveChannel[StreamEvent]
 
 
 class TurnRunner:
-    """Drives turns. A lease goes from `drive` by `_attempt` and `_perform` to `_listen`."""
+    """Drives one turn at a time.
+
+    A lease goes through `drive`, `_attempt` (once, or again when that may help), `_perform` (one
+    prompt) and `_listen` (each event of the stream).
+    """
 
     def __init__(self, state: HarnessState, tools: ToolServer, subreaper: Subreaper) -> None:
         self._state = state
@@ -53,17 +57,18 @@ class TurnRunner:
 
     @property
     def model(self) -> str | None:
-        """The model that the running process told; None before it has."""
+        """The model that the process said it uses; None before it did."""
         return self._conversation.model
 
     async def run(self, ctx: Context) -> None:
-        """One incarnation of the supervised child; its end ends the process."""
+        """One incarnation of the supervised child; when it is cancelled the process is ended."""
         await self._conversation.run(ctx)
 
     async def drive(self, lease: Lease, settings: HarnessSettings, ctx: Context) -> TurnReport:
-        """Run a turn to its end, ticking all the while.
+        """Run the turn of this lease to its end, and tick `ctx` meanwhile; what came of it.
 
-        Cancelled, it takes up to `STOPPED_S` to end the turn, and the process if it must.
+        When this is cancelled it takes up to `STOPPED_S` to end the turn, and the process if it
+        must.
         """
         began, usage, renewed = trio.current_time(), Usage(), False
         for _ in range(_ATTEMPTS):
@@ -90,7 +95,7 @@ class TurnRunner:
     async def _attempt(
         self, turn: RunningTurn, lease: Lease, settings: HarnessSettings, ctx: Context
     ) -> tuple[TurnVerdict, bool]:
-        """One attempt; the second value says that another one may go better at once."""
+        """One attempt at the turn: how it ended, and whether to retry at once."""
         self._turn = turn
         try:
             ctx.extend(START_S)
@@ -103,7 +108,7 @@ class TurnRunner:
         except CliStartFailed as error:
             if turn.interrupted:
                 return turn.stopped_verdict(str(error)), False
-            return await self._conversation.failed_to_start(str(error))
+            return await self._conversation.handle_failed_start(str(error))
         finally:
             self._turn = None
             turn.finished.set()
@@ -113,7 +118,7 @@ class TurnRunner:
     async def _perform(
         self, turn: RunningTurn, claude: ClaudeProcess, prompt: str, ctx: Context
     ) -> None:
-        """From the prompt until the process is idle again, or gone."""
+        """Give the prompt, and listen until the process is idle again or gone."""
         with claude.events() as events:
             try:
                 await claude.prompt(prompt, turn.prompt, cost=turn.meter.first_request)
@@ -134,7 +139,7 @@ class TurnRunner:
     async def _listen(
         self, turn: RunningTurn, claude: ClaudeProcess, events: Events, ctx: Context
     ) -> bool:
-        """Take one event, or see that there was none for too long; false when that is all."""
+        """Take one event, or find that there was none for too long; false when the turn is over."""
         await failpoints.hang("turn.hang")
         ctx.tick()
         now = trio.current_time()
@@ -165,7 +170,7 @@ class TurnRunner:
         return shown
 
     async def _end_early(self, turn: RunningTurn, claude: ClaudeProcess, events: Events) -> None:
-        """Let the CLI end the turn: so it says what it cost, and the process lives.
+        """Have the CLI end the turn, so that it says what it cost and the process lives on.
 
         Raises ProcessGone.
         """
@@ -180,7 +185,10 @@ class TurnRunner:
     # --- ending a turn from outside -------------------------------------------------------------
 
     async def interrupt(self, timeout: float = INTERRUPT_S, *, over_budget: bool = False) -> None:
-        """End the running turn: it has `timeout` s to do so before the process is stopped."""
+        """End the running turn; if it takes more than `timeout` seconds, stop the process.
+
+        Does nothing between turns.
+        """
         turn = self._turn
         if turn is None:
             return
@@ -197,6 +205,6 @@ class TurnRunner:
         await self._conversation.stop()
 
     def interrupt_soon(self, *, over_budget: bool = False) -> None:
-        """`interrupt`, without waiting for it; nothing while the runner is being restarted."""
+        """Begin to interrupt the turn, without waiting; nothing while the runner is restarted."""
         if (nursery := self._conversation.nursery) is not None:
             nursery.start_soon(partial(self.interrupt, over_budget=over_budget))

@@ -30,9 +30,10 @@ _NOT_ASKED = frozenset({"replaced", "busy"})
 """Codes with which a request is refused before it is looked at: later it may be taken."""
 
 DRAIN_S = 30.0
-"""What an ordered stop gives a turn to be interrupted and reported."""
+"""How long a turn may take to be interrupted and reported when the harness is stopped."""
 
 GRACE_S = STOPPED_S + 2.0
+"""How long it may then take to end when it is cancelled."""
 
 _ANSWER_S = 10.0
 _CONNECT_S = 2.0
@@ -41,7 +42,7 @@ _PAUSE_S = 1.0
 
 
 class ServeLoop:
-    """One lease after the other. What it holds is in `state.holding`, for the link's hello."""
+    """Works on one lease after the other; the one that it holds is in `state.holding`."""
 
     def __init__(self, state: HarnessState, link: Link, turns: TurnRunner) -> None:
         self._state = state
@@ -57,7 +58,7 @@ class ServeLoop:
         return None if holding is None else holding.lease
 
     async def run(self, ctx: Context) -> None:
-        """One incarnation of the supervised child. It begins by saying that it holds nothing."""
+        """One incarnation of the supervised child; it begins without a lease."""
         self._state.holding = None
         self._stopping = False
         async with trio.open_nursery() as nursery:
@@ -90,7 +91,7 @@ class ServeLoop:
         self._link.changed()
 
     async def _take(self, ctx: Context) -> Lease | None:
-        """The next lease, or None when there was none within a while."""
+        """The next lease; None when none came in `take_wait` seconds, or it cannot be asked for."""
         wait = self._state.options.take_wait
         asked_at = trio.current_time()
         ctx.extend(wait + 2 * _ANSWER_S)
@@ -131,7 +132,7 @@ class ServeLoop:
         return report
 
     async def _finish(self, ctx: Context, lease: Lease, report: TurnReport) -> None:
-        """Tell the daemon until it has answered: a turn that ended well must not run twice."""
+        """Report the turn until the daemon has answered: what ended well must not run twice."""
         finish = Finish(lease.id, report)
         while not self._link.orphaned:
             ctx.tick()
@@ -155,7 +156,7 @@ class ServeLoop:
                     return
 
     async def _end_harness(self, ctx: Context) -> None:
-        """The daemon has been away for too long: end this container."""
+        """Stop the whole harness, and with it the container: the daemon was away for too long."""
         ctx.note("the daemon is gone: ends")
         self._state.stop.set()
         await ctx.stop_requested.wait()

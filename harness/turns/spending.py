@@ -14,7 +14,7 @@ EVERY_S = 1.0
 
 
 def difference(base: Usage, now: Usage) -> Usage:
-    """What came after `base`; never below nothing."""
+    """What was used between `base` and `now`; no field is below zero."""
     return Usage().merged(now - base, max)
 
 
@@ -31,23 +31,26 @@ class Meter:
     changed: bool = False
     """The stream has said something since the CLI was asked."""
     spent: Usage = field(factory=Usage, init=False)
-    """Of this turn alone."""
+    """What this turn alone has used, as far as is known."""
     _base: Usage | None = field(default=None, init=False)
 
     @property
     def first_request(self) -> str:
-        """Name of the question that is asked before the prompt: what the session cost till then."""
+        """The request id of the question before the prompt: what had the session cost?"""
         return f"{self.prompt}/before"
 
     def next_request(self, now: float) -> str | None:
-        """Name of the question to ask now, if one is."""
+        """The request id of the question to ask now; None when it is not due."""
         if not self.changed or now - self.asked_at < EVERY_S:
             return None
         self.changed, self.asked_at = False, now
         return f"{self.prompt}/now"
 
     def take(self, request: str, session: Usage) -> Usage | None:
-        """What all attempts have used by an answer of the CLI, if that is more than before."""
+        """Take the CLI's answer to the question `request`: what the `session` has cost.
+
+        Returns what all attempts at the lease have used; None when that is known already.
+        """
         if request == self.first_request:
             self._base = session
         elif request == f"{self.prompt}/now" and self._base is not None:

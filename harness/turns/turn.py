@@ -1,4 +1,4 @@
-"""What one turn has shown so far: stream events in, wire events and the end of the turn out."""
+"""What is known of one turn: stream events go in; wire events, pushes and a verdict come out."""
 
 import trio
 from attrs import define, evolve, field
@@ -39,34 +39,37 @@ from hive.wire.turns import (
 
 @define(eq=False)
 class RunningTurn:
-    """One prompt and what came of it; `prompt` is the uuid of its user message."""
+    """One prompt and what has come of it."""
 
     id: str
+    """The lease's."""
     prompt: str
+    """The uuid of its user message."""
     silence: SilenceWatch
     signals: ApiSignals
     meter: Meter
     evidence: TurnEvidence = field(factory=TurnEvidence)
     reported_usage: Usage = field(factory=Usage)
-    """What the results say."""
+    """What the results of the CLI say it has used."""
     idle: bool = False
     """The CLI waits for input again; the process may take the next prompt."""
     early_end: TurnVerdict | None = None
     """Why the harness ends the turn before it ends by itself."""
     broken: bool = False
-    """The process is not fit for another turn."""
+    """The process can take no other turn."""
     interrupted: bool = False
-    """Somebody asked for the end: a process that does not live to say so was interrupted, too."""
+    """Its end was asked for; so a process that dies before it says so was interrupted, too."""
     over_budget: bool = False
-    """That was because a budget is used up."""
+    """Its end was asked for because a budget is used up."""
     session: str | None = None
+    """The CLI's session, once its result has named it."""
     result_at: float | None = None
-    """When the prompt was answered, or dropped."""
+    """When the prompt was answered or dropped; None before."""
     finished: trio.Event = field(factory=trio.Event)
     """Nobody works on the turn any more."""
 
     def take(self, event: StreamEvent, now: float) -> Event | None:
-        """Note one event of the stream; returns what the operator is to see of it."""
+        """Note one event of the stream; returns what the operator is to see of it, if anything."""
         if isinstance(event, Retry):
             self.silence.note_retry(now, event.delay_s)
         elif not isinstance(event, ControlResponse | Cost):  # to answer us is no sign of work
@@ -114,13 +117,13 @@ class RunningTurn:
 
     @property
     def usage(self) -> Usage:
-        """What the turn has used: a process that was killed did not report all of it."""
+        """What the turn has used: as reported, or as measured if a killed process told less."""
         if self.evidence.result is not None or self.meter.spent.tokens < self.reported_usage.tokens:
             return self.reported_usage
         return self.meter.spent
 
     def verdict(self, ended: ProcessEnd | None) -> TurnVerdict:
-        """How the turn ended; `ended` if its process did."""
+        """How the turn ended; `ended` tells how its process did, None if that lives."""
         if self.early_end is not None:
             return self.early_end
         verdict = classify(evolve(self.evidence, ended=ended))
