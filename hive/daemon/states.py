@@ -9,7 +9,7 @@ from hive.agents import Fleet
 from hive.agents.agent import Publish
 from hive.broker import Broker, Counts
 from hive.directory import Directory
-from hive.operator.status import Clocks, agent_status, read_clocks
+from hive.operator.status import ClockReading, agent_status, read_clocks
 from hive.questions import Desk
 from hive.supervisors import Context
 from hive.wire.agents import AgentStatus, StatusChanged
@@ -78,7 +78,7 @@ class States:
                     )
                     self._publish(status.name, changed)
 
-    def of(self, names: Iterable[str], clock: Clocks) -> tuple[AgentStatus, ...]:
+    def of(self, names: Iterable[str], clock: ClockReading) -> tuple[AgentStatus, ...]:
         """These agents as they are now."""
         nodes = {node.id: node for node in self._fleet.supervisor.child_snapshots()}
         statuses = (

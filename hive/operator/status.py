@@ -19,7 +19,7 @@ from hive.wire.tree import TreeNode
 
 
 @frozen
-class Clocks:
+class ClockReading:
     """What Trio's clock and the wall clock show at one moment."""
 
     trio: float
@@ -30,13 +30,13 @@ class Clocks:
         return None if when is None else self.epoch + (when - self.trio)
 
 
-def read_clocks() -> Clocks:
+def read_clocks() -> ClockReading:
     """What both clocks show now."""
-    return Clocks(trio.current_time(), time.time())
+    return ClockReading(trio.current_time(), time.time())
 
 
 def tree_node(
-    snapshot: Snapshot, clock: Clocks, harness: Callable[[str], TreeNode | None]
+    snapshot: Snapshot, clock: ClockReading, harness: Callable[[str], TreeNode | None]
 ) -> TreeNode:
     """A snapshot of the daemon's tree as nodes of the wire.
 
@@ -67,7 +67,7 @@ def _under(path: str, node: TreeNode) -> TreeNode:
     return evolve(node, path=path, children=children)
 
 
-def _age(when: float | None, clock: Clocks) -> float | None:
+def _age(when: float | None, clock: ClockReading) -> float | None:
     return None if when is None else max(0.0, clock.trio - when)
 
 
@@ -76,7 +76,7 @@ def agent_status(
     agent: Agent | None,
     node: Snapshot | None,
     counts: Counts,
-    clock: Clocks,
+    clock: ClockReading,
 ) -> AgentStatus:
     """What is shown of one agent: its state is the first thing that keeps it from working.
 

@@ -6,12 +6,12 @@ from attrs import evolve
 from hive.broker import Counts
 from hive.directory import AgentRecord
 from hive.gate import Hold
-from hive.operator.status import Clocks, agent_status, tree_node
+from hive.operator.status import ClockReading, agent_status, tree_node
 from hive.supervisors import Snapshot, State
 from hive.wire.states import AgentState, Condition
 from hive.wire.tree import TreeNode
 
-CLOCK = Clocks(trio=100.0, epoch=1_000_100.0)
+CLOCK = ClockReading(trio=100.0, epoch=1_000_100.0)
 RECORD = AgentRecord("scout", "bubblewrap")
 
 
