@@ -26,7 +26,7 @@ from hive.wire.frames import Frame
 from hive.wire.tree import TreeNode
 
 PROTOCOL = 1
-"""Version of the wire protocol; said in the hello, a mismatch refuses the connection."""
+"""Version of the wire protocol; it is in the hello, and another one is refused."""
 
 MAX_FRAME = 1 << 20
 """Largest frame in bytes, both ways."""
@@ -224,13 +224,13 @@ def fitting(items: Iterable[T]) -> tuple[T, ...]:
 
 
 def decode_frame(data: bytes | str) -> Frame:
-    """Read one frame; raises WireError."""
+    """Read one frame. Raises WireError when the data is not one."""
     frame: Frame = decode(data, Frame)
     return frame
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """Write one frame."""
+    """Write one frame. Raises WireError as `encode` does."""
     return encode(frame, Frame)
 
 
