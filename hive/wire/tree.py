@@ -12,7 +12,7 @@ class TreeNode:
     path: str
     """The ids from the root to it, joined by `/`, such as `hive/agents/manager/serve`."""
     kind: str
-    """Whether it is a worker or a supervisor, and of which kind."""
+    """`worker` or `supervisor`."""
     state: AgentState
     since: float
     """When it came into this state."""
