@@ -13,7 +13,7 @@ from attrs import field, frozen
 from hive.files import read_small
 from hive.janitor import Retention
 from hive.supervisors import one_line
-from hive.wire.bounds import MOST_BODY
+from hive.wire.bounds import BODY_CAP, MOST_BODY
 from hive.wire.codec import WireError, decode
 from hive.wire.logins import OWN_LOGIN
 from hive.wire.names import check_name
@@ -55,7 +55,7 @@ class AgentsConfig:
     """`[agents]`: seconds unless said otherwise."""
 
     driver: str = "bubblewrap"
-    body_cap: int = 16384
+    body_cap: int = BODY_CAP
     """Largest message body in bytes."""
     orphan_after_s: float = 900.0
     """A harness without its daemon for so long ends its container after its turn."""

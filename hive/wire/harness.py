@@ -2,6 +2,7 @@
 
 from attrs import field, frozen
 
+from hive.wire.bounds import BODY_CAP
 from hive.wire.events import Event
 from hive.wire.tree import TreeNode
 
@@ -23,7 +24,7 @@ class HarnessSettings:
     """Without a connection for so long the harness ends its container."""
     turn_silence_s: float = 600.0
     """A turn in which the CLI says nothing for so long is ended."""
-    body_cap: int = 16384
+    body_cap: int = BODY_CAP
     """Bytes that the body of a message may have."""
     fallback_models: tuple[str, ...] = ()
     """Models that the CLI may use instead, when the agent's is overloaded or does not exist."""
