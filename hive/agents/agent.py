@@ -9,9 +9,11 @@ from typing import Any, Protocol
 import trio
 from attrs import define, field, frozen
 
+from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.alarm import Ends
 from hive.broker import Broker, Counts
 from hive.containers import Driver
+from hive.credentials import CurrentAccess
 from hive.directory import AgentPark, AgentRecord, Directory, park_in_force
 from hive.gate import Hold
 from hive.link import Peer
@@ -28,14 +30,14 @@ from hive.wire.turns import ApiSignal, Outcome, Spending, TurnReport
 SILENT_S = 10.0
 """A harness reports every 5 s; the operator is told when there was nothing for so long."""
 
-FIRST_WORDS = 2.0
+START_FACTOR = 2.0
 """How many times `harness_silence` may pass until a harness has connected: many start at once."""
 
 _LOST = TurnReport(Outcome.INTERRUPTED, "its holder is gone")
 
 
-class Limits(Protocol):
-    """What gates and budgets decide together about an agent; the hive's own."""
+class WorkLimits(Protocol):
+    """What gates and budgets decide together about an agent: whether and on what it may work."""
 
     async def join(self, agent: "Agent") -> None:
         """The agent is there: returns when the gate of its credential works."""
@@ -70,27 +72,31 @@ class Publish(Protocol):
 
 
 @frozen
-class Surroundings:
-    """What the hive gives to each of its agents; times in seconds."""
+class AgentDependencies:
+    """What the hive gives to each of its agents.
+
+    `claude` is the CLI that they run, `readonly` what their containers see of the host beside its
+    system. `driver` gives the container driver of a name and raises UnknownDriver. `changed` is
+    told of whom the state may have changed. `redact` gives what a container says without the
+    credentials that are in it.
+    """
 
     paths: Paths
+    config: AgentsConfig
+    claude: Path
+    claude_config: ClaudeConfig
+    access: CurrentAccess
+    directory: Directory
     broker: Broker
     desk: Desk
-    records: Directory
     reminders: Reminders
     schedules: Schedules
     driver: Callable[[str], Driver]
-    settings: Callable[[AgentRecord], HarnessSettings]
-    limits: Limits
+    limits: WorkLimits
     publish: Publish
     changed: Callable[[str], None]
     readonly: tuple[Path, ...]
-    alarm_after: float
-    harness_silence: float
-    stop_grace: float
-    reconnect_grace: float
-    hide: Callable[[Any], Any] = lambda said: said
-    """What a container says, without the credentials that are in it."""
+    redact: Callable[[Any], Any] = lambda said: said
 
 
 @define(eq=False)
@@ -98,7 +104,7 @@ class Agent:
     """One agent while its subtree lives. Written only by the parts of that subtree."""
 
     name: str
-    around: Surroundings
+    dependencies: AgentDependencies
     peer: Peer | None = None
     instance: str | None = None
     """The harness instance that connected last."""
@@ -107,7 +113,7 @@ class Agent:
     """When the lease began or ended last, in Trio's time."""
     ended: str | None = None
     """The lease whose end gates and budgets have been told last."""
-    one_end: trio.Lock = field(factory=trio.Lock)
+    end_lock: trio.Lock = field(factory=trio.Lock)
     """Held while the end of a lease is settled, so that whoever else ends it finds it done."""
     park_ends: Ends = field(factory=Ends)
     report: Report | None = None
@@ -134,12 +140,28 @@ class Agent:
     @property
     def record(self) -> AgentRecord:
         """What is kept of the agent, as it is now."""
-        return self.around.records.record(self.name)
+        return self.dependencies.directory.record(self.name)
+
+    @property
+    def settings(self) -> HarnessSettings:
+        """What its harness is told, as it is now."""
+        record, config = self.record, self.dependencies.config
+        return HarnessSettings(
+            agent=self.name,
+            model=record.model,
+            environment=self.dependencies.access.environment(record.credential),
+            claude=str(self.dependencies.claude),
+            peers=self.dependencies.directory.peers(self.name),
+            orphan_after_s=config.orphan_after_s,
+            turn_silence_s=config.turn_silence_s,
+            body_cap=config.body_cap,
+            fallback_models=self.dependencies.claude_config.fallback_models,
+        )
 
     @property
     def counts(self) -> Counts:
         """How many messages wait for the agent, and how many it holds."""
-        return self.around.broker.counts().get(self.name, Counts())
+        return self.dependencies.broker.counts().get(self.name, Counts())
 
     @property
     def silent_for(self) -> float:
@@ -147,9 +169,11 @@ class Agent:
         return 0.0 if self.heard_at is None else trio.current_time() - self.heard_at
 
     @property
-    def patience(self) -> float:
+    def silence_limit(self) -> float:
         """Seconds of silence after which the harness is restarted; its start may take longer."""
-        return self.around.harness_silence * (1.0 if self.has_connected else FIRST_WORDS)
+        return self.dependencies.config.harness_silence_s * (
+            1.0 if self.has_connected else START_FACTOR
+        )
 
     def heard(self) -> None:
         """The harness has given a sign of life."""
@@ -160,11 +184,11 @@ class Agent:
 
     def publish(self, event: Event, at: float | None = None) -> None:
         """Show an event of the agent; `at` is when it happened (epoch seconds, None: now)."""
-        self.around.publish(self.name, event, at)
+        self.dependencies.publish(self.name, event, at)
 
     def changed(self) -> None:
         """Tell the hive that the agent's state may have changed."""
-        self.around.changed(self.name)
+        self.dependencies.changed(self.name)
 
     def work_began(self, lease: str | None) -> None:
         """The agent holds this lease now, or none."""
@@ -175,22 +199,22 @@ class Agent:
 
         What a turn that has just ended makes of it comes first.
         """
-        async with self.one_end:
+        async with self.end_lock:
             lost = self.lease
             self.work_began(None)
             if lost is not None:
                 await self.turn_ended(lost, _LOST)
-            await self.around.broker.release(self.name, count=count, why=why)
+            await self.dependencies.broker.release(self.name, count=count, why=why)
 
     async def turn_ended(self, lease: str, report: TurnReport) -> None:
         """Tell gates and budgets how the turn of this lease ended: once, however often called."""
         if self.ended != lease:
-            await self.around.limits.turn_ended(self, lease, report)
+            await self.dependencies.limits.turn_ended(self, lease, report)
             self.ended = lease
 
     async def park(self, park: AgentPark) -> None:
         """The operator parks the agent. Survives a restart of the daemon; raises StoreError."""
-        await self.around.records.park(self.name, park)
+        await self.dependencies.directory.park(self.name, park)
         self.close()
         self.park_request.set()
 
@@ -201,11 +225,11 @@ class Agent:
             park.until for park in parks if park and park.until and self.park_ends.over(park.until)
         ]
         if over:
-            await self.around.records.forget_ended_parks(self.name, max(over))
+            await self.dependencies.directory.forget_ended_parks(self.name, max(over))
 
     def look_again(self) -> None:
         """Gates or budgets may have decided something new about this agent."""
-        hold = self.around.limits.hold(self)
+        hold = self.dependencies.limits.hold(self)
         if hold == self.hold:
             return
         self.hold = hold

@@ -23,7 +23,7 @@ OLDEST_EVENT_S = 86_400.0
 
 
 @frozen
-class Verdict:
+class TurnConsequences:
     """What becomes of the lease, and of the agent.
 
     `ack` or return it; `count` an attempt; `limited`: returned by a limit, which is counted apart;
@@ -54,7 +54,7 @@ _FAILURES = {
 
 def after_turn(
     report: TurnReport, *, failures: int, now: float, jitter: float, held: bool = False
-) -> Verdict:
+) -> TurnConsequences:
     """Decide what follows a turn.
 
     `failures` is how many turns in a row failed before it, `now` epoch seconds, `jitter` a random
@@ -63,20 +63,20 @@ def after_turn(
     """
     outcome = report.outcome
     if outcome is Outcome.COMPLETED:
-        return Verdict(ack=True)
+        return TurnConsequences(ack=True)
     if outcome is Outcome.INTERRUPTED:
-        return Verdict(ack=False, failures=failures)
+        return TurnConsequences(ack=False, failures=failures)
     if outcome in _OUTAGES or (outcome is Outcome.SERVER_ERROR and held):
         # A turn that never got an answer has done nothing: that does not count at all.
-        return Verdict(ack=False, limited=report.usage.tokens > 0, failures=failures)
+        return TurnConsequences(ack=False, limited=report.usage.tokens > 0, failures=failures)
     name = _FAILURES.get(outcome)
     if name is None:
-        return Verdict(ack=False, limited=True, failures=failures)
+        return TurnConsequences(ack=False, limited=True, failures=failures)
     reason = f"{name}: {report.detail}" if report.detail else name
     park = AgentPark(
         reason[:MOST_REASON], now + _wait(outcome, failures) * (1 + jitter * MOST_JITTER)
     )
-    return Verdict(ack=False, count=True, park=park, failures=failures + 1)
+    return TurnConsequences(ack=False, count=True, park=park, failures=failures + 1)
 
 
 def _wait(outcome: Outcome, failures: int) -> float:

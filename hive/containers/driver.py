@@ -96,3 +96,14 @@ class Driver(Protocol):
     async def adopt(self, container: Container) -> Handle | None:
         """Take up the agent's running container; None when there is none. Raises AlreadyRunning
         when one is there that neither ends nor can be identified."""
+
+
+class UnknownDriver(ValueError):
+    """No driver has that name; the text lists those that exist."""
+
+
+def driver_named(name: str, known: Mapping[str, Driver]) -> Driver:
+    """The driver called `name`; raises UnknownDriver."""
+    if name not in known:
+        raise UnknownDriver(f"there is no driver {name!r}; there are: {', '.join(sorted(known))}")
+    return known[name]

@@ -61,7 +61,7 @@ def room(free: Space | None, trouble: StoreError | None) -> Room:
     return Room.LOW if low else Room.ENOUGH
 
 
-def words(root: Path, free: Space | None, trouble: StoreError | None) -> str | None:
+def disk_notice(root: Path, free: Space | None, trouble: StoreError | None) -> str | None:
     """One line for the operator, None while there is room."""
     left = "" if free is None else f"{free.free / 1e6:.0f} MB"
     if free is not None and free.files is not None and free.files < LOW_FILES:
@@ -80,7 +80,7 @@ def words(root: Path, free: Space | None, trouble: StoreError | None) -> str | N
     return None
 
 
-class Disk:
+class DiskWatch:
     """Looks at the disk every so often and whenever the store has trouble; a supervised child."""
 
     def __init__(
@@ -99,7 +99,7 @@ class Disk:
 
     def notices(self) -> tuple[str, ...]:
         """What the operator must see of it, if anything."""
-        text = words(self._root, self._space, self._store.trouble)
+        text = disk_notice(self._root, self._space, self._store.trouble)
         return () if text is None else (text,)
 
     async def run(self, ctx: Context) -> None:

@@ -1,13 +1,13 @@
 """Logins: a credential for all agents that use it, or an agent's own login in its home."""
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import trio
 from attrs import frozen
 
 from hive.agents import Fleet
 from hive.containers import Container
+from hive.credentials import CurrentAccess, NamedCredential
 from hive.directory import credential_key
 from hive.operator.errors import NotDone
 from hive.operator.handlers import Act, Table, act, read
@@ -35,11 +35,7 @@ class Logins:
     """Answers what the operator asks about logins, and does what he wants done."""
 
     fleet: Fleet
-    claude: Path
-    keep: Callable[[SetCredential], Awaitable[None]]
-    """Stores a credential; raises ConfigError when it is not valid, NotDone when it cannot."""
-    check: Callable[[str], str]
-    """Returns the name of a credential that agents may be given; raises ConfigError otherwise."""
+    access: CurrentAccess
     changed: Callable[[str], Awaitable[None]]
     """Is called with the key (see `credential_key`) of each credential that is new."""
 
@@ -48,11 +44,16 @@ class Logins:
 
         Raises NoSuchAgent, ContainerError when its driver refuses, NotDone when the machine does.
         """
-        record = self.fleet.record(asked.agent)
-        around, name, claude = self.fleet.around, record.name, str(self.claude)
-        driver, root = around.driver(record.driver), around.paths.root
+        dependencies = self.fleet.dependencies
+        record = dependencies.directory.record(asked.agent)
+        driver, root, name = (
+            dependencies.driver(record.driver),
+            dependencies.paths.root,
+            record.name,
+        )
+        claude = (str(dependencies.claude),)
         try:
-            argv = await driver.visit(Container(name, root, (claude,), readonly=around.readonly))
+            argv = await driver.visit(Container(name, root, claude, readonly=dependencies.readonly))
         except OSError as error:
             raise NotDone("not_done", f"no container for a login of {name}: {error}") from None
         base = driver.inside(root, name).base
@@ -65,8 +66,11 @@ class Logins:
         return LoginCommand(argv, environment)
 
     async def set(self, asked: SetCredential) -> None:
-        """Keep the credential and give it to its agents. Raises ConfigError and NotDone."""
-        await self.keep(asked)
+        """Keep the credential and give it to its agents. Raises BadCredential and NotDone."""
+        try:
+            await self.access.keep(NamedCredential(asked.name, asked.api_key, asked.oauth_token))
+        except OSError as error:
+            raise NotDone("not_done", f"the credential cannot be kept: {error}") from None
         await self._notify(asked.name)
 
     async def logged_in(self, asked: LoggedIn) -> None:
@@ -74,8 +78,8 @@ class Logins:
         await self._use(asked.agent, OWN_LOGIN)
 
     async def use(self, asked: UseCredential) -> None:
-        """Have the agent use this credential. Raises NoSuchAgent, StoreError and ConfigError."""
-        await self._use(asked.agent, self.check(asked.credential))
+        """Have the agent use this credential. Raises as `logged_in` does, and BadCredential."""
+        await self._use(asked.agent, self.access.api.check(asked.credential))
 
     async def _use(self, agent: str, credential: str) -> None:
         await self._notify(credential_key(await self.fleet.use_credential(agent, credential)))

@@ -3,61 +3,35 @@
 Times in a snapshot are Trio's; on the wire they are epoch seconds.
 """
 
-import time
 from collections.abc import Callable, Iterator
 
-import trio
-from attrs import evolve, frozen
+from attrs import evolve
 
 from hive.agents import REMINDERS, Agent
 from hive.broker import Counts
 from hive.directory import AgentRecord
+from hive.supervision import ClockReading, tree_node
 from hive.supervisors import Snapshot, State
 from hive.wire.agents import AgentStatus
 from hive.wire.states import AgentState, Condition
 from hive.wire.tree import TreeNode
 
 
-@frozen
-class ClockReading:
-    """What Trio's clock and the wall clock show at one moment."""
-
-    trio: float
-    epoch: float
-
-    def wall(self, when: float | None) -> float | None:
-        """A Trio time as epoch seconds; None stays None."""
-        return None if when is None else self.epoch + (when - self.trio)
-
-
-def read_clocks() -> ClockReading:
-    """What both clocks show now."""
-    return ClockReading(trio.current_time(), time.time())
-
-
-def tree_node(
+def tree_with_harnesses(
     snapshot: Snapshot, clock: ClockReading, harness: Callable[[str], TreeNode | None]
 ) -> TreeNode:
-    """A snapshot of the daemon's tree as nodes of the wire.
+    """The daemon's tree, with that of each harness below its agent as the child `harness`.
 
     `harness` gives for an agent's name the tree that its harness has reported, None if there is
-    none; it is put below the agent as its child `harness`.
+    none.
     """
-    children = tuple(tree_node(child, clock, harness) for child in snapshot.children)
-    parent, _, name = snapshot.path.rpartition("/")
-    if parent.endswith("/agents") and (reported := harness(name)):
-        children += (_under(f"{snapshot.path}/harness", reported),)
-    return TreeNode(
-        path=snapshot.path,
-        kind=snapshot.kind,
-        state=AgentState(snapshot.state.value),
-        since=clock.wall(snapshot.since) or 0.0,
-        reason=snapshot.reason or snapshot.note,
-        until=clock.wall(snapshot.until),
-        restarts=snapshot.restarts,
-        last_tick_age_s=_age(snapshot.last_tick, clock),
-        children=children,
-    )
+
+    def reported(child: Snapshot) -> tuple[TreeNode, ...]:
+        parent, _, name = child.path.rpartition("/")
+        node = harness(name) if parent.endswith("/agents") else None
+        return () if node is None else (_under(f"{child.path}/harness", node),)
+
+    return tree_node(snapshot, clock, reported)
 
 
 def _under(path: str, node: TreeNode) -> TreeNode:
@@ -65,10 +39,6 @@ def _under(path: str, node: TreeNode) -> TreeNode:
         _under(f"{path}/{child.path.rpartition('/')[2]}", child) for child in node.children
     )
     return evolve(node, path=path, children=children)
-
-
-def _age(when: float | None, clock: ClockReading) -> float | None:
-    return None if when is None else max(0.0, clock.trio - when)
 
 
 def agent_status(
@@ -118,7 +88,7 @@ def agent_status(
         turn=agent.lease,
         model=(report.model if report else None) or record.model,
         session=report.session if report else None,
-        last_tick_age_s=_age(_oldest_tick(node), clock),
+        last_tick_age_s=clock.age(_oldest_tick(node)),
         # A part that fails takes along those behind it: the one with the most counts them all.
         restarts=max((part.restarts for part in _needed(node)), default=0) + node.restarts,
         connected=agent.peer is not None,

@@ -15,7 +15,8 @@ from hive.directory import AgentPark, Directory
 from hive.operator.handlers import Act, Table, act, read
 from hive.operator.incidents import Incidents
 from hive.operator.parks import ChildPark, Parks
-from hive.operator.status import read_clocks, tree_node
+from hive.operator.status import tree_with_harnesses
+from hive.supervision import read_clocks
 from hive.supervisors import NotFound, State, Supervisor
 from hive.wire.tree import Child, GetChild, Happening, TreeCommand, TreeNode
 
@@ -65,7 +66,7 @@ class OperatedTree:
 
         Raises BadPath when no child of the daemon is there, ValueError when the action is unknown
         or this child cannot take it, SupervisorError when its supervisor refuses, StoreError when a
-        park cannot be kept.
+        park cannot be park.
         """
         path = self.full_path(command.path)
         if command.action in ("park", "unpark"):
@@ -172,8 +173,8 @@ class OperatedTree:
         clock = read_clocks()
         node = self.root.snapshot().find(path)
         if node is None:
-            return self._harness_child(path)
-        seen = tree_node(node, clock, self.harness_tree)
+            return self._look_inside(path)
+        seen = tree_with_harnesses(node, clock, self.harness_tree)
         if path == TREE:
             return Child(seen, (), self.incidents.report(path))
         supervisor, child = self.find(path)
@@ -183,9 +184,9 @@ class OperatedTree:
         )
         return Child(seen, history, self.incidents.report(path))
 
-    def _harness_child(self, path: str) -> Child:
-        """A part of a harness, as that has reported it; raises BadPath when there is none."""
-        nodes = [tree_node(self.root.snapshot(), read_clocks(), self.harness_tree)]
+    def _look_inside(self, path: str) -> Child:
+        """A part of a harness, as it reported itself; raises BadPath."""
+        nodes = [tree_with_harnesses(self.root.snapshot(), read_clocks(), self.harness_tree)]
         while nodes:
             node = nodes.pop()
             if node.path == path:

@@ -148,7 +148,8 @@ STOPS_ITSELF = """
 import os, signal, sys, trio
 from pathlib import Path
 from hive.link import connect
-from hive.wire import PROTOCOL, Hello
+from hive.wire.codec import PROTOCOL
+from hive.wire.frames import Hello
 
 async def main():
     async with connect(Path(sys.argv[1]), Hello(PROTOCOL, "harness", "frozen")) as (peer, _):
@@ -163,7 +164,7 @@ async def test_one_that_does_not_answer_makes_way(
     scout: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(agent_socket, "IN_USE_S", 0.1)
-    path = scout.agent.around.paths.socket("scout")
+    path = scout.agent.dependencies.paths.socket("scout")
     frozen = await trio.lowlevel.open_process([sys.executable, "-c", STOPS_ITSELF, str(path)])
     try:
         await trio.to_thread.run_sync(os.waitid, os.P_PID, frozen.pid, os.WSTOPPED | os.WNOWAIT)
@@ -186,7 +187,7 @@ async def test_a_new_connection_of_the_same_instance_replaces_its_old_one(scout:
 
 async def test_short_connections_leave_nobody_on_a_dead_link(scout: Fixture) -> None:
     """However they interleave with the harness's own, it is back when they have gone."""
-    path = scout.agent.around.paths.socket("scout")
+    path = scout.agent.dependencies.paths.socket("scout")
     gone, works = trio.Event(), trio.Event()
 
     async def use(peer: Peer, _: object) -> None:
@@ -258,7 +259,7 @@ async def test_a_failure_of_its_own_parks_the_agent_and_counts(scout: Fixture) -
         assert await scout.state(number) == ("queued", 1, True)
         parked = await take(peer, wait=0.05)
         assert parked.lease is None and parked.reason == "turn failed: boom"
-        records = scout.agent.around.records
+        records = scout.agent.dependencies.directory
         await records.load()
         record = records.record("scout")
         assert record.turn_park is not None and record.failures == 1
@@ -410,5 +411,5 @@ async def test_a_credential_is_cut_out_at_the_door(scout: Fixture) -> None:
     assert message.body == "it is [secret of credential default]"
     assert KEY not in repr(scout.published) and "[secret" in repr(scout.published)
     assert scout.agent.report is not None and KEY not in repr(scout.agent.report)
-    for file in scout.agent.around.paths.root.glob("hive.sqlite*"):
+    for file in scout.agent.dependencies.paths.root.glob("hive.sqlite*"):
         assert KEY.encode() not in file.read_bytes()

@@ -270,7 +270,7 @@ import trio
 from hive.budget import Budgets
 from hive.directory import Directory
 from hive.store import MIGRATIONS, open_store
-from hive.wire import Usage
+from hive.wire.turns import Usage
 
 async def main(path, first):
     async with open_store(Path(path), MIGRATIONS) as store:

@@ -17,10 +17,12 @@ from support.directories import Named
 from support.no_limits import NoLimits
 from support.operator_socket import listen
 
-from hive.agents import Agent, Surroundings
+from hive.agents import Agent, AgentDependencies
 from hive.agents import socket as agent_socket
+from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.broker import Broker
 from hive.cli import main
+from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
 from hive.link import RemoteError, connect
 from hive.operator import reminders as reminders_of
@@ -29,6 +31,7 @@ from hive.operator.audit import AuditLog
 from hive.operator.handlers import sum_of
 from hive.paths import Paths
 from hive.questions import Desk
+from hive.redact import Secrets
 from hive.reminders import Place, Reminders
 from hive.schedules import Schedules
 from hive.store import MIGRATIONS, Store, open_store
@@ -36,7 +39,6 @@ from hive.supervisors import Context
 from hive.wire.bodies import Body
 from hive.wire.codec import PROTOCOL
 from hive.wire.frames import Hello
-from hive.wire.harness import HarnessSettings
 from hive.wire.reminders import CancelReminder, GetReminders, ListReminders, Remind, ReminderRollup
 from hive.wire.schedules import RequestSchedule, ResolveSchedule
 
@@ -93,30 +95,29 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         schedules = Schedules(
             store, broker, directory=Named(lambda: ["ann"]), publish=lambda *_: None
         )
-        around = Surroundings(
+        dependencies = AgentDependencies(
             paths=paths,
+            config=AgentsConfig(stop_grace_s=1, reconnect_grace_s=1),
+            claude=Path("/claude"),
+            claude_config=ClaudeConfig(),
+            access=CurrentAccess(ApiAccess(), paths.credentials, Secrets()),
             broker=broker,
             desk=Desk(store, broker, Named(lambda: {"ann"}), publish=lambda *_: None),
             limits=NoLimits(),
-            records=Directory(store),
+            directory=Directory(store),
             reminders=reminders,
             schedules=schedules,
             driver=lambda name: pytest.fail("no container here"),
-            settings=lambda record: HarnessSettings(record.name),
             publish=lambda *_: None,
             changed=lambda name: None,
             readonly=(),
-            alarm_after=60,
-            harness_silence=30,
-            stop_grace=1,
-            reconnect_grace=1,
-            hide=lambda value: value,
+            redact=lambda value: value,
         )
-        await around.records.create(AgentRecord("ann", "none"))
-        agent = Agent("ann", around)
+        await dependencies.directory.create(AgentRecord("ann", "none"))
+        agent = Agent("ann", dependencies)
         seat = Seat(paths, store, broker, audit, reminders, schedules)
         tables = (
-            reminders_of.table(reminders, around.records),
+            reminders_of.table(reminders, dependencies.directory),
             schedules_of.table(schedules),
         )
         await listen(nursery, paths, sum_of(*tables), audit)

@@ -40,7 +40,7 @@ class Seat:
     def status(self) -> Status:
         agents = tuple(
             AgentStatus(one.name, AgentState.STOPPED, 0.0, may_send=one.may_send)
-            for one in self.fleet.records.values()
+            for one in self.fleet.dependencies.directory.known.values()
         )
         tree = TreeNode("hive", "supervisor", AgentState.RUNNING, 0.0)
         return Status(1, str(self.paths.root), 0, agents, tree)
@@ -59,10 +59,10 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         records = Directory(store)
         await records.create(AgentRecord("ann", "none"))
         await records.create(AgentRecord("bob", "none", may_send=("cas", "*")))
-        around: Any = SimpleNamespace(records=records)
-        fleet = Fleet(around, {})
+        dependencies: Any = SimpleNamespace(directory=records)
+        fleet = Fleet(dependencies)
         seat = Seat(paths, fleet, AuditLog(store))
-        table = {**agents.table(fleet, Mock(), Mock()), **daemon.table(seat.status, Mock())}
+        table = {**agents.table(fleet, Mock()), **daemon.table(seat.status, Mock())}
         await listen(nursery, paths, table, seat.audit)
         yield seat
         nursery.cancel_scope.cancel()
@@ -75,12 +75,12 @@ async def test_rights_are_shown_set_kept_and_audited(seat: Seat) -> None:
     said = await seat.command("rights", "ann", "--may-send", "bob, cas,bob")
     assert said.output == "ann may send to manager, operator, bob, cas\n"
     await seat.command("rights", "bob", "--may-send", "")
-    await seat.fleet.around.records.load()
-    kept = {one.name: one.may_send for one in seat.fleet.records.values()}
+    await seat.fleet.dependencies.directory.load()
+    kept = {one.name: one.may_send for one in seat.fleet.dependencies.directory.known.values()}
     assert kept == {"ann": ("bob", "cas"), "bob": ()}, "nobody else is not all"
     await seat.command("rights", "bob", "--all")
-    await seat.fleet.around.records.load()
-    assert seat.fleet.records["bob"].may_send is None
+    await seat.fleet.dependencies.directory.load()
+    assert seat.fleet.dependencies.directory.known["bob"].may_send is None
     entries = [(one.action, one.target, one.detail) for one in await seat.audit.newest(10)]
     assert entries == [
         ("rights", "ann", "may send to bob cas"),

@@ -17,10 +17,10 @@ from hive.actors import MailboxFull, NoActor, Parked
 from hive.actors.exits import Park
 from hive.broker import Broker, Counts
 from hive.containers import ContainerError, DriverUnavailable
+from hive.credentials import ApiAccess
 from hive.daemon.config import Config
-from hive.daemon.control import operator_table, page_table
-from hive.daemon.credentials import ApiAccess
-from hive.daemon.hive import Hive, Options
+from hive.daemon.hive import Options, build
+from hive.daemon.sockets import operator_table, page_table
 from hive.directory import AgentExists, NoSuchAgent
 from hive.gate import Gates
 from hive.link import LinkError, Peer, RemoteError, connect
@@ -30,7 +30,7 @@ from hive.operator.errors import NotDone, explained
 from hive.operator.handlers import Act, Handler, Stream, Table, act, read, sum_of
 from hive.paths import Paths
 from hive.store import MIGRATIONS, Store, StoreClosed, StoreFull, open_store
-from hive.supervisors import NotFound, NotRunning, NotStopped, StartFailed, Supervisor
+from hive.supervisors import NotFound, NotRunning, NotStopped, StartFailed
 from hive.wire.agents import AgentCommand, Spawn
 from hive.wire.audit import ActOutcome
 from hive.wire.bodies import Body, OperatorBody, OperatorRead, PageBody
@@ -52,8 +52,7 @@ def acts_of(table: Table) -> set[type]:
 
 
 def test_each_request_has_one_handler_and_each_act_words_in_the_audit(tmp_path: Path) -> None:
-    hive = Hive(Options(Paths(tmp_path), Config(), ApiAccess(), Path("/claude"), {}))
-    hive.root = Supervisor([])
+    hive = build(Options(Paths(tmp_path), Config(), ApiAccess(), Path("/claude"), {}))
     for table, allowed in ((operator_table(hive), OperatorBody), (page_table(hive), PageBody)):
         assert set(table) == set(get_args(allowed))
         assert acts_of(table) == set(table) - set(get_args(OperatorRead))
@@ -81,10 +80,10 @@ class Seat:
     table: dict[type, Handler | Stream] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        missing = Mock()
+        missing, fleet = Mock(), Mock(create=self.spawn)
         self.table = {
             **messages.table(self.broker, missing),
-            **agents.table(missing, missing, self.spawn),
+            **agents.table(fleet, missing),
             **tree.table(missing),
             **gates.table(missing),
             **budgets.table(missing),

@@ -6,7 +6,8 @@ from attrs import evolve
 from hive.broker import Counts
 from hive.directory import AgentRecord
 from hive.gate import Hold
-from hive.operator.status import ClockReading, agent_status, tree_node
+from hive.operator.status import agent_status, tree_with_harnesses
+from hive.supervision import ClockReading
 from hive.supervisors import Snapshot, State
 from hive.wire.states import AgentState, Condition
 from hive.wire.tree import TreeNode
@@ -112,7 +113,7 @@ def test_the_harness_reports_into_the_tree_and_times_become_wall_time() -> None:
         children=(TreeNode("harness/serve", "worker", AgentState.RUNNING, 1.0),),
     )  # fmt: skip
     whole = node("hive", State.RUNNING, node("hive/agents", State.RUNNING, agent_node()))
-    seen = tree_node(whole, CLOCK, lambda name: reported if name == "scout" else None)
+    seen = tree_with_harnesses(whole, CLOCK, lambda name: reported if name == "scout" else None)
     scout = seen.children[0].children[0]
     assert scout.children[-1].path == "hive/agents/scout/harness"
     assert scout.children[-1].children[0].path == "hive/agents/scout/harness/serve"

@@ -12,9 +12,11 @@ import trio.testing
 from support.directories import Named
 from support.no_limits import NoLimits
 
-from hive.agents import Agent, Surroundings
+from hive.agents import Agent, AgentDependencies
 from hive.agents import socket as agent_socket
+from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.broker import Broker, Draft
+from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
 from hive.link import Limits, Peer, connect
 from hive.paths import Paths
@@ -28,7 +30,6 @@ from hive.wire.bodies import Body
 from hive.wire.codec import PROTOCOL
 from hive.wire.events import Event
 from hive.wire.frames import Hello
-from hive.wire.harness import HarnessSettings
 from hive.wire.names import OPERATOR
 from hive.wire.turns import Take, Taken
 
@@ -55,7 +56,7 @@ class Fixture:
     def link(
         self, instance: str, *, lease: str | None = None, role: str = "harness"
     ) -> AbstractAsyncContextManager[Any]:
-        path = self.agent.around.paths.socket("scout")
+        path = self.agent.dependencies.paths.socket("scout")
         hello = Hello(PROTOCOL, role, instance, lease=lease)
         return connect(path, hello, limits=Limits(close=0.1))
 
@@ -109,29 +110,28 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             published.append((agent, event))
             stamps.append(at)
 
-        around = Surroundings(
+        dependencies = AgentDependencies(
             paths=paths,
+            config=AgentsConfig(stop_grace_s=1, reconnect_grace_s=GRACE),
+            claude=Path("/claude"),
+            claude_config=ClaudeConfig(),
+            access=CurrentAccess(ApiAccess(), paths.credentials, secrets),
             broker=broker,
             desk=desk,
-            records=Directory(store),
+            directory=Directory(store),
             reminders=Reminders(store, broker, place=lambda _: place, publish=quiet),
             schedules=Schedules(store, broker, Named(lambda: {"scout"}), publish=quiet),
             driver=lambda name: pytest.fail("no container here"),
-            settings=lambda record: HarnessSettings(record.name),
             limits=limits,
             publish=publish,
             changed=lambda name: None,
             readonly=(),
-            alarm_after=60,
-            harness_silence=30,
-            stop_grace=1,
-            reconnect_grace=GRACE,
-            hide=secrets.redact_value,
+            redact=secrets.redact_value,
         )
-        await around.records.load()
-        if "scout" not in around.records.known:
-            await around.records.create(AgentRecord("scout", "none"))
-        agent = Agent("scout", around)
+        await dependencies.directory.load()
+        if "scout" not in dependencies.directory.known:
+            await dependencies.directory.create(AgentRecord("scout", "none"))
+        agent = Agent("scout", dependencies)
         agent.open.set()
         async with trio.open_nursery() as nursery:
             ctx = Context("hive/agents/scout/socket")

@@ -4,7 +4,7 @@ from functools import partial
 
 import trio
 
-from hive.operator import sockets
+from hive.operator import server
 from hive.operator.audit import AuditLog
 from hive.operator.handlers import Table
 from hive.paths import Paths
@@ -20,7 +20,7 @@ async def listen(
     redact = Secrets().redact_value
     ready = trio.Event()
     ctx = Context("hive/control", on_ready=lambda _: ready.set())
-    run = partial(sockets.run, path=path, role=role, table=table, audit=audit, redact=redact)
+    run = partial(server.run, path=path, role=role, table=table, audit=audit, redact=redact)
     nursery.start_soon(run, ctx)
     with trio.fail_after(5):
         await ready.wait()

@@ -9,8 +9,9 @@ from hive.agents import Fleet
 from hive.agents.agent import Publish
 from hive.broker import Broker, Counts
 from hive.directory import Directory
-from hive.operator.status import ClockReading, agent_status, read_clocks
+from hive.operator.status import agent_status
 from hive.questions import Desk
+from hive.supervision import ClockReading, read_clocks
 from hive.supervisors import Context
 from hive.wire.agents import AgentStatus, StatusChanged
 from hive.wire.tree import TreeNode
@@ -18,26 +19,26 @@ from hive.wire.tree import TreeNode
 SETTLE_S = 0.05
 
 
-class Suspects:
+class ChangedAgents:
     """Agents whose state may have changed; whoever changes one says so here."""
 
     def __init__(self) -> None:
-        self._look = trio.Event()
+        self._some = trio.Event()
         self._names: set[str] = set()
 
     def add(self, *names: str) -> None:
-        """Their state may have changed; never blocks."""
+        """Note that the state of these agents may have changed. Never blocks."""
         self._names.update(names)
-        self._look.set()
+        self._some.set()
 
     async def settled(self) -> frozenset[str]:
-        """Wait for some and give them, each once.
+        """Wait for agents whose state may have changed; returns their names.
 
         Changes come in bursts (a restart is five), so they are given a moment later, together.
         """
-        await self._look.wait()
+        await self._some.wait()
         await trio.sleep(SETTLE_S)
-        self._look = trio.Event()
+        self._some = trio.Event()
         names, self._names = frozenset(self._names), set()
         return names
 
@@ -51,20 +52,20 @@ class States:
         broker: Broker,
         desk: Desk,
         fleet: Fleet,
-        suspects: Suspects,
+        changed: ChangedAgents,
         publish: Publish,
     ) -> None:
         self._directory, self._broker, self._desk, self._fleet = directory, broker, desk, fleet
-        self._suspects, self._publish = suspects, publish
+        self._changed, self._publish = changed, publish
         self._shown: dict[str, tuple[object, ...]] = {}
 
     async def run(self, ctx: Context) -> None:
         """The supervised child: publish a state when it differs from what was published last."""
         ctx.ready()
-        self._suspects.add(*self._directory.known)
+        self._changed.add(*self._directory.known)
         while True:
-            names = await self._suspects.settled()
-            for status in self.of(sorted(names & self._directory.names()), read_clocks()):
+            names = await self._changed.settled()
+            for status in self.statuses(sorted(names & self._directory.names()), read_clocks()):
                 until = status.until and round(status.until)
                 shown = (status.state, status.condition, status.reason, until, status.credential)
                 if self._shown.get(status.name) != shown:
@@ -78,8 +79,8 @@ class States:
                     )
                     self._publish(status.name, changed)
 
-    def of(self, names: Iterable[str], clock: ClockReading) -> tuple[AgentStatus, ...]:
-        """These agents as they are now."""
+    def statuses(self, names: Iterable[str], clock: ClockReading) -> tuple[AgentStatus, ...]:
+        """The status of each of these agents at the moment of `clock`."""
         nodes = {node.id: node for node in self._fleet.supervisor.child_snapshots()}
         statuses = (
             agent_status(

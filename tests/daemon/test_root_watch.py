@@ -14,7 +14,7 @@ from attrs import define
 from click.testing import CliRunner
 
 from hive.cli import main
-from hive.daemon import ground
+from hive.daemon import root_folder
 from hive.paths import Paths, place_of
 from hive.store import MIGRATIONS, Store, StoreError, open_store
 from hive.supervisors import Context
@@ -41,7 +41,7 @@ def test_what_may_start(paths: Paths, there: str) -> None:
     if there == "a hive":
         trio.run(make, paths.database)
         (paths.agents / "alpha").mkdir()
-    ground.check_database(paths)
+    root_folder.check_database(paths)
 
 
 @pytest.mark.parametrize("of", ["agents/alpha", "destroyed/alpha-1"])
@@ -56,12 +56,12 @@ def test_agents_without_a_database_are_refused(paths: Paths, of: str, how: str) 
             trio.run(partial(_open_nothing, paths.database))
     before = everything(paths)
     with pytest.raises(StoreError, match=r"is missing|is empty") as refused:
-        ground.check_database(paths)
+        root_folder.check_database(paths)
     said = str(refused.value)
     assert f"`mv {folder.parent} {folder.parent}.old`" in said and "Restore a backup" in said
     assert everything(paths) == before
     folder.parent.rename(f"{folder.parent}.old")  # as it says
-    ground.check_database(paths)
+    root_folder.check_database(paths)
 
 
 async def _open_nothing(path: Path) -> None:
@@ -78,11 +78,9 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 @define(eq=False)
-class Seat:
-    """As much of a hive as these children need."""
+class Stop:
+    """Hears why the hive gives up."""
 
-    paths: Paths
-    store: Any = None
     why: str | None = None
 
     def give_up(self, why: str) -> None:
@@ -94,13 +92,13 @@ class Seat:
 
 
 @asynccontextmanager
-async def watched(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Seat]:
-    monkeypatch.setattr(ground, "LOOK_EVERY_S", 0.01)
+async def watched(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Stop]:
+    monkeypatch.setattr(root_folder, "LOOK_EVERY_S", 0.01)
     paths.prepare()
-    seat, place = Seat(paths), place_of(paths.root)
+    stop, place = Stop(), place_of(paths.root)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(ground.watch, Context("hive/ground"), cast(Any, seat), place)
-        yield seat
+        nursery.start_soon(root_folder.watch, Context("hive/ground"), paths, place, cast(Any, stop))
+        yield stop
         nursery.cancel_scope.cancel()
 
 
@@ -108,7 +106,7 @@ async def watched(paths: Paths, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
 async def test_the_hive_stops_when_its_root_is_another(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    async with watched(paths, monkeypatch) as seat:
+    async with watched(paths, monkeypatch) as stop:
         if how == "removed":
             shutil.rmtree(paths.root)
         else:
@@ -116,14 +114,14 @@ async def test_the_hive_stops_when_its_root_is_another(
         if how == "replaced":
             paths.prepare()
             shutil.rmtree(paths.run)
-        assert "was moved or replaced" in await seat.gives_up()
+        assert "was moved or replaced" in await stop.gives_up()
     assert everything(paths) == ([paths.agents] if how == "replaced" else [])
 
 
 async def test_the_folders_are_made_again(
     paths: Paths, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with watched(paths, monkeypatch) as seat:
+    async with watched(paths, monkeypatch) as stop:
         for in_its_place in (False, True):
             shutil.rmtree(paths.run)
             if in_its_place:
@@ -132,22 +130,22 @@ async def test_the_folders_are_made_again(
                 await trio.Path(paths.run).unlink()
             await until((paths.run / "agents").is_dir)
             assert stat.S_IMODE((await trio.Path(paths.run).stat()).st_mode) == 0o700
-        assert seat.why is None
+        assert stop.why is None
     assert caplog.text.count("cannot be made") == 1
 
 
 async def test_the_hive_stops_when_its_database_was_replaced(paths: Paths) -> None:
     paths.prepare()
     store = Store(paths.database, MIGRATIONS)
-    seat = Seat(paths, store)
+    stop = Stop()
     async with trio.open_nursery() as nursery:
         ctx = Context("hive/store")
-        nursery.start_soon(ground.store, ctx, cast(Any, seat))
+        nursery.start_soon(root_folder.run_store, ctx, store, cast(Any, stop))
         await until(lambda: ctx.ready_at is not None)
         shutil.move(paths.database, paths.root / "moved")
         with trio.fail_after(10):
             await store.write(lambda _: None)
-        assert "was moved away" in await seat.gives_up()
+        assert "was moved away" in await stop.gives_up()
         nursery.cancel_scope.cancel()
 
 

@@ -1,4 +1,4 @@
-"""What the hive stands on: its root folder and its database, before the start and while it runs."""
+"""The root folder and the database in it: checked before the start, and watched while it runs."""
 
 import logging
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 import trio
 
 from hive.containers import forget_foreign
-from hive.daemon.hive import Hive
+from hive.daemon.stop import HiveStop
 from hive.paths import Paths, place_of
-from hive.store import StoreError, StoreReplaced, examine
+from hive.store import Store, StoreError, StoreReplaced, examine
 from hive.supervisors import Context
 
 LOOK_EVERY_S = 1.0
@@ -58,18 +58,21 @@ def is_still(paths: Paths, place: str) -> bool:
         return False
 
 
-async def store(ctx: Context, hive: Hive) -> None:
+async def run_store(ctx: Context, store: Store, stop: HiveStop) -> None:
     """The store as a child: after a replacement of its file the hive stops."""
     try:
-        await hive.store.run(ctx)
+        await store.run(ctx)
     except StoreReplaced as error:
-        hive.give_up(str(error))
+        stop.give_up(str(error))
         await trio.sleep_forever()
 
 
-async def watch(ctx: Context, hive: Hive, place: str) -> None:
-    """Keep the daemon's own folders there, and stop the hive when its root is another folder."""
-    paths, missed, told = hive.paths, 0, ""
+async def watch(ctx: Context, paths: Paths, place: str, stop: HiveStop) -> None:
+    """Keep the daemon's own folders there, and stop the hive when its root is another folder.
+
+    `place` is that of the root when it was locked, as `place_of` gives it.
+    """
+    missed, told = 0, ""
     ctx.ready()
     while True:
         ctx.tick()
@@ -78,7 +81,7 @@ async def watch(ctx: Context, hive: Hive, place: str) -> None:
         except OSError:
             pass  # nothing is known: looked at again
         if missed > 1:  # not in the middle of something
-            hive.give_up(
+            stop.give_up(
                 f"{paths.root} was moved or replaced while the hive ran in it, so it stops. "
                 "What it had stored is in the former folder: start it there (--root), or move "
                 "it back"

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import trio
 
-from hive.agents import Agent
-from hive.agents.agent import Publish
+from hive.agents.agent import Agent, Publish
 from hive.budget import Budgets
 from hive.directory import credential_key
 from hive.gate import Client, Gates, Hold
@@ -27,8 +26,8 @@ LAST_CHARGE_S = 5.0
 log = logging.getLogger(__name__)
 
 
-class Limits:
-    """Answers for one agent at a time; `agents` are those that live, by name."""
+class GatesAndBudgets:
+    """Both as one limit: answers for one agent at a time; `agents` are those that live, by name."""
 
     def __init__(self, gates: Gates, budgets: Budgets, agents: Mapping[str, Agent]) -> None:
         self.gates, self.budgets = gates, budgets
@@ -117,6 +116,11 @@ class Limits:
         self._some.set()
         await self.gates.turn_ended(credential_key(agent.record), agent.name, lease, report)
         agent.look_again()
+
+    async def new_login(self, key: str) -> None:
+        """Somebody has logged in: the agents behind this credential key may try again."""
+        await self.gates.new_login(key)
+        look_again(self._agents)
 
     def changed(self, name: str) -> None:
         """What waits for the agent has changed."""

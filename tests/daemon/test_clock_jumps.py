@@ -10,13 +10,13 @@ import trio.testing
 from attrs import evolve
 
 from hive.clock import LoopClock
-from hive.daemon.clocks import Clocks, jumps
+from hive.daemon.clock_jumps import MachineClocks, jumps
 from hive.operator.parks import ChildPark
 from hive.operator.tree import OperatedTree
 from hive.supervisors import ChildSpec, Context, State, Supervisor
 
-BEFORE = Clocks(wall=1e9, boot=5000.0, awake=4000.0, lost=0.0)
-AFTER = Clocks(wall=1e9 + 10, boot=5010.0, awake=4010.0, lost=0.0)
+BEFORE = MachineClocks(wall=1e9, boot=5000.0, awake=4000.0, lost=0.0)
+AFTER = MachineClocks(wall=1e9 + 10, boot=5010.0, awake=4010.0, lost=0.0)
 
 
 @pytest.fixture
@@ -38,17 +38,17 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
         (evolve(AFTER, wall=AFTER.wall + 4.9, lost=4.9), []),
     ],
 )
-def test_what_jumped_is_told(after: Clocks, told: list[str]) -> None:
+def test_what_jumped_is_told(after: MachineClocks, told: list[str]) -> None:
     texts = list(jumps(BEFORE, after))
     assert [text[: len(start)] for text, start in zip(texts, told, strict=True)] == told
 
 
 def test_the_clocks_of_a_loop() -> None:
     async def main() -> None:
-        before = Clocks.now()
+        before = MachineClocks.now()
         skipped.append(100.0)
         await trio.sleep(0.01)
-        after = Clocks.now()
+        after = MachineClocks.now()
         assert after.lost - before.lost == pytest.approx(100, abs=1)
         assert next(jumps(before, after)).startswith("the daemon stood still for ")
 

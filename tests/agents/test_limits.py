@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from hive.daemon.limits import Limits
+from hive.agents.limits import GatesAndBudgets
 from hive.store import StoreFull
 from hive.supervisors import Context
 from hive.wire.turns import Outcome, TurnReport, Usage
@@ -53,17 +53,17 @@ def books() -> Books:
 
 
 @pytest.fixture
-def limits(books: Books) -> Limits:
-    return Limits(Gates(books), books, {})  # type: ignore[arg-type]
+def limits(books: Books) -> GatesAndBudgets:
+    return GatesAndBudgets(Gates(books), books, {})  # type: ignore[arg-type]
 
 
-async def end(limits: Limits, lease: str, looks: list[str]) -> None:
+async def end(limits: GatesAndBudgets, lease: str, looks: list[str]) -> None:
     with trio.fail_after(5):
         await limits.turn_ended(scout(looks), lease, TurnReport(Outcome.COMPLETED, usage=USED))
 
 
 async def test_the_end_of_a_turn_counts_at_once_and_waits_for_no_disk(
-    limits: Limits, books: Books
+    limits: GatesAndBudgets, books: Books
 ) -> None:
     looks: list[str] = []
     async with trio.open_nursery() as nursery:
@@ -76,7 +76,7 @@ async def test_the_end_of_a_turn_counts_at_once_and_waits_for_no_disk(
         nursery.cancel_scope.cancel()
 
 
-async def test_a_full_disk_ends_nothing(limits: Limits, books: Books) -> None:
+async def test_a_full_disk_ends_nothing(limits: GatesAndBudgets, books: Books) -> None:
     books.full = True
     books.disk.set()
     async with trio.open_nursery() as nursery:
@@ -90,7 +90,9 @@ async def test_a_full_disk_ends_nothing(limits: Limits, books: Books) -> None:
         nursery.cancel_scope.cancel()
 
 
-async def test_what_ended_before_the_stop_is_charged_in_it(limits: Limits, books: Books) -> None:
+async def test_what_ended_before_the_stop_is_charged_in_it(
+    limits: GatesAndBudgets, books: Books
+) -> None:
     await end(limits, "t1", [])
     books.disk.set()
     async with trio.open_nursery() as nursery:

@@ -13,8 +13,8 @@ JUMP_S = 5.0
 
 
 @frozen
-class Clocks:
-    """All of them at one moment, in seconds.
+class MachineClocks:
+    """All clocks at one moment, in seconds.
 
     `wall` counts from 1970, `boot` since the boot, sleep included, `awake` without it, and `lost`
     is what our event loop did not count (hive.clock).
@@ -26,8 +26,8 @@ class Clocks:
     lost: float
 
     @classmethod
-    def now(cls) -> "Clocks":
-        """Look at them."""
+    def now(cls) -> "MachineClocks":
+        """Read them; must be called in Trio."""
         clock = trio.lowlevel.current_clock()
         return cls(
             time.time(),
@@ -37,7 +37,7 @@ class Clocks:
         )
 
 
-def jumps(before: Clocks, after: Clocks) -> Iterator[str]:
+def jumps(before: MachineClocks, after: MachineClocks) -> Iterator[str]:
     """What happened to time between two looks, one sentence each; nothing is the rule."""
     still = after.lost - before.lost
     if still > JUMP_S:
