@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Sequence
 
 from attrs import frozen
 
-from harness.cli.stream import ApiFailure, RateLimit, Result
+from harness.cli.stream_events import ApiFailure, RateLimit, Result
 from hive.wire.turns import Outcome
 
 _DETAIL = 500

@@ -1,7 +1,7 @@
 """The table of all tools, in the order in which the model reads of them."""
 
 from harness.lenient_json import Json
-from harness.tools.agent import SetStatusTool, WhoAmITool
+from harness.tools.agents import SetStatusTool, WhoAmITool
 from harness.tools.base import BadArguments, Tool, excerpt, parse_arguments, schema
 from harness.tools.messages import RecvTool, SendTool, ThreadTool
 from harness.tools.questions import AnswerTool, AskTool, CancelLooseEndTool, LooseEndsTool

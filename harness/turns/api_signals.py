@@ -2,7 +2,15 @@
 
 from attrs import define, field
 
-from harness.cli.stream import Init, ModelText, ModelToolUse, RateLimit, Retry, StreamEvent, Thought
+from harness.cli.stream_events import (
+    Init,
+    ModelText,
+    ModelToolUse,
+    RateLimit,
+    Retry,
+    StreamEvent,
+    Thought,
+)
 from hive.wire.turns import ApiSignal, SignalKind
 
 _STEPS = 20

@@ -10,6 +10,7 @@ from attrs import evolve
 
 from harness.cli import arguments, session
 from harness.cli.arguments import CliSetup
+from harness.cli.claude_process import INITIALISE_S, STOP_S, ClaudeProcess, CliStartFailed
 from harness.cli.outcome import (
     ProcessEnd,
     TurnEvidence,
@@ -18,7 +19,6 @@ from harness.cli.outcome import (
     session_is_taken,
     session_is_unknown,
 )
-from harness.cli.process import INITIALISE_S, STOP_S, ClaudeProcess, CliStartFailed
 from harness.cli.repair import repair
 from harness.cli.subreaper import Subreaper
 from harness.state import HarnessState

@@ -6,9 +6,9 @@ from functools import partial
 import trio
 
 from harness.cli.arguments import CredentialsError
+from harness.cli.claude_process import STOP_S, ClaudeProcess, CliStartFailed, ProcessGone
 from harness.cli.outcome import TurnVerdict
-from harness.cli.process import STOP_S, ClaudeProcess, CliStartFailed, ProcessGone
-from harness.cli.stream import StreamEvent
+from harness.cli.stream_events import StreamEvent
 from harness.cli.subreaper import Subreaper
 from harness.state import HarnessState
 from harness.tools import ToolServer, framed_all
@@ -34,7 +34,7 @@ _EARLY_END_S = 2.0
 _TICK_S = 1.0
 _ATTEMPTS = 4
 
-Events = trio.MemoryReceiveChannel[StreamEvent]
+EventChannel = trio.MemoryReceiveChannel[StreamEvent]
 
 
 class TurnRunner:
@@ -137,7 +137,7 @@ class TurnRunner:
                         await claude.stop()
 
     async def _listen(
-        self, turn: RunningTurn, claude: ClaudeProcess, events: Events, ctx: Context
+        self, turn: RunningTurn, claude: ClaudeProcess, events: EventChannel, ctx: Context
     ) -> bool:
         """Take one event, or find that there was none for too long; false when the turn is over."""
         await failpoints.hang("turn.hang")
@@ -169,7 +169,9 @@ class TurnRunner:
             self._state.pushes.put(push)
         return shown
 
-    async def _end_early(self, turn: RunningTurn, claude: ClaudeProcess, events: Events) -> None:
+    async def _end_early(
+        self, turn: RunningTurn, claude: ClaudeProcess, events: EventChannel
+    ) -> None:
         """Have the CLI end the turn, so that it says what it cost and the process lives on.
 
         Raises ProcessGone.

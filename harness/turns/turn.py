@@ -4,7 +4,7 @@ import trio
 from attrs import define, evolve, field
 
 from harness.cli.outcome import ProcessEnd, TurnEvidence, TurnVerdict, classify
-from harness.cli.stream import (
+from harness.cli.stream_events import (
     ApiFailure,
     ControlResponse,
     Cost,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cli.stream import (
+from harness.cli.stream_events import (
     ApiFailure,
     ControlResponse,
     Cost,

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.tools import mcp
-from harness.tools.agent import SetStatusTool, WhoAmITool
+from harness.tools.agents import SetStatusTool, WhoAmITool
 from harness.tools.base import BadArguments, Tool, ToolContext, argument, parse_arguments, schema
 from harness.tools.mcp import ToolInvocation
 from harness.tools.messages import RecvTool, SendTool

@@ -20,7 +20,7 @@ from attrs import define, field
 from harness.cli.lines import LineSplitter, Tail
 from harness.cli.outcome import ProcessEnd
 from harness.cli.parser import parse_line
-from harness.cli.stream import (
+from harness.cli.stream_events import (
     ControlCancelled,
     ControlRequest,
     ControlResponse,
