@@ -105,7 +105,7 @@ class ApiAccess:
             yield one.name, one.variable[1]
 
     def environment(self, name: str) -> Variables:
-        """For claude of an agent that uses credential `name`: at most one kind of credential.
+        """Return what gives claude this credential and the API's address: one credential at most.
 
         Neither an unknown name nor OWN_LOGIN gives any: the CLI then looks into its home alone.
         """
@@ -200,7 +200,7 @@ class CurrentAccess:
         return self._api
 
     def environment(self, name: str) -> Variables:
-        """For claude of an agent that uses credential `name`, as of now; see ApiAccess."""
+        """Return what gives claude this credential now; see `ApiAccess.environment`."""
         return self._api.environment(name)
 
     def use(self, api: ApiAccess) -> None:

@@ -3,8 +3,8 @@
 from attrs import field, frozen
 
 from harness.cli.session import CliSession
-from harness.state import AgentFolders
 from harness.wake_command import SOCKET_NAME, SOCKET_VARIABLE
+from hive.paths import AgentFolders
 
 CONTAINER = "HIVE_CONTAINER"
 """The variable that marks all processes of a container, so that its driver finds them."""

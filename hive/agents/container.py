@@ -17,8 +17,8 @@ from hive.agents.agent import SILENT_S, Agent
 from hive.containers import Container, Driver, Handle
 from hive.directory import Directory, NoSuchAgent
 from hive.link import LinkClosed
-from hive.paths import Paths
-from hive.reminders import Place
+from hive.paths import AgentFolders, Paths
+from hive.reminders import StateFolder
 from hive.supervisors import Context
 from hive.wire.daemon import Notice
 from hive.wire.harness import StopHarness
@@ -36,7 +36,7 @@ class ContainerEnded(Exception):
 
 
 def describe(agent: Agent) -> Container:
-    """The container of one agent: its harness as the first process."""
+    """Return the container of one agent, whose first process is its harness."""
     name, root = agent.name, agent.dependencies.paths.root
     inside = agent.dependencies.driver(agent.record.driver).inside(root, name)
     places = ("--base", str(inside.base), "--socket", str(inside.socket))
@@ -52,18 +52,21 @@ def describe(agent: Agent) -> Container:
 
 def state_folder(
     name: str, directory: Directory, paths: Paths, driver: Callable[[str], Driver]
-) -> Place:
-    """An agent's state folder, on this machine and as its container sees it; raises OSError."""
+) -> StateFolder:
+    """Return an agent's state folder, here and as its container sees it.
+
+    Raises OSError when there is no such agent, UnknownDriver when its driver is no more.
+    """
     try:
         record = directory.record(name)
     except NoSuchAgent as error:  # it is being destroyed
         raise OSError(str(error)) from None
     inside = driver(record.driver).inside(paths.root, name)
-    return Place(paths.agent(name) / "state", inside.base / "state")
+    return StateFolder(paths.agent(name).state, AgentFolders(inside.base).state)
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of the daemon's own but the fault that a test injects into harnesses."""
+    """Of the daemon's own environment, only the fault that a test injects into harnesses."""
     fault = {FAULT: os.environ[FAULT]} if FAULT in os.environ else {}
     # Few threads that do little: a heap for each of them would only cost memory.
     memory = {"MALLOC_ARENA_MAX": "1"}
@@ -71,7 +74,10 @@ def _environment() -> dict[str, str]:
 
 
 async def run(ctx: Context, agent: Agent) -> None:
-    """One incarnation; raises ContainerEnded when the container ended by itself."""
+    """The supervised child: starts or adopts the container, and watches it.
+
+    Raises ContainerEnded when it ended although nobody asked for that, and as the driver does.
+    """
     driver = agent.dependencies.driver(agent.record.driver)
     container = describe(agent)
     handle = await driver.adopt(container)
@@ -97,7 +103,10 @@ async def run(ctx: Context, agent: Agent) -> None:
 
 
 async def end_unwatched(agent: Agent) -> None:
-    """End a container that no child watched when its agent was stopped (parked, in back-off)."""
+    """End the container of an agent whose `container` child is parked or in back-off.
+
+    Raises as the driver does, and StoreError.
+    """
     driver = agent.dependencies.driver(agent.record.driver)
     handle = await driver.adopt(describe(agent))
     if handle is not None:
@@ -155,7 +164,7 @@ async def _look_after(agent: Agent, handle: Handle) -> None:
 
 async def _until_unwanted(ctx: Context, agent: Agent) -> None:
     """Return when the container must be restarted: somebody asks, or its harness is silent."""
-    waited = agent.waits
+    waited = agent.why_waiting
     while True:
         silent = agent.silent_for
         told = f"its harness has not answered for {silent:.0f} s"
@@ -166,7 +175,7 @@ async def _until_unwanted(ctx: Context, agent: Agent) -> None:
         if silent > agent.silence_limit:
             agent.publish(Notice(f"{agent.name}: {told}: it is restarted"))
             return
-        before, waited = waited, agent.waits
+        before, waited = waited, agent.why_waiting
         if before is not None and waited is None:
             agent.wake_serve()  # no time is as good as the wall clock's: the machine may have slept
         with trio.move_on_after(min(LOOK_S, agent.silence_limit / 4)):

@@ -1,4 +1,4 @@
-"""All agents: one dynamic supervisor whose set of children comes from the store."""
+"""All agents: one dynamic supervisor, whose children are those of the directory that are wanted."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from hive.wire.agents import Spawn
 from hive.wire.daemon import Notice
 from hive.wire.names import check_name, check_recipients
 
-TELL_S = 5.0
+PUSH_S = 5.0
 
 REMINDERS = "reminders"
 """The child that an agent can work without."""
@@ -39,7 +39,11 @@ REMINDERS = "reminders"
 
 @define(eq=False)
 class Fleet:
-    """Creates, starts, stops and destroys agents; who exists is asked of their records."""
+    """Creates, starts, stops and destroys agents; who exists is known by the directory.
+
+    `live` are those that are supervised now, by name, also while they are parked or in back-off.
+    `start`, `stop` and `restart` raise NoSuchAgent, StoreError, SupervisorError, ContainerError.
+    """
 
     dependencies: AgentDependencies
     live: dict[str, Agent] = field(factory=dict)
@@ -69,26 +73,31 @@ class Fleet:
         )
         await trio.to_thread.run_sync(dependencies.driver(record.driver).check)
         await self._directory.create(record)
-        await self.tell()  # the others learn of it: their settings name whom they can write to
+        await (
+            self.push_settings()
+        )  # the others learn of it: their settings name whom they can write to
         async with self._acts[wish.name]:
             await self._start(wish.name)
 
     async def start(self, name: str) -> None:
-        """Start a stopped agent; nothing happens to a running one."""
+        """Start a stopped agent, now and whenever the hive starts; a running one stays as it is."""
         self._directory.record(name)
         async with self._acts[name]:
             await self._want(name, wanted=True)
             await self._start(name)
 
     async def stop(self, name: str) -> None:
-        """End the agent's container in order; what it held goes back to its queue."""
+        """End the agent's container in order; what it held goes back to its queue.
+
+        It stays stopped, also after a restart of the daemon, until it is started.
+        """
         self._directory.record(name)
         async with self._acts[name]:
             await self._want(name, wanted=False)
             await self._terminate(name)
 
     async def restart(self, name: str) -> None:
-        """Stop and start; the next delivery carries on where this one was interrupted."""
+        """Stop the agent and start it; its next turn carries on where this one was interrupted."""
         self._directory.record(name)
         async with self._acts[name]:
             await self._want(name, wanted=True)
@@ -96,16 +105,16 @@ class Fleet:
             await self._start(name)
 
     async def use_credential(self, name: str, credential: str) -> AgentRecord:
-        """From now on the agent uses this credential; raises NoSuchAgent, StoreError.
+        """Let the agent use this credential from now on, and return its record.
 
-        Its harness learns of it by `tell`.
+        Raises NoSuchAgent, StoreError. Its harness learns of it by `push_settings`.
         """
         self._directory.record(name)
         await self._directory.use_credential(name, credential)
         return self._directory.record(name)
 
     async def allow(self, name: str, may_send: tuple[str, ...] | None) -> None:
-        """From now on the agent may send to these (None: to all) and its manager and operator.
+        """Let the agent send to these (None: to all) beside the manager and the operator.
 
         Raises NoSuchAgent, ValueError, StoreError.
         """
@@ -113,31 +122,32 @@ class Fleet:
         may_send = None if may_send is None else check_recipients(may_send)
         await self._directory.allow(name, may_send)
         if (agent := self.live.get(name)) and agent.peer is not None:
-            await self._tell(agent, agent.peer)
+            await self._push_settings(agent, agent.peer)
 
-    async def tell(self, key: str | None = None) -> None:
-        """Give the agents behind this credential key (None: all) their settings anew, if connected.
+    async def push_settings(self, key: str | None = None) -> None:
+        """Send the harnesses of the agents behind this credential key (None: all) their settings.
 
-        Others get them when they connect. The CLI takes them at its next turn.
+        Those that are not connected get them when they connect. The CLI takes them at its next
+        turn.
         """
         async with trio.open_nursery() as nursery:
             for agent in self.live.values():
                 if key in (None, credential_key(agent.record)) and agent.peer is not None:
-                    nursery.start_soon(self._tell, agent, agent.peer)
+                    nursery.start_soon(self._push_settings, agent, agent.peer)
 
-    async def _tell(self, agent: Agent, peer: Peer) -> None:
-        with trio.move_on_after(TELL_S) as deadline, suppress(LinkClosed):
+    async def _push_settings(self, agent: Agent, peer: Peer) -> None:
+        with trio.move_on_after(PUSH_S) as deadline, suppress(LinkClosed):
             await peer.push(agent.settings)
         if deadline.cancelled_caught:
             await peer.close("it takes no settings: it gets them when it connects anew")
 
     @property
     def leaving(self) -> Sequence[str]:
-        """Agents whose end has begun and is not complete."""
+        """The names of agents whose end has begun and is not complete."""
         return tuple(self._directory.leaving)
 
     async def leave(self, name: str, when: str) -> None:
-        """Stop the agent; from then on nobody can send to it. That cannot be taken back.
+        """Stop the agent and begin its end: from then on nobody can send to it, for good.
 
         `put_away` completes it, also after a restart of the daemon. Raises NoSuchAgent,
         SupervisorError, ContainerError, StoreError.
@@ -147,10 +157,10 @@ class Fleet:
             await self._want(name, wanted=False)
             await self._terminate(name)
             await self._directory.leave(name, when)
-        await self.tell()  # the others learn that it is no more
+        await self.push_settings()  # the others learn that it is no more
 
     async def put_away(self, name: str) -> None:
-        """Move the folder of an agent that has left to the others', then forget its row.
+        """Move the folder of an agent that has left to `destroyed/`, then delete its row.
 
         May be repeated wherever it failed before, and when it is done. Raises ContainerError,
         OSError, StoreError.
@@ -163,7 +173,10 @@ class Fleet:
         self._acts.pop(name, None)
 
     async def end_leftovers(self) -> None:
-        """End the containers of stopped agents: their stop was cut off with an earlier daemon."""
+        """End the containers of agents that are stopped, which an earlier daemon has left running.
+
+        What does not end is told as a notice.
+        """
         for name in tuple(self._directory.known):
             async with self._acts[name]:
                 record = self._directory.known.get(name)
@@ -176,7 +189,7 @@ class Fleet:
                     self.dependencies.publish(name, Notice(text))
 
     def stop_containers(self) -> None:
-        """From now on the end of an agent's subtree ends its container too."""
+        """Let the end of each agent's subtree end its container too, from now on."""
         for agent in self.live.values():
             agent.stopping = True
 
@@ -245,7 +258,8 @@ def _put_away(paths: Paths, name: str, to: Path) -> None:
     """Keep what the agent wrote: nothing is deleted but the records of its containers."""
     destroy(paths.root, name)
     to.parent.mkdir(mode=0o700, exist_ok=True)
-    if paths.agent(name).exists():
+    folder = paths.agent(name).base
+    if folder.exists():
         while to.exists():  # a namesake ended in the same second
             to = to.with_name(f"{to.name}-again")
-        paths.agent(name).rename(to)
+        folder.rename(to)

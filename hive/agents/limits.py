@@ -1,4 +1,4 @@
-"""Gates and budgets together, as the agents meet them: who waits for what, and who must stop."""
+"""Gates and budgets together: who must wait, and whose turn must end."""
 
 import logging
 import time
@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import trio
 
 from hive.agents.agent import Agent, Publish
-from hive.budget import Budgets
+from hive.budget import BudgetService
 from hive.directory import credential_key
-from hive.gate import Client, Gates, Hold
+from hive.gate import Client, GateService, Hold
 from hive.link import LinkClosed
 from hive.store import StoreError
 from hive.supervisors import Context
@@ -27,9 +27,14 @@ log = logging.getLogger(__name__)
 
 
 class GatesAndBudgets:
-    """Both as one limit: answers for one agent at a time; `agents` are those that live, by name."""
+    """What gates and budgets decide together, for one agent at a time (see WorkLimits).
 
-    def __init__(self, gates: Gates, budgets: Budgets, agents: Mapping[str, Agent]) -> None:
+    `agents` are those that are supervised now, by name; a live view.
+    """
+
+    def __init__(
+        self, gates: GateService, budgets: BudgetService, agents: Mapping[str, Agent]
+    ) -> None:
         self.gates, self.budgets = gates, budgets
         self._agents = agents
         self._to_interrupt: set[str] = set()
@@ -40,7 +45,7 @@ class GatesAndBudgets:
         """Turns to be charged, at most one for each agent at a time."""
 
     async def run(self, ctx: Context) -> None:
-        """The supervised child: charges turns that ended, ends those that are over a budget."""
+        """The supervised child: writes what turns have used, ends those that are over a budget."""
         ctx.ready()
         try:
             while True:
@@ -74,42 +79,42 @@ class GatesAndBudgets:
                     del self._interrupted[agent.name]  # it is told when it has used more
 
     async def join(self, agent: Agent) -> None:
-        """The agent is there: returns when the gate of its credential works."""
+        """Wait until the gate of the agent's credential works; raises GateUnavailable."""
         await self.gates.ensure(credential_key(agent.record))
 
     def hold(self, agent: Agent) -> Hold | None:
-        """Why the agent must not take work now; never waits."""
+        """Return why the agent must not take work now, None if it may; never waits."""
         key = credential_key(agent.record)
         return _budget(self.budgets, agent) or self.gates.hold(key, agent.record.model, agent.name)
 
     async def admit(self, agent: Agent) -> Hold | None:
-        """The same, right before a lease: it may be the one agent that tries a closed gate."""
+        """Return why the agent must not lease now, None if it may, be it to try a closed gate."""
         if hold := _budget(self.budgets, agent):
             return hold
         return await self.gates.admit(credential_key(agent.record), agent.name)
 
     def only_urgent(self, agent: Agent) -> bool:
-        """Whether nothing but urgent messages may be worked on, out of a reserve."""
+        """Return whether nothing but urgent messages may be worked on, out of a reserve."""
         return self.budgets.hold(agent.name) is not None
 
     def turn_began(self, agent: Agent, lease: str, *, urgent: bool) -> None:
-        """The agent works on this lease; `urgent` if one of its messages is."""
-        self.budgets.began(agent.name, lease, urgent=urgent)
+        """Note that the agent works on this lease; `urgent` if one of its messages is."""
+        self.budgets.turn_began(agent.name, lease, urgent=urgent)
 
     def signal(self, agent: Agent, signal: ApiSignal) -> None:
-        """The API said something in the middle of a turn; never waits."""
+        """Take what the API said in the middle of a turn; never waits."""
         self.gates.signal(credential_key(agent.record), agent.name, signal)
 
     def spending(self, agent: Agent, spending: Spending) -> None:
-        """A running turn has used so much; ends turns that are over a budget. Never waits."""
+        """Count what a running turn has used, and end turns that are over a budget; never waits."""
         self.budgets.spending(agent.name, spending.lease, spending.usage)
-        for name in self.budgets.over():
+        for name in self.budgets.agents_over():
             if (other := self._agents.get(name)) and self._interrupted.get(name) != other.lease:
                 self._to_interrupt.add(name)
                 self._some.set()
 
     async def turn_ended(self, agent: Agent, lease: str, report: TurnReport) -> None:
-        """Returns when whoever must wait because of this turn has been told so."""
+        """Count a turn that ended; returns when those who must wait because of it know."""
         # Counted at once; written beside the acknowledgement, which then waits for one commit less.
         self.budgets.spending(agent.name, lease, report.usage)
         self._ended.append((agent.name, lease, report.usage))
@@ -118,19 +123,19 @@ class GatesAndBudgets:
         agent.look_again()
 
     async def new_login(self, key: str) -> None:
-        """Somebody has logged in: the agents behind this credential key may try again."""
+        """Let the agents behind this credential key try again: somebody has logged in."""
         await self.gates.new_login(key)
         look_again(self._agents)
 
     def changed(self, name: str) -> None:
-        """What waits for the agent has changed."""
+        """Look at the agent again: what waits for it has changed."""
         if agent := self._agents.get(name):
             self.gates.changed(credential_key(agent.record))
             if agent.hold is not None:
                 agent.look_again()
 
     def watching(self, publish: Publish) -> Publish:
-        """As `publish`, and whom a message is for or was taken from is looked at again."""
+        """Return a `publish` that also looks at each agent whose queue the event has changed."""
 
         def shown(agent: str | None, event: Event, at: float | None = None, /) -> None:
             publish(agent, event, at)
@@ -144,19 +149,24 @@ class GatesAndBudgets:
 
 
 def look_again(agents: Mapping[str, Agent]) -> None:
-    """Something was decided: every agent that lives looks whether it may work."""
+    """Let every agent ask again whether it may work: something was decided."""
     for agent in tuple(agents.values()):
         agent.look_again()
 
 
 def gate_decided(agents: Mapping[str, Agent], name: str, _: Hold | None) -> None:
-    """A gate holds the agent, or lets it go on: it looks for itself, budgets count too."""
+    """Let an agent of which a gate has decided ask whether it may work: budgets count too."""
     if agent := agents.get(name):
         agent.look_again()
 
 
-def clients(agents: Mapping[str, Agent], budgets: Budgets, credential: str) -> Sequence[Client]:
-    """The agents that use the credential; one that cannot work now has nothing queued."""
+def clients(
+    agents: Mapping[str, Agent], budgets: BudgetService, credential: str
+) -> Sequence[Client]:
+    """Return the agents that use the credential, as its gate sees them.
+
+    For one that cannot work now, nothing is queued.
+    """
     return [
         Client(
             agent.name,
@@ -170,10 +180,10 @@ def clients(agents: Mapping[str, Agent], budgets: Budgets, credential: str) -> S
     ]
 
 
-def _could_work(budgets: Budgets, agent: Agent) -> bool:
+def _could_work(budgets: BudgetService, agent: Agent) -> bool:
     free = agent.peer is not None and agent.parked is None
     return free and _budget(budgets, agent) is None
 
 
-def _budget(budgets: Budgets, agent: Agent) -> Hold | None:
+def _budget(budgets: BudgetService, agent: Agent) -> Hold | None:
     return budgets.hold(agent.name, urgent=agent.counts.urgent > 0)

@@ -24,10 +24,11 @@ OLDEST_EVENT_S = 86_400.0
 
 @frozen
 class TurnConsequences:
-    """What becomes of the lease, and of the agent.
+    """What becomes of the lease, and of the agent, after a turn.
 
-    `ack` or return it; `count` an attempt; `limited`: returned by a limit, which is counted apart;
-    `failures` is the new run of turns that failed.
+    `ack`: the lease is acknowledged, otherwise returned; `count`: that was one of its attempts;
+    `limited`: it was returned by a limit, which is counted apart. `park`: the agent waits;
+    `failures`: how many of its turns have failed in a row, this one included.
     """
 
     ack: bool
@@ -86,7 +87,7 @@ def _wait(outcome: Outcome, failures: int) -> float:
 
 
 def event_time(said: float, now: float) -> float:
-    """When an event of a container happened (epoch seconds), which came `now`.
+    """Return when an event of a container happened (epoch seconds), which came `now`.
 
     Its own stamp, unless that is nonsense: in the future, older than a harness keeps events, or no
     number. Then it counts as of now.

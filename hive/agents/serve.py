@@ -19,7 +19,7 @@ CHECK_EVERY_S = 5.0
 
 @frozen
 class WorkProgress:
-    """What the alarm decides on; ages in seconds."""
+    """What `why_stuck` decides on: for how many seconds `queued` messages wait without a turn."""
 
     connected: bool
     queued: int
@@ -27,7 +27,7 @@ class WorkProgress:
 
 
 def why_stuck(progress: WorkProgress, *, after: float) -> str | None:
-    """Why the harness must be restarted, or None: pure."""
+    """Return why the harness must be restarted, None if all is well; `after` in seconds."""
     if not progress.connected:
         return None  # the container child watches for silence
     if progress.stuck_for > after:
@@ -36,12 +36,12 @@ def why_stuck(progress: WorkProgress, *, after: float) -> str | None:
 
 
 async def serve(ctx: Context, agent: Agent) -> None:
-    """One incarnation; raises Park when the agent has to wait."""
+    """The supervised child: lets the agent take work, and raises Park while it has to wait."""
     agent.park_request = trio.Event()
     await agent.dependencies.limits.join(agent)
     await agent.forget_ended_parks()
     agent.hold = agent.dependencies.limits.hold(agent)
-    if (wait := agent.waits) is not None:  # nothing is awaited between this and the opening
+    if (wait := agent.why_waiting) is not None:  # nothing is awaited between this and the opening
         ctx.ready()
         raise _park(wait)
     ctx.on_suspend(lambda halt: agent.close() if halt else agent.open.set())
@@ -67,7 +67,7 @@ async def _watch(ctx: Context, agent: Agent) -> None:
         with trio.move_on_after(every):
             await agent.park_request.wait()
             agent.park_request = trio.Event()
-            if (wait := agent.waits) is not None:
+            if (wait := agent.why_waiting) is not None:
                 raise _park(wait)
             if not ctx.suspended:
                 agent.open.set()  # what closed it is over already

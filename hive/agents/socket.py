@@ -15,12 +15,13 @@ from attrs import define, evolve
 
 from hive.agents.agent import Agent
 from hive.agents.policy import after_turn, event_time
-from hive.broker import BrokerError, Draft
+from hive.broker import BrokerError, Draft, checked_line
 from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, Session, serve
 from hive.store import StoreError
 from hive.supervisors import Context
 from hive.uncontended import acquire
-from hive.wire import agents, questions, reminders, schedules, wake_ups
+from hive.wire import questions, reminders, schedules, wake_ups
+from hive.wire.agents import Said, SetStatus
 from hive.wire.bodies import AgentBody, Body
 from hive.wire.bounds import LONGEST_TAKE_S, MOST_TAKEN, clamp
 from hive.wire.codec import PROTOCOL
@@ -65,12 +66,13 @@ _FROM_HARNESS = (TurnStarted, TurnEnded, Text, ToolCall, ToolResult, ApiRetry, N
 """What a container may publish as it is: nothing that speaks for the broker or the hive's tree."""
 
 MOST_PATH = 200
+MOST_STATUS = 120
 _REPLACED = "replaced by a newer connection"
 MOST_REPORT = 8_000
 
 
 async def run(ctx: Context, agent: Agent) -> None:
-    """Listen for the agent's harness; one incarnation of the `socket` child."""
+    """The supervised child: listens for the agent's harness, and returns leases of a lost one."""
     path = agent.dependencies.paths.socket(agent.name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with trio.open_nursery() as nursery:
@@ -220,10 +222,14 @@ class _Session(Session):
                     return await self._finish(body)
                 case Emit():
                     return self._emit(body)
+                case SetStatus(text):
+                    return await self._set_status(text)
             if isinstance(body, reminders.FromAgent | schedules.FromAgent):
                 return await self._remind(body)
-            if isinstance(body, agents.FromAgent | questions.FromAgent | wake_ups.FromAgent):
-                return await self.agent.dependencies.desk.handle(self.agent.name, body)
+            if isinstance(body, questions.FromAgent):
+                return await self.agent.dependencies.questions.handle(self.agent.name, body)
+            if isinstance(body, wake_ups.FromAgent):
+                return await self.agent.dependencies.wake_ups.handle(self.agent.name, body)
         except (BrokerError, StoreError) as error:
             raise LinkError(error.code, str(error)) from None
         raise LinkError("not_allowed", f"{type(body).__name__} cannot be asked here")
@@ -251,6 +257,15 @@ class _Session(Session):
         )
         return Sent(await broker.send(draft))
 
+    async def _set_status(self, text: str) -> Done:
+        """Show the agent's line to the operator; raises BadLine, StoreError."""
+        agent = self.agent
+        line = checked_line(text, "the status", MOST_STATUS)
+        await agent.dependencies.directory.set_status_line(
+            agent.name, line, lambda line: agent.publish(Said(line))
+        )
+        return Done()
+
     async def _take(self, take: Take) -> Taken:
         """The instance says that it holds nothing; give it the next message when there is one."""
         agent = self.agent
@@ -265,7 +280,7 @@ class _Session(Session):
                 return Taken(lease)
             if agent.counts.leased:
                 await agent.holder_gone("its harness took new work without ending it", count=True)
-            await agent.dependencies.desk.turn_over(agent.name)
+            await agent.dependencies.wake_ups.send_pending(agent.name)
             with trio.move_on_after(_seconds(take.wait)) as self.taking:
                 there = agent.counts.queued > 0
                 while True:
@@ -279,7 +294,7 @@ class _Session(Session):
                         agent.name, urgent_only=self._urgent
                     )
                     there = True
-        wait = agent.waits
+        wait = agent.why_waiting
         return Taken(None) if wait is None else Taken(None, wait.reason, wait.until)
 
     @property
@@ -377,7 +392,7 @@ class _Session(Session):
             if decided.ack:
                 await broker.ack(finish.lease, self.instance, also)
             else:
-                await broker.give_back(
+                await broker.nack(
                     finish.lease,
                     self.instance,
                     count=decided.count,

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from hive.containers.handle import Handle
+from hive.paths import AgentFolders
 from hive.wire.names import check_name
 
 
@@ -62,7 +63,7 @@ def scrubbed(container: Container, base: Path) -> dict[str, str]:
     """
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
-        "HOME": str(base / "harness"),
+        "HOME": str(AgentFolders(base).harness),
         "LANG": "C.UTF-8",
         **container.environment,
     }

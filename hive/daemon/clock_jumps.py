@@ -1,4 +1,4 @@
-"""The clocks of the machine side by side: which of them jumped, in words for the operator."""
+"""Jumps of the machine's clocks (sleep, a clock that was set), in words for the operator."""
 
 import time
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from attrs import frozen
 from hive.clock import LoopClock
 
 JUMP_S = 5.0
-"""What is less is a busy machine, or a clock that is being corrected."""
+"""Seconds; what is less is a busy machine, or a clock that is being corrected."""
 
 
 @frozen
@@ -38,7 +38,7 @@ class MachineClocks:
 
 
 def jumps(before: MachineClocks, after: MachineClocks) -> Iterator[str]:
-    """What happened to time between two looks, one sentence each; nothing is the rule."""
+    """Return what happened to time between two readings, a sentence for each jump; mostly none."""
     still = after.lost - before.lost
     if still > JUMP_S:
         yield (

@@ -46,7 +46,7 @@ class RemindersConfig:
 
 @frozen
 class Config:
-    """The whole file."""
+    """The whole file; a section that is missing has its defaults."""
 
     claude: ClaudeConfig = field(factory=ClaudeConfig)
     credentials: tuple[NamedCredential, ...] = ()
@@ -65,7 +65,7 @@ _TOO_DEEP = f"sections or lists are nested too deeply: at most {MOST_DEPTH} leve
 
 
 def parse(toml: str, *, source: str = "hive.toml") -> Config:
-    """Read the TOML text; raises ConfigError with the path of what is wrong."""
+    """Read the TOML text; raises ConfigError, whose text names `source` and the setting."""
     try:
         values = tomllib.loads(toml)
         _check_values(values)
@@ -162,9 +162,10 @@ def _refuse_unknown(values: dict[str, Any], cls: type[attrs.AttrsInstance], path
 
 
 def load(path: Path, *, required: bool = False) -> Config:
-    """Read the file at `path`; a missing one means all defaults unless it is `required`.
+    """Read the file at `path` (blocks); a missing one means all defaults unless it is `required`.
 
-    One that is named by the operator may be a pipe, as of `--config <(decrypt hive.toml)`.
+    Raises ConfigError. A required one, which the operator has named, may be a pipe, as of
+    `--config <(decrypt hive.toml)`.
     """
     try:
         if required:

@@ -11,34 +11,34 @@ from hive.agents import Agent, AgentDependencies, Fleet
 from hive.agents.container import state_folder
 from hive.agents.limits import GatesAndBudgets, clients, gate_decided, look_again
 from hive.broker import Broker
-from hive.budget import Budgets
+from hive.budget import BudgetService
 from hive.containers import Driver, driver_named, runtime_folders
 from hive.credentials import ApiAccess, CurrentAccess
 from hive.daemon.claude import what_claude_needs
 from hive.daemon.config import Config
 from hive.daemon.disk import DiskWatch
-from hive.daemon.feed import Feed
 from hive.daemon.stop import HiveStop
 from hive.directory import Directory
 from hive.events import Hub
-from hive.gate import Gates, GateSettings
+from hive.gate import GateService, GateSettings
 from hive.janitor import Janitor
 from hive.operator.audit import AuditLog
 from hive.operator.daemon import HiveStatus
 from hive.operator.destroy import Destroyer
+from hive.operator.events import EventPublisher
 from hive.operator.incidents import Incidents
 from hive.operator.logins import Logins
 from hive.operator.parks import Parks
 from hive.operator.states import ChangedAgents, States
 from hive.operator.tree import OperatedTree
 from hive.paths import Paths
-from hive.questions import Desk
+from hive.questions import QuestionService
 from hive.redact import Secrets
-from hive.reminders import Limits as ReminderLimits
-from hive.reminders import Reminders
-from hive.schedules import Schedules
+from hive.reminders import ReminderLimits, ReminderService
+from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, Store
 from hive.supervisors import RestartIntensity, Strategy, Supervisor
+from hive.wake_ups import WakeUpService
 
 
 @frozen
@@ -80,15 +80,16 @@ class Hive:
     directory: Directory
     events: Hub
     incidents: Incidents
-    feed: Feed
+    publisher: EventPublisher
     audit: AuditLog
-    budgets: Budgets
-    gates: Gates
+    budgets: BudgetService
+    gates: GateService
     limits: GatesAndBudgets
     broker: Broker
-    reminders: Reminders
-    schedules: Schedules
-    desk: Desk
+    reminders: ReminderService
+    schedules: ScheduleService
+    questions: QuestionService
+    wake_ups: WakeUpService
     disk: DiskWatch
     janitor: Janitor
     changed: ChangedAgents
@@ -114,10 +115,10 @@ def build(options: Options) -> Hive:
     directory = Directory(store)
     events = Hub(store)
     incidents = Incidents()
-    feed = Feed(events, incidents, secrets)
-    publish = feed.publish
-    budgets = Budgets(store, directory, publish=publish, changed=partial(look_again, live))
-    gates = Gates(
+    publisher = EventPublisher(events, incidents, secrets)
+    publish = publisher.publish
+    budgets = BudgetService(store, directory, publish=publish, changed=partial(look_again, live))
+    gates = GateService(
         store,
         clients=partial(clients, live, budgets),
         apply=partial(gate_decided, live),
@@ -132,15 +133,16 @@ def build(options: Options) -> Hive:
         publish=limits.watching(publish),
         urgent=budgets.urgent_allowed,
     )
-    reminders = Reminders(
+    reminders = ReminderService(
         store,
         broker,
-        place=partial(state_folder, directory=directory, paths=paths, driver=driver),
+        state_folder=partial(state_folder, directory=directory, paths=paths, driver=driver),
         publish=publish,
         limits=ReminderLimits(**attrs.asdict(config.reminders)),
     )
-    schedules = Schedules(store, broker, directory, publish=publish)
-    desk = Desk(store, broker, directory, publish=publish)
+    schedules = ScheduleService(store, broker, directory, publish=publish)
+    questions = QuestionService(store, broker, directory)
+    wake_ups = WakeUpService(store, broker)
     disk = DiskWatch(paths.root, store, publish)
     janitor = Janitor(store, config.retention, events.forget)
     changed = ChangedAgents()
@@ -153,7 +155,8 @@ def build(options: Options) -> Hive:
             access=access,
             directory=directory,
             broker=broker,
-            desk=desk,
+            questions=questions,
+            wake_ups=wake_ups,
             reminders=reminders,
             schedules=schedules,
             driver=driver,
@@ -165,8 +168,10 @@ def build(options: Options) -> Hive:
         ),
         live,
     )
-    states = States(directory, broker, desk, fleet, changed, publish)
-    destroyer = Destroyer(fleet, broker, reminders, schedules, desk, budgets, publish)
+    states = States(directory, broker, fleet, changed, publish)
+    destroyer = Destroyer(
+        fleet, broker, reminders, schedules, questions, wake_ups, budgets, publish
+    )
     logins = Logins(fleet, access, limits.new_login)
     stop = HiveStop(fleet, publish, takes_containers=options.stop_containers)
     root = Supervisor(
@@ -180,7 +185,7 @@ def build(options: Options) -> Hive:
         directory=directory,
         events=events,
         incidents=incidents,
-        feed=feed,
+        publisher=publisher,
         audit=AuditLog(store),
         budgets=budgets,
         gates=gates,
@@ -188,7 +193,8 @@ def build(options: Options) -> Hive:
         broker=broker,
         reminders=reminders,
         schedules=schedules,
-        desk=desk,
+        questions=questions,
+        wake_ups=wake_ups,
         disk=disk,
         janitor=janitor,
         changed=changed,

@@ -1,4 +1,4 @@
-"""Entry of `hive up` and `hive daemon`: checks everything first, then runs the tree."""
+"""What `hive up` and `hive daemon` do: check everything first, then run the tree."""
 
 import logging
 import os
@@ -29,7 +29,7 @@ from hive.daemon.lock import AlreadyRunning, root_lock
 from hive.daemon.tree import children
 from hive.operator.tree import TREE
 from hive.output import Output
-from hive.paths import BadRoot, Paths, resolve_root
+from hive.paths import BadRoot, Paths, check_root
 from hive.rlimits import NEEDS, LimitTooLow, raise_limits
 from hive.store import StoreError
 from hive.supervisors import Event, log_sink, run_root
@@ -60,13 +60,13 @@ def options(
     unsafe_no_container: bool = False,
     stop_containers: bool = False,
 ) -> Options:
-    """Check all that can be checked before anything starts; raises CannotStart.
+    """Check all that can be checked before anything starts (blocks); raises CannotStart.
 
     With `stop_containers` (`hive up`) the agents' containers end with the hive; without it
     (`hive daemon`) they go on and the next daemon adopts them.
     """
     try:
-        paths = Paths(resolve_root(root))
+        paths = Paths(check_root(root, to_run=True))
         settings = config.load(config_file or paths.config, required=config_file is not None)
         api = resolve(settings.credentials, environment, kept(paths.credentials))
         claude = find_claude(settings.claude.path, environment.get("PATH"))
@@ -108,7 +108,7 @@ def options(
 
 
 def prepare_process() -> None:
-    """Set up the log, signals and limits of this process; raises CannotStart."""
+    """Set up the log, the signals and the limits of this process; raises CannotStart."""
     logs.set_up("%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     for number in (signal.SIGUSR1, signal.SIGUSR2):  # they mean nothing here, and would end it
         signal.signal(number, lambda *_: None)
@@ -162,7 +162,7 @@ async def _main(options: Options, stacks: TextIO, place: str) -> tuple[int, str 
             hive.stop.take_containers()
 
     def sink(event: Event) -> None:
-        agent = hive.feed.publish_supervision(event)
+        agent = hive.publisher.publish_supervision(event)
         if agent is not None and agent in hive.directory.known:
             hive.changed.add(agent)
         if event.severity >= logging.WARNING or os.environ.get("HIVE_VERBOSE"):
@@ -187,7 +187,10 @@ def introduce(options: Options) -> None:
 
 
 def sweep(paths: Paths) -> list[str]:
-    """End every container of this root that is still there; the names of those that ended."""
+    """End every container of this root that is still there (blocks); raises OSError.
+
+    Returns the names of those that were ended; of one that does not end the operator is told.
+    """
     ended = []
     for name in known_names(paths.root):
         try:

@@ -17,7 +17,11 @@ log = logging.getLogger(__name__)
 
 
 def check_database(paths: Paths) -> None:
-    """Refuse a database that cannot be ours, before anything is made; raises StoreError."""
+    """Refuse a database that cannot be this hive's, before anything is made (blocks).
+
+    Raises StoreError when it is another program's, and when there is none although agents' folders
+    are there.
+    """
     if examine(paths.database):
         return
     agents = [folder for folder in (paths.agents, paths.destroyed_agents) if _has_entries(folder)]
@@ -40,7 +44,10 @@ def _has_entries(folder: Path) -> bool:
 
 
 def told_of_copy(paths: Paths) -> str | None:
-    """Forget the containers of the root from which this one was copied; what to say of it."""
+    """Forget the containers of the root from which this one was copied (blocks).
+
+    Returns what to tell the operator of it, None if this root is no copy.
+    """
     names = forget_foreign(paths.root)
     if not names:
         return None
@@ -51,7 +58,10 @@ def told_of_copy(paths: Paths) -> str | None:
 
 
 def is_still(paths: Paths, place: str) -> bool:
-    """Whether the root is the folder at that place; raises OSError when that cannot be told."""
+    """Return whether the root still is the folder with that place (see `place_of`).
+
+    Raises OSError when that cannot be told.
+    """
     try:
         return place_of(paths.root) == place
     except FileNotFoundError:
@@ -59,7 +69,7 @@ def is_still(paths: Paths, place: str) -> bool:
 
 
 async def run_store(ctx: Context, store: Store, stop: HiveStop) -> None:
-    """The store as a child: after a replacement of its file the hive stops."""
+    """The supervised child: runs the store, and stops the hive when its file was replaced."""
     try:
         await store.run(ctx)
     except StoreReplaced as error:
@@ -68,7 +78,7 @@ async def run_store(ctx: Context, store: Store, stop: HiveStop) -> None:
 
 
 async def watch(ctx: Context, paths: Paths, place: str, stop: HiveStop) -> None:
-    """Keep the daemon's own folders there, and stop the hive when its root is another folder.
+    """The supervised child: makes missing folders again, stops the hive when its root is another.
 
     `place` is that of the root when it was locked, as `place_of` gives it.
     """

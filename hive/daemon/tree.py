@@ -13,7 +13,7 @@ from hive.agents.agent import Publish
 from hive.broker import Broker, Draft
 from hive.containers import Driver
 from hive.credentials import ApiAccess, demo_access
-from hive.daemon import orphans, root_folder, sockets
+from hive.daemon import control, orphans, root_folder
 from hive.daemon.children import END_S, SILENCE_S, child_process
 from hive.daemon.clock_jumps import MachineClocks, jumps
 from hive.daemon.hive import Hive
@@ -46,9 +46,10 @@ DEMO_WELCOME = (
 
 
 def children(hive: Hive, stacks: TextIO, place: str) -> list[ChildSpec]:
-    """The children of the hive's root; `stacks` gets all stacks when the loop is blocked.
+    """Return the children of the hive's root supervisor, in the order of their start.
 
-    `place` is that of the root folder, as `place_of` gives it.
+    `stacks` gets the stacks of all threads when the event loop is blocked. `place` is that of the
+    root folder, as `place_of` gives it. The children's ids are those that operators see.
 
     A part that fails takes along those that were started after it, because they use it. That
     costs no turn: the containers are only let go of, and adopted again.
@@ -64,7 +65,8 @@ def children(hive: Hive, stacks: TextIO, place: str) -> list[ChildSpec]:
         ChildSpec("budgets", hive.budgets.run),
         supervisor_spec("gate", hive.gates.supervisor),
         ChildSpec("limits", hive.limits.run),
-        ChildSpec("questions", hive.desk.run),
+        ChildSpec("questions", hive.questions.run),
+        ChildSpec("wake-ups", hive.wake_ups.run),
     ]
     if options.demo:
         demo = partial(_demo, paths=paths, use=hive.access.use)
@@ -82,13 +84,13 @@ def children(hive: Hive, stacks: TextIO, place: str) -> list[ChildSpec]:
         supervisor_spec("agents", hive.fleet.supervisor),
         ChildSpec("states", hive.states.run),
         ChildSpec("first-steps", first_steps),
-        ChildSpec("control", partial(sockets.operator, hive=hive)),
-        ChildSpec("web-socket", partial(sockets.web, hive=hive)),
+        ChildSpec("control", control.operator(hive)),
+        ChildSpec("web-socket", control.web(hive)),
     ]
     if options.web is not None:
         specs.append(_web(paths, *options.web, options.say))
     follow_host = partial(_follow_host, paths=paths, drivers=options.drivers.values())
-    watch_clocks = partial(_watch_clocks, publish=hive.feed.publish, tree=hive.tree)
+    watch_clocks = partial(_watch_clocks, publish=hive.publisher.publish, tree=hive.tree)
     cut_off = partial(_complete_what_was_cut_off, fleet=hive.fleet, destroyer=hive.destroyer)
     announce = partial(_announce, directory=hive.directory, say=options.say)
     specs += [

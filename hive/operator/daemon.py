@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterator, Sequence
 from attrs import frozen
 
 from hive.broker import Broker
-from hive.budget import Budgets
+from hive.budget import BudgetService
 from hive.directory import Directory
 from hive.events import Hub
-from hive.gate import Gates
+from hive.gate import GateService
 from hive.operator.handlers import Act, Table, act, read
 from hive.operator.states import States
 from hive.operator.status import tree_with_harnesses
@@ -55,8 +55,8 @@ class HiveStatus:
     directory: Directory
     states: States
     events: Hub
-    gates: Gates
-    budgets: Budgets
+    gates: GateService
+    budgets: BudgetService
     broker: Broker
     disk: Callable[[], tuple[str, ...]]
 

@@ -11,6 +11,7 @@ from hive.credentials import CurrentAccess, NamedCredential
 from hive.directory import credential_key
 from hive.operator.errors import NotDone
 from hive.operator.handlers import Act, Table, act, read
+from hive.paths import AgentFolders
 from hive.wire.logins import (
     OWN_LOGIN,
     GetLogin,
@@ -59,7 +60,7 @@ class Logins:
         base = driver.inside(root, name).base
         environment = (
             ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-            ("HOME", str(base / "claude")),
+            ("HOME", str(AgentFolders(base).claude)),
             ("LANG", "C.UTF-8"),
             *_FLAGS,
         )
@@ -86,7 +87,7 @@ class Logins:
 
     async def _notify(self, key: str) -> None:
         with trio.move_on_after(NOTIFY_ALL_S, shield=True):  # it is done, also if who asked is gone
-            await self.fleet.tell(key)
+            await self.fleet.push_settings(key)
             await self.changed(key)
 
 

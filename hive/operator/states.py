@@ -1,16 +1,14 @@
-"""Each agent's state: as it is now, and published when it has changed."""
+"""The agents' states: as they are now, and published when they have changed."""
 
 from collections.abc import Iterable
 
 import trio
-from attrs import evolve
 
 from hive.agents import Fleet
 from hive.agents.agent import Publish
 from hive.broker import Broker, Counts
 from hive.directory import Directory
 from hive.operator.status import agent_status
-from hive.questions import Desk
 from hive.supervision import ClockReading, read_clocks
 from hive.supervisors import Context
 from hive.wire.agents import AgentStatus, StatusChanged
@@ -20,7 +18,7 @@ SETTLE_S = 0.05
 
 
 class ChangedAgents:
-    """Agents whose state may have changed; whoever changes one says so here."""
+    """The names of agents whose state may have changed; whoever changes one adds it."""
 
     def __init__(self) -> None:
         self._some = trio.Event()
@@ -32,7 +30,7 @@ class ChangedAgents:
         self._some.set()
 
     async def settled(self) -> frozenset[str]:
-        """Wait for agents whose state may have changed; returns their names.
+        """Wait until there are some, and take them all.
 
         Changes come in bursts (a restart is five), so they are given a moment later, together.
         """
@@ -44,23 +42,22 @@ class ChangedAgents:
 
 
 class States:
-    """What can be said of each agent: what is kept of it, and how its parts are."""
+    """Makes each agent's state of what is stored of it and of how its parts are."""
 
     def __init__(
         self,
         directory: Directory,
         broker: Broker,
-        desk: Desk,
         fleet: Fleet,
         changed: ChangedAgents,
         publish: Publish,
     ) -> None:
-        self._directory, self._broker, self._desk, self._fleet = directory, broker, desk, fleet
+        self._directory, self._broker, self._fleet = directory, broker, fleet
         self._changed, self._publish = changed, publish
         self._shown: dict[str, tuple[object, ...]] = {}
 
     async def run(self, ctx: Context) -> None:
-        """The supervised child: publish a state when it differs from what was published last."""
+        """The supervised child: publishes a state when it differs from what was published last."""
         ctx.ready()
         self._changed.add(*self._directory.known)
         while True:
@@ -80,9 +77,9 @@ class States:
                     self._publish(status.name, changed)
 
     def statuses(self, names: Iterable[str], clock: ClockReading) -> tuple[AgentStatus, ...]:
-        """The status of each of these agents at the moment of `clock`."""
+        """Return these agents as they are now, in the same order; raises KeyError for others."""
         nodes = {node.id: node for node in self._fleet.supervisor.child_snapshots()}
-        statuses = (
+        return tuple(
             agent_status(
                 self._directory.known[name],
                 self._fleet.live.get(name),
@@ -92,9 +89,8 @@ class States:
             )
             for name in names
         )
-        return tuple(evolve(one, says=self._desk.says.get(one.name, "")) for one in statuses)
 
     def harness_tree(self, name: str) -> TreeNode | None:
-        """What the agent's harness reported of its own tree, while it is connected."""
+        """Return what the agent's harness reported of its tree; None while it is not connected."""
         agent = self._fleet.live.get(name)
         return agent.report.tree if agent and agent.report and agent.peer else None

@@ -63,6 +63,7 @@ def agent_status(
         driver=record.driver,
         credential=record.credential,
         held=counts.held,
+        says=record.status_line,
     )
     if node is None or agent is None:
         return status
@@ -74,7 +75,7 @@ def agent_status(
         reason = _container_note(node)
         if agent.peer is None:
             state, reason = AgentState.STARTING, reason or "waits for its harness to connect"
-    wait, until = agent.waits, clock.wall(cause.until)
+    wait, until = agent.why_waiting, clock.wall(cause.until)
     if wait is not None and state in (AgentState.RUNNING, AgentState.STARTING, AgentState.PARKED):
         state, reason, until = AgentState.PARKED, wait.reason, wait.until
     report = agent.report if agent.peer is not None else None

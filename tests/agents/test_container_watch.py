@@ -218,10 +218,10 @@ async def test_a_park_of_seconds_ends_however_the_wall_clock_is_set(
         await trio.sleep(1)
         await hive.agent.park(AgentPark("until later", time.time() + length))
         await trio.sleep(6)
-        assert hive.agent.waits is not None
+        assert hive.agent.why_waiting is not None
         wall += jump
         await trio.sleep(length + 10 if jump < 0 else 10)
-        assert hive.agent.waits is None, f"{ends_by} clock says that it is over"
+        assert hive.agent.why_waiting is None, f"{ends_by} clock says that it is over"
         assert hive.woken == ["serve"]
         nursery.cancel_scope.cancel()
 

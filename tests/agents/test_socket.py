@@ -361,7 +361,7 @@ async def test_a_container_reads_only_its_own_agents_threads(scout: Fixture) -> 
             assert (await ask(peer, GetThread(number))).messages == ()
 
 
-async def test_the_desk_is_asked_in_the_sockets_name(scout: Fixture) -> None:
+async def test_questions_and_wake_ups_are_in_the_sockets_name(scout: Fixture) -> None:
     async with scout.link("one") as (peer, _):
         id_ = (await ask(peer, Ask("Go on?", ("yes", "no"), key="k"))).id
         assert (await ask(peer, Ask("Go on?", ("yes", "no"), key="k"))).id == id_
@@ -369,6 +369,10 @@ async def test_the_desk_is_asked_in_the_sockets_name(scout: Fixture) -> None:
         assert [(q.id, q.asker) for q in loose.asked] == [(id_, "scout")]
         await ask(peer, SetStatus("looks around"))
         assert scout.published[-1] == ("scout", Said("looks around"))
+        assert scout.agent.record.status_line == "looks around"
+        with pytest.raises(RemoteError, match="121 characters, at most 120") as refused:
+            await ask(peer, SetStatus("x" * 121))
+        assert refused.value.code == "bad_line"
         with pytest.raises(RemoteError) as refused:
             await ask(peer, Answer(id_, "yes"))
         assert refused.value.code == "no_such_question", "its own question is not put to it"

@@ -24,12 +24,13 @@ from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
 from hive.events import Hub
 from hive.paths import Paths
-from hive.questions import Desk
+from hive.questions import QuestionService
 from hive.redact import Secrets
-from hive.reminders import Reminders
-from hive.schedules import Schedules
+from hive.reminders import ReminderService
+from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, Store, writer
 from hive.supervisors import ChildSpec, Supervisor, run_root
+from hive.wake_ups import WakeUpService
 
 
 def main(root: Path, agents: int, batch: int) -> None:
@@ -49,10 +50,11 @@ def main(root: Path, agents: int, batch: int) -> None:
         claude_config=ClaudeConfig(),
         access=CurrentAccess(ApiAccess(), paths.credentials, Secrets()),
         broker=broker,
-        desk=Desk(store, broker, Named(lambda: names), publish=hub.publish),
+        questions=QuestionService(store, broker, Named(lambda: names)),
+        wake_ups=WakeUpService(store, broker),
         directory=Directory(store),
-        reminders=Reminders(store, broker, place=quiet, publish=hub.publish),
-        schedules=Schedules(store, broker, Named(lambda: names), publish=hub.publish),
+        reminders=ReminderService(store, broker, state_folder=quiet, publish=hub.publish),
+        schedules=ScheduleService(store, broker, Named(lambda: names), publish=hub.publish),
         driver=lambda _: SimpleNamespace(),  # no container is started
         limits=NoLimits(),
         publish=hub.publish,

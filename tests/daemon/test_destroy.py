@@ -41,7 +41,7 @@ async def started(root: Path) -> AsyncIterator[Hive]:
             await hive.events.load()
             await hive.broker.load()
             await hive.budgets.load()
-            await hive.desk.load()
+            await hive.wake_ups.load()
             await hive.directory.load()
             yield hive
 
@@ -50,23 +50,23 @@ async def furnish(hive: Hive) -> None:
     """The agent with a home and one of everything that must go with it."""
     await hive.directory.create(AgentRecord(NAME, "none"))
     await hive.directory.create(AgentRecord("bob", "none"))
-    home = hive.options.paths.agent(NAME) / "state"
+    home = hive.options.paths.agent(NAME).state
     home.mkdir(parents=True)
     (home / "notes").write_text("kept")
     await hive.broker.send(Draft(OPERATOR, NAME, "undone"))
     await hive.reminders.remind(NAME, Remind("look", 1000.0))
-    await hive.desk.handle(NAME, Ask("May I?", to="bob"))
+    await hive.questions.ask(NAME, Ask("May I?", to="bob"))
     await hive.budgets.set(SetBudget(NAME, Period.DAY, Unit.TOKENS, 5.0))
 
 
 async def left_over(hive: Hive) -> dict[str, int]:
     return {
         "records": len({NAME} & hive.directory.names()),
-        "homes": int(hive.options.paths.agent(NAME).exists()),
+        "homes": int(hive.options.paths.agent(NAME).base.exists()),
         "kept": len(list((hive.options.paths.root / "destroyed").glob(f"{NAME}-*/state/notes"))),
         "bounces": len([m for m in await hive.broker.inbox(OPERATOR) if m.sender == "hive"]),
         "reminders": len(await hive.reminders.listed(NAME)),
-        "questions": len(await hive.desk.questions.listed()),
+        "questions": len(await hive.questions.listed()),
         "budgets": sum(budget.scope == NAME for budget in hive.budgets.statuses()),
     }
 
@@ -79,11 +79,12 @@ GONE = {
 }  # fmt: skip
 STEPS = {
     "leave": lambda hive: (hive.directory, "leave"),
-    "tell": lambda hive: (hive.fleet, "tell"),
+    "tell": lambda hive: (hive.fleet, "push_settings"),
     "reminders": lambda hive: (hive.reminders, "cancel"),
-    "questions": lambda hive: (hive.desk, "forget"),
+    "questions": lambda hive: (hive.questions, "forget"),
+    "wake-ups": lambda hive: (hive.wake_ups, "forget"),
     "budgets": lambda hive: (hive.budgets, "set"),
-    "bury": lambda hive: (hive.broker, "bury"),
+    "dead-letters": lambda hive: (hive.broker, "dead_letter_all"),
     "folder": lambda _: (fleet_module, "_put_away"),
     "delete": lambda hive: (hive.directory, "delete"),
 }
@@ -131,10 +132,10 @@ async def test_a_kill_at_any_step_leaves_it_whole_or_gone(
         assert hive.fleet.leaving == ()
         if not whole:  # a namesake begins with nothing of it
             await hive.directory.create(AgentRecord(NAME, "none"))
-            assert not hive.options.paths.agent(NAME).exists()
+            assert not hive.options.paths.agent(NAME).base.exists()
 
 
-@pytest.mark.parametrize("step", ["bury", "folder", "delete"])
+@pytest.mark.parametrize("step", ["dead-letters", "folder", "delete"])
 @pytest.mark.parametrize("error", [StoreFull("no space left"), OSError("read-only")])
 async def test_a_failure_is_told_and_the_same_command_completes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: Exception
@@ -177,8 +178,8 @@ async def test_two_namesakes_that_end_in_one_second_are_both_kept(
     async with started(tmp_path) as hive:
         for number in range(3):
             await hive.directory.create(AgentRecord(NAME, "none"))
-            hive.options.paths.agent(NAME).mkdir(parents=True)
-            (hive.options.paths.agent(NAME) / "number").write_text(str(number))
+            hive.options.paths.agent(NAME).base.mkdir(parents=True)
+            (hive.options.paths.agent(NAME).base / "number").write_text(str(number))
             await hive.destroyer.destroy(NAME)
         kept = sorted((hive.options.paths.root / "destroyed").glob("*/number"))
         assert [file.read_text() for file in kept] == ["0", "1", "2"]

@@ -17,7 +17,7 @@ from hive.agents import Agent
 from hive.agents import socket as agent_socket
 from hive.containers import Bubblewrap, UnsafeProcess
 from hive.credentials import BadCredential, NamedCredential, Variables, keep, kept, resolve
-from hive.daemon import sockets
+from hive.daemon import control
 from hive.daemon.claude import find_claude
 from hive.daemon.config import parse
 from hive.daemon.hive import Hive, Options, build
@@ -159,7 +159,7 @@ async def scene(tmp_path: Path, claude: Path) -> AsyncIterator[Scene]:
             scene.changed.append(key)
 
         scene.hive = hive = evolve(hive, logins=evolve(hive.logins, changed=changed))
-        for run in (hive.store.run, hive.broker.run, partial(sockets.operator, hive=hive)):
+        for run in (hive.store.run, hive.broker.run, control.operator(hive)):
             await started(nursery, run)
         yield scene
         nursery.cancel_scope.cancel()

@@ -36,7 +36,7 @@ def agent_node(**states: State) -> Snapshot:
 class Connected:
     """As much of an agent as the status looks at."""
 
-    peer, report, lease, waits = object(), None, "turn-1", None
+    peer, report, lease, why_waiting = object(), None, "turn-1", None
 
 
 class Alone(Connected):
@@ -85,7 +85,7 @@ def test_a_harness_that_is_silent_is_told_of(
 
 def test_an_agent_that_a_gate_holds_is_parked_with_its_reason() -> None:
     class Held(Connected):
-        waits = Hold(Condition.RATE_LIMITED, "usage limit", 1_000_200.0)
+        why_waiting = Hold(Condition.RATE_LIMITED, "usage limit", 1_000_200.0)
 
     limits = Counts(queued=2, held=1)
     status = agent_status(RECORD, Held, agent_node(), limits, CLOCK)  # type: ignore[arg-type]

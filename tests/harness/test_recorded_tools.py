@@ -19,10 +19,11 @@ import trio
 from attrs import frozen
 
 from harness.link import NoAnswer, NotConnected
-from harness.state import AgentFolders, HarnessOptions, HarnessState, HeldLease
+from harness.state import HarnessOptions, HarnessState, HeldLease
 from harness.tools import ToolServer, guide, mcp
 from harness.turns.prompts import system_prompt
 from hive.link import RemoteError
+from hive.paths import AgentFolders
 from hive.supervisors import Context
 from hive.wire.bodies import Body
 from hive.wire.codec import WireError, encode

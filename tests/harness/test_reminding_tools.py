@@ -10,13 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.link import NotConnected
-from harness.state import AgentFolders, HarnessOptions, HarnessState
+from harness.state import HarnessOptions, HarnessState
 from harness.tools import ToolServer
 from harness.tools.base import BadArguments, ToolFailed
 from harness.tools.reminders import CancelReminderTool, ListRemindersTool, RemindTool
 from harness.tools.schedules import ScheduleTool
 from harness.tools.table import parse_call, schemas
 from hive.link import RemoteError
+from hive.paths import AgentFolders
 from hive.wire.daemon import Done
 from hive.wire.reminders import (
     CancelReminder,

@@ -9,9 +9,10 @@ import trio.testing
 from attrs import evolve
 
 from harness.link import NoAnswer, NotConnected
-from harness.state import AgentFolders, HarnessOptions, HarnessState, HeldLease
+from harness.state import HarnessOptions, HarnessState, HeldLease
 from harness.tools import ToolServer
 from hive.link import RemoteError
+from hive.paths import AgentFolders
 from hive.supervisors import Context
 from hive.wire.agents import SetStatus
 from hive.wire.codec import WireError

@@ -20,12 +20,13 @@ from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
 from hive.link import Limits, Peer, connect
 from hive.paths import Paths
-from hive.questions import Desk
+from hive.questions import QuestionService
 from hive.redact import Secrets
-from hive.reminders import Place, Reminders
-from hive.schedules import Schedules
+from hive.reminders import ReminderService, StateFolder
+from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
+from hive.wake_ups import WakeUpService
 from hive.wire.bodies import Body
 from hive.wire.codec import PROTOCOL
 from hive.wire.events import Event
@@ -96,14 +97,9 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
         )
         await broker.load()
         quiet: Any = lambda *_: None  # noqa: E731
-        place = Place(root / "state", Path("/agents/scout/state"))
-        desk = Desk(
-            store,
-            broker,
-            directory=Named(lambda: {"scout", "ann"}),
-            publish=lambda agent, event: published.append((agent, event)),
-        )
-        await desk.load()
+        state_folder = StateFolder(root / "state", Path("/agents/scout/state"))
+        wake_ups = WakeUpService(store, broker)
+        await wake_ups.load()
         stamps: list[float | None] = []
 
         def publish(agent: str | None, event: Event, at: float | None = None, /) -> None:
@@ -117,10 +113,13 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             claude_config=ClaudeConfig(),
             access=CurrentAccess(ApiAccess(), paths.credentials, secrets),
             broker=broker,
-            desk=desk,
+            questions=QuestionService(store, broker, Named(lambda: {"scout", "ann"})),
+            wake_ups=wake_ups,
             directory=Directory(store),
-            reminders=Reminders(store, broker, place=lambda _: place, publish=quiet),
-            schedules=Schedules(store, broker, Named(lambda: {"scout"}), publish=quiet),
+            reminders=ReminderService(
+                store, broker, state_folder=lambda _: state_folder, publish=quiet
+            ),
+            schedules=ScheduleService(store, broker, Named(lambda: {"scout"}), publish=quiet),
             driver=lambda name: pytest.fail("no container here"),
             limits=limits,
             publish=publish,

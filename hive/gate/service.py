@@ -41,7 +41,7 @@ class GateUnavailable(Exception):
     """A gate does not work now; the text says why, whether it was told, and what to do."""
 
 
-class Gates:
+class GateService:
     """All gates of the hive. `supervisor` is the child "gate" of its tree.
 
     The callables are those of GateDependencies; `settings` of None are the defaults.

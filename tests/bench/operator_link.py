@@ -1,4 +1,4 @@
-"""The operator's seat: one link to a running hive that sends, spawns and watches."""
+"""The operator: one link to a running hive that sends, spawns and watches."""
 
 import time
 import uuid
@@ -35,7 +35,7 @@ class Sending:
 
 
 @define(eq=False)
-class Seat(Session):
+class OperatorLink(Session):
     """Sends messages and keeps every event's time; all times on the monotonic clock."""
 
     pushes = EventBatch
@@ -113,9 +113,9 @@ def _monotonic(live: LiveEvent) -> float:
 
 
 @asynccontextmanager
-async def seat(hive: RunningHive) -> AsyncIterator[Seat]:
-    """Sit down at a hive's control socket."""
-    mine = Seat()
+async def operator_link(hive: RunningHive) -> AsyncIterator[OperatorLink]:
+    """Connect to a hive as its operator."""
+    mine = OperatorLink()
     hello = Hello(PROTOCOL, "operator", uuid.uuid4().hex)
     async with connect(Paths(hive.root).control, hello, mine) as (peer, _):
         mine.peer = peer

@@ -8,7 +8,7 @@ from hive.wire.messages import Message, MessageMoved, MessageSent, MessageState
 from hive.wire.names import OPERATOR
 
 
-def announce(change: Change) -> list[tuple[str | None, Event]]:
+def events_of(change: Change) -> list[tuple[str | None, Event]]:
     """The events of a change, each with the agent that it is filed under.
 
     That is the recipient, or the sender of what goes to the operator, or nobody when the hive

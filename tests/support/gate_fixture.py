@@ -6,7 +6,7 @@ import apsw
 import trio
 from attrs import define, evolve, field
 
-from hive.gate import Client, Gates, GateSettings, Hold
+from hive.gate import Client, GateService, GateSettings, Hold
 from hive.store import MIGRATIONS, StoreError
 from hive.wire.daemon import Notice
 from hive.wire.events import Event
@@ -15,7 +15,7 @@ from hive.wire.gates import GateChanged
 T0 = 1_000_000.0
 
 
-class MemoryStore:
+class GateStore:
     """The store's two methods on a database in memory, without a thread."""
 
     def __init__(self) -> None:
@@ -41,10 +41,10 @@ class MemoryStore:
 
 
 @define
-class Hive:
+class GateFixture:
     """Who uses which credential, and what the gates told."""
 
-    store: MemoryStore = field(factory=MemoryStore)
+    store: GateStore = field(factory=GateStore)
     clients: dict[str, dict[str, Client]] = field(factory=dict)
     holds: dict[str, Hold | None] = field(factory=dict)
     applied: list[str] = field(factory=list)
@@ -76,8 +76,8 @@ class Hive:
     def notices(self) -> list[Notice]:
         return [one for one in self.events if isinstance(one, Notice)]
 
-    def gates(self, store: object = None, **settings: float) -> Gates:
-        return Gates(
+    def gates(self, store: object = None, **settings: float) -> GateService:
+        return GateService(
             store or self.store,  # type: ignore[arg-type]
             lambda credential: list(self.clients.get(credential, {}).values()),
             self.apply,

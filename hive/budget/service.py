@@ -8,8 +8,7 @@ from functools import partial
 import apsw
 import trio
 
-from hive.budget import ledger as books
-from hive.budget import policy, rows
+from hive.budget import ledger, policy, rows
 from hive.budget.ledger import Entry, Ledger, Tally
 from hive.budget.policy import HIVE, Announced, Budget
 from hive.directory import Directory
@@ -28,7 +27,7 @@ CHECK_S = 60.0
 SAVE_S = 10.0
 
 
-class Budgets:
+class BudgetService:
     """All budgets of a hive. The methods belong to Trio's thread; usage is cumulative for a turn.
 
     `publish(agent, event)` takes BudgetReached,
@@ -50,7 +49,7 @@ class Budgets:
         self._changed = changed
         self._now = now
         self._budgets: tuple[Budget, ...] = ()
-        self._ledger = Ledger(books.day_of(now()))
+        self._ledger = Ledger(ledger.day_of(now()))
         self._announced: Announced = {}
         self._read_day: int | None = None
         self._unsaved: tuple[Entry, ...] = ()
@@ -63,7 +62,7 @@ class Budgets:
         while True:
             ctx.tick()
             now = self._now()
-            await trio.sleep(min(CHECK_S, books.DAY_S - now % books.DAY_S + 0.01))
+            await trio.sleep(min(CHECK_S, ledger.DAY_S - now % ledger.DAY_S + 0.01))
             try:
                 await self._follow_day()
                 await self._save()
@@ -72,29 +71,29 @@ class Budgets:
 
     async def load(self) -> None:
         """Read the tables; to be called once before anything else. Raises StoreError."""
-        self._turn_day()
+        self._follow_clock()
         await self._read()
         _, self._announced = policy.crossed(self._budgets, self._ledger, {})
 
     # --- turns ---------------------------------------------------------------------------------
 
-    def began(self, agent: str, lease: str, *, urgent: bool = False) -> None:
+    def turn_began(self, agent: str, lease: str, *, urgent: bool = False) -> None:
         """A turn begins, or an urgent message joined it: it may use the reserve from now on."""
         self._report(agent, lease, Usage(), urgent)
 
     def spending(self, agent: str, lease: str, usage: Usage) -> bool:
         """A running turn has used that much so far; True: it must be interrupted now.
 
-        Others may have to stop as well, if a budget of the hive is used up: see over().
+        Others may have to stop as well, if a budget of the hive is used up: see agents_over().
         """
         self._report(agent, lease, usage, False)
         turn = self._ledger.running.get(agent)
         return turn is not None and self.hold(agent, turn.urgent) is not None
 
-    def over(self) -> frozenset[str]:
+    def agents_over(self) -> frozenset[str]:
         """The agents whose running turn must be interrupted."""
-        self._turn_day()
-        return policy.over(self._budgets, self._ledger)
+        self._follow_clock()
+        return policy.agents_over(self._budgets, self._ledger)
 
     async def charge(self, agent: str, lease: str, usage: Usage) -> None:
         """The turn ended: what it used is in the ledger when this returns.
@@ -105,8 +104,8 @@ class Budgets:
         if self._read_day is None:
             await trio.lowlevel.checkpoint()
             raise StoreClosed("the budgets are not loaded yet: the hive is starting; try again")
-        self._turn_day()
-        self._ledger, entries = books.ended(self._ledger, agent, lease, usage)
+        self._follow_clock()
+        self._ledger, entries = ledger.turn_ended(self._ledger, agent, lease, usage)
         self._note(entries)
         await self._save()
 
@@ -114,12 +113,12 @@ class Budgets:
 
     def hold(self, agent: str, urgent: bool = False) -> Hold | None:
         """Why the agent must not begin a turn, or one for an urgent message; None: it may."""
-        self._turn_day()
+        self._follow_clock()
         return policy.hold(self._budgets, self._ledger, agent, urgent=urgent)
 
     def urgent_allowed(self, agent: str) -> str | None:
         """None, or why a message to this agent must not be urgent, and what to do."""
-        self._turn_day()
+        self._follow_clock()
         return policy.why_not_urgent(self._budgets, self._ledger, agent)
 
     # --- the operator --------------------------------------------------------------------------
@@ -140,14 +139,14 @@ class Budgets:
 
     def statuses(self) -> tuple[BudgetStatus, ...]:
         """Every budget and what is spent of it; the hive's first."""
-        self._turn_day()
+        self._follow_clock()
         budgets = sorted(self._budgets, key=lambda budget: (budget.scope != HIVE, budget.key))
         return tuple(policy.status(budget, self._ledger) for budget in budgets)
 
     def spent_today(self) -> tuple[Spent, ...]:
         """What each agent has used today (UTC), by name, running turns included."""
-        self._turn_day()
-        since = float(self._ledger.day * books.DAY_S)
+        self._follow_clock()
+        since = float(self._ledger.day * ledger.DAY_S)
         spent = [
             Spent(
                 agent,
@@ -162,16 +161,18 @@ class Budgets:
     # --- inside --------------------------------------------------------------------------------
 
     def _report(self, agent: str, lease: str, usage: Usage, urgent: bool) -> None:
-        self._turn_day()
-        self._ledger, entries = books.reported(self._ledger, agent, lease, usage, urgent=urgent)
+        self._follow_clock()
+        self._ledger, entries = ledger.turn_reported(
+            self._ledger, agent, lease, usage, urgent=urgent
+        )
         self._note(entries)
 
-    def _turn_day(self) -> None:
-        self._ledger = books.turned(self._ledger, books.day_of(self._now()))
+    def _follow_clock(self) -> None:
+        self._ledger = ledger.at_day(self._ledger, ledger.day_of(self._now()))
 
     async def _follow_day(self) -> None:
         """After midnight, or a jump of the clock: day budgets begin anew, or go on."""
-        self._turn_day()
+        self._follow_clock()
         if self._read_day != self._ledger.day:
             self._changed()
             await self._read()
@@ -180,7 +181,7 @@ class Budgets:
 
     def _note(self, entries: Iterable[Entry] = ()) -> None:
         """The ledger has changed, by these entries or by a running turn."""
-        self._unsaved = books.merged((*self._unsaved, *entries))
+        self._unsaved = ledger.merged((*self._unsaved, *entries))
         news, self._announced = policy.crossed(self._budgets, self._ledger, self._announced)
         for budget, share in news:
             scope = None if budget.scope == HIVE else budget.scope
@@ -202,7 +203,7 @@ class Budgets:
                 await self._store.write(write, lambda _: self._queued.remove(batch))
         except Exception:
             self._queued.remove(batch)
-            self._unsaved = books.merged((*batch, *self._unsaved))
+            self._unsaved = ledger.merged((*batch, *self._unsaved))
             raise
         if scope.cancelled_caught:
             raise StoreStuck(f"what turns used is not written after {SAVE_S:.0f} s; it may be yet")
@@ -215,7 +216,7 @@ class Budgets:
             missing = (*(entry for batch in self._queued for entry in batch), *self._unsaved)
             self._budgets = stored.budgets
             if day == self._ledger.day:
-                self._ledger = books.loaded(self._ledger, stored.today, stored.ever, missing)
+                self._ledger = ledger.loaded(self._ledger, stored.today, stored.total, missing)
                 self._read_day = day
 
         await self._store.write(partial(rows.load, day=day), take)

@@ -4,7 +4,7 @@ import re
 
 from attrs import frozen
 
-from hive.demo.request import MessagesRequest, Part, Text
+from hive.demo.request import MessagesRequest, Part, TextPart
 
 _HEAD = re.compile(
     r"^\[hive\] message (?P<id>\d{1,18}) from (?P<sender>[a-z][a-z0-9-]{0,30})"
@@ -15,7 +15,7 @@ _PARENT = re.compile(r" \(in reply to (\d{1,18})\)")
 
 
 @frozen
-class Wake:
+class PromptMessage:
     """One message of a wake prompt; `waiting` more are queued."""
 
     id: int
@@ -27,7 +27,7 @@ class Wake:
     broadcast: bool = False
 
 
-def wakes(text: str) -> tuple[Wake, ...]:
+def messages_in(text: str) -> tuple[PromptMessage, ...]:
     """The messages that `text` holds.
 
     A message ends at the *last* end line with its number, so that one which quotes this format in
@@ -44,7 +44,7 @@ def wakes(text: str) -> tuple[Wake, ...]:
         if not ends:
             break
         found.append(
-            Wake(
+            PromptMessage(
                 id=int(head["id"]),
                 sender=head["sender"],
                 body=text[head.end() : ends[-1].start()].strip("\n"),
@@ -58,13 +58,15 @@ def wakes(text: str) -> tuple[Wake, ...]:
     return tuple(found)
 
 
-def last_wake(request: MessagesRequest) -> tuple[str, tuple[Wake, ...], tuple[Part, ...]]:
+def last_wake_prompt(
+    request: MessagesRequest,
+) -> tuple[str, tuple[PromptMessage, ...], tuple[Part, ...]]:
     """Text and messages of the conversation's last wake prompt, and what came after it.
 
     Only the user's own text counts: neither the model nor a tool's result can wake anybody.
     """
     for index in range(len(request.parts) - 1, -1, -1):
         part = request.parts[index]
-        if isinstance(part, Text) and part.role == "user" and (found := wakes(part.text)):
+        if isinstance(part, TextPart) and part.role == "user" and (found := messages_in(part.text)):
             return part.text, found, request.parts[index + 1 :]
     return "", (), request.parts

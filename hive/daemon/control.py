@@ -1,6 +1,8 @@
 """The operator's socket and the page's: every subject gets the parts of the hive that it uses."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 from hive.daemon.hive import Hive
 from hive.operator import (
@@ -23,7 +25,7 @@ from hive.supervisors import Context
 
 
 def operator_table(hive: Hive) -> Table:
-    """All that can be asked on the operator's socket."""
+    """Return the handlers of all that can be asked on the operator's socket."""
     return sum_of(
         messages.table(hive.broker, hive.directory),
         agents.table(hive.fleet, hive.destroyer),
@@ -31,7 +33,7 @@ def operator_table(hive: Hive) -> Table:
         gates.table(hive.gates),
         budgets.table(hive.budgets),
         logins.table(hive.logins),
-        questions.table(hive.desk, hive.broker),
+        questions.table(hive.questions, hive.broker),
         reminders.table(hive.reminders, hive.directory),
         schedules.table(hive.schedules),
         events.table(hive.events),
@@ -41,7 +43,7 @@ def operator_table(hive: Hive) -> Table:
 
 
 def page_table(hive: Hive) -> Table:
-    """All that the page's process can ask."""
+    """Return the handlers of all that the page's process can ask."""
     return sum_of(
         messages.page_table(hive.broker, hive.directory),
         events.table(hive.events),
@@ -49,13 +51,16 @@ def page_table(hive: Hive) -> Table:
     )
 
 
-async def operator(ctx: Context, hive: Hive) -> None:
-    """The supervised child: the operator's socket."""
-    serve = partial(server.run, audit=hive.audit, redact=hive.secrets.redact_value)
-    await serve(ctx, path=hive.options.paths.control, role="operator", table=operator_table(hive))
+def operator(hive: Hive) -> Callable[[Context], Awaitable[None]]:
+    """Return the supervised child that serves the operator's socket."""
+    return _child(hive, hive.options.paths.control, "operator", operator_table(hive))
 
 
-async def web(ctx: Context, hive: Hive) -> None:
-    """The supervised child: the socket of the page's process."""
-    serve = partial(server.run, audit=hive.audit, redact=hive.secrets.redact_value)
-    await serve(ctx, path=hive.options.paths.web, role="web", table=page_table(hive))
+def web(hive: Hive) -> Callable[[Context], Awaitable[None]]:
+    """Return the supervised child that serves the socket of the page's process."""
+    return _child(hive, hive.options.paths.web, "web", page_table(hive))
+
+
+def _child(hive: Hive, path: Path, role: str, table: Table) -> Callable[[Context], Awaitable[None]]:
+    redact = hive.secrets.redact_value
+    return partial(server.run, path=path, role=role, table=table, audit=hive.audit, redact=redact)

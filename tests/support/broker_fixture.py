@@ -8,7 +8,7 @@ from hive.wire.turns import Lease
 
 
 @define
-class Bench:
+class BrokerFixture:
     """A broker and what it published."""
 
     broker: Broker

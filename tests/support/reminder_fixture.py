@@ -12,7 +12,7 @@ from support.memory_store import MemoryStore
 
 from hive.broker import Broker
 from hive.directory import Rights
-from hive.reminders import Limits, Place, Reminders
+from hive.reminders import ReminderLimits, ReminderService, StateFolder
 from hive.store import fetch
 from hive.wire.events import Event
 
@@ -20,7 +20,7 @@ BEGIN = 1_800_000_000.0
 
 
 @define(eq=False)
-class World:
+class ReminderFixture:
     """Reminders on a store in memory; the wall clock is Trio's plus `offset`."""
 
     store: MemoryStore
@@ -29,7 +29,7 @@ class World:
     rights: dict[str, Rights] = field(factory=dict)
     published: list[Event] = field(factory=list)
     offset: float = BEGIN
-    reminders: Reminders = field(init=False)
+    reminders: ReminderService = field(init=False)
 
     def now(self) -> float:
         return self.offset + trio.current_time()
@@ -51,7 +51,9 @@ class World:
 
 
 @asynccontextmanager
-async def world(limits: Limits | None = None, body_cap: int = 16384) -> AsyncIterator[World]:
+async def reminder_fixture(
+    limits: ReminderLimits | None = None, body_cap: int = 16384
+) -> AsyncIterator[ReminderFixture]:
     async with trio.open_nursery() as nursery:
         store: Any = MemoryStore(nursery)
         names = {"ann", "bob"}
@@ -63,14 +65,14 @@ async def world(limits: Limits | None = None, body_cap: int = 16384) -> AsyncIte
             body_cap=body_cap,
         )
         await broker.load()
-        made = World(store, broker, names, rights)
+        made = ReminderFixture(store, broker, names, rights)
 
-        made.reminders = Reminders(
+        made.reminders = ReminderService(
             store,
             broker,
-            place=lambda name: Place(Path("/nowhere"), Path(f"/agents/{name}/state")),
+            state_folder=lambda name: StateFolder(Path("/nowhere"), Path(f"/agents/{name}/state")),
             publish=lambda _, event: made.published.append(event),
-            limits=limits or Limits(),
+            limits=limits or ReminderLimits(),
             now=made.now,
         )
         yield made
