@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import trio
-from attrs import define, field
 
 from harness.cli.lines import LineSplitter, Tail
 from harness.cli.outcome import ProcessEnd
@@ -30,6 +29,7 @@ from harness.cli.stream_events import (
 )
 from harness.cli.subreaper import Subreaper
 from harness.tools import SERVER, ToolServer
+from hive.actors import Slot
 from hive.uncontended import acquire
 
 _log = logging.getLogger(__name__)
@@ -62,12 +62,6 @@ class ProcessGone(Exception):
     """The process is no more; `ClaudeProcess.end` says how it ended."""
 
 
-@define(eq=False)
-class _PendingAnswer:
-    done: trio.Event = field(factory=trio.Event)
-    error: str | None = None
-
-
 class ClaudeProcess:
     """A process that `run` starts and keeps; the other methods talk to it."""
 
@@ -81,7 +75,7 @@ class ClaudeProcess:
         self._process: trio.Process | None = None
         self._writing = trio.Lock()
         self._stderr = Tail()
-        self._pending: dict[str, _PendingAnswer] = {}
+        self._pending: dict[str, Slot[str | None]] = {}
         self._turn: trio.MemorySendChannel[StreamEvent] | None = None
 
     async def run(
@@ -211,9 +205,8 @@ class ClaudeProcess:
             case ControlCancelled():
                 self._tools.cancel(event.request)
             case ControlResponse():
-                if pending := self._pending.get(event.request):
-                    pending.error = event.error
-                    pending.done.set()
+                if slot := self._pending.get(event.request):
+                    slot.settle(event.error)
             case Init():
                 self.model = event.model
         if self._turn is not None:
@@ -250,17 +243,17 @@ class ClaudeProcess:
         Raises ProcessGone, and TooSlowError when there is no answer in time.
         """
         request_id = uuid.uuid4().hex
-        pending = self._pending[request_id] = _PendingAnswer()
+        slot = self._pending[request_id] = Slot[str | None]()
         try:
             with trio.fail_after(timeout):
                 line = {"type": "control_request", "request_id": request_id, "request": request}
                 await self._write(line)
-                await pending.done.wait()
+                error = await slot.wait()
         finally:
             del self._pending[request_id]
         if self.end is not None:
             raise ProcessGone
-        return pending.error
+        return error
 
     async def _write(self, *lines: dict[str, Any]) -> None:
         """Whole lines or none: half a line would end the CLI at its next input."""
@@ -313,8 +306,8 @@ class ClaudeProcess:
         self.end = ProcessEnd(process.returncode, str(self._stderr))
         if process.returncode is not None:
             self._subreaper.forget(process.pid)
-        for pending in self._pending.values():
-            pending.done.set()
+        for slot in self._pending.values():
+            slot.settle(None)
         if self._turn is not None:
             self._turn.close()
         self.gone.set()

@@ -10,7 +10,7 @@ import trio
 from attrs import define, field, frozen
 
 from hive.agents.settings import AgentsConfig, ClaudeConfig
-from hive.alarm import Ends
+from hive.alarm import WaitEnds
 from hive.broker import Broker, Counts
 from hive.containers import Driver
 from hive.credentials import CurrentAccess
@@ -125,7 +125,7 @@ class Agent:
     """The lease whose end gates and budgets have been told last."""
     end_lock: trio.Lock = field(factory=trio.Lock)
     """Held while the end of a lease is settled, so that whoever else ends it finds it done."""
-    park_ends: Ends = field(factory=Ends)
+    park_ends: WaitEnds = field(factory=WaitEnds)
     """Which parks are over: one that has ended stays so, also if the wall clock is set back."""
     report: Report | None = None
     """What the harness reported last."""

@@ -9,10 +9,11 @@ outage nobody has told apart yet does not use up a message's attempts.
 from attrs import frozen
 
 from hive.directory import AgentPark
+from hive.supervisors import Backoff
 from hive.wire.turns import Outcome, TurnReport
 
-FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
+KNOWN_BACKOFF = Backoff(initial=1.0, min=2.0, max=LONGEST_WAIT_S, jitter=0.0)
 UNKNOWN_WAITS_S = (5.0, 120.0, 1800.0, 3600.0)
 """By the number of failures before; five attempts are an hour and a half apart at least."""
 MOST_JITTER = 0.25
@@ -82,7 +83,7 @@ def after_turn(
 
 def _wait(outcome: Outcome, failures: int) -> float:
     if outcome in _KNOWN_FAILURES:
-        return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures, 20))
+        return KNOWN_BACKOFF.delay(failures + 1, 0.0)
     return UNKNOWN_WAITS_S[min(failures, len(UNKNOWN_WAITS_S) - 1)]
 
 

@@ -16,7 +16,7 @@ from attrs import define, evolve
 from hive.agents.agent import Agent
 from hive.agents.policy import after_turn, event_time
 from hive.broker import BrokerError, Draft, checked_line
-from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, Session, serve
+from hive.link import Credentials, LinkClosed, LinkError, Peer, RefuseHello, Session, serve
 from hive.store import StoreError
 from hive.supervisors import Context
 from hive.uncontended import acquire
@@ -101,7 +101,7 @@ class _Acceptor:
 
     async def accept(self, hello: Hello, _: Credentials) -> "_Session":
         if hello.role != "harness":
-            raise Refuse("wrong_role", "an agent's socket admits its harness only")
+            raise RefuseHello("wrong_role", "an agent's socket admits its harness only")
         await self._refuse_if_in_use(hello.instance)
         agent = self.agent
         self.epoch += 1
@@ -123,12 +123,12 @@ class _Acceptor:
         return _Session(self, hello.instance, epoch)
 
     async def _refuse_if_in_use(self, instance: str) -> None:
-        """Raise Refuse if another instance is connected and answers."""
+        """Raise RefuseHello if another instance is connected and answers."""
         agent = self.agent
         while (peer := agent.peer) is not None and agent.instance != instance:
             with trio.move_on_after(IN_USE_S), suppress(LinkClosed):
                 await peer.ping()
-                raise Refuse(
+                raise RefuseHello(
                     "in_use", "this agent's harness is connected: a second one is not admitted"
                 )
             if agent.peer is peer:

@@ -18,7 +18,7 @@ from hive.daemon.children import END_S, SILENCE_S, child_process
 from hive.daemon.clock_jumps import MachineClocks, jumps
 from hive.daemon.hive import Hive
 from hive.directory import MANAGER, Directory
-from hive.files import number, read_small
+from hive.files import bounded_number, read_small
 from hive.operator.destroy import Destroyer
 from hive.operator.tree import OperatedTree
 from hive.paths import Paths
@@ -120,7 +120,7 @@ async def _demo(ctx: Context, paths: Paths, use: Callable[[ApiAccess], None]) ->
     """The scripted model, on the port of the last time so that adopted agents find it again."""
     file = paths.demo_port
     try:
-        port = number(read_small(file).decode("ascii", "replace"), 0, 65535) or 0
+        port = bounded_number(read_small(file).decode("ascii", "replace"), 0, 65535) or 0
     except OSError:
         port = 0
 

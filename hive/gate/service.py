@@ -7,7 +7,7 @@ from functools import partial
 
 import trio
 
-from hive.actors import ActorDied, ActorError, ActorHost, MailboxFull, NoActor, Parked
+from hive.actors import ActorDied, ActorError, ActorHost, ActorParked, MailboxFull, NoActor
 from hive.gate.actor import DecidePending, GateActor, GateDependencies, GateMemory
 from hive.gate.gate import Client, Gate, GateSettings, gate_of
 from hive.gate.holds import Hold, hold_of, is_quiet, statuses
@@ -216,7 +216,9 @@ class GateService:
             )
             return hold
         except (ActorError, trio.TooSlowError) as error:
-            if isinstance(event, TurnEnd) and isinstance(error, NoActor | Parked | MailboxFull):
+            if isinstance(event, TurnEnd) and isinstance(
+                error, NoActor | ActorParked | MailboxFull
+            ):
                 self._memory(credential).pending.append(event)
             return self._without_actor(credential, event.agent)
 
@@ -246,7 +248,7 @@ class GateService:
 def _unavailable(credential: str, error: ActorError | trio.TooSlowError) -> str:
     gate, path = f"the gate of {credential}", f"hive/gate/{credential}"
     match error:
-        case Parked(reason=reason):
+        case ActorParked(reason=reason):
             return f"{gate} is parked ({reason}): nothing was done; `hive unpark {path}` starts it"
         case MailboxFull():
             return f"{gate} has too much to decide: nothing was done; try again in a moment"

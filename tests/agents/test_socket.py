@@ -17,7 +17,8 @@ from support.agent_socket import GRACE, KEY, Fixture, ask, running, take
 from hive.agents import socket as agent_socket
 from hive.broker import Draft
 from hive.gate import Hold
-from hive.link import LinkClosed, LinkRefused, Peer, RemoteError, keep_connected
+from hive.link import LinkClosed, LinkRefused, Peer, RemoteError
+from hive.link.reconnect import RECONNECT, keep_connected
 from hive.wire.agents import Said, SetStatus, Spawn, StatusChanged
 from hive.wire.codec import PROTOCOL
 from hive.wire.daemon import Notice
@@ -210,7 +211,8 @@ async def test_short_connections_leave_nobody_on_a_dead_link(scout: Fixture) -> 
 
     async with trio.open_nursery() as nursery:
         hello = Hello(PROTOCOL, "harness", "the harness")
-        nursery.start_soon(partial(keep_connected, path, lambda: hello, use, longest=0.05))
+        quick = evolve(RECONNECT, min=0.05, max=0.05, healthy_after=0.05)
+        nursery.start_soon(partial(keep_connected, path, lambda: hello, use, backoff=quick))
         async with trio.open_nursery() as strangers:
             for number in range(8):
                 strangers.start_soon(knock, number)

@@ -21,7 +21,7 @@ from support.directories import Named
 from hive.broker import Broker, Draft
 from hive.janitor import Janitor, Retention
 from hive.store import MIGRATIONS, Store, fetch, open_store
-from hive.store.migrations import migrate
+from hive.store.schema import migrate
 
 AGENTS = [f"agent-{number}" for number in range(50)]
 PAST = int(os.environ.get("BENCH_PAST", "10_000_000"))

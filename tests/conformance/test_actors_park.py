@@ -8,15 +8,15 @@ from support.obedient import Obedient, raises, serving, sleeps
 from hive.actors import (
     Actor,
     ActorDied,
+    ActorDown,
     ActorHost,
-    Down,
+    ActorParked,
     ExitKind,
     Full,
     MailboxFull,
     NameTaken,
     NoActor,
     Park,
-    Parked,
     Registry,
     get_status,
 )
@@ -77,7 +77,7 @@ async def test_park_name_and_mailbox_stay_and_casts_wait_in_order_until_its_time
         for number in range(3):
             await subject.ref.cast(number)
         subject.ref.cast_nowait(3)
-        with pytest.raises(Parked, match="rests") as caught:
+        with pytest.raises(ActorParked, match="rests") as caught:
             await subject.ref.call("x", timeout=1000)
         assert (caught.value.until, trio.current_time()) == (50.0, 0.0)
         assert not subject.ref.alive
@@ -96,7 +96,7 @@ async def test_park_calls_that_wait_get_parked_at_once(moment: str) -> None:
     failures = []
 
     async def ask(message: object) -> None:
-        with pytest.raises(Parked) as caught:
+        with pytest.raises(ActorParked) as caught:
             await subject.ref.call(message, timeout=1000)
         failures.append((trio.current_time(), caught.value.until))
 
@@ -191,7 +191,7 @@ async def test_park_by_the_operator_keeps_the_place_too_and_no_message_ends_it()
         await subject.ref.cast("backlog")
         subject.top.park("subject", "maintenance", until=50.0)
         await trio.testing.wait_all_tasks_blocked()
-        with pytest.raises(Parked, match="maintenance"):
+        with pytest.raises(ActorParked, match="maintenance"):
             await subject.ref.call("x")
         await subject.ref.cast("during the park")
         assert subject.state is State.PARKED
@@ -206,7 +206,7 @@ async def test_park_again_with_another_deadline_is_what_callers_get() -> None:
     async with serving(subject.top):
         await subject.rest(until=50.0)
         subject.top.park("subject", "longer", until=90.0)
-        with pytest.raises(Parked) as caught:
+        with pytest.raises(ActorParked) as caught:
             await subject.ref.call("x")
         assert (caught.value.until, caught.value.reason) == (90.0, "longer")
 
@@ -220,7 +220,7 @@ async def test_park_after_an_exceeded_intensity_answers_like_any_other() -> None
         for _ in range(3):
             await subject.ref.cast(raises(ValueError("boom")))
             await trio.testing.wait_all_tasks_blocked()
-        with pytest.raises(Parked, match="exceeded") as caught:
+        with pytest.raises(ActorParked, match="exceeded") as caught:
             await subject.ref.call("x")
         assert caught.value.until == 40
         await subject.ref.cast("kept")
@@ -305,7 +305,7 @@ async def test_a_crash_keeps_nothing_and_frees_the_name_at_once() -> None:
     async with serving(subject.top):
         downs = []
 
-        def look(down: Down) -> None:
+        def look(down: ActorDown) -> None:
             downs.append((down, subject.registry.names(), subject.ref.alive))
 
         subject.ref.monitor(look)

@@ -13,7 +13,7 @@ from attrs import define, field
 from support.directories import Named
 from support.operator_socket import listen
 
-from hive.actors import MailboxFull, NoActor, Parked
+from hive.actors import ActorParked, MailboxFull, NoActor
 from hive.actors.exits import Park
 from hive.broker import Broker, Counts
 from hive.containers import ContainerError, DriverUnavailable
@@ -342,7 +342,10 @@ class _Away:
     [
         (NoActor("none"), ["is being restarted or stopped", "nothing was done", "hive tree"]),
         (MailboxFull("full"), ["too much to decide", "nothing was done"]),
-        (Parked("gate work", Park("broken", None)), ["parked (broken)", "hive unpark hive/gate/"]),
+        (
+            ActorParked("gate work", Park("broken", None)),
+            ["parked (broken)", "hive unpark hive/gate/"],
+        ),
         (trio.TooSlowError(), ["did not answer within 2 s", "may do it yet", "hive gate"]),
     ],
 )

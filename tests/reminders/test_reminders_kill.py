@@ -44,8 +44,7 @@ trio.run(main, sys.argv[1])
 
 def prepare(path: Path) -> None:
     from hive.store.connections import open_writer
-    from hive.store.migrations import migrate
-    from hive.store.schema import MIGRATIONS
+    from hive.store.schema import MIGRATIONS, migrate
 
     connection = open_writer(path, create=True)
     migrate(connection, MIGRATIONS)

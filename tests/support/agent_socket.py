@@ -18,7 +18,7 @@ from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.broker import Broker, Draft
 from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
-from hive.link import Limits, Peer, connect
+from hive.link import LinkLimits, Peer, connect
 from hive.paths import Paths
 from hive.questions import QuestionService
 from hive.redact import Secrets
@@ -59,7 +59,7 @@ class Fixture:
     ) -> AbstractAsyncContextManager[Any]:
         path = self.agent.dependencies.paths.socket("scout")
         hello = Hello(PROTOCOL, role, instance, lease=lease)
-        return connect(path, hello, limits=Limits(close=0.1))
+        return connect(path, hello, limits=LinkLimits(close=0.1))
 
     async def mail(self, body: str = "work") -> int:
         return await self.broker.send(Draft(OPERATOR, "scout", body))

@@ -1,4 +1,4 @@
-"""What to do with a text from the peer: a pure decision."""
+"""How a text from the peer is decoded, and what to answer if it cannot be: pure decisions."""
 
 from typing import Any, get_args
 
@@ -18,7 +18,11 @@ _KNOWN = frozenset(tag_of(cls) for cls in get_args(Body))
 
 @frozen
 class Unreadable:
-    """A frame with a wrong inside: `answer` it if it asked; it `settles` that request of ours."""
+    """A frame that says what it is, but cannot be decoded; `error` says why.
+
+    `answer` is what to send back, None for an answer of the peer's; then `settles` is the id of
+    the request that it answers, None if it names none.
+    """
 
     answer: Failure | None
     settles: int | None
@@ -26,12 +30,12 @@ class Unreadable:
 
 
 def failure(id: int | None, code: str, message: str) -> Failure:  # noqa: A002
-    """A Failure whose text is cut to MESSAGE_CAP characters."""
+    """Make a Failure whose text is cut to MESSAGE_CAP characters."""
     return Failure(id, code, message[:MESSAGE_CAP])
 
 
-def read(text: str) -> Frame | Unreadable:
-    """Decode one text; raises Violation if it is no JSON object at all."""
+def decode_received(text: str) -> Frame | Unreadable:
+    """Decode one text. Raises Violation if it is no JSON object at all: the link must end."""
     try:
         return decode_frame(text)
     except WireError as error:

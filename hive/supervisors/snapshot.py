@@ -1,4 +1,4 @@
-"""What a tree looks like at one moment: values for a command line or a page."""
+"""Snapshots: what a tree looks like at one moment, as values for a command line or a page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hive.supervisors.events import PastEvent
 
 
 class State(StrEnum):
-    """The closed set of states, the same everywhere."""
+    """The closed set of states of a child."""
 
     STARTING = "starting"
     RUNNING = "running"
@@ -25,9 +25,12 @@ class State(StrEnum):
 
 @frozen(slots=False)  # made by the thousand: without slots attrs makes it three times as fast
 class Snapshot:
-    """One child and all below it. Times are Trio times; `note` and `reason` are untrusted text.
+    """One child as it is now, and all below it. Times are those of Trio's clock.
 
-    `past`: the last events of the child, oldest first.
+    `since` is when it entered `state`; `reason` says why and `until` to when, None where there is
+    none. `restarts` counts those since its supervisor began. `last_tick` and `note` are what the
+    child told by its Context, None if nothing; `incarnation` is 0 before the first start. `history`
+    are its last events, oldest first. `note`, `reason` and `history` hold untrusted text.
     """
 
     path: str
@@ -43,22 +46,25 @@ class Snapshot:
     incarnation: int
     children: tuple[Snapshot, ...] = ()
     suspended: bool = False
-    past: tuple[PastEvent, ...] = ()
+    history: tuple[PastEvent, ...] = ()
 
     def walk(self) -> Iterator[Snapshot]:
-        """This snapshot and all below it, in start order."""
+        """Yield this snapshot and all below it, in start order."""
         yield self
         for child in self.children:
             yield from child.walk()
 
     def find(self, path: str) -> Snapshot | None:
-        """The snapshot with that path, or None."""
+        """Return the snapshot with that path, which may be this one; None if there is none."""
         return next((one for one in self.walk() if one.path == path), None)
 
 
 @frozen
-class Counts:
-    """How many children; `active` have a live incarnation, the others sum up by state."""
+class ChildCounts:
+    """How many children there are: in all, with a live incarnation (`active`), and by kind.
+
+    `backoff`, `parked` and `overdue` count those in that state.
+    """
 
     specs: int
     active: int

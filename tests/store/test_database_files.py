@@ -21,9 +21,9 @@ from hive.store import (
     StoreMoved,
     StoreReplaced,
     connections,
+    database_files,
     examine,
     fetch,
-    files,
     open_store,
     writer,
 )
@@ -335,7 +335,7 @@ sys.stdin.read()
 def test_one_that_another_program_holds_is_refused(
     path: Path, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    monkeypatch.setattr(files, "BUSY_TIMEOUT_MS", 10)
+    monkeypatch.setattr(database_files, "BUSY_TIMEOUT_MS", 10)
     trio.run(make, path)
     command = [sys.executable, "-c", HOLDS, str(path), how]
     with subprocess.Popen(command, stdin=-1, stdout=-1, text=True) as other:

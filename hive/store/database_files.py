@@ -1,4 +1,4 @@
-"""The database's files: what lies there before it is opened, and whether it stays there."""
+"""The database's files: what is there before it is opened, and whether they stay in their place."""
 
 import os
 import time
@@ -8,8 +8,7 @@ import apsw
 
 from hive.store.connections import BUSY_TIMEOUT_MS, fetch
 from hive.store.errors import StoreError, StoreMoved, StoreReplaced
-from hive.store.migrations import version_of
-from hive.store.schema import MIGRATIONS
+from hive.store.schema import MIGRATIONS, version_of
 
 _TABLES = {"messages", "agents", "events", "audit"}
 """What every database of a hive has."""
@@ -20,10 +19,11 @@ _AT_ONCE = 1000
 
 
 def examine(path: Path) -> bool:
-    """Look at a database before anything is made; whether it holds a hive (False: nothing yet).
+    """Look at a database before anything is made, and return whether it holds a hive.
 
-    Raises StoreError when it is none, damaged, not ours, not writable or held by another program,
-    SchemaTooNew, and OSError when it cannot be looked at.
+    False means that there is nothing yet. Raises StoreError when it is none, damaged, not ours, not
+    writable or held by another program, SchemaTooNew when a newer version wrote it, and OSError
+    when it cannot be looked at.
     """
     try:
         size = path.stat().st_size
@@ -67,8 +67,11 @@ def _holds_hive(path: Path) -> bool:
     return bool(tables)
 
 
-class Files:
-    """The files that were opened, held so that their numbers are not used for others."""
+class DatabaseFiles:
+    """The files of an open database, held open so that their inodes are not used for others.
+
+    Raises OSError when they cannot be opened.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path.resolve()
@@ -84,16 +87,16 @@ class Files:
         self._known = {ending: os.fstat(held) for ending, held in self._held.items()}
 
     def close(self) -> None:
-        """Let go of them."""
+        """Close the descriptors that hold the files."""
         while self._held:
             os.close(self._held.popitem()[1])
 
     def lost(self) -> bool:
-        """Whether one of them is no longer where it was."""
+        """Return whether one of the files is no longer where it was."""
         return not all(map(self._there, _ENDINGS))
 
     def mend(self, connection: apsw.Connection) -> StoreError:
-        """Bring what was committed into a file that stays; why the store must end now.
+        """Bring what was committed into a file that stays, and return why the store must end now.
 
         Raises OSError and what SQLite raises when that is not possible at the moment.
         """

@@ -1,4 +1,4 @@
-"""A thread that notices when the Trio loop is blocked, and writes all stacks.
+"""The loop watchdog: a thread that notices when the Trio loop is blocked, and writes all stacks.
 
 A task cannot report its own starvation, so the watch is a thread; it survives anything but code
 that holds the interpreter lock.
@@ -27,11 +27,11 @@ class LoopStatistics:
 
 
 class LoopWatchdog:
-    """Use `run` as the start of a child. `limit`: seconds that the loop may be blocked.
+    """Writes the stacks of all threads when the Trio loop is blocked. Use `run` as a child's start.
 
-    `file` needs a file descriptor; default stderr. A long block is reported at `limit` and then
-    each time that it has doubled, and once more when it is over. Times are of the real clock.
-    A process that was stopped as a whole is no blocked loop.
+    `limit` is for how many seconds the loop may be blocked, by the real clock. A longer block is
+    reported at `limit`, then each time that it has doubled, and once more when it is over. `file`
+    needs a file descriptor; None: stderr. A process that was stopped as a whole is no blocked loop.
     """
 
     def __init__(self, limit: float = 2.0, *, file: TextIO | None = None) -> None:
@@ -43,11 +43,11 @@ class LoopWatchdog:
         self._done = threading.Event()
 
     def statistics(self) -> LoopStatistics:
-        """What was seen so far."""
+        """Return how often the loop was blocked so far, and how long at most."""
         return LoopStatistics(self._blocks, self._longest)
 
     async def run(self, ctx: Context) -> None:
-        """Beat for the thread until cancelled."""
+        """Show the thread that the loop runs, until cancelled."""
         self._done = done = threading.Event()
         self._beat = time.monotonic()
         thread = threading.Thread(target=self._watch, args=(done,), name="loop-watchdog")
