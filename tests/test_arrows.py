@@ -12,6 +12,9 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("hive", "harness", "web")
 MAX_LINES = 700
+FEW_LINES = 40
+ROLES = {"__init__", "__main__", "errors", "policy", "rows"}
+"""Files that are named for their role in their package, and are looked for there however short."""
 
 # A unit is a package below hive (or a module such as hive.paths), or harness, or web.
 # Units that are not named here are the daemon's insides, free to import each other without a cycle.
@@ -93,6 +96,18 @@ def unit_of(name: str, known: set[str]) -> str | None:
 
 
 @cache
+def files() -> dict[str, Path]:
+    """Every module by its dotted name; a package is its `__init__.py`."""
+    return {".".join(module_of(path)): path for path in sources()}
+
+
+def imported_by(path: Path) -> set[str]:
+    """The dotted names of all modules of ours that the file at `path` imports."""
+    names = imports(path.read_text("utf-8"), module_of(path), path.name == "__init__.py")
+    return {name for name in names if name in files()}
+
+
+@cache
 def graph() -> dict[str, set[str]]:
     """For each unit, the other units that it imports.
 
@@ -150,12 +165,8 @@ def test_units_import_each_other_without_a_cycle() -> None:
 
 def test_files_import_each_other_without_a_cycle() -> None:
     """Also what is imported for the type checker alone: a small protocol cuts such a circle."""
-    files = {".".join(module_of(path)): path for path in sources() if path.name != "__init__.py"}
-    found = {
-        name: {to for to in imports(path.read_text("utf-8"), module_of(path), False) if to in files}
-        for name, path in files.items()
-    }
-    assert not cycle(found)
+    plain = {name: path for name, path in files().items() if path.name != "__init__.py"}
+    assert not cycle({name: imported_by(path) & plain.keys() for name, path in plain.items()})
 
 
 def test_rooms_of_the_harness_import_each_other_without_a_cycle() -> None:
@@ -211,6 +222,41 @@ def test_no_file_is_longer_than_one_concept() -> None:
     }
     long = {name: lines for name, lines in lengths.items() if lines > MAX_LINES}
     assert not long, f"more than {MAX_LINES} lines; a concept wants out: {long}"
+
+
+def test_no_file_is_a_splinter() -> None:
+    """A short file that one other file alone imports is a part of that one: join them.
+
+    Not meant are the files that a package exports, those of a role, and those of a subject, which
+    has its name in `hive/wire/` (a file of each for the wire, the operator and the command line).
+    """
+    importers: dict[str, set[str]] = {}
+    for name, path in files().items():
+        for imported in imported_by(path) - {name}:
+            importers.setdefault(imported, set()).add(name)
+    subjects = {path.stem for path in (ROOT / "hive" / "wire").glob("*.py")}
+    splinters = []
+    for name, path in files().items():
+        lines, package = len(path.read_text("utf-8").splitlines()), name.rpartition(".")[0]
+        users = importers.get(name, set())
+        if lines < FEW_LINES and path.stem not in ROLES | subjects and package not in users:
+            splinters += [
+                f"{path.relative_to(ROOT)} has {lines} lines and is a part of {user}"
+                for user in users
+                if len(users) == 1
+            ]
+    assert not splinters, "\n".join(splinters)
+
+
+def test_a_public_class_name_exists_once() -> None:
+    """Who reads a name must not have to ask which of two things it means."""
+    places: dict[str, list[str]] = {}
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    twice = [f"{name}: {', '.join(at)}" for name, at in sorted(places.items()) if len(at) > 1]
+    assert not twice, "rename all but one:\n" + "\n".join(twice)
 
 
 def test_no_requirement_or_lock_file_names_a_download_host() -> None:

@@ -4,6 +4,8 @@ import re
 
 from attrs import frozen
 
+from hive.wire.bounds import BODY_CAP
+
 _MODEL = re.compile(r"[^\s,-][^\s,]*")
 """The CLI takes several as one word with commas; one that began with `-` would be an option."""
 
@@ -23,7 +25,7 @@ class AgentsConfig:
     """`[agents]`: seconds unless said otherwise."""
 
     driver: str = "bubblewrap"
-    body_cap: int = 16384
+    body_cap: int = BODY_CAP
     """Largest message body in bytes."""
     orphan_after_s: float = 900.0
     """A harness without its daemon for so long ends its container after its turn."""

@@ -43,7 +43,7 @@ from hive.directory import Directory
 from hive.rate import Rate, allowed
 from hive.store import JoinedWrite, Store
 from hive.supervisors import Context
-from hive.wire.bounds import MAX_ID
+from hive.wire.bounds import BODY_CAP, MAX_ID
 from hive.wire.codec import fitting
 from hive.wire.events import Event
 from hive.wire.messages import Awaited, Message, MessageState
@@ -78,7 +78,7 @@ class Broker(Reader):
         directory: Directory,
         *,
         publish: Callable[[str | None, Event], object],
-        body_cap: int = 16_384,
+        body_cap: int = BODY_CAP,
         max_attempts: int = 5,
         max_redeliveries: int = 5,
         urgent: Callable[[str], str | None] = nobody_urgent,

@@ -14,7 +14,8 @@ import orjson
 from hive.cli.ask import CommandFailed
 from hive.cli.reach import USAGE
 from hive.paths import check_root, default_root
-from hive.wire.codec import MAX_FRAME, jsonable
+from hive.wire.bounds import MAX_FRAME
+from hive.wire.codec import jsonable
 from hive.wire.messages import Message
 from hive.wire.names import check_name
 

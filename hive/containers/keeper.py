@@ -1,4 +1,4 @@
-"""The keeper: a shell of about 1 MiB between the daemon and a container.
+"""The keeper: a shell between the daemon and a container.
 
 It outlives the daemon, holds the agent's lock, records who it is before the container starts and
 how the container ended afterwards, and takes the container with it when it is killed. That the

@@ -171,7 +171,7 @@ def build(options: Options) -> Hive:
             publish=publish,
             changed=changed.add,
             readonly=options.readonly,
-            redact=secrets.hide,
+            redact=secrets.redact_value,
         ),
         live,
     )

@@ -21,18 +21,13 @@ from cattrs.errors import (
 from cattrs.preconf.orjson import configure_converter
 
 from hive.wire.bodies import AgentBody, Body, OperatorBody, PageBody
+from hive.wire.bounds import ANSWER_CAP
 from hive.wire.events import Event, LiveEvent
 from hive.wire.frames import Frame
 from hive.wire.tree import TreeNode
 
 PROTOCOL = 1
-"""Version of the wire protocol; said in the hello, a mismatch refuses the connection."""
-
-MAX_FRAME = 1 << 20
-"""Largest frame in bytes, both ways."""
-
-ANSWER_CAP = MAX_FRAME * 3 // 4
-"""Bytes of encoded items in one answer; the rest of the frame is for its envelope."""
+"""Version of the wire protocol; it is in the hello, and another one is refused."""
 
 T = TypeVar("T")
 
@@ -224,13 +219,13 @@ def fitting(items: Iterable[T]) -> tuple[T, ...]:
 
 
 def decode_frame(data: bytes | str) -> Frame:
-    """Read one frame; raises WireError."""
+    """Read one frame. Raises WireError when the data is not one."""
     frame: Frame = decode(data, Frame)
     return frame
 
 
 def encode_frame(frame: Frame) -> bytes:
-    """Write one frame."""
+    """Write one frame. Raises WireError as `encode` does."""
     return encode(frame, Frame)
 
 

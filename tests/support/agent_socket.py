@@ -124,7 +124,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             publish=publish,
             changed=lambda name: None,
             readonly=(),
-            redact=secrets.hide,
+            redact=secrets.redact_value,
         )
         await dependencies.directory.load()
         if "scout" not in dependencies.directory.known:

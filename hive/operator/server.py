@@ -1,6 +1,6 @@
 """The operator's socket and the narrower one of the web process: each serves its table.
 
-No request is known here by name: what it is and does stands in the file of its subject.
+No request is known here by name: what it does is in the file of its subject.
 """
 
 import logging
@@ -16,8 +16,8 @@ import trio
 from hive.link import Credentials, LinkClosed, LinkError, Peer, RefuseHello, serve
 from hive.link import Session as LinkSession
 from hive.operator.audit import AuditLog, who
-from hive.operator.faults import explained
-from hive.operator.handlers import Also, Handler, Stream, Table
+from hive.operator.errors import explained
+from hive.operator.handlers import AuditWriter, Handler, Stream, Table
 from hive.supervisors import Context
 from hive.wire.bodies import Body, OperatorBody, PageBody
 from hive.wire.daemon import Done
@@ -26,22 +26,22 @@ from hive.wire.frames import Hello
 ALLOWED = {"operator": OperatorBody, "web": PageBody}
 """For each role all that can be asked on its socket."""
 
-Hide = Callable[[Body], Body]
-"""The same body with its secrets hidden."""
+RedactBody = Callable[[Body], Body]
+"""Returns the body without secrets."""
 
 log = logging.getLogger(__name__)
 
 
 async def run(
-    ctx: Context, *, path: Path, role: str, table: Table, audit: AuditLog, hide: Hide
+    ctx: Context, *, path: Path, role: str, table: Table, audit: AuditLog, redact: RedactBody
 ) -> None:
-    """Listen on the operator's socket (`role` "operator") or the web process's ("web")."""
+    """The supervised child: listens at `path` for connections of `role`, "operator" or "web"."""
     async with trio.open_nursery() as nursery:
 
         async def accept(hello: Hello, credentials: Credentials) -> _Session:
             if hello.role != role:
                 raise RefuseHello("wrong_role", f"this socket is for the role {role!r}")
-            return _Session(nursery, ALLOWED[role], table, audit, hide, who(credentials, role))
+            return _Session(nursery, ALLOWED[role], table, audit, redact, who(credentials, role))
 
         await nursery.start(serve, path, accept)
         ctx.ready()
@@ -51,7 +51,7 @@ async def run(
 
 
 class _Session(LinkSession):
-    """One connection; all answers come from the table, none is kept here."""
+    """One connection. Every answer comes from the table."""
 
     def __init__(
         self,
@@ -59,25 +59,28 @@ class _Session(LinkSession):
         allowed: Any,
         table: Table,
         audit: AuditLog,
-        hide: Hide,
+        redact: RedactBody,
         who: str,
     ) -> None:
         self.nursery, self.requests, self.table = nursery, allowed, table
-        self.audit, self.hide, self.who = audit, hide, who
+        self.audit, self.redact, self.who = audit, redact, who
         self.following = trio.CancelScope()
 
     def closed(self, peer: Peer) -> None:
         self.following.cancel()
 
     async def handle(self, peer: Peer, body: Body) -> Body:
-        """Answer a read, or do an act, which the audit records; every error in clear words."""
+        """Answer a read, or do an act, which the audit records; follow a stream.
+
+        Raises LinkError when it is not allowed or failed in a way that is known.
+        """
         handler = self.table.get(type(body))
         if handler is None:
             raise LinkError("not_allowed", f"{type(body).__name__} cannot be asked here")
         if isinstance(handler, Stream):
             self.following.cancel()
             self.following = trio.CancelScope()
-            self.nursery.start_soon(_follow, peer, handler, self.hide(body), self.following)
+            self.nursery.start_soon(_follow, peer, handler, self.redact(body), self.following)
             return Done()
         try:
             return await self._answer(peer, handler, body)
@@ -88,18 +91,18 @@ class _Session(LinkSession):
 
     async def _answer(self, peer: Peer, handler: Handler, body: Body) -> Body:
         if not handler.brings_secret:
-            body = self.hide(body)
-        if handler.words is None:
-            return await _done(handler, body)
-        words = await handler.words(body)
+            body = self.redact(body)
+        if handler.describe is None:
+            return await _respond(handler, body)
+        described = await handler.describe(body)
         record = self.audit.record_with if handler.is_one_commit else self.audit.record
-        act = partial(record, self.who, words, partial(_done, handler, body))
-        answer = await (self._to_its_end(peer, act) if handler.has_steps else act())
-        if handler.afterwards is not None:
-            handler.afterwards()
+        act = partial(record, self.who, described, partial(_respond, handler, body))
+        answer = await (self._run_to_completion(peer, act) if handler.has_steps else act())
+        if handler.once_recorded is not None:
+            handler.once_recorded()
         return answer
 
-    async def _to_its_end(self, peer: Peer, act: Callable[[], Awaitable[Body]]) -> Body:
+    async def _run_to_completion(self, peer: Peer, act: Callable[[], Awaitable[Body]]) -> Body:
         """Do what has several steps also when who asked has gone: only the hive's stop ends it."""
         ended: list[outcome.Outcome[Body]] = []
         done = trio.Event()
@@ -118,8 +121,8 @@ class _Session(LinkSession):
         return ended[0].unwrap()
 
 
-async def _done(handler: Handler, body: Body, *also: Also) -> Body:
-    answer = await handler.do(body, *also)
+async def _respond(handler: Handler, body: Body, *write_entry: AuditWriter) -> Body:
+    answer = await handler.respond(body, *write_entry)
     return Done() if answer is None else answer
 
 

@@ -19,14 +19,14 @@ class WhoAmITool(Tool):
     )
 
     async def perform(self, context: ToolContext) -> str:
-        shared = context.shared
+        state = context.state
         return json.dumps(
             {
-                "name": shared.options.name,
-                "others": list(shared.settings.peers) if shared.settings else [],
+                "name": state.options.name,
+                "others": list(state.settings.peers) if state.settings else [],
                 "operator": "operator",
-                "state": str(shared.options.folders.state),
-                "holding": [one.id for one in shared.holding.messages] if shared.holding else [],
+                "state": str(state.options.folders.state),
+                "holding": [one.id for one in state.holding.messages] if state.holding else [],
             }
         )
 

@@ -3,9 +3,9 @@
 import trio
 from attrs import evolve
 
-from harness import faults
 from harness.link import Link, NotConnected
-from harness.shared import HeldLease, Shared
+from harness.state import HarnessState, HeldLease
+from harness.turns import failpoints
 from harness.turns.runner import STOPPED_S, TurnRunner
 from hive.link import RemoteError
 from hive.supervisors import Context
@@ -30,21 +30,22 @@ _NOT_ASKED = frozenset({"replaced", "busy"})
 """Codes with which a request is refused before it is looked at: later it may be taken."""
 
 DRAIN_S = 30.0
-"""What an ordered stop gives a turn to be interrupted and reported."""
+"""How long a turn may take to be interrupted and reported when the harness is stopped."""
 
 GRACE_S = STOPPED_S + 2.0
+"""How long it may then take to end when it is cancelled."""
 
 _ANSWER_S = 10.0
-_LOOK_S = 2.0
+_CONNECT_S = 2.0
 _STORE_RETRY_S = 2.0
 _PAUSE_S = 1.0
 
 
 class ServeLoop:
-    """One lease after the other. What it holds is in `shared.holding`, for the link's hello."""
+    """Works on one lease after the other; the one that it holds is in `state.holding`."""
 
-    def __init__(self, shared: Shared, link: Link, turns: TurnRunner) -> None:
-        self._shared = shared
+    def __init__(self, state: HarnessState, link: Link, turns: TurnRunner) -> None:
+        self._state = state
         self._link = link
         self._turns = turns
         self._stopping = False
@@ -53,45 +54,45 @@ class ServeLoop:
     @property
     def turn(self) -> str | None:
         """The id of the running turn, which is its lease's; None between turns."""
-        holding = self._shared.holding
+        holding = self._state.holding
         return None if holding is None else holding.lease
 
     async def run(self, ctx: Context) -> None:
-        """One incarnation of the supervised child. It begins by saying that it holds nothing."""
-        self._shared.holding = None
+        """One incarnation of the supervised child; it begins without a lease."""
+        self._state.holding = None
         self._stopping = False
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch_stop, ctx)
             ctx.ready()
             while not self._stopping:
-                await self._once(ctx)
+                await self._serve_one(ctx)
             nursery.cancel_scope.cancel()
 
-    async def _once(self, ctx: Context) -> None:
+    async def _serve_one(self, ctx: Context) -> None:
         ctx.tick()
         if self._link.orphaned:
             await self._end_harness(ctx)
             return
-        await faults.hang("serve.hang")
+        await failpoints.hang("serve.hang")
         ctx.note("waits for a message")
         lease = await self._take(ctx)
         ctx.tick()
-        settings = self._shared.settings
+        settings = self._state.settings
         if lease is None or settings is None:
             return
-        self._shared.holding = HeldLease.of(lease)
+        self._state.holding = HeldLease.of(lease)
         self._link.changed()
-        await faults.hang("serve.hang-leased")
+        await failpoints.hang("serve.hang-leased")
         ctx.note(f"works on message {lease.messages[0].id}" if lease.messages else None)
         report = await self._work(ctx, lease, settings)
         ctx.note("reports the turn")
         await self._finish(ctx, lease, report)
-        self._shared.holding = None
+        self._state.holding = None
         self._link.changed()
 
     async def _take(self, ctx: Context) -> Lease | None:
-        """The next lease, or None when there was none within a while."""
-        wait = self._shared.options.take_wait
+        """The next lease; None when none came in `take_wait` seconds, or it cannot be asked for."""
+        wait = self._state.options.take_wait
         asked_at = trio.current_time()
         ctx.extend(wait + 2 * _ANSWER_S)
         taken = None
@@ -100,7 +101,7 @@ class ServeLoop:
                 if self._stopping or not await self._link.wait_connected(_PAUSE_S):
                     return None
                 answer = await self._link.request(
-                    Take(wait), timeout=wait + _ANSWER_S, within=wait + _ANSWER_S, once=True
+                    Take(wait), timeout=wait + _ANSWER_S, total_timeout=wait + _ANSWER_S, once=True
                 )
                 taken = answer if isinstance(answer, Taken) else None
         except (RemoteError, NotConnected) as error:
@@ -115,7 +116,7 @@ class ServeLoop:
         return None
 
     async def _work(self, ctx: Context, lease: Lease, settings: HarnessSettings) -> TurnReport:
-        emit = self._shared.emit
+        emit = self._state.emit
         numbers = tuple(message.id for message in lease.messages)
         emit(TurnStarted(lease.id, numbers, self._turns.session))
         try:
@@ -123,7 +124,7 @@ class ServeLoop:
         except trio.Cancelled:
             emit(TurnEnded(lease.id, Outcome.INTERRUPTED, "cut off in the middle", 0.0, Usage()))
             raise
-        holding = self._shared.holding
+        holding = self._state.holding
         if holding is not None and holding.unsure and report.outcome is Outcome.COMPLETED:
             detail = "the answer to a recv was lost: messages may have come that it never saw"
             report = evolve(report, outcome=Outcome.INTERRUPTED, detail=detail)
@@ -131,14 +132,14 @@ class ServeLoop:
         return report
 
     async def _finish(self, ctx: Context, lease: Lease, report: TurnReport) -> None:
-        """Tell the daemon until it has answered: a turn that ended well must not run twice."""
+        """Report the turn until the daemon has answered: what ended well must not run twice."""
         finish = Finish(lease.id, report)
         while not self._link.orphaned:
             ctx.tick()
             try:
-                if await self._link.wait_connected(_LOOK_S):
+                if await self._link.wait_connected(_CONNECT_S):
                     ctx.extend(2 * _ANSWER_S)
-                    await self._link.request(finish, timeout=_ANSWER_S, within=_ANSWER_S)
+                    await self._link.request(finish, timeout=_ANSWER_S, total_timeout=_ANSWER_S)
                     return
                 if self._stopping:
                     return  # the daemon returns the lease when this instance has ended
@@ -147,7 +148,7 @@ class ServeLoop:
                     return
             except RemoteError as error:
                 if not (error.code.startswith(STORE_TROUBLE) or error.code in _NOT_ASKED):
-                    self._shared.emit(Notice(f"the end of turn {lease.id} was refused: {error}"))
+                    self._state.emit(Notice(f"the end of turn {lease.id} was refused: {error}"))
                     return
                 ctx.note(f"the daemon cannot take the turn's end: {error}")
                 with trio.move_on_after(_STORE_RETRY_S):
@@ -155,9 +156,9 @@ class ServeLoop:
                     return
 
     async def _end_harness(self, ctx: Context) -> None:
-        """The daemon has been away for too long: end this container."""
+        """Stop the whole harness, and with it the container: the daemon was away for too long."""
         ctx.note("the daemon is gone: ends")
-        self._shared.stop.set()
+        self._state.stop.set()
         await ctx.stop_requested.wait()
 
     async def _watch_stop(self, ctx: Context) -> None:
@@ -165,4 +166,4 @@ class ServeLoop:
         self._stopping = True
         self._waiting.cancel()
         # Half of the time for the turn, the rest for what comes when it does not listen.
-        await self._turns.interrupt(min(5.0, self._shared.stop_grace / 2))
+        await self._turns.interrupt(min(5.0, self._state.stop_grace / 2))

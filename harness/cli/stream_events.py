@@ -1,4 +1,7 @@
-"""What a line of the CLI's stdout says, as typed events: a closed set, made by the parser."""
+"""What the lines of the CLI's stdout say, as a closed set of typed events; the parser makes them.
+
+Fields are None where the CLI said nothing; `nested` is true for what a sub-agent did.
+"""
 
 from attrs import frozen
 
@@ -18,7 +21,7 @@ class Init:
 
 @frozen
 class ModelText:
-    """Text that the model wrote; `nested` when a sub-agent wrote it."""
+    """Text that the model wrote."""
 
     text: str
     nested: bool
@@ -53,9 +56,11 @@ class ToolAnswer:
 
 @frozen
 class ApiFailure:
-    """The CLI's own (synthetic) line about a request that failed; `text` is the CLI's.
+    """The CLI's own (synthetic) line about a request that failed; it wrote `text` itself.
 
-    `type` is the API's own word for the error: None when the answer was none of the API.
+    `error`, `api_error` and `window` are the CLI's words; `type` is the API's own word for the
+    error, None when something else answered in its place; `status` is the HTTP status, `resets_at`
+    in epoch seconds.
     """
 
     error: str | None
@@ -69,7 +74,7 @@ class ApiFailure:
 
 @frozen
 class Retry:
-    """The CLI will ask the API again in `delay_s`; `error` from a closed list."""
+    """The CLI will ask the API again in `delay_s` seconds; `error` is one of its closed list."""
 
     attempt: int
     delay_s: float
@@ -93,7 +98,11 @@ class RateLimit:
 
 @frozen
 class Result:
-    """The end of a turn. `asked` is false for an answer to something that was not our prompt."""
+    """The end of a turn.
+
+    `asked` is false for an answer to something that was not our prompt; `turns` counts the model's
+    steps; `usage` is what came since the last result.
+    """
 
     subtype: str | None
     is_error: bool
@@ -123,7 +132,7 @@ class Idle:
 
 @frozen
 class ControlRequest:
-    """A control request of the CLI that needs an answer."""
+    """A control request of the CLI that needs an answer; `server` and `message` for tools only."""
 
     request: str
     subtype: str
@@ -148,7 +157,7 @@ class ControlResponse:
 
 @frozen
 class Cost:
-    """What the session has cost so far, other processes included, in answer to our `request`."""
+    """What the session has cost so far, also in earlier processes, in answer to our `request`."""
 
     request: str
     usage: Usage
@@ -156,7 +165,7 @@ class Cost:
 
 @frozen
 class Other:
-    """A line of no interest here, or not known."""
+    """A line that matters to nobody here, or is not known; `kind` is its type."""
 
     kind: str
 

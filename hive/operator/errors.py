@@ -1,4 +1,4 @@
-"""Why something that was asked was not done, in words for whoever asked: what, why, what to do."""
+"""The error that whoever asked is answered with: what was not done, why, and what to do now."""
 
 import trio
 
@@ -20,15 +20,15 @@ from hive.supervisors import (
     SupervisorError,
 )
 
-_LOOK = "`hive status` shows what runs; try again in a moment"
+_TRY = "`hive status` shows what runs; try again in a moment"
 
 
 class NotDone(LinkError):
-    """It was allowed and tried, and failed; any other LinkError is a refusal."""
+    """What was asked is allowed and was tried, but failed; any other LinkError is a refusal."""
 
 
 def explained(error: Exception) -> LinkError | None:
-    """The error for whoever asked; None for a fault of the hive itself, which nobody foresaw."""
+    """The error for whoever asked; None when `error` is a fault of the hive itself."""
     match error:
         case LinkError():
             return error
@@ -51,12 +51,12 @@ def explained(error: Exception) -> LinkError | None:
         case ContainerError():
             return NotDone("not_done", str(error))
         case ActorError():
-            return NotDone("not_done", f"a part of the hive did not answer: {error}; {_LOOK}")
+            return NotDone("not_done", f"a part of the hive did not answer: {error}; {_TRY}")
         case trio.TooSlowError():
             return NotDone(
                 "too_slow",
                 "a part of the hive did not answer in time, so this may or may not have been "
-                f"done; {_LOOK}",
+                f"done; {_TRY}",
             )
         case ValueError():
             return LinkError("bad_request", str(error))
@@ -83,6 +83,6 @@ def _supervisors(error: SupervisorError) -> LinkError:
         case NotRunning():
             return NotDone(
                 "not_done",
-                f"{error}: that part of the hive restarts, is parked or is being stopped; {_LOOK}",
+                f"{error}: that part of the hive restarts, is parked or is being stopped; {_TRY}",
             )
-    return NotDone("not_done", f"{error}; {_LOOK}")
+    return NotDone("not_done", f"{error}; {_TRY}")

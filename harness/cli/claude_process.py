@@ -1,7 +1,7 @@
 """One `claude` process: its pipes, its control channel and its end.
 
-It is kept between turns (a turn then costs 30 ms and not 600). Whoever stops it gets the whole of
-it: its process group and every process that left that group.
+It is kept between turns (a turn then costs 30 ms and not 600). Its end is the end of all that it
+has started: its process group, and every process that left that group.
 """
 
 import json
@@ -19,7 +19,7 @@ import trio
 from harness.cli.lines import LineSplitter, Tail
 from harness.cli.outcome import ProcessEnd
 from harness.cli.parser import parse_line
-from harness.cli.stream import (
+from harness.cli.stream_events import (
     ControlCancelled,
     ControlRequest,
     ControlResponse,
@@ -28,18 +28,20 @@ from harness.cli.stream import (
     StreamEvent,
 )
 from harness.cli.subreaper import Subreaper
-from harness.tools import SERVER, Tools
+from harness.tools import SERVER, ToolServer
 from hive.actors import Slot
 from hive.uncontended import acquire
 
 _log = logging.getLogger(__name__)
 
 INITIALISE_S = 60.0
+"""How long the CLI may take until it is ready for a prompt."""
+
 _WRITE_S = 10.0
 _READ_BYTES = 65536
 _PIPES_S = 1.0
 """A process that left claude's group may hold its pipes: do not wait for their end for longer."""
-_REST_S = 5.0
+_LEFTOVERS_S = 5.0
 _EVENTS = 256
 
 _STEPS: tuple[tuple[signal.Signals | None, float], ...] = (
@@ -48,8 +50,8 @@ _STEPS: tuple[tuple[signal.Signals | None, float], ...] = (
     (signal.SIGTERM, 2.0),
     (signal.SIGKILL, 2.0),
 )
-STOP_S = sum(wait for _, wait in _STEPS) + _PIPES_S + _REST_S + 1.0
-"""Upper bound of `stop`."""
+STOP_S = sum(wait for _, wait in _STEPS) + _PIPES_S + _LEFTOVERS_S + 1.0
+"""How long `stop` takes at most."""
 
 
 class CliStartFailed(Exception):
@@ -57,26 +59,26 @@ class CliStartFailed(Exception):
 
 
 class ProcessGone(Exception):
-    """The process is no more; `ClaudeProcess.how` says how it ended."""
+    """The process is no more; `ClaudeProcess.end` says how it ended."""
 
 
 class ClaudeProcess:
-    """A process that `host` keeps; the other methods talk to it."""
+    """A process that `run` starts and keeps; the other methods talk to it."""
 
-    def __init__(self, tools: Tools, subreaper: Subreaper) -> None:
+    def __init__(self, tools: ToolServer, subreaper: Subreaper) -> None:
         self.model: str | None = None
         self.gone = trio.Event()
-        self.how: ProcessEnd | None = None
+        self.end: ProcessEnd | None = None
         """Set together with `gone`."""
         self._tools = tools
         self._subreaper = subreaper
         self._process: trio.Process | None = None
         self._writing = trio.Lock()
         self._stderr = Tail()
-        self._slots: dict[str, Slot[str | None]] = {}
+        self._pending: dict[str, Slot[str | None]] = {}
         self._turn: trio.MemorySendChannel[StreamEvent] | None = None
 
-    async def host(
+    async def run(
         self,
         argv: Sequence[str],
         environment: Mapping[str, str],
@@ -100,7 +102,7 @@ class ClaudeProcess:
                 start_new_session=True,
             )
         except OSError as error:
-            self.how = ProcessEnd(None, str(error))
+            self.end = ProcessEnd(None, str(error))
             self.gone.set()
             raise CliStartFailed(f"{argv[0]} cannot be started: {error}") from None
         try:
@@ -108,18 +110,21 @@ class ClaudeProcess:
             await self._serve(self._process)
         finally:
             with trio.move_on_after(STOP_S, shield=True):
-                await self._end(self._process)
-            self._finish(self._process)
+                await self._clean_up(self._process)
+            self._publish_end(self._process)
 
     def events(self) -> trio.MemoryReceiveChannel[StreamEvent]:
-        """From now on the events of the stream, for one turn; ends with the process."""
+        """A channel of the events from now on, for one turn; it ends with the process."""
         self._turn, receive = trio.open_memory_channel[StreamEvent](_EVENTS)
         if self.gone.is_set():
             self._turn.close()
         return receive
 
     async def initialise(self, system_prompt: str) -> None:
-        """Make the CLI ready and offer it the hive's tools. Raises CliStartFailed."""
+        """Make the CLI ready and offer it the hive's tools.
+
+        Raises CliStartFailed when it ends, refuses, or does not answer in INITIALISE_S.
+        """
         request = {
             "subtype": "initialize",
             "sdkMcpServers": [SERVER],
@@ -134,31 +139,34 @@ class ClaudeProcess:
         if error is not None:
             raise CliStartFailed(f"claude refused to initialise: {error}")
 
-    async def prompt(self, text: str, number: str, cost: str) -> None:
-        """Begin a turn; `number` is a uuid that comes back in the stream. Raises ProcessGone.
+    async def prompt(self, text: str, prompt_id: str, cost: str) -> None:
+        """Begin a turn; `prompt_id` is a uuid that comes back in the stream. Raises ProcessGone.
 
         `cost` is a request as of `ask_cost`: what the session had cost before the turn.
         """
         message = {"role": "user", "content": text}
-        prompt = {"type": "user", "message": message, "uuid": number}
+        prompt = {"type": "user", "message": message, "uuid": prompt_id}
         # In one write: the CLI answers the question before it has asked its API anything.
         await self._write(prompt, _cost_question(cost))
 
     async def interrupt(self) -> None:
-        """Ask the CLI to interrupt its turn, which then ends with a result. Raises ProcessGone."""
+        """Ask the CLI to interrupt its turn, which then ends with a result.
+
+        Raises ProcessGone, and TooSlowError when the CLI does not answer.
+        """
         await self._control({"subtype": "interrupt"}, _WRITE_S)
 
     async def ask_cost(self, request: str) -> None:
-        """Ask what the session has cost; if it is alive the stream answers with a `Cost`."""
+        """Ask what the session has cost: the stream answers with a `Cost` of this `request` id."""
         try:
             await self._write(_cost_question(request))
         except ProcessGone:
             pass  # whoever drives the turn finds out by himself, and reads what it said last
 
     async def stop(self) -> None:
-        """End it: close stdin, SIGINT, SIGTERM, SIGKILL, then all that is left of it."""
+        """End the process by closing its stdin, SIGINT, SIGTERM, SIGKILL; then all it has left."""
         if self._process is not None:
-            await self._put_down(self._process)
+            await self._terminate(self._process)
             await self.gone.wait()
 
     # --- inside ---------------------------------------------------------------------------------
@@ -195,9 +203,9 @@ class ClaudeProcess:
             case ControlRequest():
                 await self._refuse(event)
             case ControlCancelled():
-                self._tools.withdraw(event.request)
+                self._tools.cancel(event.request)
             case ControlResponse():
-                if slot := self._slots.get(event.request):
+                if slot := self._pending.get(event.request):
                     slot.settle(event.error)
             case Init():
                 self.model = event.model
@@ -234,16 +242,16 @@ class ClaudeProcess:
 
         Raises ProcessGone, and TooSlowError when there is no answer in time.
         """
-        number = uuid.uuid4().hex
-        slot = self._slots[number] = Slot[str | None]()
+        request_id = uuid.uuid4().hex
+        slot = self._pending[request_id] = Slot[str | None]()
         try:
             with trio.fail_after(timeout):
-                line = {"type": "control_request", "request_id": number, "request": request}
+                line = {"type": "control_request", "request_id": request_id, "request": request}
                 await self._write(line)
                 error = await slot.wait()
         finally:
-            del self._slots[number]
-        if self.how is not None:
+            del self._pending[request_id]
+        if self.end is not None:
             raise ProcessGone
         return error
 
@@ -266,7 +274,7 @@ class ClaudeProcess:
             self._signal(process, signal.SIGKILL)
             raise ProcessGone
 
-    async def _put_down(self, process: trio.Process) -> None:
+    async def _terminate(self, process: trio.Process) -> None:
         assert process.stdin is not None
         await process.stdin.aclose()
         for number, wait in _STEPS:
@@ -285,20 +293,20 @@ class ClaudeProcess:
             except (ProcessLookupError, PermissionError):
                 pass
 
-    async def _end(self, process: trio.Process) -> None:
-        await self._put_down(process)
-        left = await self._subreaper.kill_all(_REST_S)
+    async def _clean_up(self, process: trio.Process) -> None:
+        await self._terminate(process)
+        left = await self._subreaper.kill_all(_LEFTOVERS_S)
         if left:
             _log.error("%d processes that claude left behind cannot be killed", left)
         for stream in (process.stdout, process.stderr):
             if stream is not None:
                 await stream.aclose()
 
-    def _finish(self, process: trio.Process) -> None:
-        self.how = ProcessEnd(process.returncode, str(self._stderr))
+    def _publish_end(self, process: trio.Process) -> None:
+        self.end = ProcessEnd(process.returncode, str(self._stderr))
         if process.returncode is not None:
             self._subreaper.forget(process.pid)
-        for slot in self._slots.values():
+        for slot in self._pending.values():
             slot.settle(None)
         if self._turn is not None:
             self._turn.close()

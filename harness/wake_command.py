@@ -12,17 +12,23 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-SOCKET = "HIVE_WAKE"
-"""The variable that says where the harness listens; claude and all that it starts have it."""
+SOCKET_VARIABLE = "HIVE_WAKE"
+"""The environment variable that says where the harness listens.
 
-NAME = "wake.sock"
+Claude has it, and all that it starts.
+"""
+
+SOCKET_NAME = "wake.sock"
 """The socket's name in the CLI's home."""
 
 ANSWER_S = 60.0
-MOST = 1 << 19
+"""How long the harness may take; it waits half a minute for the daemon."""
+
+MOST_BYTES = 1 << 19
 """Bytes of a line, either way: many times what a message may have."""
 
 FAILED, USAGE, NOBODY = 1, 2, 3
+"""Exit codes: refused, used wrongly, no harness answers."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,29 +37,34 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--from", dest="label", required=True, help="what you call yourself")
     parser.add_argument("text", metavar="TEXT|-", help="the message; - reads standard input")
     given = parser.parse_args(arguments)
-    where = os.environ.get(SOCKET)
+    where = os.environ.get(SOCKET_VARIABLE)
     if not where:
-        return _say(f"{SOCKET} is not set: this works inside of an agent's container", NOBODY)
+        return _failed(
+            f"{SOCKET_VARIABLE} is not set: this works inside of an agent's container", NOBODY
+        )
     text = given.text
     if text == "-" and sys.stdin is None:
-        return _say("standard input is closed: give the text on it, or as an argument", USAGE)
+        return _failed("standard input is closed: give the text on it, or as an argument", USAGE)
     if text == "-":
-        text = sys.stdin.buffer.read(MOST).decode(errors="replace")
+        text = sys.stdin.buffer.read(MOST_BYTES).decode(errors="replace")
     line = json.dumps({"from": _clean(given.label), "text": _clean(text)}).encode() + b"\n"
-    if len(line) > MOST:
-        return _say("the message is too long: write it to a file and send its path", FAILED)
+    if len(line) > MOST_BYTES:
+        return _failed("the message is too long: write it to a file and send its path", FAILED)
     try:
-        answer = json.loads(_ask(Path(where), line))
+        answer = json.loads(_request(Path(where), line))
     except (OSError, ValueError) as error:
-        return _say(f"the harness does not answer: {error}", NOBODY)
+        return _failed(f"the harness does not answer: {error}", NOBODY)
     if "message" not in answer:
-        return _say(str(answer.get("error")), FAILED)
+        return _failed(str(answer.get("error")), FAILED)
     print(answer["message"])
     return 0
 
 
-def _ask(path: Path, line: bytes) -> bytes:
-    """By way of its folder: the kernel takes 107 bytes of path only."""
+def _request(path: Path, line: bytes) -> bytes:
+    """Send the line to the socket at `path`; the line that it answers. Raises OSError.
+
+    By way of its folder: the kernel takes 107 bytes of path only.
+    """
     folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -61,16 +72,17 @@ def _ask(path: Path, line: bytes) -> bytes:
             connection.connect(f"/proc/self/fd/{folder}/{path.name}")
             connection.sendall(line)
             with connection.makefile("rb") as answer:
-                return answer.readline(MOST)
+                return answer.readline(MOST_BYTES)
     finally:
         os.close(folder)
 
 
 def _clean(text: str) -> str:
-    """Arguments of a command line need not be text."""
+    """The text in UTF-8: arguments of a command line may be any bytes."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-def _say(why: str, code: int) -> int:
+def _failed(why: str, code: int) -> int:
+    """Say on stderr why the message is not sent; the exit code."""
     print(f"hive-harness wake: {why}", file=sys.stderr)
     return code

@@ -1,4 +1,4 @@
-"""What the parts of one harness share. Each field says who writes it."""
+"""The state of a harness that more than one of its parts needs. Each field says who writes it."""
 
 import uuid
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TypeVar
 import trio
 from attrs import define, field, frozen
 
-from harness.outbox import Hints, Outbox
+from harness.outbox import Outbox, PushQueue
 from harness.own_login import OwnLogin
 from hive.paths import AgentFolders
 from hive.redact import Secrets
@@ -27,7 +27,7 @@ class HarnessOptions:
     folders: AgentFolders
     socket: Path
     wrap: tuple[str, ...] = ()
-    """The words that start claude where it cannot see the harness's own places."""
+    """The beginning of claude's command line, which hides the harness's own folders from it."""
     take_wait: float = 15.0
     """How long one Take may wait for a message; also how often an idle serve loop ticks."""
     watchdog: float = 10.0
@@ -36,25 +36,26 @@ class HarnessOptions:
 
 @define(eq=False)
 class HeldLease:
-    """What the running turn holds; `unanswered` Recvs may have added to it, or may still."""
+    """The lease of the running turn, with the messages that have joined it since."""
 
     lease: str
     messages: list[Message]
     unanswered: int = 0
+    """Requests for more messages whose answer is due or lost: they may have added some."""
 
     @classmethod
     def of(cls, lease: Lease) -> "HeldLease":
-        """What a turn holds that begins with `lease`."""
+        """What a turn holds at its beginning, which is `lease`."""
         return cls(lease.id, list(lease.messages))
 
     @property
     def unsure(self) -> bool:
-        """Whether messages may have joined that the model never saw."""
+        """Whether messages may have joined the lease that the model never saw."""
         return self.unanswered > 0
 
 
 @define(eq=False)
-class Shared:
+class HarnessState:
     """The state of one harness process that more than one of its parts needs."""
 
     options: HarnessOptions
@@ -63,35 +64,38 @@ class Shared:
     """For the daemon; the link reads it."""
     records: Outbox = field(factory=Outbox)
     """For the disk; the journal reads it."""
-    hints: Hints = field(factory=Hints)
+    pushes: PushQueue = field(factory=PushQueue)
     """For the daemon, at once or not at all; the link reads it."""
     settings: HarnessSettings | None = None
-    """What the daemon said last; the link hears it, in force from the next turn on."""
+    """What the daemon said last, in force from the next turn on; written by the link.
+
+    None until the first connection.
+    """
     secrets: Secrets = field(factory=Secrets)
     """What must not leave in any text; learnt from the settings and the agent's own login."""
     holding: HeldLease | None = None
-    """Written by serve, added to by the tools."""
+    """Written by the serve loop, added to by the tools; None between turns."""
     stop: trio.Event = field(factory=trio.Event)
-    """Set by whoever wants the whole harness to end in order."""
+    """Set by any part that wants the whole harness to stop in order."""
     stop_grace: float = 20.0
-    """How long an ordered stop may take; written by the link when the daemon says."""
+    """How many seconds an ordered stop may take; written by the link when the daemon says so."""
     _login: OwnLogin = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._login = OwnLogin(self.options.folders.claude, self.secrets)
 
     def take_settings(self, settings: HarnessSettings) -> None:
-        """What the daemon says from now on; an earlier credential stays a secret."""
+        """Put what the daemon says in force; an earlier credential stays a secret."""
         self.settings = settings
         self.secrets.learn_variables(settings.environment)
 
-    def hide(self, value: T) -> T:
-        """A value of the wire without credentials; everything that leaves goes through here."""
-        self._login.look()
-        return self.secrets.hide(value)
+    def redact(self, value: T) -> T:
+        """The value without credentials; everything that leaves the harness goes through here."""
+        self._login.refresh()
+        return self.secrets.redact_value(value)
 
     def emit(self, event: Event) -> None:
-        """Publish an event: to the daemon and to the disk, sometime, without waiting."""
-        event = self.hide(event)
+        """Queue an event for the daemon and for the disk. Never waits, never fails."""
+        event = self.redact(event)
         self.outbox.put(event)
         self.records.put(event)
