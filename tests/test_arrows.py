@@ -27,6 +27,7 @@ BORDER = {
     "hive.redact",
     "hive.rlimits",
     "hive.supervisors",
+    "hive.text",
     "hive.uncontended",
     "hive.wire",
 }
@@ -36,7 +37,8 @@ ALLOWED: dict[str, set[str]] = {
     "hive.directory": {"hive.store", "hive.wire"},
     "hive.clock": set(),
     "hive.supervisors": {"hive.actors"},
-    "hive.wire": set(),
+    "hive.text": set(),
+    "hive.wire": {"hive.text"},
     "hive.link": {"hive.uncontended", "hive.wire"},
     "hive.logs": {"hive.output", "hive.rate"},
     "hive.paths": {"hive.wire"},

@@ -12,7 +12,7 @@ from attrs import field, frozen
 
 from hive.files import read_small
 from hive.janitor import Retention
-from hive.supervisors import one_line
+from hive.text import one_line
 from hive.wire.bounds import MOST_BODY
 from hive.wire.codec import WireError, decode
 from hive.wire.logins import OWN_LOGIN
@@ -112,6 +112,7 @@ _MODEL = re.compile(r"[^\s,-][^\s,]*")
 
 LEAST_HARNESS_SILENCE_S = 12.0
 MOST_FILE = 262_144
+MOST_ERROR = 500
 MOST_NUMBER = 1_000_000_000
 """Of anything; as seconds, thirty years."""
 MOST_DEPTH = 8
@@ -130,7 +131,7 @@ def parse(toml: str, *, source: str = "hive.toml") -> Config:
     except RecursionError:
         raise ConfigError(f"{source}: {_TOO_DEEP}") from None
     except (ValueError, WireError) as error:  # a TOMLDecodeError is a ValueError
-        raise ConfigError(f"{source}: {one_line(str(error))}") from None
+        raise ConfigError(f"{source}: {one_line(str(error), MOST_ERROR)}") from None
     return config
 
 

@@ -13,6 +13,7 @@ from hive.questions.errors import (
     QuestionOver,
     TooMany,
 )
+from hive.text import flattened
 from hive.wire.names import OPERATOR
 from hive.wire.questions import Answer, Ask, Question, QuestionState
 
@@ -35,7 +36,7 @@ _ENDS = {
 
 def new_question(asker: str, ask: Ask, *, id_: int, now: float) -> Question:
     """The question as it is asked now; raises BadQuestion. Whether `to` exists is not looked at."""
-    options = tuple(" ".join(option.split()) for option in ask.options)
+    options = tuple(flattened(option) for option in ask.options)
     if ask.to == asker:
         raise BadQuestion("you cannot ask yourself: decide, or ask the operator or another agent")
     if not ask.text.strip() or len(ask.text) > MOST_TEXT:
@@ -144,7 +145,7 @@ def chosen(question: Question, answer: Answer) -> str:
 
 def _number_of(question: Question, text: str) -> tuple[int, ...]:
     folded = [_folded(option) for option in question.options]
-    wanted = _folded(" ".join(text.split()))
+    wanted = _folded(flattened(text))
     return (folded.index(wanted) + 1,) if wanted in folded else (0,)
 
 
@@ -157,9 +158,9 @@ def _folded(option: str) -> str:
     return option.casefold()
 
 
-def one_line(text: str, what: str, *, most: int = MOST_LINE, needed: bool = False) -> str:
+def checked_line(text: str, what: str, *, most: int = MOST_LINE, needed: bool = False) -> str:
     """`text` on one line and without what could drive a terminal; raises BadLine if too long."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = flattened("".join(c if c.isprintable() else " " for c in text))
     if len(line) > most:
         raise BadLine(f"{what} has {len(line)} characters, at most {most} are allowed: shorten it")
     if needed and not line:

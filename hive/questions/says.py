@@ -27,7 +27,7 @@ class Says:
 
     async def set(self, agent: str, text: str) -> None:
         """Set the agent's line (empty: clear it); raises BadLine."""
-        line = policy.one_line(text, "the status")
+        line = policy.checked_line(text, "the status")
 
         def done(_: None) -> None:
             before = self._lines.pop(agent, "")

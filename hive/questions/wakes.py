@@ -43,7 +43,7 @@ class Wakes:
         Asked again before that, nothing changes, not even the reason. Raises BadLine, TooMany,
         and what Broker.check does.
         """
-        reason = policy.one_line(reason, "the reason", most=MOST_REASON, needed=True)
+        reason = policy.checked_line(reason, "the reason", most=MOST_REASON, needed=True)
         self._broker.check(_once_more(agent, reason))
 
         def job(connection: apsw.Connection) -> None:
@@ -84,7 +84,7 @@ class Wakes:
 
         Raises BadLine, TooMany, and what Broker.check does.
         """
-        label = policy.one_line(label, "the label", most=MOST_LABEL, needed=True)
+        label = policy.checked_line(label, "the label", most=MOST_LABEL, needed=True)
         body = f'Woken from within your container by "{label}":\n{text}'
         draft = Draft(agent, agent, body, key=key)
         self._broker.check(draft)

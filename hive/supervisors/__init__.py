@@ -37,7 +37,6 @@ from hive.supervisors.events import (
     Unstopped,
     exit_text,
     log_sink,
-    one_line,
 )
 from hive.supervisors.intensity import RestartIntensity
 from hive.supervisors.reports import Form, report
@@ -105,7 +104,6 @@ __all__ = [
     "check_specs",
     "exit_text",
     "log_sink",
-    "one_line",
     "report",
     "run_root",
     "supervisor_spec",

@@ -20,6 +20,7 @@ from cattrs.errors import (
 )
 from cattrs.preconf.orjson import configure_converter
 
+from hive.text import shortened
 from hive.wire.bodies import AgentBody, Body, OperatorBody, PageBody
 from hive.wire.events import Event, LiveEvent
 from hive.wire.frames import Frame
@@ -48,8 +49,7 @@ def tag_of(cls: type) -> str:
 
 def _quoted(value: Any) -> str:
     """What the other side sent, short enough to be said back."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:79] + "…"
+    return shortened(repr(value), 80)
 
 
 def _primitive(expected: type) -> Callable[[Any, Any], Any]:

@@ -131,7 +131,7 @@ def test_who_may_end_a_question_and_once() -> None:
 @given(st.text())
 def test_a_line_is_one_line_without_control_characters(text: str) -> None:
     try:
-        line = policy.one_line(text, "the status")
+        line = policy.checked_line(text, "the status")
     except BadLine as error:
         assert "at most 120" in str(error)
     else:

@@ -4,6 +4,8 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from hive.text import escaped, flattened, shortened
+
 WIDEST = 60
 
 _SOON_S = 600.0
@@ -12,15 +14,12 @@ _SOON_S = 600.0
 
 def safe(text: str) -> str:
     """`text` with every control character but line break and tab made visible."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
-    )
+    return escaped(text, keep="\n\t")
 
 
 def one_line(text: str, width: int = WIDEST) -> str:
     """The text on one line, cut at `width`."""
-    line = " ".join(safe(text).split())
-    return line if len(line) <= width else line[: width - 1] + "…"
+    return shortened(flattened(safe(text)), width)
 
 
 def clock(epoch: float) -> str:
