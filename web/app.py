@@ -19,14 +19,23 @@ from hive.wire.events import GetEvents
 from hive.wire.messages import OperatorSend
 from hive.wire.names import check_name
 from web.assets import Asset
-from web.guard import SECURITY_HEADERS, host_fault, origin_fault
 from web.live import Live
+from web.loopback import host_fault, origin_fault
 from web.upstream import DaemonAway, Upstream
 from web.viewer import BROKEN, FULL, Goodbye, watch
 
 MAX_VIEWERS = 100
 MAX_UPLOAD = 6 * MOST_BODY + 4096
 """Bytes of a request's body: a message at its cap, every character escaped."""
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; object-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 _log = logging.getLogger("hive.web")
 

@@ -13,12 +13,12 @@ import trio
 from hypercorn.config import Config
 
 from hive import logs
+from hive.address import Address
 from hive.clock import LoopClock
 from hive.output import Output
 from web import assets, hardened
 from web.app import create_app
 from web.live import Live
-from web.loopback import Address
 from web.upstream import Upstream
 
 GOODBYE = 0.3
@@ -42,7 +42,7 @@ async def serve(
     live = Live()
     upstream = Upstream(upstream_path, live)
     app = create_app(live, upstream, assets.load())
-    url = Address(*listener.getsockname()[:2]).url()
+    url = f"http://{Address(*listener.getsockname()[:2])}/"
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.loglevel = "WARNING"

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import click
 import orjson
 
+from hive.address import Address, AddressRefused, loopback_address
 from hive.cli.ask import CommandFailed
 from hive.cli.reach import USAGE
 from hive.paths import check_root, default_root
@@ -86,27 +87,18 @@ class AgentName(click.ParamType[str]):
 AGENT = AgentName()
 
 
-class HostPort(click.ParamType[tuple[str, int]]):
-    """`HOST:PORT` on loopback."""
+class Loopback(click.ParamType[Address]):
+    """An address of this machine: `127.0.0.1:8420`, `localhost:0`, `[::1]:8420`."""
 
     name = "HOST:PORT"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int]:
-        if isinstance(value, tuple):
-            return value
-        host, _, port = str(value).rpartition(":")
-        if host not in ("127.0.0.1", "localhost", "[::1]"):
-            self.fail(
-                f"{value!r} is refused: there is no login yet, so the page is for this machine "
-                "only; use 127.0.0.1:PORT",
-                param,
-                ctx,
-            )
-        if not port.isdigit() or int(port) > 65535:
-            self.fail(f"{value!r} has no port from 0 to 65535", param, ctx)
-        return host, int(port)
+    ) -> Address:
+        try:
+            return value if isinstance(value, Address) else loopback_address(str(value))
+        except AddressRefused as error:
+            self.fail(str(error), param, ctx)
 
 
 def print_json(value: Any) -> None:

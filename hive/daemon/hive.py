@@ -9,6 +9,7 @@ import attrs
 import trio
 from attrs import define, field, frozen
 
+from hive.address import Address
 from hive.agents import Agent, Fleet, Surroundings
 from hive.broker import Broker
 from hive.budget import Budgets
@@ -58,7 +59,7 @@ class Options:
     api: ApiAccess
     claude: Path
     drivers: Mapping[str, Driver]
-    web: tuple[str, int] | None = None
+    web: Address | None = None
     demo: bool = False
     say: Callable[[str], None] = print
 

@@ -10,6 +10,7 @@ from typing import TextIO
 import trio
 
 from hive import logs
+from hive.address import Address
 from hive.clock import LoopClock
 from hive.containers import (
     Bubblewrap,
@@ -52,7 +53,7 @@ def options(
     environment: Mapping[str, str],
     *,
     config_file: Path | None = None,
-    web: tuple[str, int] | None = None,
+    web: Address | None = None,
     demo: bool = False,
     demo_if_no_credentials: bool = False,
     unsafe_no_container: bool = False,

@@ -7,6 +7,7 @@ from typing import TextIO
 import orjson
 import trio
 
+from hive.address import Address
 from hive.broker import Draft
 from hive.daemon import control, credentials, ground, orphans
 from hive.daemon.children import END_S, SILENCE_S, child_process
@@ -72,7 +73,7 @@ def build(hive: Hive, stacks: TextIO, place: str) -> Supervisor:
         ChildSpec("web-socket", partial(control.web, hive=hive)),
     ]
     if options.web is not None:
-        children.append(_web(hive, *options.web))
+        children.append(_web(hive, options.web))
     children += [
         ChildSpec("reminders", hive.reminders.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("schedules", hive.schedules.run, grace=15.0, park_on_exhausted=True),
@@ -95,9 +96,9 @@ def build(hive: Hive, stacks: TextIO, place: str) -> Supervisor:
     return root
 
 
-def _web(hive: Hive, host: str, port: int) -> ChildSpec:
+def _web(hive: Hive, address: Address) -> ChildSpec:
     """The page's process, with a budget of its own: it never takes the hive down."""
-    socket, bind = str(hive.paths.web), f"{host}:{port}"
+    socket, bind = str(hive.paths.web), str(address)
     argv = (sys.executable, "-m", "web", "--socket", socket, "--bind", bind, "--lifeline")
     run = partial(child_process, argv=argv, say=hive.options.say)
     return ChildSpec("web", run, grace=2 * END_S, watchdog=SILENCE_S, park_on_exhausted=True)

@@ -18,12 +18,13 @@ import web.app
 import web.live
 import web.upstream
 import web.viewer
+from hive.address import Address
 from hive.link import LinkClosed
 from hive.wire.daemon import Notice
 from hive.wire.messages import MessageState, OperatorSend
 from hive.wire.states import AgentState
 from hive.wire.turns import Text
-from web.loopback import Address, listen
+from web.loopback import listen
 from web.server import serve
 
 pytestmark = pytest.mark.usefixtures("page")
