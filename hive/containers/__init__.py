@@ -7,7 +7,6 @@ from hive.containers.folders import Folders, folders, prepare
 from hive.containers.handle import Handle
 from hive.containers.keeper import MARKER, ExitStatus, Identity, destroy, last_exit
 from hive.containers.process import UnsafeProcess
-from hive.containers.processes import Process, read_process, send_signal
 from hive.containers.runtime import runtime_folders
 from hive.containers.survivors import (
     Running,
@@ -31,7 +30,6 @@ __all__ = [
     "Identity",
     "Inside",
     "NotHidden",
-    "Process",
     "Running",
     "System",
     "UnsafeProcess",
@@ -44,7 +42,5 @@ __all__ = [
     "last_exit",
     "list_containers",
     "prepare",
-    "read_process",
     "runtime_folders",
-    "send_signal",
 ]

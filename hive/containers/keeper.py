@@ -20,7 +20,9 @@ from attrs import evolve, field, frozen
 
 from hive.containers.errors import AlreadyRunning
 from hive.containers.folders import Folders, folders, open_log
-from hive.containers.processes import (
+from hive.files import Unfit, number, read_small
+from hive.paths import make_private, place_of
+from hive.processes import (
     Process,
     all_processes,
     boot_id,
@@ -29,8 +31,6 @@ from hive.containers.processes import (
     read_process,
     variable,
 )
-from hive.files import Unfit, number, read_small
-from hive.paths import make_private, place_of
 
 LOCK_FD = 9
 """Descriptor of the lock in the keeper; a command that must not hold it closes it."""

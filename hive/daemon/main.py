@@ -24,7 +24,7 @@ from hive.daemon.config import ConfigError
 from hive.daemon.drivers import UnknownDriver, driver_named, drivers
 from hive.daemon.feed import supervision_sink
 from hive.daemon.hive import Hive, Options
-from hive.daemon.lock import AlreadyRunning, root_lock
+from hive.daemon.lock import RootLocked, root_lock
 from hive.daemon.tree import build
 from hive.operator.tree import TREE
 from hive.output import Output
@@ -129,7 +129,7 @@ def run(options: Options, *, stop_containers: bool) -> int:
             if gave_up is not None:
                 raise CannotStart(gave_up)
             return code
-    except (AlreadyRunning, StoreError) as error:
+    except (RootLocked, StoreError) as error:
         raise CannotStart(str(error)) from None
     except OSError as error:
         raise CannotStart(f"{paths.root} cannot be used: {error}") from None

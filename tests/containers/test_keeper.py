@@ -34,7 +34,7 @@ from hive.containers import (
 )
 from hive.containers.folders import LOG_ROTATES_AT
 from hive.containers.keeper import find, is_locked
-from hive.containers.processes import boot_id, read_process
+from hive.processes import boot_id, read_process
 
 GO = "while [ ! -e {state}/go ]; do sleep 0.01; done; exit 7"
 FOREVER = "sleep {word} & setsid sleep {word} & sleep {word}"

@@ -1,4 +1,4 @@
-"""Processes as /proc shows them, and signals that cannot hit a stranger.
+"""Processes as /proc shows them, who holds a lock, and signals that cannot hit a stranger.
 
 A pid alone names nobody: it is reused. Everything here pairs it with the start time of the
 process and signals through a pidfd (Linux 5.3), checked after it was opened.
@@ -6,7 +6,8 @@ process and signals through a pidfd (Linux 5.3), checked after it was opened.
 
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import frozen
@@ -16,20 +17,33 @@ _MOST_ROUNDS = 100
 
 @frozen
 class Process:
-    """One process; `started` in clock ticks since boot, `ended` if only its zombie is left."""
+    """One process; `started` in clock ticks since boot, `state` a letter of proc(5)."""
 
     pid: int
     parent: int
     session: int
     started: int
-    ended: bool
+    state: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether only its zombie is left."""
+        return self.state in ("Z", "X")
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal or a debugger has stopped it."""
+        return self.state in ("T", "t")
 
 
 def read_process(pid: int) -> Process | None:
-    """Look at one process, or None when there is none (proc(5), field 22 is the start time)."""
+    """Look at one process; None when there is none that this user may see.
+
+    As proc(5) has it: field 22 is the start time.
+    """
     try:
         line = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     rest = line[line.rindex(b")") + 2 :].split()  # the name before may hold spaces and brackets
     return Process(
@@ -37,7 +51,7 @@ def read_process(pid: int) -> Process | None:
         parent=int(rest[1]),
         session=int(rest[3]),
         started=int(rest[19]),
-        ended=rest[0] in (b"Z", b"X"),
+        state=rest[0].decode(),
     )
 
 
@@ -88,6 +102,37 @@ def variable(process: Process, name: str) -> str | None:
     start = f"{name}=".encode()
     values = (one for one in environment.split(b"\0") if one.startswith(start))
     return next((one[len(start) :].decode(errors="replace") for one in values), None)
+
+
+def lock_holders(path: Path) -> Iterator[Process]:
+    """Find the processes that hold an exclusive flock(2) on what lies at `path`.
+
+    By proc_locks(5), without touching the lock; a process of another pid namespace or another user
+    is not seen. Raises OSError when nothing lies at `path`.
+    """
+    wanted = path.stat()
+    try:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        words = line.split()  # 1: FLOCK ADVISORY WRITE 703 08:02:131 0 EOF; -> means that it waits
+        exclusive = words[1] == "FLOCK" and words[3] == "WRITE"
+        if exclusive and words[5].rpartition(":")[2] == str(wanted.st_ino):
+            process = read_process(int(words[4]))
+            if process is not None and _has_open(process, wanted):
+                yield process
+
+
+def _has_open(process: Process, wanted: os.stat_result) -> bool:
+    """Whether the process has this file open; the device in a lock's line is not always that of
+    stat(2) (btrfs), so inode numbers alone could mean another file."""
+    with suppress(OSError):  # it is gone, or another user's
+        for entry in list(os.scandir(f"/proc/{process.pid}/fd")):
+            with suppress(OSError):  # closed meanwhile
+                if os.path.samestat(Path(entry.path).stat(), wanted):
+                    return True
+    return False
 
 
 def with_descendants(processes: Iterable[Process], first: frozenset[int]) -> frozenset[int]:
