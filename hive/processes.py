@@ -56,18 +56,18 @@ def read_process(pid: int) -> Process | None:
 
 
 def all_processes() -> tuple[Process, ...]:
-    """Look at every process that this user can see."""
+    """Look at every process that this user may see."""
     pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
     return tuple(process for pid in pids if (process := read_process(pid)) is not None)
 
 
 def boot_id() -> str:
-    """The kernel's name for this boot; start times of other boots mean nothing."""
+    """Return the kernel's name for this boot; start times of other boots mean nothing."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def open_pidfd(pid: int, started: int) -> int | None:
-    """Open a pidfd of exactly this process, or None when it is gone; the caller closes it."""
+    """Open a pidfd of exactly this process, which the caller closes; None when it is gone."""
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -80,7 +80,10 @@ def open_pidfd(pid: int, started: int) -> int | None:
 
 
 def send_signal(process: Process, number: signal.Signals) -> bool:
-    """Signal exactly this process; False when it is gone. Raises PermissionError."""
+    """Signal exactly this process; returns False when it is gone.
+
+    Raises PermissionError when it is another user's.
+    """
     pidfd = open_pidfd(process.pid, process.started)
     if pidfd is None:
         return False
@@ -94,7 +97,10 @@ def send_signal(process: Process, number: signal.Signals) -> bool:
 
 
 def variable(process: Process, name: str) -> str | None:
-    """The variable in the environment with which the process was started; None if not there."""
+    """Read a variable of the environment with which the process was started.
+
+    None when it has none of that name, or may not be asked.
+    """
     try:
         environment = Path(f"/proc/{process.pid}/environ").read_bytes()
     except OSError:
@@ -136,7 +142,7 @@ def _has_open(process: Process, wanted: os.stat_result) -> bool:
 
 
 def with_descendants(processes: Iterable[Process], first: frozenset[int]) -> frozenset[int]:
-    """Close `first` under "is a child of" and "is in a session led by"."""
+    """Add to the pids `first` all descendants, and all in sessions that one of them leads; pure."""
     processes = tuple(processes)
     members = first
     while True:
@@ -153,7 +159,8 @@ def kill_descendants(
 
     Each is frozen first, and they are counted again until no new one appears, so that none can
     fork its way out. A process that cleared its environment *and* lost its parents escapes; only
-    a pid namespace holds such. Returns how many were killed.
+    a pid namespace holds such. `of` is None when only marked ones are meant; those in `except_for`
+    stay. Returns how many were killed.
     """
     frozen_ones: dict[int, Process] = {}
     for _ in range(_MOST_ROUNDS):

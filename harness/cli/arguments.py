@@ -7,7 +7,7 @@ from harness.shared import AgentFolders
 from harness.wake import NAME, SOCKET
 
 CONTAINER = "HIVE_CONTAINER"
-"""By this variable a driver without walls finds all that belongs to a container."""
+"""By this variable a driver without isolation finds all that belongs to a container."""
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 

@@ -6,8 +6,8 @@ from hive.containers.errors import AlreadyRunning, ContainerError, DriverUnavail
 from hive.containers.folders import Folders, folders, prepare
 from hive.containers.handle import Handle
 from hive.containers.keeper import MARKER, ExitStatus, Identity, destroy, last_exit
+from hive.containers.mounts import runtime_folders
 from hive.containers.process import UnsafeProcess
-from hive.containers.runtime import runtime_folders
 from hive.containers.survivors import (
     Running,
     forget_foreign,

@@ -86,7 +86,7 @@ def options(
     )
     if isinstance(driver, Bubblewrap):
         try:
-            driver.check_walls(paths.root, found.readonly, [config_file] if config_file else [])
+            driver.check_mounts(paths.root, found.readonly, [config_file] if config_file else [])
         except (ContainerError, OSError) as error:
             raise CannotStart(str(error)) from None
     return found

@@ -14,6 +14,7 @@ import pytest
 import trio
 import trio.testing
 
+from hive import processes
 from hive.containers import (
     AlreadyRunning,
     Bubblewrap,
@@ -30,7 +31,6 @@ from hive.containers import (
     known_names,
     last_exit,
     list_containers,
-    processes,
 )
 from hive.containers.folders import LOG_ROTATES_AT
 from hive.containers.keeper import find, is_locked
