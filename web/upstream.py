@@ -41,7 +41,7 @@ class DaemonAway(Exception):
     """The daemon cannot be asked now; the text says why."""
 
 
-class AnswerLost(DaemonAway):
+class Unanswered(DaemonAway):
     """The daemon was asked, and no answer came: it may have done it."""
 
 
@@ -74,7 +74,7 @@ class Upstream(Session):
         """Send as the operator; the id comes after the commit. Raises DaemonAway, RemoteError."""
         try:
             return (await self._ask(message, Sent)).id
-        except AnswerLost as error:
+        except Unanswered as error:
             again = "stores it once" if message.key is not None else "may store it twice"
             raise DaemonAway(f"{error}; it may be stored, sending it again {again}") from None
 
@@ -97,9 +97,9 @@ class Upstream(Session):
         try:
             answer = await self._peer.request(body, timeout=TIMEOUT)
         except LinkClosed as error:
-            raise AnswerLost(f"the daemon left before it answered: {error}") from None
+            raise Unanswered(f"the daemon left before it answered: {error}") from None
         except trio.TooSlowError:
-            raise AnswerLost(f"the daemon did not answer within {TIMEOUT:g} s") from None
+            raise Unanswered(f"the daemon did not answer within {TIMEOUT:g} s") from None
         if not isinstance(answer, expected):
             raise RemoteError("bad_answer", f"expected {expected.__name__}, got {answer!r:.100}")
         return answer
