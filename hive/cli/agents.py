@@ -1,19 +1,21 @@
 """Agents: listed, made, started, stopped, destroyed, and to whom they may send."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
 
-from hive.cli import show
 from hive.cli.ask import CommandFailed, ask
+from hive.cli.format import ago, cell, safe, table, why
 from hive.cli.options import AGENT, STOP_S, json_option, print_json, root_option
-from hive.wire.agents import AgentCommand, SetRights, Spawn
+from hive.wire.agents import AgentCommand, AgentStatus, SetRights, Spawn
 from hive.wire.codec import jsonable
 from hive.wire.daemon import GetStatus, Status
 from hive.wire.logins import DEFAULT_CREDENTIAL, OWN_LOGIN
 from hive.wire.names import check_recipients
+from hive.wire.states import AgentState, Condition
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,7 +55,7 @@ def agents(root: Path, as_json: bool) -> None:
     if as_json:
         print_json([jsonable(one) for one in whole.agents])
     else:
-        click.echo(show.agents(whole.agents))
+        click.echo(agents_table(whole.agents))
 
 
 @click.command()
@@ -129,6 +131,51 @@ def rights(
     else:
         names = ", ".join(dict.fromkeys(("manager", "operator", *found.may_send)))
         click.echo(f"{name} may send to {names}")
+
+
+def agents_table(statuses: Sequence[AgentStatus]) -> str:
+    """One line for each agent: its state, or why it may not work; until when; what waits."""
+    if not statuses:
+        return "no agents yet: create one with `hive spawn NAME`"
+    now = time.time()
+    return table(
+        (
+            *("NAME", "STATE", "SINCE", "QUEUED", "LEASED", "HELD", "RESTARTS", "TICK", "MODEL"),
+            *("WHY", "SAYS"),
+        ),
+        [
+            (
+                one.name,
+                _state(one),
+                ago(now - one.since),
+                str(one.queued),
+                str(one.leased),
+                str(one.held),
+                str(one.restarts),
+                ago(one.last_tick_age_s),
+                safe(one.model or "-"),
+                _why(one),
+                cell(one.says, 120),
+            )
+            for one in statuses
+        ],
+    )
+
+
+def _state(one: AgentStatus) -> str:
+    """Whether it may work; both where its state is another reason not to."""
+    if one.condition is Condition.ONLINE:
+        return one.state.value
+    if one.state in (AgentState.RUNNING, AgentState.PARKED):
+        return one.condition.value
+    return f"{one.state.value}/{one.condition.value}"
+
+
+def _why(one: AgentStatus) -> str:
+    because = why(one.reason, one.until) or ("in a turn" if one.turn else "")
+    if one.condition is Condition.ONLINE or one.credential == DEFAULT_CREDENTIAL:
+        return because
+    return f"{because} (credential {cell(one.credential)})".lstrip()
 
 
 COMMANDS = (

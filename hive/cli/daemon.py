@@ -6,9 +6,12 @@ from typing import cast
 
 import click
 
-from hive.cli import show
+from hive.cli.agents import agents_table
 from hive.cli.ask import ask
+from hive.cli.format import cell, safe
+from hive.cli.gates import gate_line
 from hive.cli.options import json_option, print_json, root_option
+from hive.cli.tree import tree_table
 from hive.wire.codec import jsonable
 from hive.wire.daemon import GetStatus, Status
 
@@ -28,7 +31,7 @@ def status(root: Path, as_json: bool, watch: bool) -> None:
     with rich.live.Live(auto_refresh=False, screen=True) as live:
         while True:
             whole = cast(Status, ask(root, GetStatus()))
-            live.update(rich.text.Text(show.status(whole), no_wrap=True), refresh=True)
+            live.update(rich.text.Text(status_text(whole), no_wrap=True), refresh=True)
             time.sleep(1)
 
 
@@ -36,7 +39,14 @@ def print_status(whole: Status, as_json: bool) -> None:
     if as_json:
         print_json(jsonable(whole))
     else:
-        click.echo(show.status(whole))
+        click.echo(status_text(whole))
+
+
+def status_text(whole: Status) -> str:
+    """What `hive status` prints."""
+    head = f"Hyperhive in {safe(whole.root)}" + (" (demo)" if whole.demo else "")
+    first = [f"! {cell(text, 300)}" for text in (*whole.notices, *map(gate_line, whole.gates))]
+    return "\n".join([head, *first, "", agents_table(whole.agents), "", tree_table(whole.tree)])
 
 
 COMMANDS = (status,)

@@ -17,7 +17,7 @@ def safe(text: str) -> str:
     return escaped(text, keep="\n\t")
 
 
-def one_line(text: str, width: int = WIDEST) -> str:
+def cell(text: str, width: int = WIDEST) -> str:
     """The text on one line, cut at `width`."""
     return shortened(flattened(safe(text)), width)
 
@@ -63,7 +63,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def why(reason: str | None, until: float | None) -> str:
     """Why something is as it is, and how long."""
-    parts = [one_line(reason)] if reason else []
+    parts = [cell(reason)] if reason else []
     if until is not None:
         parts.append(f"until {clock(until)}")
     return ", ".join(parts)
