@@ -7,7 +7,8 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from hive.cli.ask import CommandFailed, ask
+from hive.cli.ask import ask
+from hive.cli.errors import CommandFailed
 from hive.cli.format import ago, cell, safe, table, why
 from hive.cli.options import AGENT, STOP_S, json_option, print_json, root_option
 from hive.wire.agents import AgentCommand, AgentStatus, SetRights, Spawn

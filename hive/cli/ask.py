@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import trio
 
-from hive.cli.reach import FAILED, NO_ANSWER, NO_DAEMON, UNSURE, USAGE, unreachable
+from hive.cli.errors import NO_ANSWER, NO_DAEMON, UNSURE, USAGE, AnswerLost, CommandFailed
+from hive.cli.unreachable import why_unreachable
 from hive.link import LinkRefused, Peer, RemoteError, Session, connect
 from hive.paths import Paths
 from hive.wire.agents import AgentCommand, SetRights
@@ -37,21 +38,6 @@ _SAME_TWICE_ACTIONS: dict[type, frozenset[str]] = {
 }
 
 T = TypeVar("T")
-
-
-class CommandFailed(Exception):
-    """The command ends with `code` and this text."""
-
-    def __init__(self, message: str, code: int = FAILED) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class AnswerLost(CommandFailed):
-    """The daemon was asked, and the link broke, or its time was over, before the answer came."""
-
-    def __init__(self, why: object) -> None:
-        super().__init__(f"the daemon did not answer: {why}", NO_ANSWER)
 
 
 class Pushes(Session):
@@ -143,7 +129,7 @@ async def _with_daemon(
         if connected:
             raise AnswerLost(error if str(error) else "its time was over") from None
         raise CommandFailed(
-            *await trio.to_thread.run_sync(unreachable, paths, error, abandon_on_cancel=True)
+            *await trio.to_thread.run_sync(why_unreachable, paths, error, abandon_on_cancel=True)
         ) from None
     raise AssertionError("unreachable")
 

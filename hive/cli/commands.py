@@ -21,7 +21,7 @@ from hive.cli import (
     tree,
     up,
 )
-from hive.cli.ask import CommandFailed
+from hive.cli.errors import CommandFailed
 from hive.cli.events import OutputLost
 from hive.cli.format import safe
 from hive.cli.options import check_words, show_any_text

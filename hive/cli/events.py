@@ -6,8 +6,9 @@ from typing import cast
 
 import click
 
-from hive.cli.ask import CommandFailed, Pushes, with_daemon
+from hive.cli.ask import Pushes, with_daemon
 from hive.cli.budgets import budget_reached
+from hive.cli.errors import CommandFailed
 from hive.cli.format import cell, clock, why
 from hive.cli.gates import gate_line
 from hive.cli.options import AGENT, json_option, print_json, root_option

@@ -9,9 +9,9 @@ from typing import Any, cast
 import click
 import orjson
 
-from hive.cli.ask import CommandFailed, ask
+from hive.cli.ask import ask
+from hive.cli.errors import USAGE, CommandFailed
 from hive.cli.options import root_option, standard_input
-from hive.cli.reach import USAGE
 from hive.cli.terminal import run_at_terminal
 from hive.paths import Paths
 from hive.wire.logins import (

@@ -9,7 +9,8 @@ from typing import cast
 
 import click
 
-from hive.cli.ask import ANSWER_S, CommandFailed, ask
+from hive.cli.ask import ANSWER_S, ask
+from hive.cli.errors import CommandFailed
 from hive.cli.format import cell, clock, safe, table
 from hive.cli.options import json_option, message_json, print_json, root_option, text_argument
 from hive.wire.bounds import MOST_ROWS, clamp

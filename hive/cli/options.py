@@ -12,8 +12,7 @@ import click
 import orjson
 
 from hive.address import Address, AddressRefused, loopback_address
-from hive.cli.ask import CommandFailed
-from hive.cli.reach import USAGE
+from hive.cli.errors import USAGE, CommandFailed
 from hive.paths import check_root, default_root
 from hive.wire.codec import MAX_FRAME, jsonable
 from hive.wire.messages import Message

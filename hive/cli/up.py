@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from hive.address import Address
-from hive.cli.ask import CommandFailed, ask
+from hive.cli.ask import ask
+from hive.cli.errors import CommandFailed
 from hive.cli.options import Loopback, root_option
 from hive.paths import Paths
 from hive.wire.daemon import Down

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from hive import processes
-from hive.cli.ask import CommandFailed
+from hive.cli.errors import CommandFailed
 from hive.cli.up import _ask_to_stop
 from hive.daemon import lock
 from hive.daemon.lock import Holder, RootLocked, holder, root_lock

@@ -7,17 +7,15 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
+from hive.cli.errors import FAILED, NO_ANSWER, NO_DAEMON
 from hive.link import LinkClosed, LinkRefused, listener
 from hive.paths import Paths
 from hive.processes import lock_holders, read_process
 
-FAILED, USAGE, NO_DAEMON, NO_ANSWER, UNSURE = 1, 2, 3, 4, 5
-"""Exit codes of commands, as docs/cli.md tells them."""
-
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 
 
-def unreachable(paths: Paths, error: Exception) -> tuple[str, int]:
+def why_unreachable(paths: Paths, error: Exception) -> tuple[str, int]:
     """Why the link could not be made (`error`), in words with what to do, and the exit code."""
     if isinstance(error, LinkRefused):
         return _refused(paths, error)
