@@ -11,6 +11,7 @@ from hive.cli.ask import ask
 from hive.cli.format import cell, safe
 from hive.cli.gates import gate_line
 from hive.cli.options import json_option, print_json, root_option
+from hive.cli.terminal import whole_screen
 from hive.cli.tree import tree_table
 from hive.wire.codec import jsonable
 from hive.wire.daemon import GetStatus, Status
@@ -25,13 +26,9 @@ def status(root: Path, as_json: bool, watch: bool) -> None:
     if not watch:
         print_status(cast(Status, ask(root, GetStatus())), as_json)
         return
-    import rich.live
-    import rich.text
-
-    with rich.live.Live(auto_refresh=False, screen=True) as live:
+    with whole_screen() as show:
         while True:
-            whole = cast(Status, ask(root, GetStatus()))
-            live.update(rich.text.Text(status_text(whole), no_wrap=True), refresh=True)
+            show(status_text(cast(Status, ask(root, GetStatus()))))
             time.sleep(1)
 
 

@@ -19,6 +19,7 @@ from support.fake_control import control
 
 import hive.cli.ask
 from hive.cli import main, unreachable
+from hive.cli.unreachable import why_unreachable
 from hive.link import Credentials, Limits, Session, connect, serve
 from hive.paths import Paths
 from hive.wire.codec import PROTOCOL
@@ -214,13 +215,11 @@ def test_a_hive_of_another_user(paths: Paths, monkeypatch: pytest.MonkeyPatch) -
         raise PermissionError(errno.EACCES, "Permission denied")
 
     monkeypatch.setattr(unreachable, "listener", refused)
-    text, code = unreachable.why_unreachable(
-        paths, PermissionError(errno.EACCES, "Permission denied")
-    )
+    text, code = why_unreachable(paths, PermissionError(errno.EACCES, "Permission denied"))
     assert code == 4
     assert f"belongs to {unreachable._user(os.geteuid())}" in text and "as that user" in text
 
 
 def test_a_command_without_files_blames_itself(paths: Paths) -> None:
-    text, code = unreachable.why_unreachable(paths, OSError(errno.EMFILE, "Too many open files"))
+    text, code = why_unreachable(paths, OSError(errno.EMFILE, "Too many open files"))
     assert code == 1 and "ulimit -n" in text and "daemon" not in text
