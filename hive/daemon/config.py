@@ -3,24 +3,76 @@
 import datetime
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
-import orjson
 from attrs import field, frozen
+from cattrs import Converter
+from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 
 from hive.files import read_small
 from hive.janitor import Retention
+from hive.strict import NotAnObject, make_strict, must_be
 from hive.text import one_line
 from hive.wire.bounds import MOST_BODY
-from hive.wire.codec import WireError, decode
 from hive.wire.logins import OWN_LOGIN
 from hive.wire.names import check_name
+
+MOST_SECRET = 4096
+_SECRET = re.compile(rf"[!-~]{{1,{MOST_SECRET}}}")
+_MODEL = re.compile(r"[^\s,-][^\s,]*")
+"""The CLI takes several as one word with commas; one that began with `-` would be an option."""
+
+LEAST_HARNESS_SILENCE_S = 12.0
+MOST_FILE = 262_144
+MOST_ERROR = 500
+MOST_NUMBER = 1_000_000_000
+"""Of anything; as seconds, thirty years."""
+MOST_DEPTH = 8
+_TOO_DEEP = f"sections or lists are nested too deeply: at most {MOST_DEPTH} levels"
 
 
 class ConfigError(ValueError):
     """The configuration cannot be used; the text says where, what is allowed and what to do."""
+
+
+def check_secret(where: str, value: str) -> None:
+    """Raise ConfigError, without the value, if it can be no key and no token."""
+    if not _SECRET.fullmatch(value):
+        raise ConfigError(
+            f"{where}: a key or token is one word of printable ASCII, at most {MOST_SECRET} "
+            "characters: copy it again, without spaces or line breaks"
+        )
+
+
+def check_model(name: str, where: str = "") -> str:
+    """Return `name` if it may name a model; raises ConfigError, which begins with `where`."""
+    if not (_MODEL.fullmatch(name) and name.isprintable()):
+        raise ConfigError(f"{where}{name!r} cannot be the name of a model")
+    return name
+
+
+def check_credential_name(name: str) -> str:
+    """Return `name` if it may name a credential; raises ConfigError."""
+    try:
+        check_name(name)
+    except ValueError as error:
+        raise ConfigError(f"credential {error}") from None
+    if name == OWN_LOGIN:
+        raise ConfigError(f"{name!r} stands for an agent's own login: choose another name")
+    return name
+
+
+def _models(_: Any, attribute: "attrs.Attribute[Any]", names: str | tuple[str, ...] | None) -> None:
+    for name in (names,) if isinstance(names, str) else names or ():
+        check_model(name, f"{attribute.name}: ")
+
+
+_SECONDS = must_be("above 0 seconds", lambda seconds: seconds > 0)
+_PAUSE = must_be("0 seconds or more", lambda seconds: seconds >= 0)
+_COUNT = must_be("above 0", lambda count: count > 0)
 
 
 @frozen
@@ -28,8 +80,8 @@ class ClaudeConfig:
     """`[claude]`: which binary and model; None means found on PATH or bundled, and its default."""
 
     path: str | None = None
-    model: str | None = None
-    fallback_models: tuple[str, ...] = ()
+    model: str | None = field(default=None, validator=_models)
+    fallback_models: tuple[str, ...] = field(default=(), validator=_models)
     """What the CLI may use instead when the model is overloaded or does not exist, in order."""
 
 
@@ -55,19 +107,32 @@ class AgentsConfig:
     """`[agents]`: seconds unless said otherwise."""
 
     driver: str = "bubblewrap"
-    body_cap: int = 16384
+    body_cap: int = field(
+        default=16384,
+        validator=must_be(f"1 to {MOST_BODY} bytes", lambda size: 0 < size <= MOST_BODY),
+    )
     """Largest message body in bytes."""
-    orphan_after_s: float = 900.0
+    orphan_after_s: float = field(default=900.0, validator=_SECONDS)
     """A harness without its daemon for so long ends its container after its turn."""
-    turn_silence_s: float = 600.0
+    turn_silence_s: float = field(default=600.0, validator=_SECONDS)
     """A turn in which the CLI prints nothing for so long is stopped."""
-    alarm_after_s: float = 60.0
+    alarm_after_s: float = field(default=60.0, validator=_SECONDS)
     """Queued, connected, not parked, and no turn for so long: the harness is restarted."""
-    harness_silence_s: float = 30.0
+    harness_silence_s: float = field(
+        default=30.0,
+        validator=[
+            _SECONDS,
+            must_be(
+                f"{LEAST_HARNESS_SILENCE_S:g} seconds or more: a healthy harness reports every 5 "
+                "seconds",
+                lambda seconds: seconds >= LEAST_HARNESS_SILENCE_S,
+            ),
+        ],
+    )
     """A harness of which nothing is heard for so long is restarted (twice that at its start)."""
-    stop_grace_s: float = 10.0
+    stop_grace_s: float = field(default=10.0, validator=_SECONDS)
     """How long a harness may take to end its turn when it is stopped."""
-    reconnect_grace_s: float = 5.0
+    reconnect_grace_s: float = field(default=5.0, validator=_SECONDS)
     """How long a lease outlives the connection of its holder."""
 
 
@@ -75,9 +140,9 @@ class AgentsConfig:
 class GateConfig:
     """`[gate]`: seconds; how agents go on after a limit."""
 
-    margin_s: float = 5.0
+    margin_s: float = field(default=5.0, validator=_PAUSE)
     """Waited beyond the reset that the API told."""
-    spacing_s: float = 3.0
+    spacing_s: float = field(default=3.0, validator=_PAUSE)
     """Between one agent and the next, once a first one has found the API open."""
 
 
@@ -85,11 +150,11 @@ class GateConfig:
 class RemindersConfig:
     """`[reminders]`: of each agent."""
 
-    pending: int = 50
+    pending: int = field(default=50, validator=_COUNT)
     """How many may wait."""
-    burst: int = 10
+    burst: int = field(default=10, validator=_COUNT)
     """How many may be set at once."""
-    per_hour: float = 30.0
+    per_hour: float = field(default=30.0, validator=_COUNT)
     """How many may be set in an hour, in the long run."""
 
 
@@ -105,50 +170,50 @@ class Config:
     retention: Retention = field(factory=Retention)
 
 
-MOST_SECRET = 4096
-_SECRET = re.compile(rf"[!-~]{{1,{MOST_SECRET}}}")
-_MODEL = re.compile(r"[^\s,-][^\s,]*")
-"""The CLI takes several as one word with commas; one that began with `-` would be an option."""
-
-LEAST_HARNESS_SILENCE_S = 12.0
-MOST_FILE = 262_144
-MOST_ERROR = 500
-MOST_NUMBER = 1_000_000_000
-"""Of anything; as seconds, thirty years."""
-MOST_DEPTH = 8
-_TOO_DEEP = f"sections or lists are nested too deeply: at most {MOST_DEPTH} levels"
+_CONVERTER = make_strict(Converter(forbid_extra_keys=True))
 
 
 def parse(toml: str, *, source: str = "hive.toml") -> Config:
-    """Read the TOML text; raises ConfigError with the path of what is wrong."""
+    """Read the TOML text; raises ConfigError with `source` and the path of what is wrong."""
     try:
         values = tomllib.loads(toml)
         _check_values(values)
         _name_credentials(values)
-        _refuse_unknown(values, Config, "")
-        config: Config = decode(orjson.dumps(values), Config)
-        _check(config)
+        config = _CONVERTER.structure(values, Config)
+        for credential in config.credentials:
+            credential.check()
     except RecursionError:
         raise ConfigError(f"{source}: {_TOO_DEEP}") from None
-    except (ValueError, WireError) as error:  # a TOMLDecodeError is a ValueError
+    except ClassValidationError as error:
+        faults = "; ".join(_faults(error, ""))
+        raise ConfigError(f"{source}: {one_line(faults, MOST_ERROR)}") from None
+    except ValueError as error:  # a TOMLDecodeError is one
         raise ConfigError(f"{source}: {one_line(str(error), MOST_ERROR)}") from None
     return config
 
 
-def check_secret(where: str, value: str) -> None:
-    """Raise ConfigError, without the value, if it can be no key and no token."""
-    if not _SECRET.fullmatch(value):
-        raise ConfigError(
-            f"{where}: a key or token is one word of printable ASCII, at most {MOST_SECRET} "
-            "characters: copy it again, without spaces or line breaks"
-        )
-
-
-def check_model(name: str, where: str = "") -> str:
-    """Return `name` if it may name a model; raises ConfigError."""
-    if not (_MODEL.fullmatch(name) and name.isprintable()):
-        raise ConfigError(f"{where}{name!r} cannot be the name of a model")
-    return name
+def _faults(error: BaseException, path: str) -> Iterator[str]:
+    """What is wrong with the value at `path`."""
+    match error:
+        case ClassValidationError():
+            of_fields, others = error.group_exceptions()
+            at = f"{path}." if path else ""
+            for other in others:
+                if isinstance(other, ForbiddenExtraKeysError):
+                    known = sorted(one.name for one in attrs.fields(other.cl))
+                    yield f"unknown setting {at}{min(other.extra_fields)}, known are {known}"
+                else:  # a validator's
+                    yield f"{at}{other}"
+            for inner, note in of_fields:
+                yield from _faults(inner, f"{at}{note.name}")
+        case IterableValidationError():
+            of_items, _ = error.group_exceptions()
+            for inner, item in of_items:
+                yield from _faults(inner, f"{path}[{item.index}]")
+        case NotAnObject():
+            yield f"{path} must be a section: write [{path}]"
+        case _:
+            yield f"{error} @ $.{path}"
 
 
 def _check_values(values: dict[str, Any]) -> None:
@@ -174,17 +239,6 @@ def _check_values(values: dict[str, Any]) -> None:
                 raise ConfigError(f"{name}: a text holds no NUL character")
 
 
-def check_credential_name(name: str) -> str:
-    """Return `name` if it may name a credential; raises ConfigError."""
-    try:
-        check_name(name)
-    except ValueError as error:
-        raise ConfigError(f"credential {error}") from None
-    if name == OWN_LOGIN:
-        raise ConfigError(f"{name!r} stands for an agent's own login: choose another name")
-    return name
-
-
 def _name_credentials(values: dict[str, Any]) -> None:
     """`[credentials.NAME]` sections become values with a name; raises ConfigError."""
     sections = values.pop("credentials", {})
@@ -200,47 +254,6 @@ def _name_credentials(values: dict[str, Any]) -> None:
                 "known are ['api_key', 'oauth_token']"
             )
     values["credentials"] = [{"name": name, **one} for name, one in sections.items()]
-
-
-def _check(config: Config) -> None:
-    agents, gate = config.agents, config.gate
-    for credential in config.credentials:
-        credential.check()
-    if config.claude.model is not None:
-        check_model(config.claude.model, "claude.model: ")
-    for model in config.claude.fallback_models:
-        check_model(model, "claude.fallback_models: ")
-    if not 0 < agents.body_cap <= MOST_BODY:
-        raise ConfigError(f"agents.body_cap must be 1 to {MOST_BODY} bytes")
-    for name, value in attrs.asdict(agents).items():
-        if name.endswith("_s") and not value > 0:
-            raise ConfigError(f"agents.{name} must be above 0 seconds")
-    if agents.harness_silence_s < LEAST_HARNESS_SILENCE_S:
-        raise ConfigError(
-            f"agents.harness_silence_s must be {LEAST_HARNESS_SILENCE_S:g} seconds or more: "
-            "a healthy harness reports every 5 seconds"
-        )
-    for name, value in attrs.asdict(gate).items():
-        if value < 0:
-            raise ConfigError(f"gate.{name} must be 0 seconds or more")
-    for name, value in attrs.asdict(config.reminders).items():
-        if not value > 0:
-            raise ConfigError(f"reminders.{name} must be above 0")
-    for fault in config.retention.faults():
-        raise ConfigError(fault)
-
-
-def _refuse_unknown(values: dict[str, Any], cls: type[attrs.AttrsInstance], path: str) -> None:
-    """A misspelt setting must not be ignored in silence."""
-    known = {one.name: one.type for one in attrs.fields(cls)}
-    for name, value in values.items():
-        if name not in known:
-            raise ConfigError(f"unknown setting {path}{name}, known are {sorted(known)}")
-        inner = known[name]
-        if isinstance(inner, type) and attrs.has(inner):
-            if not isinstance(value, dict):
-                raise ConfigError(f"{path}{name} must be a section: write [{path}{name}]")
-            _refuse_unknown(value, inner, f"{path}{name}.")
 
 
 def load(path: Path, *, required: bool = False) -> Config:
