@@ -15,7 +15,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 from trio_websocket import open_websocket_url as open_websocket
 
 import web.app
-import web.live
+import web.state
 import web.upstream
 import web.viewer
 from hive.address import Address
@@ -374,9 +374,9 @@ async def test_daemon_away_and_back(daemon: FakeDaemon, site: Site) -> None:
 
 
 def test_a_daemon_that_does_not_answer_is_told_in_words(tmp_path: Path) -> None:
-    live = web.live.Live()
-    web.upstream.Upstream(tmp_path / "web.sock", live)._failed(trio.TooSlowError())
-    assert live.away == "it does not answer"
+    state = web.state.PageState()
+    web.upstream.Upstream(tmp_path / "web.sock", state)._failed(trio.TooSlowError())
+    assert state.away == "it does not answer"
 
 
 @pytest.mark.parametrize(
