@@ -38,7 +38,7 @@ class Names(click.ParamType[tuple[str, ...]]):
 
 
 def may_send_option(command: F) -> F:
-    """`--may-send A,B`."""
+    """Give a command the option `--may-send A,B`; None when it is left out."""
     return click.option(
         "--may-send",
         type=Names(),
@@ -135,7 +135,7 @@ def rights(
 
 
 def agents_table(statuses: Sequence[AgentStatus]) -> str:
-    """One line for each agent: its state, or why it may not work; until when; what waits."""
+    """Write a table of agents: the state, or why one may not work, until when, and what waits."""
     if not statuses:
         return "no agents yet: create one with `hive spawn NAME`"
     now = time.time()

@@ -41,7 +41,10 @@ T = TypeVar("T")
 
 
 class Pushes(Session):
-    """Keeps what the daemon pushes until the follower has printed it; a full queue resyncs."""
+    """Keeps what the daemon pushes for `receive`, until that is read.
+
+    When the reader is so slow that 256 batches wait, the channel ends.
+    """
 
     pushes = EventBatch | Resync
 
@@ -62,12 +65,16 @@ class Pushes(Session):
 def with_daemon(
     root: Path, use: Callable[[Peer], Awaitable[T]], session: Session | None = None
 ) -> T:
-    """Run `use` with a link to the daemon of `root`; raises CommandFailed, AnswerLost."""
+    """Run `use` with a link to the daemon of `root`, and return what it returns.
+
+    Raises AnswerLost when the link broke meanwhile, CommandFailed with an exit code for whatever
+    else keeps the daemon from being asked.
+    """
     return _run(lambda: _with_daemon(Paths(root.absolute()), use, session))
 
 
 def ask(root: Path, body: Body, *, timeout: float = ANSWER_S, hint: str = UNSURE_HINT) -> Body:
-    """Ask one question; raises CommandFailed.
+    """Send the daemon of `root` one request and return its answer; raises CommandFailed.
 
     When the answer is lost, a request that may be asked twice is repeated for REPEAT_S. What is
     then not known to be done fails with UNSURE, and `hint` says how to find out.
@@ -76,7 +83,7 @@ def ask(root: Path, body: Body, *, timeout: float = ANSWER_S, hint: str = UNSURE
 
 
 def repeatable(body: Body) -> bool:
-    """Whether asking twice does the same as asking once."""
+    """Return whether sending this request twice does the same as sending it once."""
     if isinstance(body, OperatorSend):
         return body.key is not None
     if (actions := _SAME_TWICE_ACTIONS.get(type(body))) is not None:

@@ -28,7 +28,7 @@ def audit(root: Path, as_json: bool, limit: int) -> None:
 
 
 def audit_table(entries: Sequence[AuditEntry]) -> str:
-    """What operators did, and what came of it, oldest first."""
+    """Write a table of what operators did and what came of it, oldest first."""
     if not entries:
         return "nobody has done anything yet"
     return table(

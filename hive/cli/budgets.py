@@ -155,7 +155,7 @@ def _spent(spent: Sequence[Spent]) -> str:
 
 
 def budget_reached(reached: BudgetReached) -> str:
-    """`budget of manager for the day is used to 80%: $4.00 of $5.00`."""
+    """Write the event as `budget of manager for the day is used to 80%: $4.00 of $5.00`."""
     budget = reached.budget
     period = "for the day" if budget.period is Period.DAY else "in total"
     amounts = " of ".join(_amount(each, budget.unit) for each in (budget.spent, budget.amount))

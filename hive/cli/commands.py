@@ -63,6 +63,7 @@ class Commands(click.Group):
 
 
 def fail(message: str, code: int) -> NoReturn:
+    """End the process with this exit code, and with the message on standard error."""
     try:
         click.echo(f"hive: {safe(message)}", err=True)
     except OSError:

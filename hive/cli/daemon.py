@@ -33,6 +33,7 @@ def status(root: Path, as_json: bool, watch: bool) -> None:
 
 
 def print_status(whole: Status, as_json: bool) -> None:
+    """Print the status of the hive, for people or as JSON."""
     if as_json:
         print_json(jsonable(whole))
     else:
@@ -40,7 +41,7 @@ def print_status(whole: Status, as_json: bool) -> None:
 
 
 def status_text(whole: Status) -> str:
-    """What `hive status` prints."""
+    """Write the status for people: what is wrong first, then the agents, then the tree."""
     head = f"Hyperhive in {safe(whole.root)}" + (" (demo)" if whole.demo else "")
     first = [f"! {cell(text, 300)}" for text in (*whole.notices, *map(gate_line, whole.gates))]
     return "\n".join([head, *first, "", agents_table(whole.agents), "", tree_table(whole.tree)])

@@ -63,6 +63,7 @@ def events(
 
 
 def print_events(batch: Sequence[LiveEvent], as_json: bool) -> None:
+    """Print events, a line each; raises OutputLost when nobody takes them."""
     try:
         for live in batch:
             if as_json:
@@ -74,7 +75,7 @@ def print_events(batch: Sequence[LiveEvent], as_json: bool) -> None:
 
 
 def event_line(live: LiveEvent) -> str:
-    """One LiveEvent on one line."""
+    """Write one LiveEvent on one line, its number first."""
     who = live.agent or "hive"
     return f"{live.seq}  {clock(live.at)}  {who}  {cell(_event_text(live), 200)}"
 

@@ -1,4 +1,4 @@
-"""`hive gate`: what waits for which credential, and the operator's hand on it."""
+"""`hive gate`: what waits for which credential, and what the operator does about it."""
 
 import time
 from collections.abc import Sequence
@@ -86,7 +86,7 @@ _simple("probe", "Let one agent try CREDENTIAL now; the others follow when it wa
 
 
 def gate_line(gate: GateStatus) -> str:
-    """One bucket: `default: rate limited until 14:30, 4 agents wait, 12 messages queued`."""
+    """Write a bucket as `default: rate limited until 14:30, 4 agents wait, 12 messages queued`."""
     parts = [f"{_bucket(gate)}: {_what(gate)}"]
     if gate.waiting:
         parts.append("1 agent waits" if gate.waiting == 1 else f"{gate.waiting} agents wait")
@@ -98,7 +98,7 @@ def gate_line(gate: GateStatus) -> str:
 
 
 def gate_todo(gate: GateStatus) -> str:
-    """The command that ends the waiting; empty where time does, or nobody waits."""
+    """Name the command that ends the waiting; empty where time does, or nobody waits."""
     which = safe(gate.credential)
     if gate.state is GateState.HELD:
         return f"go on with: hive gate release {which}"
@@ -113,7 +113,7 @@ def gate_todo(gate: GateStatus) -> str:
 
 
 def gates_table(found: Sequence[GateStatus]) -> str:
-    """Every bucket with who closed it and why."""
+    """Write a table of buckets, each with who closed it and why."""
     if not found:
         return "no credential is in use yet"
     return table(

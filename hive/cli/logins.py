@@ -97,7 +97,11 @@ def _named(name: str) -> str:
 
 
 def secret_for(name: str, text: str, kind: str | None) -> SetCredential:
-    """What to tell the daemon; raises CommandFailed, without the secret, if its kind is unclear."""
+    """Make the request that gives a credential the key or token in `text`.
+
+    `kind` is API_KEY or OAUTH_TOKEN, None to tell it by the secret's prefix. Raises CommandFailed,
+    without the secret, when there is none or its kind is unclear.
+    """
     secret = text.strip()
     if not secret:
         raise CommandFailed("nothing was given: no key and no token")

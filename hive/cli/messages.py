@@ -202,7 +202,7 @@ def _resolve(action: str, past: str, text: str) -> click.Command:
 
 
 def message_text(one: Message) -> str:
-    """A message with its head line and its whole body, indented."""
+    """Write a message with its head line and its whole body, indented."""
     marks = [f"in reply to {one.in_reply_to}"] if one.in_reply_to is not None else []
     marks += [one.state.value] + (["redelivered"] if one.redelivered else [])
     marks += [f"attempt {one.attempts + 1}"] if one.attempts else []

@@ -41,7 +41,7 @@ class Root(click.Path):
 
 
 def root_option(command: F) -> F:
-    """`--root DIR`, else HIVE_ROOT, else the default root."""
+    """Give a command the option `--root DIR`: else HIVE_ROOT, else the default root."""
     return click.option(
         "--root",
         type=Root(path_type=Path, file_okay=False),
@@ -53,7 +53,7 @@ def root_option(command: F) -> F:
 
 
 def json_option(command: F) -> F:
-    """`--json`: the documented shape instead of text for people."""
+    """Give a command the option `--json`: the documented shape instead of text for people."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
@@ -101,12 +101,12 @@ class Loopback(click.ParamType[Address]):
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on one line, in UTF-8 whatever the locale: so JSON is defined."""
+    """Print one JSON document on one line, in UTF-8 whatever the locale: so JSON is defined."""
     click.echo(orjson.dumps(value))
 
 
 def message_json(message: Message) -> dict[str, Any]:
-    """The documented shape: `from` and `to` for people, the rest as on the wire."""
+    """Return the documented shape: `from` and `to` for people, the rest as on the wire."""
     fields: dict[str, Any] = jsonable(message)
     return {"id": fields.pop("id"), "from": fields.pop("sender"), "to": fields.pop("recipient")} | (
         fields
@@ -114,14 +114,14 @@ def message_json(message: Message) -> dict[str, Any]:
 
 
 def text_argument(text: str) -> str:
-    """The text itself, or standard input for `-`; raises CommandFailed for what is not UTF-8."""
+    """Return the text itself, or standard input for `-`; CommandFailed for what is not UTF-8."""
     if text == "-":
         return _decoded(standard_input(MAX_FRAME), "standard input")
     return _decoded(os.fsencode(text), "the text") if _unread(text) else text
 
 
 def standard_input(most: int) -> bytes:
-    """All of it; raises CommandFailed if it is closed, cannot be read, or is longer than `most`."""
+    """Read all of it; raises CommandFailed if it is closed, unreadable or has over `most` bytes."""
     if sys.stdin is None:
         raise CommandFailed("standard input is closed: give the text on it, or as an argument")
     try:

@@ -48,7 +48,7 @@ def answer(number: int, text: str | None, options: tuple[int, ...], root: Path) 
 
 
 def show_questions(found: Sequence[Question]) -> str:
-    """Each with its head line, its text and its options, indented."""
+    """Write each question with its head line, its text and its options, indented."""
     return "\n".join(_question(one) for one in found)
 
 

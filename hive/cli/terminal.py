@@ -42,10 +42,10 @@ CHUNK = 4096
 
 @contextmanager
 def whole_screen() -> Iterator[Callable[[str], None]]:
-    """Take the terminal for a `with` block; gives a function that shows a text in its whole.
+    """Take the whole screen for a `with` block; gives a function that shows a text on it.
 
-    Each text takes the place of the one before; what is too long or too wide is cut. The texts are
-    printed one after the other where standard output is no terminal that could do this.
+    Each text takes the place of the one before; what is too long or too wide is cut. Where standard
+    output is no terminal that could do this, the texts are printed one after the other.
     """
     if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
         yield click.echo

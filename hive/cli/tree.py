@@ -51,7 +51,7 @@ def _simple(action: str, past: str, text: str) -> click.Command:
 
 
 def tree_table(node: TreeNode) -> str:
-    """The whole tree, one line for each supervised thing."""
+    """Write the tree below `node`, one line for each supervised thing."""
     now = time.time()
     rows = [
         (
@@ -74,7 +74,7 @@ def _walk(node: TreeNode, depth: int) -> Iterable[tuple[int, TreeNode]]:
 
 
 def child_text(one: Child) -> str:
-    """One supervised child, all below it, and its history."""
+    """Write a supervised child, all below it, its history and its last failure."""
     parts = [tree_table(one.node)]
     if one.history:
         parts.append("\n".join(_happening(past) for past in one.history))

@@ -16,7 +16,10 @@ _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 
 
 def why_unreachable(paths: Paths, error: Exception) -> tuple[str, int]:
-    """Why the link could not be made (`error`), in words with what to do, and the exit code."""
+    """Say why the link could not be made, with what to do about it; and give the exit code.
+
+    `error` is what kept it from being made. Blocks: it looks at the socket, the lock and processes.
+    """
     if isinstance(error, LinkRefused):
         return _refused(paths, error)
     if isinstance(error, OSError) and error.errno in _OUT_OF_FILES:

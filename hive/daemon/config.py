@@ -39,7 +39,7 @@ class ConfigError(ValueError):
 
 
 def check_secret(where: str, value: str) -> None:
-    """Raise ConfigError, without the value, if it can be no key and no token."""
+    """Raise ConfigError, without the value, unless it can be a key or token; `where` names it."""
     if not _SECRET.fullmatch(value):
         raise ConfigError(
             f"{where}: a key or token is one word of printable ASCII, at most {MOST_SECRET} "
@@ -77,7 +77,10 @@ _COUNT = must_be("above 0", lambda count: count > 0)
 
 @frozen
 class ClaudeConfig:
-    """`[claude]`: which binary and model; None means found on PATH or bundled, and its default."""
+    """`[claude]`: which binary and which models.
+
+    `path` None: the one on PATH, else the bundled one. `model` None: its default.
+    """
 
     path: str | None = None
     model: str | None = field(default=None, validator=_models)
@@ -87,7 +90,7 @@ class ClaudeConfig:
 
 @frozen
 class NamedCredential:
-    """`[credentials.NAME]`: exactly one of the two; never shown."""
+    """`[credentials.NAME]`: exactly one of a key and a token; neither is ever shown."""
 
     name: str
     api_key: str | None = field(default=None, repr=False)
@@ -104,7 +107,7 @@ class NamedCredential:
 
 @frozen
 class AgentsConfig:
-    """`[agents]`: seconds unless said otherwise."""
+    """`[agents]`: times and sizes that hold for every agent; seconds unless said otherwise."""
 
     driver: str = "bubblewrap"
     body_cap: int = field(
@@ -138,7 +141,7 @@ class AgentsConfig:
 
 @frozen
 class GateConfig:
-    """`[gate]`: seconds; how agents go on after a limit."""
+    """`[gate]`: how agents go on after a limit of the API, in seconds."""
 
     margin_s: float = field(default=5.0, validator=_PAUSE)
     """Waited beyond the reset that the API told."""
@@ -148,7 +151,7 @@ class GateConfig:
 
 @frozen
 class RemindersConfig:
-    """`[reminders]`: of each agent."""
+    """`[reminders]`: how many each agent may have."""
 
     pending: int = field(default=50, validator=_COUNT)
     """How many may wait."""
@@ -160,7 +163,7 @@ class RemindersConfig:
 
 @frozen
 class Config:
-    """The whole file."""
+    """The whole of hive.toml, with a default for each setting that it leaves out."""
 
     claude: ClaudeConfig = ClaudeConfig()
     credentials: tuple[NamedCredential, ...] = ()
@@ -259,7 +262,7 @@ def _name_credentials(values: dict[str, Any]) -> None:
 def load(path: Path, *, required: bool = False) -> Config:
     """Read the file at `path`; a missing one means all defaults unless it is `required`.
 
-    One that is named by the operator may be a pipe, as of `--config <(decrypt hive.toml)`.
+    Raises ConfigError when it cannot be read or used. One that is named by the operator may be a pipe, as of `--config <(decrypt hive.toml)`.
     """
     try:
         if required:

@@ -35,14 +35,14 @@ class Holder:
     process: Process | None = field(eq=lambda one: None if one is None else (one.pid, one.started))
 
     def signal(self, number: signal.Signals) -> bool:
-        """Signal exactly this process, through a pidfd; False when it is gone or not seen.
+        """Signal exactly this process, through a pidfd; returns False when it is gone or not seen.
 
-        Raises PermissionError.
+        Raises PermissionError when it is another user's.
         """
         return self.process is not None and send_signal(self.process, number)
 
     def runs(self) -> bool:
-        """Whether the process is still there; False, too, when it cannot be seen from here."""
+        """Return whether the process is still there; False, too, when it cannot be seen from here."""
         there = None if self.process is None else read_process(self.process.pid)
         return there is not None and Holder(there) == self and not there.ended
 
@@ -56,7 +56,8 @@ class Holder:
 def root_lock(paths: Paths) -> Iterator[str]:
     """Hold the root for a `with` block; gives its place, by which its replacement is noticed.
 
-    Makes the root if it is missing. Raises RootLocked with the holder, OSError.
+    Makes the root if it is missing. Raises RootLocked when another daemon holds it, OSError when it
+    cannot be made or locked.
     """
     make_private(paths.root)
     with ExitStack() as stack:
@@ -88,7 +89,7 @@ def _take(paths: Paths, place: Path, stack: ExitStack) -> None:
 
 
 def holder(paths: Paths) -> Holder | None:
-    """The daemon that holds the root, or None when nobody does."""
+    """Find the daemon that holds the root; None when nobody does. Raises OSError."""
     there = [place for place in (paths.root, paths.lock) if place.exists()]
     for place in there:
         for process in lock_holders(place):
