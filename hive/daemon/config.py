@@ -262,7 +262,8 @@ def _name_credentials(values: dict[str, Any]) -> None:
 def load(path: Path, *, required: bool = False) -> Config:
     """Read the file at `path`; a missing one means all defaults unless it is `required`.
 
-    Raises ConfigError when it cannot be read or used. One that is named by the operator may be a pipe, as of `--config <(decrypt hive.toml)`.
+    Raises ConfigError when it cannot be read or used. One that is named by the operator may be a
+    pipe, as of `--config <(decrypt hive.toml)`.
     """
     try:
         if required:

@@ -42,7 +42,7 @@ class Holder:
         return self.process is not None and send_signal(self.process, number)
 
     def runs(self) -> bool:
-        """Return whether the process is still there; False, too, when it cannot be seen from here."""
+        """Return whether the process is still there; False, too, when it is not seen from here."""
         there = None if self.process is None else read_process(self.process.pid)
         return there is not None and Holder(there) == self and not there.ended
 
