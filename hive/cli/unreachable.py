@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from hive.cli.errors import FAILED, NO_ANSWER, NO_DAEMON
-from hive.link import LinkClosed, LinkRefused, listener
+from hive.link import LinkClosed, LinkRefused, listener_credentials
 from hive.paths import Paths
 from hive.processes import lock_holders, read_process
 
@@ -25,7 +25,7 @@ def why_unreachable(paths: Paths, error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno in _OUT_OF_FILES:
         return f"this command may not open a file more ({error}): see `ulimit -n`", FAILED
     try:
-        peer = listener(paths.control)
+        peer = listener_credentials(paths.control)
     except (FileNotFoundError, ConnectionRefusedError) as why:
         return _nobody(paths, stale=isinstance(why, ConnectionRefusedError))
     except PermissionError:

@@ -20,7 +20,7 @@ from attrs import evolve, field, frozen
 
 from hive.containers.errors import AlreadyRunning
 from hive.containers.folders import Folders, folders, open_log
-from hive.files import Unfit, number, read_small
+from hive.files import UnfitFile, bounded_number, read_small
 from hive.paths import make_private, place_of
 from hive.processes import (
     Process,
@@ -373,8 +373,8 @@ def read_identity(where: Folders) -> Identity | None:
     """Read what the last keeper recorded of itself; None when there is no whole record."""
     match _record(where.keeper / "identity"):
         case [pid_text, started_text, boot, id, driver, *more] if len(more) in (0, 2):
-            pid = number(pid_text, 2, _MOST_PID)
-            started = number(started_text, 0, _MOST_TICKS)
+            pid = bounded_number(pid_text, 2, _MOST_PID)
+            started = bounded_number(started_text, 0, _MOST_TICKS)
             if pid is not None and started is not None:
                 return Identity(pid, started, boot, id, driver, *more)
     return None
@@ -384,7 +384,7 @@ def read_exit(where: Folders) -> tuple[str, ExitStatus] | None:
     """Read the last recorded end, with the id of the container that ended so; None without one."""
     path = where.keeper / "exit"
     match _record(path):
-        case [id, text] if (code := number(text, 0, 255)) is not None:
+        case [id, text] if (code := bounded_number(text, 0, 255)) is not None:
             at = path.stat().st_mtime
             if code > 128:
                 return id, ExitStatus(None, code - 128, at)
@@ -396,7 +396,7 @@ def _record(path: Path) -> list[str]:
     """Words of a record; a keeper writes its line at once, so a line without end is no record."""
     try:
         text = read_small(path, most=_MOST_RECORD).decode(errors="replace")
-    except (FileNotFoundError, Unfit):
+    except (FileNotFoundError, UnfitFile):
         return []
     return text.split() if text.endswith("\n") else []
 

@@ -4,8 +4,8 @@ import json
 
 from cattrs import Converter
 
-from hive.demo.reply import Block, Reply
-from hive.demo.script import Recorded, Rule
+from hive.demo.reply import Block, CallTool, LimitHeaders, ModelAnswer, Reply
+from hive.demo.script import RecordedRequest, Rule
 from hive.strict import make_strict, register_union, structured
 
 
@@ -13,10 +13,18 @@ class BadRules(ValueError):
     """Rules that are none; the text says what is wrong and where."""
 
 
+_TAGS: dict[type, str] = {CallTool: "call", ModelAnswer: "answer", LimitHeaders: "limits"}
+"""Those that are not the class's name in lower case."""
+
+
+def _tag(cls: type) -> str:
+    return _TAGS.get(cls, cls.__name__.lower())
+
+
 def _converter() -> Converter:
     converter = make_strict(Converter(forbid_extra_keys=True))
     for union in (Block, Reply):
-        register_union(converter, union, "type", lambda cls: cls.__name__.lower())
+        register_union(converter, union, "type", _tag)
     return converter
 
 
@@ -41,6 +49,6 @@ def rules_to_json(rules: tuple[Rule, ...]) -> bytes:
     return json.dumps({"rules": _CONVERTER.unstructure(rules)}).encode()
 
 
-def requests_to_json(requests: list[Recorded]) -> bytes:
+def requests_to_json(requests: list[RecordedRequest]) -> bytes:
     """The recorded requests as a list of objects."""
     return json.dumps(_CONVERTER.unstructure(requests)).encode()

@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable
 
 import apsw
 import trio
-from attrs import evolve
 
 from hive.link import Credentials
 from hive.operator.faults import NotDone, explained
-from hive.operator.handlers import Act, Table, newest_that_fit, read, rows
+from hive.operator.handlers import Act, Also, Table, newest_that_fit, read, rows
 from hive.redact import Secrets
 from hive.store import Store, StoreError
 from hive.wire.audit import ActOutcome, Audit, AuditEntry, GetAudit
@@ -52,9 +51,7 @@ class AuditLog:
 
         Raises what `do` raises, and StoreError, with nothing done, if it cannot be recorded.
         """
-        if act.is_one_write:
-            return await self._record_beside(who, act, do)
-        entry = await self._begin(who, act)
+        entry = await self._store.write(lambda db: _insert(db, who, act, ActOutcome.UNKNOWN))
         outcome, why = ActOutcome.UNKNOWN, "who asked was gone, or the hive stopped, before its end"
         try:
             answer = await do()
@@ -67,37 +64,28 @@ class AuditLog:
             with trio.move_on_after(OUTCOME_S, shield=True):
                 await self._end(entry, outcome, why)
 
-    async def _record_beside(self, who: str, act: Act, do: Callable[[], Awaitable[Body]]) -> Body:
-        """The same, of an act that is one write of the store itself: its entry joins that commit.
+    async def record_with(self, who: str, act: Act, do: Callable[[Also], Awaitable[Body]]) -> Body:
+        """The same, of an act that is one write: its entry and outcome join that commit.
 
-        So a message waits for no commit but its own. What the store does not take is then not done
-        either, but for a fault between the two; that is in the log.
+        So it waits for no commit but its own, and one is never there without the other. An entry of
+        a refused act is written alone; if the store does not take that, it is in the log.
         """
-        entries: list[int] = []
-        outcome, why = ActOutcome.UNKNOWN, "the hive stopped before its end"
 
-        async def begin() -> None:
-            try:
-                entries.append(await self._begin(who, act))
-            except StoreError as error:
-                _log.warning(
-                    "the audit has no entry of %s to %s: %s", act.action, act.target, error
-                )
+        def also(db: apsw.Connection, answer: Body) -> None:
+            _insert(db, who, act, ActOutcome.DONE, _result(answer))
 
-        failure: Exception | None = None
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(begin)
-            try:
-                answer = await do()
-                outcome, why = ActOutcome.DONE, _result(answer)
-            except Exception as error:
-                failure, (outcome, why) = error, _failure(error)
-        for entry in entries:
+        try:
+            return await do(also)
+        except Exception as error:
+            outcome, why = _failure(error)
             with trio.move_on_after(OUTCOME_S, shield=True):
-                await self._end(entry, outcome, why)
-        if failure is not None:
-            raise failure
-        return answer
+                try:
+                    await self._store.write(lambda db: _insert(db, who, act, outcome, why))
+                except StoreError as fault:
+                    _log.warning(
+                        "the audit has no entry of %s to %s: %s", act.action, act.target, fault
+                    )
+            raise
 
     async def newest(self, limit: int) -> tuple[AuditEntry, ...]:
         """The newest entries, oldest first."""
@@ -111,23 +99,6 @@ class AuditLog:
             return [_entry(*row) for row in rows]
 
         return tuple(reversed(await self._store.read(read)))
-
-    async def _begin(self, who: str, act: Act) -> int:
-        act = evolve(
-            act,
-            action=_kept(act.action, MOST_ACTION),
-            target=_kept(act.target, MOST_TARGET),
-            detail=_kept(act.detail, MOST_DETAIL),
-        )
-        row = (time.time(), who, act.action, act.target, act.detail)
-
-        def write(db: apsw.Connection) -> int:
-            db.execute(
-                "INSERT INTO audit (at, who, action, target, detail) VALUES (?, ?, ?, ?, ?)", row
-            ).fetchall()
-            return db.last_insert_rowid()
-
-        return await self._store.write(write)
 
     async def _end(self, entry: int, outcome: ActOutcome, why: str) -> None:
         row = (outcome.value, _kept(why, MOST_DETAIL), entry)
@@ -148,6 +119,24 @@ def table(audit: AuditLog) -> Table:
         return Audit(newest_that_fit(await audit.newest(rows(asked.limit))))
 
     return {GetAudit: read(newest)}
+
+
+def _insert(db: apsw.Connection, who: str, act: Act, outcome: ActOutcome, why: str = "") -> int:
+    row = (
+        time.time(),
+        who,
+        _kept(act.action, MOST_ACTION),
+        _kept(act.target, MOST_TARGET),
+        _kept(act.detail, MOST_DETAIL),
+        outcome.value,
+        _kept(why, MOST_DETAIL),
+    )
+    db.execute(
+        "INSERT INTO audit (at, who, action, target, detail, outcome, why)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        row,
+    ).fetchall()
+    return db.last_insert_rowid()
 
 
 def _kept(text: str, most: int) -> str:

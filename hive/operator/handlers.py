@@ -6,6 +6,7 @@ A handler with words is an act: the session records it in the audit. One without
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+import apsw
 from attrs import frozen
 
 from hive.wire.bodies import Body
@@ -16,6 +17,9 @@ T = TypeVar("T")
 
 Do = Callable[[Any], Awaitable[Body | None]]
 """Answers one request; None is answered as `Done`."""
+
+Also = Callable[[apsw.Connection, Body], None]
+"""Writes an act's entry in the audit, with its answer as what came of it, within its commit."""
 
 Push = Callable[[Body], Awaitable[None]]
 """Sends to who asked; raises LinkClosed when he has gone."""
@@ -28,21 +32,22 @@ class Act:
     action: str
     target: str = ""
     detail: str = ""
-    is_one_write: bool = False
-    """It is nothing but one write of the store."""
 
 
 @frozen
 class Handler:
-    """How one wire class is answered; made by `read` and `act`."""
+    """How one wire class is answered; made by `read`, `act`, `act_in_one_commit`."""
 
-    do: Do
+    do: Callable[..., Awaitable[Body | None]]
+    """A `Do`; of an act that is one commit it also takes an `Also`, for that commit."""
     words: Callable[[Any], Awaitable[Act]] | None = None
     """What the audit says of the act; None: it only reads."""
     has_steps: bool = False
     """It is not one commit: it goes on also when who asked has gone, so that no half is left."""
     brings_secret: bool = False
     """The request is meant to bring a secret, so none is hidden in it."""
+    is_one_commit: bool = False
+    """It is one write of the store and nothing else: the audit's entry joins its commit."""
     afterwards: Callable[[], None] | None = None
     """Called when the end of the act is in the audit, before its answer."""
 
@@ -78,7 +83,18 @@ def act(
     async def described(asked: Any) -> Act:
         return words(asked)
 
-    return Handler(do, described, has_steps, brings_secret, afterwards)
+    return Handler(do, described, has_steps, brings_secret, afterwards=afterwards)
+
+
+def act_in_one_commit(
+    do: Callable[[Any, Also], Awaitable[Body]], words: Callable[[Any], Act]
+) -> Handler:
+    """A request that is one write of the store, into which `do` takes the audit's entry."""
+
+    async def described(asked: Any) -> Act:
+        return words(asked)
+
+    return Handler(do, described, is_one_commit=True)
 
 
 def sum_of(*tables: Table) -> Table:

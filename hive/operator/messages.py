@@ -8,7 +8,7 @@ from attrs import frozen
 from hive.broker import Broker, Draft
 from hive.directory import Directory
 from hive.link import LinkError
-from hive.operator.handlers import Act, Table, act, read, rows
+from hive.operator.handlers import Act, Also, Table, act, act_in_one_commit, read, rows
 from hive.text import flattened
 from hive.wire.bounds import LONGEST_REPLY_S, MOST_ROWS, clamp
 from hive.wire.messages import (
@@ -38,7 +38,7 @@ def table(broker: Broker, directory: Directory) -> Table:
         GetThread: read(messages.thread),
         GetUndelivered: read(messages.undelivered),
         WaitReply: read(messages.reply),
-        OperatorSend: act(messages.send_as_anybody, _send),
+        OperatorSend: act_in_one_commit(messages.send_as_anybody, _send),
         Ack: act(messages.acknowledge, lambda one: Act("read", "messages", _ids(one.ids))),
         Resolve: act(messages.resolve, lambda one: Act(one.action, "messages", _ids(one.ids))),
     }
@@ -49,7 +49,7 @@ def page_table(broker: Broker, directory: Directory) -> Table:
     messages = _Messages(broker, directory)
     return {
         GetInbox: read(messages.inbox),
-        OperatorSend: act(messages.send_as_operator, _send),
+        OperatorSend: act_in_one_commit(messages.send_as_operator, _send),
     }
 
 
@@ -74,17 +74,17 @@ class _Messages:
             return await self.broker.wait_reply(asked.message)
         return await self.broker.reply(asked.message)
 
-    async def send_as_anybody(self, send: OperatorSend) -> Sent:
+    async def send_as_anybody(self, send: OperatorSend, also: Also) -> Sent:
         if send.sender != OPERATOR:
             self.directory.record(send.sender)
-        return await self._send(send)
+        return await self._send(send, also)
 
-    async def send_as_operator(self, send: OperatorSend) -> Sent:
+    async def send_as_operator(self, send: OperatorSend, also: Also) -> Sent:
         if send.sender != OPERATOR:
             raise LinkError("not_allowed", "the page sends as the operator only")
-        return await self._send(send)
+        return await self._send(send, also)
 
-    async def _send(self, send: OperatorSend) -> Sent:
+    async def _send(self, send: OperatorSend, also: Also) -> Sent:
         draft = Draft(
             send.sender,
             send.to,
@@ -93,7 +93,7 @@ class _Messages:
             key=send.key,
             urgent=send.urgent,
         )
-        return Sent(await self.broker.send(draft))
+        return Sent(await self.broker.send(draft, lambda db, id_: also(db, Sent(id_))))
 
     async def acknowledge(self, ack: Ack) -> Count:
         return Count(len(await self.broker.acknowledge(ack.ids)))
@@ -114,7 +114,7 @@ def _send(one: OperatorSend) -> Act:
         "urgent" if one.urgent else "",
         flattened(one.body[:_BEGINNING]),
     )
-    return Act("send", one.to, ": ".join(filter(None, marks)), is_one_write=True)
+    return Act("send", one.to, ": ".join(filter(None, marks)))
 
 
 def _ids(ids: Iterable[int]) -> str:

@@ -13,11 +13,11 @@ from typing import Any
 import outcome
 import trio
 
-from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, serve
+from hive.link import Credentials, LinkClosed, LinkError, Peer, RefuseHello, serve
 from hive.link import Session as LinkSession
 from hive.operator.audit import AuditLog, who
 from hive.operator.faults import explained
-from hive.operator.handlers import Handler, Stream, Table
+from hive.operator.handlers import Also, Handler, Stream, Table
 from hive.supervisors import Context
 from hive.wire.bodies import Body, OperatorBody, PageBody
 from hive.wire.daemon import Done
@@ -40,7 +40,7 @@ async def run(
 
         async def accept(hello: Hello, credentials: Credentials) -> _Session:
             if hello.role != role:
-                raise Refuse("wrong_role", f"this socket is for the role {role!r}")
+                raise RefuseHello("wrong_role", f"this socket is for the role {role!r}")
             return _Session(nursery, ALLOWED[role], table, audit, hide, who(credentials, role))
 
         await nursery.start(serve, path, accept)
@@ -92,7 +92,8 @@ class _Session(LinkSession):
         if handler.words is None:
             return await _done(handler, body)
         words = await handler.words(body)
-        act = partial(self.audit.record, self.who, words, partial(_done, handler, body))
+        record = self.audit.record_with if handler.is_one_commit else self.audit.record
+        act = partial(record, self.who, words, partial(_done, handler, body))
         answer = await (self._to_its_end(peer, act) if handler.has_steps else act())
         if handler.afterwards is not None:
             handler.afterwards()
@@ -117,8 +118,8 @@ class _Session(LinkSession):
         return ended[0].unwrap()
 
 
-async def _done(handler: Handler, body: Body) -> Body:
-    answer = await handler.do(body)
+async def _done(handler: Handler, body: Body, *also: Also) -> Body:
+    answer = await handler.do(body, *also)
     return Done() if answer is None else answer
 
 
