@@ -123,9 +123,10 @@ async def test_the_folders_are_made_again(
 ) -> None:
     async with watched(paths, monkeypatch) as stop:
         for in_its_place in (False, True):
+            await trio.Path(paths.root / "file").write_text("a file")
             shutil.rmtree(paths.run)
-            if in_its_place:
-                await trio.Path(paths.run).write_text("a file")
+            if in_its_place:  # at once: the folder is made again as soon as the watch looks
+                shutil.move(paths.root / "file", paths.run)
                 await until(lambda: "cannot be made" in caplog.text)
                 await trio.Path(paths.run).unlink()
             await until((paths.run / "agents").is_dir)
