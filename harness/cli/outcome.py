@@ -13,6 +13,7 @@ from collections.abc import Callable, Container, Sequence
 from attrs import frozen
 
 from harness.cli.stream_events import ApiFailure, RateLimit, Result
+from hive.text import flattened
 from hive.wire.turns import Outcome
 
 _DETAIL = 500
@@ -373,4 +374,4 @@ def _limit(evidence: TurnEvidence) -> tuple[float | None, str | None]:
 
 
 def _line(text: str) -> str:
-    return " ".join(text.split())[:_DETAIL]
+    return flattened(text)[:_DETAIL]

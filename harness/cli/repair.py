@@ -20,7 +20,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from hive.supervisors import one_line
+from hive.text import one_line
 
 KEPT = 3
 """How many damaged files of one name are kept, the latest."""

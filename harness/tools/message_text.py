@@ -6,6 +6,7 @@ so nobody can forge a frame by writing one.
 
 import re
 
+from hive.text import flattened
 from hive.wire.messages import Message
 from hive.wire.turns import Lease
 
@@ -44,4 +45,4 @@ def _neutral(body: str) -> str:
 
 def _word(text: str) -> str:
     """A name on one line; the broker checks names, but a frame must hold whatever comes."""
-    return " ".join(text.split()) or "?"
+    return flattened(text) or "?"

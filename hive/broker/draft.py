@@ -6,6 +6,7 @@ from attrs import evolve, field, frozen
 
 from hive.broker.errors import BadLine, BadMessage, BodyTooLarge, NotAllowed, UnknownRecipient
 from hive.directory import ALWAYS, Rights
+from hive.text import flattened
 from hive.wire.bounds import MAX_ID
 from hive.wire.names import EVERYBODY, OPERATOR
 
@@ -98,7 +99,7 @@ def checked_line(text: str, what: str, most: int, *, needed: bool = False) -> st
 
     Raises BadLine if it has more than `most` characters, or none although it is `needed`.
     """
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = flattened("".join(c if c.isprintable() else " " for c in text))
     if len(line) > most:
         raise BadLine(f"{what} has {len(line)} characters, at most {most} are allowed: shorten it")
     if needed and not line:

@@ -7,6 +7,7 @@ from pathlib import Path
 import attrs
 from attrs import frozen
 
+from hive.address import Address
 from hive.agents import (
     Agent,
     AgentDependencies,
@@ -61,7 +62,7 @@ class Options:
     api: ApiAccess
     claude: Path
     drivers: Mapping[str, Driver]
-    web: tuple[str, int] | None = None
+    web: Address | None = None
     demo: bool = False
     stop_containers: bool = False
     """Whether the end of the hive is that of its agents' containers too."""

@@ -9,6 +9,7 @@ from hive.broker import Broker, Draft
 from hive.directory import Directory
 from hive.link import LinkError
 from hive.operator.handlers import Act, AuditWriter, Table, act, act_in_one_commit, read, row_limit
+from hive.text import flattened
 from hive.wire.bounds import LONGEST_REPLY_S, MOST_ROWS, clamp
 from hive.wire.messages import (
     Ack,
@@ -111,7 +112,7 @@ def _send(one: OperatorSend) -> Act:
         f"from {one.sender}" if one.sender != OPERATOR else "",
         f"in reply to {one.in_reply_to}" if one.in_reply_to is not None else "",
         "urgent" if one.urgent else "",
-        " ".join(one.body[:_BEGINNING].split()),
+        flattened(one.body[:_BEGINNING]),
     )
     return Act("send", one.to, ": ".join(filter(None, marks)))
 

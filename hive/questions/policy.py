@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from hive.broker import BrokerError
+from hive.text import flattened
 from hive.wire.names import OPERATOR
 from hive.wire.questions import Answer, Ask, Question, QuestionState
 
@@ -59,7 +60,7 @@ def new_question(asker: str, ask: Ask, *, id_: int, now: float) -> Question:
 
     Raises BadQuestion for a question to oneself, a text, options or a time that cannot be.
     """
-    options = tuple(" ".join(option.split()) for option in ask.options)
+    options = tuple(flattened(option) for option in ask.options)
     if ask.to == asker:
         raise BadQuestion("you cannot ask yourself: decide, or ask the operator or another agent")
     if not ask.text.strip() or len(ask.text) > MOST_TEXT:
@@ -172,7 +173,7 @@ def chosen(question: Question, answer: Answer) -> str:
 
 def _number_of(question: Question, text: str) -> tuple[int, ...]:
     folded = [_folded(option) for option in question.options]
-    wanted = _folded(" ".join(text.split()))
+    wanted = _folded(flattened(text))
     return (folded.index(wanted) + 1,) if wanted in folded else (0,)
 
 

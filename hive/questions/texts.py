@@ -1,5 +1,6 @@
 """The bodies of the messages that a question causes; every text in them is somebody's own."""
 
+from hive.text import flattened, shortened
 from hive.wire.names import OPERATOR
 from hive.wire.questions import Question
 
@@ -49,5 +50,4 @@ def withdrawing(question: Question) -> str:
 
 
 def _quoted(question: Question) -> str:
-    line = " ".join(question.text.split())
-    return f'"{line if len(line) <= _QUOTED else line[: _QUOTED - 1] + "…"}"'
+    return f'"{shortened(flattened(question.text), _QUOTED)}"'

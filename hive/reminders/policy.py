@@ -5,10 +5,11 @@ import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from hive.broker import BrokerError
 from hive.rate import Rate, allowed
+from hive.strict import must_be
 from hive.wire.reminders import Reminder, ReminderState
 
 MOST_AHEAD_S = 366 * 86400.0
@@ -50,15 +51,18 @@ class NoSuchReminder(BrokerError):
     code = "no_such_reminder"
 
 
+_COUNT = must_be("above 0", lambda count: count > 0)
+
+
 @frozen
 class ReminderLimits:
     """`[reminders]` of hive.toml: of each agent."""
 
-    pending: int = 50
+    pending: int = field(default=50, validator=_COUNT)
     """How many may wait."""
-    burst: int = 10
+    burst: int = field(default=10, validator=_COUNT)
     """How many may be set at once."""
-    per_hour: float = 30.0
+    per_hour: float = field(default=30.0, validator=_COUNT)
     """How many may be set in an hour, in the long run."""
 
 

@@ -1,14 +1,17 @@
 """Looking at processes and signalling only the right one."""
 
+import fcntl
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.containers.processes import (
+from hive.processes import (
     Process,
+    lock_holders,
     open_pidfd,
     read_process,
     send_signal,
@@ -17,7 +20,7 @@ from hive.containers.processes import (
 
 forests = st.lists(
     st.tuples(st.integers(2, 12), st.integers(1, 12), st.integers(1, 12)), unique_by=lambda p: p[0]
-).map(lambda rows: [Process(pid, parent, session, 0, False) for pid, parent, session in rows])
+).map(lambda rows: [Process(pid, parent, session, 0, "S") for pid, parent, session in rows])
 
 
 @given(forests, st.frozensets(st.integers(2, 12)))
@@ -63,10 +66,31 @@ def test_a_reused_pid_is_not_signalled() -> None:
     with subprocess.Popen(["sleep", "60"]) as child:
         real = read_process(child.pid)
         assert real is not None
-        stranger = Process(real.pid, real.parent, real.session, real.started - 1, False)
+        stranger = Process(real.pid, real.parent, real.session, real.started - 1, "S")
         assert not send_signal(stranger, signal.SIGKILL)
         assert open_pidfd(real.pid, real.started - 1) is None
         assert child.poll() is None
         assert send_signal(real, signal.SIGKILL)
         assert child.wait() == -signal.SIGKILL
     assert read_process(child.pid) is None
+
+
+def test_who_holds_a_lock_is_told_and_who_only_looks_at_it_is_not(tmp_path: Path) -> None:
+    with (tmp_path / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        assert not list(lock_holders(tmp_path / "lock"))
+        fcntl.flock(file, fcntl.LOCK_EX)
+        assert [one.pid for one in lock_holders(tmp_path / "lock")] == [os.getpid()]
+    assert not list(lock_holders(tmp_path / "lock"))
+
+
+def test_a_stopped_process_is_told_from_one_that_has_ended() -> None:
+    with subprocess.Popen(["sleep", "60"]) as child:
+        child.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
+        found = read_process(child.pid)
+        assert found is not None and found.stopped and not found.ended
+        child.kill()
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        found = read_process(child.pid)
+        assert found is not None and found.ended and not found.stopped

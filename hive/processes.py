@@ -1,4 +1,4 @@
-"""Processes as /proc shows them, and signals that cannot hit a stranger.
+"""Processes as /proc shows them, who holds a lock, and signals that cannot hit a stranger.
 
 A pid alone names nobody: it is reused. Everything here pairs it with the start time of the
 process and signals through a pidfd (Linux 5.3), checked after it was opened.
@@ -6,7 +6,8 @@ process and signals through a pidfd (Linux 5.3), checked after it was opened.
 
 import os
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from attrs import frozen
@@ -16,20 +17,33 @@ _MOST_ROUNDS = 100
 
 @frozen
 class Process:
-    """One process; `started` in clock ticks since boot, `ended` if only its zombie is left."""
+    """One process; `started` in clock ticks since boot, `state` a letter of proc(5)."""
 
     pid: int
     parent: int
     session: int
     started: int
-    ended: bool
+    state: str
+
+    @property
+    def ended(self) -> bool:
+        """Whether only its zombie is left."""
+        return self.state in ("Z", "X")
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a signal or a debugger has stopped it."""
+        return self.state in ("T", "t")
 
 
 def read_process(pid: int) -> Process | None:
-    """Look at one process, or None when there is none (proc(5), field 22 is the start time)."""
+    """Look at one process; None when there is none that this user may see.
+
+    As proc(5) has it: field 22 is the start time.
+    """
     try:
         line = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
         return None
     rest = line[line.rindex(b")") + 2 :].split()  # the name before may hold spaces and brackets
     return Process(
@@ -37,23 +51,23 @@ def read_process(pid: int) -> Process | None:
         parent=int(rest[1]),
         session=int(rest[3]),
         started=int(rest[19]),
-        ended=rest[0] in (b"Z", b"X"),
+        state=rest[0].decode(),
     )
 
 
 def all_processes() -> tuple[Process, ...]:
-    """Look at every process that this user can see."""
+    """Look at every process that this user may see."""
     pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
     return tuple(process for pid in pids if (process := read_process(pid)) is not None)
 
 
 def boot_id() -> str:
-    """The kernel's name for this boot; start times of other boots mean nothing."""
+    """Return the kernel's name for this boot; start times of other boots mean nothing."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 def open_pidfd(pid: int, started: int) -> int | None:
-    """Open a pidfd of exactly this process, or None when it is gone; the caller closes it."""
+    """Open a pidfd of exactly this process, which the caller closes; None when it is gone."""
     try:
         pidfd = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -66,7 +80,10 @@ def open_pidfd(pid: int, started: int) -> int | None:
 
 
 def send_signal(process: Process, number: signal.Signals) -> bool:
-    """Signal exactly this process; False when it is gone. Raises PermissionError."""
+    """Signal exactly this process; returns False when it is gone.
+
+    Raises PermissionError when it is another user's.
+    """
     pidfd = open_pidfd(process.pid, process.started)
     if pidfd is None:
         return False
@@ -80,7 +97,10 @@ def send_signal(process: Process, number: signal.Signals) -> bool:
 
 
 def variable(process: Process, name: str) -> str | None:
-    """The variable in the environment with which the process was started; None if not there."""
+    """Read a variable of the environment with which the process was started.
+
+    None when it has none of that name, or may not be asked.
+    """
     try:
         environment = Path(f"/proc/{process.pid}/environ").read_bytes()
     except OSError:
@@ -90,8 +110,39 @@ def variable(process: Process, name: str) -> str | None:
     return next((one[len(start) :].decode(errors="replace") for one in values), None)
 
 
+def lock_holders(path: Path) -> Iterator[Process]:
+    """Find the processes that hold an exclusive flock(2) on what lies at `path`.
+
+    By proc_locks(5), without touching the lock; a process of another pid namespace or another user
+    is not seen. Raises OSError when nothing lies at `path`.
+    """
+    wanted = path.stat()
+    try:
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        words = line.split()  # 1: FLOCK ADVISORY WRITE 703 08:02:131 0 EOF; -> means that it waits
+        exclusive = words[1] == "FLOCK" and words[3] == "WRITE"
+        if exclusive and words[5].rpartition(":")[2] == str(wanted.st_ino):
+            process = read_process(int(words[4]))
+            if process is not None and _has_open(process, wanted):
+                yield process
+
+
+def _has_open(process: Process, wanted: os.stat_result) -> bool:
+    """Whether the process has this file open; the device in a lock's line is not always that of
+    stat(2) (btrfs), so inode numbers alone could mean another file."""
+    with suppress(OSError):  # it is gone, or another user's
+        for entry in list(os.scandir(f"/proc/{process.pid}/fd")):
+            with suppress(OSError):  # closed meanwhile
+                if os.path.samestat(Path(entry.path).stat(), wanted):
+                    return True
+    return False
+
+
 def with_descendants(processes: Iterable[Process], first: frozenset[int]) -> frozenset[int]:
-    """Close `first` under "is a child of" and "is in a session led by"."""
+    """Add to the pids `first` all descendants, and all in sessions that one of them leads; pure."""
     processes = tuple(processes)
     members = first
     while True:
@@ -108,7 +159,8 @@ def kill_descendants(
 
     Each is frozen first, and they are counted again until no new one appears, so that none can
     fork its way out. A process that cleared its environment *and* lost its parents escapes; only
-    a pid namespace holds such. Returns how many were killed.
+    a pid namespace holds such. `of` is None when only marked ones are meant; those in `except_for`
+    stay. Returns how many were killed.
     """
     frozen_ones: dict[int, Process] = {}
     for _ in range(_MOST_ROUNDS):

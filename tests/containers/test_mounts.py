@@ -13,7 +13,7 @@ import pytest
 import trio
 
 from hive.containers import Bubblewrap, Container, NotHidden, System, runtime_folders
-from hive.containers.walls import MountPoint, other_places, parse_mounts, walls
+from hive.containers.mounts import HostMount, container_mounts, other_places, parse_mounts
 from hive.daemon.claude import what_claude_needs
 
 PLANTED = "planted-6b1f"
@@ -185,7 +185,7 @@ def test_mounts_are_compared_by_filesystem_and_folder() -> None:
         b"4 1 8:2 /hive/agents/x /opt/x rw - ext4 /dev/b rw\n"
         b"5 1 8:2 /other /opt/o rw - ext4 /dev/b rw\n"
     )
-    assert mounts[2] == MountPoint("8:2", Path("/hive"), Path("/opt/a b"))
+    assert mounts[2] == HostMount("8:2", Path("/hive"), Path("/opt/a b"))
     assert set(other_places(Path("/data/hive"), mounts)) == {
         (Path("/data/hive"), Path()),
         (Path("/opt/a b"), Path()),
@@ -223,9 +223,9 @@ def test_a_configuration_beside_claude_is_refused_before_anything_starts(tmp_pat
     (tmp_path / "home").mkdir()
     config = tmp_path / "home/hive.toml"
     config.write_text("[credentials.default]\napi_key = 'secret'")
-    walls(tmp_path / "root", ("/usr",), [tmp_path / "home/claude"], [config])
+    container_mounts(tmp_path / "root", ("/usr",), [tmp_path / "home/claude"], [config])
     with pytest.raises(NotHidden, match="move it"):
-        walls(tmp_path / "root", ("/usr",), [tmp_path / "home"], [config])
+        container_mounts(tmp_path / "root", ("/usr",), [tmp_path / "home"], [config])
     assert not (tmp_path / "root/agents/alpha").exists()
 
 

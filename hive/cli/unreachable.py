@@ -7,17 +7,19 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
+from hive.cli.errors import FAILED, NO_ANSWER, NO_DAEMON
 from hive.link import LinkClosed, LinkRefused, listener_credentials
 from hive.paths import Paths
-
-FAILED, USAGE, NO_DAEMON, NO_ANSWER, UNSURE = 1, 2, 3, 4, 5
-"""Exit codes of commands, as docs/cli.md tells them."""
+from hive.processes import lock_holders, read_process
 
 _OUT_OF_FILES = (errno.EMFILE, errno.ENFILE)
 
 
-def unreachable(paths: Paths, error: Exception) -> tuple[str, int]:
-    """Why the link could not be made (`error`), in words with what to do, and the exit code."""
+def why_unreachable(paths: Paths, error: Exception) -> tuple[str, int]:
+    """Say why the link could not be made, with what to do about it; and give the exit code.
+
+    `error` is what kept it from being made. Blocks: it looks at the socket, the lock and processes.
+    """
     if isinstance(error, LinkRefused):
         return _refused(paths, error)
     if isinstance(error, OSError) and error.errno in _OUT_OF_FILES:
@@ -44,7 +46,8 @@ def unreachable(paths: Paths, error: Exception) -> tuple[str, int]:
 def _silent(paths: Paths, pid: int | None, error: Exception) -> str:
     """Somebody listens, and did not become a link."""
     daemon = _daemon(pid)
-    if pid is not None and _state(pid) in ("T", "t"):
+    process = None if pid is None else read_process(pid)
+    if process is not None and process.stopped:
         return (
             f"{daemon} is stopped by a signal or a debugger: `kill -CONT {pid}` lets it go on, and "
             "nothing is lost meanwhile"
@@ -101,44 +104,13 @@ def _root(paths: Paths) -> str:
     return f"--root {shlex.quote(str(paths.root))}"
 
 
-def _state(pid: int) -> str:
-    """The state of a process as proc(5) has it, empty if it is gone."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[0].decode()
-    except (OSError, IndexError):
-        return ""
-
-
 def _lock_holder(paths: Paths) -> int | None:
-    """Who holds the root's lock as the kernel tells, without touching the lock; None: nobody."""
-    locked = []
-    for file in (paths.root, paths.lock):
+    """The pid of who holds the root's lock, as the kernel tells; None: nobody whom we can see."""
+    for place in (paths.root, paths.lock):
         with suppress(OSError):
-            locked.append(file.stat())
-    try:
-        lines = Path("/proc/locks").read_text().splitlines()
-    except OSError:
-        return None
-    for line in lines:  # 1: FLOCK ADVISORY WRITE 703 08:02:131 0 EOF
-        words = line.split()
-        if words[1] != "FLOCK" or words[3] != "WRITE":
-            continue
-        pid, inode = int(words[4]), words[5].rpartition(":")[2]
-        if any(inode == str(one.st_ino) and _has_open(pid, one) for one in locked):
-            return pid
+            for process in lock_holders(place):
+                return process.pid
     return None
-
-
-def _has_open(pid: int, wanted: os.stat_result) -> bool:
-    """Whether the process has this file open: the device in a line of /proc/locks is not always
-    that of stat(2), so the inode alone could mean another file.
-    """
-    with suppress(OSError):  # it is gone, or another user's
-        for file in list(Path(f"/proc/{pid}/fd").iterdir()):
-            with suppress(OSError):  # closed meanwhile
-                if os.path.samestat(file.stat(), wanted):
-                    return True
-    return False
 
 
 def _owner(path: Path) -> str:

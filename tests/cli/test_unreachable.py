@@ -18,7 +18,8 @@ from click.testing import CliRunner, Result
 from support.fake_control import control
 
 import hive.cli.ask
-from hive.cli import main, reach
+from hive.cli import main, unreachable
+from hive.cli.unreachable import why_unreachable
 from hive.link import Credentials, LinkLimits, Session, connect, serve
 from hive.paths import Paths
 from hive.wire.codec import PROTOCOL
@@ -213,12 +214,12 @@ def test_a_hive_of_another_user(paths: Paths, monkeypatch: pytest.MonkeyPatch) -
     def refused(_: Path) -> Credentials:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(reach, "listener_credentials", refused)
-    text, code = reach.unreachable(paths, PermissionError(errno.EACCES, "Permission denied"))
+    monkeypatch.setattr(unreachable, "listener_credentials", refused)
+    text, code = why_unreachable(paths, PermissionError(errno.EACCES, "Permission denied"))
     assert code == 4
-    assert f"belongs to {reach._user(os.geteuid())}" in text and "as that user" in text
+    assert f"belongs to {unreachable._user(os.geteuid())}" in text and "as that user" in text
 
 
 def test_a_command_without_files_blames_itself(paths: Paths) -> None:
-    text, code = reach.unreachable(paths, OSError(errno.EMFILE, "Too many open files"))
+    text, code = why_unreachable(paths, OSError(errno.EMFILE, "Too many open files"))
     assert code == 1 and "ulimit -n" in text and "daemon" not in text

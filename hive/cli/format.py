@@ -1,8 +1,14 @@
-"""Text for a terminal: nothing that an agent or the API said may drive it."""
+"""Text for a terminal: cells, tables, times.
+
+Nothing that an agent or the API said may drive the terminal, so their texts go through `safe` or
+`cell`.
+"""
 
 import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+
+from hive.text import escaped, flattened, shortened
 
 WIDEST = 60
 
@@ -11,25 +17,22 @@ _SOON_S = 600.0
 
 
 def safe(text: str) -> str:
-    """`text` with every control character but line break and tab made visible."""
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
-    )
+    """Return `text` with every control character but line break and tab made visible."""
+    return escaped(text, keep="\n\t")
 
 
-def one_line(text: str, width: int = WIDEST) -> str:
-    """The text on one line, cut at `width`."""
-    line = " ".join(safe(text).split())
-    return line if len(line) <= width else line[: width - 1] + "…"
+def cell(text: str, width: int = WIDEST) -> str:
+    """Return the text on one line for a table, cut to at most `width` characters."""
+    return shortened(flattened(safe(text)), width)
 
 
 def clock(epoch: float) -> str:
-    """Local time of day, with the date when it is not today."""
+    """Write epoch seconds as local time of day, with the date when it is not today."""
     return _local(epoch, "%H:%M:%S")
 
 
 def moment(epoch: float) -> str:
-    """Local time of day in minutes, with seconds when it is near; else like `clock`."""
+    """Write epoch seconds like `clock`, but in minutes when that is far from now."""
     return _local(epoch, "%H:%M:%S" if abs(epoch - time.time()) < _SOON_S else "%H:%M")
 
 
@@ -43,7 +46,7 @@ def _local(epoch: float, time_of_day: str) -> str:
 
 
 def ago(seconds: float | None) -> str:
-    """An age in its two largest useful digits."""
+    """Write an age in seconds in its largest unit, such as `5m`; None is `-`."""
     if seconds is None:
         return "-"
     for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
@@ -53,7 +56,7 @@ def ago(seconds: float | None) -> str:
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell."""
+    """Write rows under their header, each column as wide as its widest cell."""
     lines = [list(header), *map(list, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     return "\n".join(
@@ -63,8 +66,8 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def why(reason: str | None, until: float | None) -> str:
-    """Why something is as it is, and how long."""
-    parts = [one_line(reason)] if reason else []
+    """Write why something is as it is, and until when (epoch seconds); empty without both."""
+    parts = [cell(reason)] if reason else []
     if until is not None:
         parts.append(f"until {clock(until)}")
     return ", ".join(parts)

@@ -5,15 +5,15 @@ from hypothesis import strategies as st
 from hive.wire.daemon import Notice
 from hive.wire.events import LiveEvent
 from hive.wire.messages import MessageMoved, MessageSent, MessageState
-from web.flow import Flow
-from web.ring import Encoded, Ring
+from web.events import EncodedEvent, RecentEvents
+from web.messages import RecentMessages
 
 
 def notice(seq: int) -> LiveEvent:
     return LiveEvent(seq, 0.0, None, Notice(str(seq)))
 
 
-def seqs(encoded: list[Encoded]) -> list[int]:
+def seqs(encoded: list[EncodedEvent]) -> list[int]:
     return [event.seq for event in encoded]
 
 
@@ -24,34 +24,34 @@ increasing = st.lists(st.integers(1, 60), unique=True).map(sorted)
 def test_a_covered_reader_misses_nothing(
     events: list[int], size: int, since: int, repeat: bool
 ) -> None:
-    ring = Ring(size)
-    ring.append(notice(seq) for seq in events)
+    recent = RecentEvents(size)
+    recent.append(notice(seq) for seq in events)
     if repeat:
-        assert ring.append(notice(seq) for seq in events) == []
+        assert recent.append(notice(seq) for seq in events) == []
     kept = events[-size:]
-    assert seqs(ring.after(since)) == [seq for seq in kept if seq > since]
-    if ring.covers(since):
-        assert seqs(ring.after(since)) == [seq for seq in events if seq > since]
-    assert ring.covers(ring.last)
-    assert not ring.covers(ring.last + 1)
+    assert seqs(recent.after(since)) == [seq for seq in kept if seq > since]
+    if recent.covers(since):
+        assert seqs(recent.after(since)) == [seq for seq in events if seq > since]
+    assert recent.covers(recent.last)
+    assert not recent.covers(recent.last + 1)
 
 
 @given(events=increasing.filter(bool), size=st.integers(1, 12))
 def test_a_reader_is_covered_exactly_while_its_next_event_is_there(
     events: list[int], size: int
 ) -> None:
-    ring = Ring(size)
-    ring.append(notice(seq) for seq in events)
+    recent = RecentEvents(size)
+    recent.append(notice(seq) for seq in events)
     first_kept = events[-size:][0]
     overwritten = events[-size - 1] if len(events) > size else first_kept - 1
-    assert ring.covers(overwritten)
-    assert not ring.covers(overwritten - 1)
+    assert recent.covers(overwritten)
+    assert not recent.covers(overwritten - 1)
 
 
 def test_events_are_the_documented_shape() -> None:
-    ring = Ring()
-    ring.append([LiveEvent(3, 1.5, "manager", Notice("x"))])
-    assert orjson.loads(orjson.dumps(ring.newest(9)[0].json)) == {
+    recent = RecentEvents()
+    recent.append([LiveEvent(3, 1.5, "manager", Notice("x"))])
+    assert orjson.loads(orjson.dumps(recent.newest(9)[0].json)) == {
         "seq": 3,
         "at": 1.5,
         "agent": "manager",
@@ -64,11 +64,12 @@ def sent(id_: int) -> LiveEvent:
     return LiveEvent(id_, 0.0, "a", MessageSent(id_, "a", "b", "text"))
 
 
-def test_flow_keeps_the_newest_messages_and_their_last_state() -> None:
-    flow = Flow(size=2)
-    flow.fold([sent(1), sent(2), sent(3)])
-    flow.fold([LiveEvent(4, 0.0, None, MessageMoved((1, 3, 99), MessageState.DEAD, "five times"))])
-    assert [(m["id"], m["state"], m["why"]) for m in flow.messages()] == [
+def test_the_newest_messages_are_kept_with_their_last_state() -> None:
+    recent = RecentMessages(size=2)
+    recent.fold([sent(1), sent(2), sent(3)])
+    moved = MessageMoved((1, 3, 99), MessageState.DEAD, "five times")
+    recent.fold([LiveEvent(4, 0.0, None, moved)])
+    assert [(m["id"], m["state"], m["why"]) for m in recent.flat()] == [
         (2, "queued", ""),
         (3, "dead", "five times"),
     ]

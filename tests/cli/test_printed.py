@@ -7,7 +7,12 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hive.cli import show
+from hive.cli.agents import agents_table
+from hive.cli.daemon import status_text
+from hive.cli.events import event_line
+from hive.cli.format import ago, cell, moment, safe
+from hive.cli.gates import gate_line, gates_table
+from hive.cli.messages import message_text
 from hive.wire.agents import AgentStatus, StatusChanged
 from hive.wire.budgets import BudgetReached, BudgetStatus, Period, Unit
 from hive.wire.daemon import Status
@@ -25,12 +30,12 @@ HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\u202emoc\x00\x9b31m"
 
 @given(st.text())
 def test_safe_leaves_no_control_character_but_breaks_and_tabs(text: str) -> None:
-    assert all(c.isprintable() or c in "\n\t" for c in show.safe(text))
+    assert all(c.isprintable() or c in "\n\t" for c in safe(text))
 
 
 @given(st.text(), st.integers(1, 80))
-def test_one_line_is_one_line_of_the_width(text: str, width: int) -> None:
-    line = show.one_line(text, width)
+def test_a_cell_is_one_line_of_the_width(text: str, width: int) -> None:
+    line = cell(text, width)
     assert len(line) <= width and "\n" not in line and (line == "" or line.isprintable())
 
 
@@ -50,19 +55,19 @@ def test_hostile_text_is_shown_as_text_everywhere() -> None:
         gates=(gate, held),
     )
     for shown in (
-        show.message(message),
-        show.event(live),
-        show.event(LiveEvent(1, 0.0, None, GateChanged(gate))),
-        show.agents([status]),
-        show.gates([gate, held]),
-        show.status(hive),
+        message_text(message),
+        event_line(live),
+        event_line(LiveEvent(1, 0.0, None, GateChanged(gate))),
+        agents_table([status]),
+        gates_table([gate, held]),
+        status_text(hive),
     ):
         assert all(c.isprintable() or c == "\n" for c in shown)
         assert max(map(len, shown.splitlines())) < 700
 
 
 def test_ages() -> None:
-    shown = [show.ago(seconds) for seconds in (None, 0.2, 5, 120, 7200, 200000)]
+    shown = [ago(seconds) for seconds in (None, 0.2, 5, 120, 7200, 200000)]
     assert shown == ["-", "now", "5s", "2m", "2h", "2d"]
 
 
@@ -107,18 +112,18 @@ def test_ages() -> None:
     ],
 )
 def test_a_gate_on_one_line(gate: GateStatus, expected: str) -> None:
-    assert show.gate_line(gate) == expected
+    assert gate_line(gate) == expected
 
 
 def test_a_near_moment_has_seconds_and_another_day_its_date(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(time, "time", lambda: TODAY)
-    assert show.moment(TODAY + 3600) == "13:00"
-    assert show.moment(TODAY + 8) == "12:00:08"
-    assert show.moment(TODAY + 7 * 86400).endswith(":00")
-    assert show.moment(TODAY + 7 * 86400).startswith("20")
-    assert show.moment(1e300) == "1e+300"
+    assert moment(TODAY + 3600) == "13:00"
+    assert moment(TODAY + 8) == "12:00:08"
+    assert moment(TODAY + 7 * 86400).endswith(":00")
+    assert moment(TODAY + 7 * 86400).startswith("20")
+    assert moment(1e300) == "1e+300"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +150,7 @@ def test_a_near_moment_has_seconds_and_another_day_its_date(
     ],
 )
 def test_events_of_limits(event: Event, expected: str) -> None:
-    assert show.event(LiveEvent(7, TODAY, "w", event)).endswith(f"  w  {expected}")
+    assert event_line(LiveEvent(7, TODAY, "w", event)).endswith(f"  w  {expected}")
 
 
 @pytest.mark.parametrize(
@@ -160,5 +165,5 @@ def test_events_of_limits(event: Event, expected: str) -> None:
 def test_an_agents_state_says_whether_it_may_work(
     state: AgentState, condition: Condition, shown: str
 ) -> None:
-    line = show.agents([AgentStatus("a", state, 0.0, condition=condition)]).splitlines()[1]
+    line = agents_table([AgentStatus("a", state, 0.0, condition=condition)]).splitlines()[1]
     assert line.split()[1] == shown
