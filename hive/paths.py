@@ -144,9 +144,14 @@ class Paths:
         return self.root / "destroyed"
 
     @property
+    def applied(self) -> Path:
+        """The configuration repositories that are the daemon's alone."""
+        return self.root / "applied"
+
+    @property
     def private_folders(self) -> tuple[Path, ...]:
         """Those below the root that no container may see; each may be a link to another disk."""
-        names = ("agents", "credentials", "destroyed", "run")
+        names = ("agents", "applied", "credentials", "destroyed", "run")
         return tuple(self.root / name for name in names)
 
     @property
@@ -158,6 +163,14 @@ class Paths:
     def agent(self, name: str) -> Path:
         """The folder of one agent; raises ValueError unless `name` may name one."""
         return self.agents / check_name(name)
+
+    def proposed_config(self, name: str) -> Path:
+        """The repository in which changes of the agent's configuration are proposed."""
+        return self.agent(name) / "config"
+
+    def applied_config(self, name: str) -> Path:
+        """The daemon's own repository of the agent's configuration."""
+        return self.applied / check_name(name)
 
     def destroyed(self, name: str, when: str) -> Path:
         """Where the folder of an agent goes that was destroyed then."""

@@ -35,6 +35,8 @@ ALLOWED: dict[str, set[str]] = {
     "hive.actors": set(),
     "hive.directory": {"hive.store", "hive.wire"},
     "hive.clock": set(),
+    "hive.config_repos": {"hive.containers", "hive.git", "hive.paths"},
+    "hive.git": set(),
     "hive.supervisors": {"hive.actors"},
     "hive.wire": set(),
     "hive.link": {"hive.uncontended", "hive.wire"},
