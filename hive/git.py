@@ -35,7 +35,7 @@ _MOST_SAID = 300
 _KILL_S = 5.0
 _INSTALL = f"install git {OLDEST[0]}.{OLDEST[1]} or newer (apt-get install git)"
 
-_CONFIG = {
+CONFIG = {
     "attr.tree": EMPTY_TREE,  # else newer versions take attributes from HEAD of a bare repository
     "core.attributesFile": "/dev/null",
     "core.commitGraph": "false",
@@ -54,6 +54,7 @@ _CONFIG = {
     "pack.threads": "1",
     "protocol.allow": "never",
 }
+"""What every git is told, before anything that a repository says."""
 
 
 class GitError(Exception):
@@ -124,9 +125,9 @@ def git_environment(folder: Path) -> dict[str, str]:
         "GIT_NO_LAZY_FETCH": "1",
         "GIT_NO_REPLACE_OBJECTS": "1",
         "GIT_TERMINAL_PROMPT": "0",
-        "GIT_CONFIG_COUNT": str(len(_CONFIG)),
+        "GIT_CONFIG_COUNT": str(len(CONFIG)),
     }
-    for number, (key, value) in enumerate(_CONFIG.items()):
+    for number, (key, value) in enumerate(CONFIG.items()):
         environment |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
     return environment
 
@@ -201,7 +202,8 @@ async def run_program(
             start_new_session=True,
         )
     except FileNotFoundError:
-        raise GitUnavailable(f"{argv[0]} is missing on this machine: {_INSTALL}") from None
+        what = "install it (apt-get install git bubblewrap)"
+        raise GitUnavailable(f"{argv[0]} is missing on this machine: {what}") from None
     except OSError as error:
         raise GitFailed(what, -1, f"{argv[0]} cannot be started: {error}") from None
     output, said = bytearray(), bytearray()

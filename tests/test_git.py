@@ -117,7 +117,9 @@ def running(group: int) -> bool:
 async def assert_gone(group: int) -> None:
     """All were killed; one whose parent had gone before may need a moment to be dead."""
     with trio.fail_after(10):
-        while running(group):
+        while True:
+            if not running(group):
+                return
             await trio.sleep(0.005)
 
 
@@ -162,7 +164,7 @@ async def test_a_machine_without_git_is_told_to_install_it(
     await check_git()
     monkeypatch.setenv("PATH", "/nowhere")
     for ask in (check_git, lambda: run_git(folder, "version")):
-        with pytest.raises(GitUnavailable, match=r"install git 2\.32 or newer"):
+        with pytest.raises(GitUnavailable, match="apt-get install git"):
             await ask()
 
 

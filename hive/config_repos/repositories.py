@@ -277,10 +277,9 @@ class ConfigRepositories:
             pack = await pack_commit(objects, commit, own, self._bwrap)
             await verify_pack(objects, commit, pack, own)
         finally:
-            with trio.CancelScope(shield=True):
-                await trio.to_thread.run_sync(_remove, own)
-        await run_git(applied, "unpack-objects", "-q", data=pack, memory=MOST_MEMORY)
+            _remove(own)
         await trio.to_thread.run_sync(_add_shallow, applied, commit.hash)
+        await run_git(applied, "unpack-objects", "-q", data=pack, memory=MOST_MEMORY)
         return commit.hash
 
     async def _write_tag(
@@ -291,6 +290,9 @@ class ConfigRepositories:
         message = visible_line(reason, MOST_REASON) or kind
         name = f"{kind}/{proposal}"
         options = ("--annotate", "--file=-", "--cleanup=verbatim")
+        # Nobody else writes here, so a lock is one that a git has left which was killed.
+        lock = trio.Path(self._paths.applied_config(agent), "refs", "tags", f"{name}.lock")
+        await lock.unlink(missing_ok=True)
         await self._git(
             agent, "tag", *options, "--", name, commit, data=message.encode(), extra=_identity(at)
         )
@@ -414,8 +416,14 @@ def _sync(path: Path) -> None:
 def _remove(folder: Path) -> None:
     """Remove a folder: at once from its place, so that a part is never taken for the whole."""
     gone = _beside(folder, "gone")
-    if os.path.lexists(gone):
-        shutil.rmtree(gone)
+    _remove_tree(gone)
     if os.path.lexists(folder):
         folder.rename(gone)
-        shutil.rmtree(gone)
+        _remove_tree(gone)
+
+
+def _remove_tree(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -9,6 +9,7 @@ import pytest
 import trio
 from attrs import frozen
 
+import hive.git
 from hive.config_repos import ConfigRepositories
 from hive.paths import Paths
 
@@ -85,6 +86,13 @@ BOTH_WAYS = pytest.mark.parametrize(
 @pytest.fixture
 def repos(paths: Paths, request: pytest.FixtureRequest) -> ConfigRepositories:
     return ConfigRepositories(paths, bwrap=getattr(request, "param", "bwrap"))
+
+
+@pytest.fixture(autouse=True)
+def unsynced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test cuts the power: waiting for the disk would be most of their time."""
+    monkeypatch.setitem(hive.git.CONFIG, "core.fsync", "none")
+    monkeypatch.setattr(os, "fsync", lambda file: None)
 
 
 @pytest.fixture(scope="session")
