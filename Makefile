@@ -7,7 +7,7 @@ BIN := "$(VENV)/bin"
 CODE := hive harness web
 
 .NOTPARALLEL:
-.PHONY: setup setup-tests setup-bench run test lint types format tests bench screenshot lock clean
+.PHONY: setup setup-tests setup-bench run test lint types format tests bench reference screenshot lock clean
 
 setup: ## system packages, virtual environment, page bundle; quick when nothing changed
 	@ops/setup.sh
@@ -40,6 +40,9 @@ format: setup ## lets ruff repair and format
 
 bench: setup-bench ## the benchmarks, tests/bench/bench_*.py
 	@$(BIN)/python -m pytest tests/bench -o python_files='bench_*.py' -s $(ARGS)
+
+reference: setup ## renews docs/agent-toml.md from the class that it describes
+	@$(BIN)/python -m hive.agent_config.reference > docs/agent-toml.md
 
 screenshot: setup-tests ## renews docs/screenshot.png with the browser test
 	@HIVE_SCREENSHOT=docs/screenshot.png $(BIN)/python -m pytest tests/e2e -k screenshot $(ARGS)

@@ -27,9 +27,10 @@ def run() -> None:
     import trio  # none of this is needed to wake somebody, and it takes most of the time
 
     from harness.app import run_harness
-    from harness.shared import AgentFolders, HarnessOptions
+    from harness.shared import HarnessOptions
     from hive import logs
     from hive.clock import LoopClock
+    from hive.paths import AgentFolders
 
     parser = argparse.ArgumentParser(prog="hive-harness", description=__doc__)
     parser.add_argument("--name", required=True, help="the agent's name")

@@ -3,11 +3,6 @@
 Each lives through a restart of any other, so one failed child never costs the others' work.
 """
 
-import logging
-import time
-
-import trio
-
 from harness.cli.subreaper import Subreaper
 from harness.journal import Journal
 from harness.link import Link
@@ -17,21 +12,10 @@ from harness.turns.runner import STOPPED_S, TurnRunner
 from harness.turns.serve import DRAIN_S, GRACE_S, ServeLoop
 from harness.wake_socket import WakeSocket
 from hive import logs
-from hive.supervisors import (
-    ChildSpec,
-    Event,
-    Form,
-    RestartIntensity,
-    Snapshot,
-    Supervisor,
-    log_sink,
-    report,
-    run_root,
-)
+from hive.supervision import read_clocks, supervision, tree_node
+from hive.supervisors import ChildSpec, Event, RestartIntensity, Supervisor, log_sink, run_root
 from hive.wire.daemon import Notice
 from hive.wire.harness import Interrupt, Report
-from hive.wire.states import AgentState
-from hive.wire.tree import Supervision, TreeNode
 
 NAME = "harness"
 HARD_DEADLINE_S = 120.0
@@ -76,18 +60,14 @@ class Harness:
     def sink(self, event: Event) -> None:
         """A supervisor's event: to the log, the daemon and the disk, and into the next report."""
         log_sink(event)
-        kind = type(event).__name__.lower()
-        full = ""
-        if event.severity >= logging.ERROR:
-            full = report(event, Form(redact=self.shared.secrets.redact))
-        self.shared.emit(Supervision(event.path, kind, event.line(), full))
+        self.shared.emit(supervision(event, self.shared.secrets.redact))
         self.link.changed()
 
     def _interrupt(self, asked: Interrupt) -> None:
         self.turns.interrupt_soon(over_budget=asked.over_budget)
 
     def _report(self) -> Report:
-        tree = _tree_node(self.root.snapshot())
+        tree = tree_node(self.root.snapshot(), read_clocks())
         return Report(tree, self.serve.turn, self.turns.session, self.turns.model)
 
 
@@ -105,25 +85,4 @@ async def run_harness(options: HarnessOptions, *, signals: bool = True) -> int:
         stop=harness.shared.stop,
         sink=harness.sink,
         hard_deadline=HARD_DEADLINE_S,
-    )
-
-
-def _tree_node(snapshot: Snapshot) -> TreeNode:
-    """`snapshot` and all below it as the wire shows it: Trio's times become wall time."""
-    now = trio.current_time()
-    return _node(snapshot, now, time.time() - now)
-
-
-def _node(snapshot: Snapshot, now: float, offset: float) -> TreeNode:
-    tick = snapshot.last_tick
-    return TreeNode(
-        path=snapshot.path,
-        kind=snapshot.kind,
-        state=AgentState(snapshot.state.value),
-        since=snapshot.since + offset,
-        reason=snapshot.reason or snapshot.note,
-        until=None if snapshot.until is None else snapshot.until + offset,
-        restarts=snapshot.restarts,
-        last_tick_age_s=None if tick is None else max(0.0, now - tick),
-        children=tuple(_node(child, now, offset) for child in snapshot.children),
     )

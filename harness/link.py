@@ -7,7 +7,8 @@ import trio
 
 from harness.outbox import Stamped
 from harness.shared import Shared
-from hive.link import LinkClosed, Peer, RemoteError, Session, keep_connected
+from hive.link import LinkClosed, Peer, RemoteError, Session
+from hive.link.reconnect import keep_connected
 from hive.supervisors import Context
 from hive.wire.bodies import Body
 from hive.wire.codec import PROTOCOL, WireError

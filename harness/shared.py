@@ -9,6 +9,7 @@ from attrs import define, field, frozen
 
 from harness.outbox import Hints, Outbox
 from harness.own_login import OwnLogin
+from hive.paths import AgentFolders
 from hive.redact import Secrets
 from hive.wire.events import Event
 from hive.wire.harness import HarnessSettings
@@ -16,28 +17,6 @@ from hive.wire.messages import Message
 from hive.wire.turns import Lease
 
 T = TypeVar("T")
-
-
-@frozen
-class AgentFolders:
-    """An agent's folders below its base, `/agents/NAME` in a container."""
-
-    base: Path
-
-    @property
-    def state(self) -> Path:
-        """The agent's own files: claude's working folder."""
-        return self.base / "state"
-
-    @property
-    def harness(self) -> Path:
-        """The harness's own files: journal, session id, log; hidden from claude."""
-        return self.base / "harness"
-
-    @property
-    def claude(self) -> Path:
-        """The CLI's home: its configuration, login and transcripts."""
-        return self.base / "claude"
 
 
 @frozen

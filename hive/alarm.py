@@ -1,10 +1,12 @@
-"""Sleeping until a time of the wall clock, and less long when something changed."""
+"""Waits until a time of the wall clock, which may be set, and of Trio's clock, which may stop."""
 
 import math
 import time
 from collections.abc import Callable
 
 import trio
+
+from hive.wire.bounds import clamp
 
 RECHECK_S = 60.0
 """Longest sleep between two looks at the wall clock, which may have been set."""
@@ -20,15 +22,15 @@ _LEAST_S = 0.001
 
 
 def trio_time(until: float | None) -> float | None:
-    """The time of Trio's clock at which it is `until` (epoch seconds), as the clocks go now.
+    """Convert epoch seconds to the time of Trio's clock, as the two clocks go now.
 
-    None stands for never, and stays None.
+    A time that is over becomes now. None stands for never, and stays None.
     """
     return None if until is None else trio.current_time() + max(0.0, until - time.time())
 
 
-class Ends:
-    """When waits of one owner are over: as soon as one of two clocks says so.
+class WaitEnds:
+    """Decides when the waits of one owner are over: as soon as one of two clocks says so.
 
     The wall clock may be set back, which must make no wait longer; Trio's clock stands still while
     the machine sleeps.
@@ -38,9 +40,9 @@ class Ends:
         self._ends: dict[float, float] = {}  # by the time of the wall clock, in Trio's time
 
     def over(self, until: float | None) -> bool:
-        """Whether a wait until `until` (epoch seconds; None: for ever) is over.
+        """Return whether a wait until `until` (epoch seconds; None: for ever) is over.
 
-        How long it lasts at most is decided when it is asked for the first time.
+        How long it lasts at most is decided when this is called with it for the first time.
         """
         if until is None:
             return False
@@ -53,25 +55,29 @@ class Ends:
 
 
 class Alarm:
-    """One waiter; `ring` wakes it, also when it was rung since `reset`."""
+    """A wait that others can end early: call reset(), look what there is to do, then wait().
+
+    For one waiter. `now` gives the wall clock's epoch seconds.
+    """
 
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._now = now
         self._rung = trio.Event()
 
     def ring(self) -> None:
-        """Something changed: look again."""
+        """Wake the waiter, because something has changed."""
         self._rung.set()
 
     def reset(self) -> None:
-        """To be called before the look whose result is waited for."""
+        """Forget earlier rings. Call it before the look after which you wait()."""
         self._rung = trio.Event()
 
     async def wait(self, until: float | None, tick: Callable[[], None] = lambda: None) -> None:
-        """Return at `until` (epoch seconds; None: never), or before, to look again: when rung, and
-        when the wall clock was set back. `tick` tells of each look.
+        """Wait until `until` (epoch seconds; None: never), or until there is reason to look again.
 
-        Late by at most RECHECK_S when the clock was set forward, or the machine slept.
+        That is a ring since reset(), or a wall clock that was set back. It returns at most
+        RECHECK_S late when the clock was set forward, or the machine slept. `tick` is called at
+        each look at the clock.
         """
         before = math.inf
         while True:
@@ -81,6 +87,6 @@ class Alarm:
                 await trio.lowlevel.checkpoint()
                 return
             before = left
-            with trio.move_on_after(min(max(left, _LEAST_S), RECHECK_S)):
+            with trio.move_on_after(clamp(left, _LEAST_S, RECHECK_S)):
                 await self._rung.wait()
                 return

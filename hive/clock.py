@@ -39,7 +39,7 @@ class LoopClock(trio.abc.Clock):
         return self._lost
 
     def start_clock(self) -> None:
-        """Trio's loop begins."""
+        """Begin, when Trio's loop does."""
         self._expected = self._now()
 
     def current_time(self) -> float:
@@ -51,7 +51,7 @@ class LoopClock(trio.abc.Clock):
         return now - self._lost
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
-        """How long the loop may sleep now."""
+        """Return for how long the loop may sleep now, in seconds."""
         planned = min(deadline - self.current_time(), LONGEST_SLEEP_S)
         self._expected += max(0.0, planned)
         return planned

@@ -1,4 +1,4 @@
-"""Small files that are read back: whatever lies in their place is refused, never waited for."""
+"""Reading small files: whatever else lies in their place is refused, and never waited for."""
 
 import errno
 import os
@@ -8,36 +8,37 @@ from pathlib import Path
 MOST = 65536
 
 
-class Unfit(OSError):
-    """What lies there is not the small plain file that was looked for."""
+class UnfitFile(OSError):
+    """What is at a path is no plain file, or one that is too large; the text says which."""
 
 
 def read_small(path: Path, *, most: int = MOST, follow: bool = False) -> bytes:
-    """The bytes of a plain file of at most `most`; a link is followed only if `follow`.
+    """Read a plain file of at most `most` bytes; a symbolic link is followed only if `follow`.
 
-    Never blocks on what is no file. Raises Unfit, and OSError as open(2) does.
+    Never blocks on a pipe or a device. Raises UnfitFile when it is no plain file or too large, and
+    OSError as open(2) does.
     """
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
     try:
         file = os.open(path, flags | (0 if follow else os.O_NOFOLLOW))
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.ENOTDIR):
-            raise Unfit(error.errno, "is no plain file", str(path)) from None
+            raise UnfitFile(error.errno, "is no plain file", str(path)) from None
         raise
     try:
         if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise Unfit(errno.EINVAL, "is no plain file", str(path))
+            raise UnfitFile(errno.EINVAL, "is no plain file", str(path))
         with os.fdopen(file, "rb", closefd=False) as reader:
             data = reader.read(most + 1)
     finally:
         os.close(file)
     if len(data) > most:
-        raise Unfit(errno.EFBIG, f"has more than {most} bytes", str(path))
+        raise UnfitFile(errno.EFBIG, f"has more than {most} bytes", str(path))
     return data
 
 
-def number(text: str, least: int, most: int) -> int | None:
-    """The decimal number, or None for whatever else, and for one that is out of bounds."""
+def bounded_number(text: str, least: int, most: int) -> int | None:
+    """Parse a decimal number without sign; None for any other text, and out of the bounds."""
     if not (text.isascii() and text.isdecimal() and len(text) <= len(str(most))):
         return None
     found = int(text)

@@ -30,7 +30,7 @@ class _Kind:
 
 
 class Lines(io.TextIOBase):
-    """A stream of whole lines that a thread writes: who reads them slowly stops nobody."""
+    """A stream of whole lines that a thread writes, so that a slow reader stops nobody."""
 
     def __init__(self, output: Output) -> None:
         self.output = output
@@ -41,10 +41,10 @@ class Lines(io.TextIOBase):
 
 
 class LimitedHandler(logging.StreamHandler[Any]):
-    """Writes lines to a stream; of one kind no more than `rate`, with a word about the rest.
+    """A logging handler that writes no more than `rate` of one kind of line, and counts the rest.
 
-    Lines are of one kind that come from one call: the same logger, level and template. `now` gives
-    the seconds of a clock that only grows.
+    Lines of one kind have the same logger, level and template, as those of one call have. `stream`
+    None is standard error. `now` gives the seconds of a clock that only grows.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class LimitedHandler(logging.StreamHandler[Any]):
             self._say(record, LEFT_OUT)
 
     def close(self) -> None:
-        """At the end nothing is left unsaid."""
+        """Write how many lines of each kind were left out, and flush."""
         kinds, self._kinds = self._kinds, OrderedDict()
         for (name, level, template), kind in kinds.items():
             if kind.left_out:
@@ -117,9 +117,10 @@ class _Formatter(logging.Formatter):
 
 
 def set_up(form: str, *, level: int, stream: TextIO | None = None) -> None:
-    """Send the process's log to `stream`; None: to standard error, by a thread.
+    """Send the log of this process to `stream`; None: to standard error, by a thread.
 
-    A second call replaces what the first set up.
+    `form` is the format of a line, as logging.Formatter takes it. A second call replaces what the
+    first one set up.
     """
     handler = LimitedHandler(Lines(Output(2)) if stream is None else stream)
     handler.setFormatter(_Formatter(form))
@@ -144,7 +145,7 @@ def _seldom() -> "logging._FilterType":
 
 
 def redact_by(redact: Callable[[str], str]) -> None:
-    """Pass each line through `redact`, tracebacks included; only where `set_up` was called."""
+    """Pass each line of the log through `redact`, tracebacks included; needs set_up() before."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler.formatter, _Formatter):
             handler.formatter.redact = redact

@@ -19,7 +19,8 @@ FLUSH_S = 1.0
 class Output:
     """Writes lines to a descriptor in their order, in a thread; never blocks, never raises.
 
-    While `capacity` lines wait, further ones are lost; how many is said as soon as possible.
+    Call it with a line. While `capacity` lines wait, further ones are lost; how many is written as
+    soon as possible.
     """
 
     def __init__(self, descriptor: int, *, capacity: int = CAPACITY) -> None:
@@ -30,7 +31,7 @@ class Output:
         self._told = 0  # of these, written by the thread alone
 
     def __call__(self, line: str) -> None:
-        """Write one line, some time."""
+        """Let the thread write one line, without its line break."""
         try:
             if self._thread is None:
                 thread = threading.Thread(target=self._work, name="output", daemon=True)
@@ -41,7 +42,7 @@ class Output:
             self._lost += 1
 
     def flush(self, timeout: float = FLUSH_S) -> bool:
-        """Wait until all is written or lost, at most `timeout` seconds; whether it is."""
+        """Block until all is written or lost, at most `timeout` seconds; returns whether it is."""
         with self._queue.all_tasks_done:
             return self._queue.all_tasks_done.wait_for(
                 lambda: self._queue.unfinished_tasks == 0, timeout
@@ -67,7 +68,10 @@ class Output:
 
 
 def open_standard_streams() -> None:
-    """Let descriptors 0, 1 and 2 exist: closed ones would be given to the next files opened."""
+    """Open descriptors 0, 1 and 2 to /dev/null if they are closed.
+
+    Otherwise the next files that are opened would become standard input, output or error.
+    """
     for descriptor in (0, 1, 2):
         try:
             os.fstat(descriptor)
@@ -79,11 +83,11 @@ def open_standard_streams() -> None:
 
 
 def finish_output(code: int, fault: OSError | None = None) -> int:
-    """Write what is left for standard output and error; the exit code, which was to be `code`.
+    """Flush standard output and error, and return the exit code for a process that meant `code`.
 
-    `fault` is what writing has raised already. A reader that has gone, as in `hive events | head`,
-    makes it the code of SIGPIPE, as shells have it; what else keeps standard output from being
-    written is said.
+    `fault` is what writing has raised already, if anything. A reader that has gone, as in
+    `hive events | head`, makes it the code of SIGPIPE, as shells have it. What else keeps standard
+    output from being written is told on standard error, and makes a `code` of 0 into 1.
     """
     if sys.__stdout__ is not None:
         try:

@@ -1,4 +1,4 @@
-"""Where everything of one hive lies on disk; shared by daemon, command line and web."""
+"""Where everything of one hive lies on disk: the one place that knows the names of its folders."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ from hive.wire.names import check_name
 
 
 def default_root() -> Path:
-    """`HIVE_ROOT`, else `/var/lib/hyperhive` as root, else the user's data folder."""
+    """Return `HIVE_ROOT`, else `/var/lib/hyperhive` for root, else hyperhive in the user's data."""
     if root := os.environ.get("HIVE_ROOT"):
         return Path(root)
     if os.geteuid() == 0:
@@ -26,33 +26,14 @@ def make_private(folder: Path) -> None:
 
 
 def place_of(path: Path) -> str:
-    """Which file or folder lies at `path`, whatever its name; raises OSError if there is none.
+    """Return which file or folder lies at `path`, whatever its name, as DEVICE:INODE.
 
     It holds as long as that one exists and until the next boot: a copy of a folder has another
-    place, a folder that was moved within its filesystem has the same.
+    place, a folder that was moved within its filesystem has the same. Raises OSError if nothing is
+    there.
     """
     found = path.stat()
     return f"{found.st_dev}:{found.st_ino}"
-
-
-def check_root(root: Path) -> Path:
-    """Return the root as an absolute path; raises ValueError for one that the hive cannot say.
-
-    It goes into JSON, into lines of text and to programs: only printable UTF-8 survives that.
-    """
-    try:
-        root = root.absolute()
-    except OSError as error:
-        raise ValueError(f"the folder that {root} starts from is gone: {error}") from None
-    for path in {str(root), os.path.realpath(root)}:  # the daemon works with the second
-        if not path.isprintable():
-            try:
-                os.fsencode(path).decode()
-                why = "it holds control characters, or your locale is not UTF-8 (see `locale`)"
-            except UnicodeDecodeError:
-                why = "its name is not UTF-8"
-            raise ValueError(f"{path!a} cannot be the folder of a hive: {why}; choose another")
-    return root
 
 
 class BadRoot(ValueError):
@@ -71,9 +52,27 @@ _NOT_ITSELF = {
 _NOT_BELOW = ("/boot", "/dev", "/etc", "/proc", "/sys")
 
 
-def resolve_root(root: Path) -> Path:
-    """The root without links and `..`, before anything is made in it; raises BadRoot."""
-    real = Path(os.path.realpath(root))
+def check_root(root: Path, *, to_run: bool = False) -> Path:
+    """Return the root as an absolute path, before anything is made in it; raises BadRoot.
+
+    It goes into JSON, into lines of text and to programs: only printable UTF-8 survives that. One
+    `to_run` a hive in is returned without links and `..`; it is none of the system's folders.
+    """
+    try:
+        root = root.absolute()
+    except OSError as error:
+        raise BadRoot(f"the folder that {root} starts from is gone: {error}") from None
+    real = Path(os.path.realpath(root))  # the daemon works with this one
+    for path in {str(root), str(real)}:
+        if not path.isprintable():
+            try:
+                os.fsencode(path).decode()
+                why = "it holds control characters, or your locale is not UTF-8 (see `locale`)"
+            except UnicodeDecodeError:
+                why = "its name is not UTF-8"
+            raise BadRoot(f"{path!a} cannot be the folder of a hive: {why}; choose another")
+    if not to_run:
+        return root
     owner = next((name for name in _NOT_BELOW if real.is_relative_to(name)), None)
     if Path("/dev/shm") in real.parents:  # a folder like any other
         owner = None
@@ -89,17 +88,41 @@ def resolve_root(root: Path) -> Path:
 
 
 @frozen
+class AgentFolders:
+    """An agent's folders below its base: ROOT/agents/NAME, in a container /agents/NAME."""
+
+    base: Path
+
+    @property
+    def state(self) -> Path:
+        """The agent's own files: claude's working folder."""
+        return self.base / "state"
+
+    @property
+    def harness(self) -> Path:
+        """The harness's own files: journal, session id, log; hidden from claude."""
+        return self.base / "harness"
+
+    @property
+    def claude(self) -> Path:
+        """The CLI's home: its configuration, login and transcripts."""
+        return self.base / "claude"
+
+
+@frozen
 class Paths:
-    """The files and folders under one root (absolute)."""
+    """The files and folders under one root, which is an absolute path."""
 
     root: Path
 
     @property
     def database(self) -> Path:
+        """Messages, agents, events, gates, budgets and the audit, in SQLite."""
         return self.root / "hive.sqlite"
 
     @property
     def config(self) -> Path:
+        """The configuration, which may be missing."""
         return self.root / "hive.toml"
 
     @property
@@ -109,6 +132,7 @@ class Paths:
 
     @property
     def run(self) -> Path:
+        """What is of use only while a daemon or a container runs."""
         return self.root / "run"
 
     @property
@@ -118,20 +142,33 @@ class Paths:
 
     @property
     def control(self) -> Path:
+        """The operator's socket."""
         return self.run / "control.sock"
 
     @property
     def web(self) -> Path:
+        """The socket of the page's process."""
         return self.run / "web.sock"
 
     @property
     def demo_port(self) -> Path:
+        """The port on which the demo's model listened last, in decimal digits."""
         return self.run / "demo.port"
 
     @property
     def stacks(self) -> Path:
         """Where the loop's watchdog writes all stacks when the loop is blocked."""
         return self.run / "blocked-stacks.txt"
+
+    @property
+    def etc(self) -> Path:
+        """The copy of the host's /etc that containers see."""
+        return self.run / "etc"
+
+    @property
+    def keepers(self) -> Path:
+        """The folders of the containers' keepers, one for each agent."""
+        return self.run / "keepers"
 
     @property
     def agents(self) -> Path:
@@ -160,9 +197,9 @@ class Paths:
         database = (f"{self.database.name}{end}" for end in ("", "-wal", "-shm", "-journal"))
         return (self.config, *(self.root / name for name in database))
 
-    def agent(self, name: str) -> Path:
-        """The folder of one agent; raises ValueError unless `name` may name one."""
-        return self.agents / check_name(name)
+    def agent(self, name: str) -> AgentFolders:
+        """The folders of one agent; raises ValueError unless `name` may name one."""
+        return AgentFolders(self.agents / check_name(name))
 
     def proposed_config(self, name: str) -> Path:
         """The repository in which changes of the agent's configuration are proposed."""
@@ -173,12 +210,25 @@ class Paths:
         return self.applied / check_name(name)
 
     def destroyed(self, name: str, when: str) -> Path:
-        """Where the folder of an agent goes that was destroyed then."""
+        """Where the folder of an agent goes that was destroyed at `when`, as in 20260131T090000Z.
+
+        Raises ValueError unless `name` may name an agent.
+        """
         return self.destroyed_agents / f"{check_name(name)}-{when}"
 
     def socket(self, name: str) -> Path:
-        """The agent's own socket, alone in a folder that its container sees as /run/hive."""
+        """The agent's own socket, alone in a folder that its container sees as /run/hive.
+
+        Raises ValueError unless `name` may name an agent.
+        """
         return self.run / "agents" / check_name(name) / "hive.sock"
+
+    def keeper(self, name: str) -> Path:
+        """What the keeper of the agent's container writes: its lock and its records.
+
+        Raises ValueError unless `name` may name an agent.
+        """
+        return self.keepers / check_name(name)
 
     def prepare(self) -> None:
         """Make what is missing of the folders that the daemon itself needs; raises OSError."""

@@ -1,6 +1,7 @@
-"""How often something may be done: a burst at once, then one each so many seconds.
+"""The rate limiter: a burst at once, then one each so many seconds.
 
-The generic cell rate algorithm (ITU-T I.371): one number is the whole state of a token bucket.
+It is the generic cell rate algorithm (ITU-T I.371): one number is the whole state, which does what
+a token bucket does.
 """
 
 from attrs import frozen
@@ -18,9 +19,11 @@ class Rate:
 
 
 def allowed(due: float, now: float, rate: Rate) -> tuple[float, float]:
-    """The new state, and for how many seconds it is not allowed (0: it is, and was counted).
+    """Ask whether one more is allowed, and count it if it is.
 
-    `due` is what the last call gave, at first 0.0; `now` in seconds of a clock that only grows.
+    Returns the new state, and for how many seconds it is not allowed; 0: it is, and was counted.
+    `due` is the state that the last call returned, at first 0.0; `now` is in seconds of a clock
+    that only grows.
     """
     wait = due - now - (rate.burst - 1) * rate.every
     if wait > ROUNDING_S:

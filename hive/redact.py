@@ -1,4 +1,4 @@
-"""Credentials out of text: known values, and what has the shape of an API key.
+"""Redaction: takes credentials out of texts, by known values and by the shape of API keys.
 
 A text is searched where it enters the hive, before it is stored or shown: in the harness before
 the journal, in the daemon at its sockets. In the place of a secret stands what it was.
@@ -40,14 +40,18 @@ class _Needle:
 
 
 class Secrets:
-    """What is known to be secret in this process; it may be asked in any thread."""
+    """The values that are known to be secret in this process. May be used in any thread."""
 
     def __init__(self) -> None:
         self._known: dict[str, deque[str]] = {}
         self._needles: tuple[_Needle, ...] = ()
 
     def learn(self, value: str, label: str) -> None:
-        """From now on `[secret LABEL]` stands for `value`; of one label the newest 64 are known."""
+        """Let `[secret LABEL]` stand for `value` from now on.
+
+        Of one label the newest 64 values are known. Values shorter than 8 characters are not
+        learnt: they would hide ordinary words.
+        """
         known = self._known.setdefault(label, deque(maxlen=MOST_EACH))
         if len(value) < SHORTEST or value in known:
             return
@@ -61,13 +65,13 @@ class Secrets:
         self._needles = tuple(sorted(needles.values(), key=lambda one: -len(one.whole)))
 
     def learn_variables(self, variables: Iterable[tuple[str, str]]) -> None:
-        """Learn the values of those variables whose names say that they hold a credential."""
+        """Learn the values of those variables (name, value) whose names end in KEY, TOKEN, etc."""
         for name, value in variables:
             if _NAMES.search(name):
                 self.learn(value, name)
 
     def redact(self, text: str) -> str:
-        """The text without secrets, the same object when there is none.
+        """Return the text with all secrets replaced; the same object when there is none.
 
         Of a value that is cut off, what is there is hidden when it is half of it or more.
         """
@@ -81,7 +85,7 @@ class Secrets:
         return text
 
     def hide(self, value: T) -> T:
-        """A wire value with all its texts redacted, the same object when there is no secret."""
+        """Return a wire value with all texts redacted; the same object when there is no secret."""
         hidden: Any = self._hidden(value)
         return hidden  # type: ignore[no-any-return]
 

@@ -16,11 +16,13 @@ class LimitTooLow(Exception):
 
 @frozen
 class Need:
-    """How much of a resource there must be at least; `option` is that of the shell's `ulimit`."""
+    """How much of a resource a process needs at least."""
 
     resource: int
+    """One of resource.RLIMIT_*."""
     what: str
     option: str
+    """That of the shell's `ulimit`."""
     setting: str
     """Its name in a unit of systemd."""
     least: int
@@ -36,7 +38,10 @@ NEEDS = (
 
 
 def raise_limits(*needs: Need) -> None:
-    """Raise the soft limits to the hard ones; raises LimitTooLow."""
+    """Raise the soft limits of these resources to the hard ones.
+
+    Raises LimitTooLow when that is less than a resource's need.
+    """
     for need in needs:
         soft, hard = resource.getrlimit(need.resource)
         wanted = hard

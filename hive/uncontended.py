@@ -8,7 +8,10 @@ import trio
 
 
 async def acquire(lock: trio.Lock | trio.Semaphore) -> None:
-    """Acquire it, waiting only while it is taken; cancelled, it is not acquired."""
+    """Acquire a lock, and let other tasks run only while it is taken.
+
+    When this is cancelled, the lock is not acquired.
+    """
     await trio.lowlevel.checkpoint_if_cancelled()
     try:
         lock.acquire_nowait()

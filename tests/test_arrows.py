@@ -26,6 +26,7 @@ BORDER = {
     "hive.rate",
     "hive.redact",
     "hive.rlimits",
+    "hive.supervision",
     "hive.supervisors",
     "hive.uncontended",
     "hive.wire",
@@ -33,13 +34,15 @@ BORDER = {
 ALLOWED: dict[str, set[str]] = {
     "hive": set(),
     "hive.actors": set(),
+    "hive.agent_config": {"hive.files", "hive.wire"},
     "hive.directory": {"hive.store", "hive.wire"},
     "hive.clock": set(),
     "hive.config_repos": {"hive.containers", "hive.git", "hive.paths"},
     "hive.git": set(),
     "hive.supervisors": {"hive.actors"},
+    "hive.supervision": {"hive.supervisors", "hive.wire"},
     "hive.wire": set(),
-    "hive.link": {"hive.uncontended", "hive.wire"},
+    "hive.link": {"hive.supervisors", "hive.uncontended", "hive.wire"},
     "hive.logs": {"hive.output", "hive.rate"},
     "hive.paths": {"hive.wire"},
     "hive.files": set(),
@@ -49,7 +52,8 @@ ALLOWED: dict[str, set[str]] = {
     "hive.rlimits": set(),
     "hive.uncontended": set(),
     "hive.demo": {"hive.logs", "hive.output"},
-    "hive.cli": BORDER | {"hive.daemon"},  # to start and stop it: see the test below
+    # The daemon only to start and stop it: see the test below.
+    "hive.cli": BORDER | {"hive.agent_config", "hive.daemon"},
     "harness": BORDER,
     "web": BORDER,
 }

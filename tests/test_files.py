@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.files import Unfit, number, read_small
+from hive.files import UnfitFile, bounded_number, read_small
 
 
 def test_a_plain_file_is_read(tmp_path: Path) -> None:
@@ -38,20 +38,20 @@ def test_what_is_no_small_plain_file_is_refused_at_once(tmp_path: Path, kind: st
             path = Path("/dev/zero")
         case "large":
             path.write_bytes(b"x" * 65537)
-    with pytest.raises(Unfit, match=r"plain file|more than 65536 bytes"):
+    with pytest.raises(UnfitFile, match=r"plain file|more than 65536 bytes"):
         read_small(path)
     if kind != "link":
-        with pytest.raises(Unfit):
+        with pytest.raises(UnfitFile):
             read_small(path, follow=True)
 
 
 @pytest.mark.parametrize(("text", "found"), [("2", 2), ("255", 255), ("007", 7), ("1", None)])
 def test_a_number_is_in_its_bounds(text: str, found: int | None) -> None:
-    assert number(text, 2, 255) == found
+    assert bounded_number(text, 2, 255) == found
 
 
 @pytest.mark.parametrize(
     "text", ["", "-5", "256", "1" + "0" * 30, "9" * 5000, "²", "٣", " 3", "3\n"]
 )
 def test_what_is_no_such_number_is_none(text: str) -> None:
-    assert number(text, 2, 255) is None
+    assert bounded_number(text, 2, 255) is None

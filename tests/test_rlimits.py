@@ -63,11 +63,11 @@ def test_other_limits_are_refused_too(tmp_path: Path, option: str, amount: int, 
 FLOOD = """
 import logging, os, resource, socket, sys, trio
 from pathlib import Path
-from hive.link import serve, Refuse
+from hive.link import serve, RefuseHello
 from hive import logs
 
 async def accept(hello, credentials):
-    raise Refuse("no", "no")
+    raise RefuseHello("no", "no")
 
 async def main(path):
     async with trio.open_nursery() as nursery:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import NoReturn, TypeVar
 
 import trio
+from attrs import evolve
 
-from hive.link import LinkClosed, Peer, RemoteError, Session, keep_connected
+from hive.link import LinkClosed, Peer, RemoteError, Session
+from hive.link.reconnect import RECONNECT, keep_connected
 from hive.wire.bodies import Body
 from hive.wire.codec import PROTOCOL
 from hive.wire.daemon import GetStatus, Status
@@ -61,7 +63,12 @@ class Upstream(Session):
     async def follow(self) -> NoReturn:
         """Follow the daemon, whenever there is one."""
         await keep_connected(
-            self._path, lambda: self._hello, self._use, self, longest=2.0, failed=self._failed
+            self._path,
+            lambda: self._hello,
+            self._use,
+            self,
+            backoff=evolve(RECONNECT, max=2.0, healthy_after=2.0),
+            failed=self._failed,
         )
 
     async def status(self) -> Status:

@@ -3,8 +3,8 @@
 from attrs import field, frozen
 
 from harness.cli.session import CliSession
-from harness.shared import AgentFolders
 from harness.wake import NAME, SOCKET
+from hive.paths import AgentFolders
 
 CONTAINER = "HIVE_CONTAINER"
 """By this variable a driver without walls finds all that belongs to a container."""

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import trio
-from attrs import define, field
 
 from harness.cli.lines import LineSplitter, Tail
 from harness.cli.outcome import ProcessEnd
@@ -30,6 +29,7 @@ from harness.cli.stream import (
 )
 from harness.cli.subreaper import Subreaper
 from harness.tools import SERVER, Tools
+from hive.actors import Slot
 from hive.uncontended import acquire
 
 _log = logging.getLogger(__name__)
@@ -60,12 +60,6 @@ class ProcessGone(Exception):
     """The process is no more; `ClaudeProcess.how` says how it ended."""
 
 
-@define(eq=False)
-class _PendingAnswer:
-    done: trio.Event = field(factory=trio.Event)
-    error: str | None = None
-
-
 class ClaudeProcess:
     """A process that `host` keeps; the other methods talk to it."""
 
@@ -79,7 +73,7 @@ class ClaudeProcess:
         self._process: trio.Process | None = None
         self._writing = trio.Lock()
         self._stderr = Tail()
-        self._slots: dict[str, _PendingAnswer] = {}
+        self._slots: dict[str, Slot[str | None]] = {}
         self._turn: trio.MemorySendChannel[StreamEvent] | None = None
 
     async def host(
@@ -204,8 +198,7 @@ class ClaudeProcess:
                 self._tools.withdraw(event.request)
             case ControlResponse():
                 if slot := self._slots.get(event.request):
-                    slot.error = event.error
-                    slot.done.set()
+                    slot.settle(event.error)
             case Init():
                 self.model = event.model
         if self._turn is not None:
@@ -242,17 +235,17 @@ class ClaudeProcess:
         Raises ProcessGone, and TooSlowError when there is no answer in time.
         """
         number = uuid.uuid4().hex
-        slot = self._slots[number] = _PendingAnswer()
+        slot = self._slots[number] = Slot[str | None]()
         try:
             with trio.fail_after(timeout):
                 line = {"type": "control_request", "request_id": number, "request": request}
                 await self._write(line)
-                await slot.done.wait()
+                error = await slot.wait()
         finally:
             del self._slots[number]
         if self.how is not None:
             raise ProcessGone
-        return slot.error
+        return error
 
     async def _write(self, *lines: dict[str, Any]) -> None:
         """Whole lines or none: half a line would end the CLI at its next input."""
@@ -306,7 +299,7 @@ class ClaudeProcess:
         if process.returncode is not None:
             self._subreaper.forget(process.pid)
         for slot in self._slots.values():
-            slot.done.set()
+            slot.settle(None)
         if self._turn is not None:
             self._turn.close()
         self.gone.set()

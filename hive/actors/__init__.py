@@ -1,15 +1,19 @@
-"""Actors for Trio programs, and how any task's end is told."""
+"""Actors for Trio programs: state that one task owns, a bounded mailbox, calls with deadlines.
+
+Also the words for how any task ends (`Exit`, `Park`, `Shutdown`), which hive.supervisors shares.
+Needs Trio and attrs only.
+"""
 
 from hive.actors.actor import DEFERRED, Actor
 from hive.actors.errors import (
     ActorDied,
     ActorError,
+    ActorParked,
     CallingSelf,
     MailboxClosed,
     MailboxFull,
     NameTaken,
     NoActor,
-    Parked,
 )
 from hive.actors.exits import (
     Exit,
@@ -23,26 +27,36 @@ from hive.actors.exits import (
     leaves,
     root_cause,
 )
-from hive.actors.host import ActorHost, Parent, Tenant
+from hive.actors.host import ActorHost, ChildListener, Parent
+from hive.actors.incarnation import ActorDown, Monitor
 from hive.actors.mailbox import Full, Mailbox, MailboxStatistics
-from hive.actors.monitors import Down, Monitor
-from hive.actors.probe import Status, get_state, get_status, replace_state, resume, suspend
+from hive.actors.probe import (
+    ActorStatus,
+    Handled,
+    get_state,
+    get_status,
+    replace_state,
+    resume,
+    suspend,
+)
 from hive.actors.ref import ActorRef
 from hive.actors.registry import Registry
 from hive.actors.slot import Slot
 from hive.actors.spawn import spawn
 from hive.actors.timers import Timer
-from hive.actors.trace import Handled
 
 __all__ = [
     "DEFERRED",
     "Actor",
     "ActorDied",
+    "ActorDown",
     "ActorError",
     "ActorHost",
+    "ActorParked",
     "ActorRef",
+    "ActorStatus",
     "CallingSelf",
-    "Down",
+    "ChildListener",
     "Exit",
     "ExitKind",
     "Full",
@@ -57,13 +71,10 @@ __all__ = [
     "NoActor",
     "Parent",
     "Park",
-    "Parked",
     "Registry",
     "Shutdown",
     "Slot",
-    "Status",
     "Stop",
-    "Tenant",
     "Timer",
     "classify",
     "fatal_part",

@@ -17,16 +17,16 @@ PER_SECOND: Final = 16  # buckets; a power of two, so that their bounds are exac
 
 
 class Waiter(Protocol):
-    """Who waits with a deadline (seconds of Trio's clock)."""
+    """One who waits until a deadline, a time of Trio's clock."""
 
     deadline: float
 
     def expire(self) -> None:
-        """The deadline has passed; synchronous, must not raise."""
+        """Take note that the deadline has passed. Must neither block nor raise."""
 
 
 class Deadlines:
-    """All that wait in this run. A system task sleeps until the next bucket that is in use."""
+    """All who wait in this run of Trio. Its run() sleeps until the next bucket that is in use."""
 
     def __init__(self) -> None:
         self._buckets: dict[int, set[Waiter]] = {}
@@ -36,11 +36,14 @@ class Deadlines:
 
     @property
     def buckets(self) -> int:
-        """How many are in use."""
+        """How many buckets are in use."""
         return len(self._buckets)
 
     def add(self, waiter: Waiter) -> set[Waiter]:
-        """Let it expire at its deadline, unless it is discarded from the set before."""
+        """Call the waiter's expire() at its deadline, unless it is discarded from the set before.
+
+        Returns the set (its bucket); discard the waiter from it when it waits no more.
+        """
         if waiter.deadline == math.inf:
             return set()
         number = int(waiter.deadline * PER_SECOND)
@@ -54,14 +57,14 @@ class Deadlines:
         return bucket
 
     async def run(self) -> None:
-        """The system task."""
+        """Let waiters expire until cancelled: the body of a system task."""
         while True:
             with trio.CancelScope(deadline=self._next) as self._sleep:
                 await trio.sleep_forever()
             self._next = self._expire(trio.current_time())
 
     def _expire(self, now: float) -> float:
-        """Let those expire that are due; when to look again."""
+        """Let those expire that are due; returns when to look again."""
         due = math.inf
         self._opened = int(now * PER_SECOND)
         for number in sorted(self._buckets):
@@ -89,7 +92,7 @@ _of_this_run: trio.lowlevel.RunVar[Deadlines] = trio.lowlevel.RunVar("hive.actor
 
 
 def deadlines() -> Deadlines:
-    """Those of this run; begins with its first actor."""
+    """Return the deadlines of this run of Trio; the first call of a run starts their task."""
     try:
         return _of_this_run.get()
     except LookupError:

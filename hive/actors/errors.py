@@ -1,4 +1,4 @@
-"""Errors of the actors' API."""
+"""All errors that the API of actors raises."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ class ActorError(Exception):
 
 
 class NoActor(ActorError, LookupError):
-    """No incarnation of that actor runs now."""
+    """No incarnation of that actor runs now: it backs off, is stopped, or was never started."""
 
 
-class Parked(ActorError):
-    """The actor sleeps until `until` (Trio time; None: until somebody unparks it)."""
+class ActorParked(ActorError):
+    """The actor is parked and takes no calls.
+
+    `reason` is a text; `until` is a time of Trio's clock, None when only an unpark ends the park.
+    """
 
     def __init__(self, name: str, park: Park) -> None:
         super().__init__(name, park)
@@ -28,7 +31,7 @@ class Parked(ActorError):
 
 
 class ActorDied(ActorError):
-    """The actor ended before it answered; `exit` is how."""
+    """The actor ended before it answered; `exit` says how, and `__cause__` is what it raised."""
 
     def __init__(self, name: str, how: Exit) -> None:
         super().__init__(name, how)
@@ -41,16 +44,16 @@ class ActorDied(ActorError):
 
 
 class CallingSelf(ActorError, RuntimeError):
-    """An actor called itself and would have waited for ever."""
+    """An actor called, stopped or probed itself: it would wait for itself until the deadline."""
 
 
 class MailboxFull(ActorError):
-    """The bounded mailbox has no room, and its policy is not to wait."""
+    """The bounded mailbox has no room: try later, or use cast(), which waits where it may."""
 
 
 class MailboxClosed(ActorError):
-    """The mailbox takes nothing more."""
+    """The mailbox takes nothing more, because its actor has ended."""
 
 
 class NameTaken(ActorError):
-    """Another live actor has that name."""
+    """Another live or parked actor is registered under that name."""

@@ -1,4 +1,4 @@
-"""Why a task ended: the exceptions it may raise on purpose, and the classified result."""
+"""How tasks end: the exceptions that they may raise on purpose, and the classified result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from attrs import frozen
 
 
 class Shutdown(Exception):
-    """Raised by a task to end cleanly with a reason; never counted as a crash."""
+    """Raise it to end a child or an actor cleanly, with a reason. It never counts as a crash."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)
@@ -17,7 +17,7 @@ class Shutdown(Exception):
 
 
 class Ignored(Exception):
-    """Raised before ready() to decline the start; the child is kept, but not running."""
+    """Raise it before ready() to decline the start: the child stays known, but does not run."""
 
     def __init__(self, detail: str = "") -> None:
         super().__init__(detail)
@@ -25,7 +25,10 @@ class Ignored(Exception):
 
 
 class Park(Exception):
-    """Raised to sleep until `until` (Trio time; None: until somebody unparks it). Not a crash."""
+    """Raise it to sleep and be started again later. It never counts as a crash.
+
+    `until` is a time of Trio's clock; None means until somebody unparks it.
+    """
 
     def __init__(self, reason: str, until: float | None = None) -> None:
         super().__init__(reason, until)
@@ -37,7 +40,7 @@ class Park(Exception):
 
 
 class ExitKind(StrEnum):
-    """The closed set of ways in which a task can end."""
+    """The closed set of ways in which an incarnation can end."""
 
     NORMAL = "normal"
     SHUTDOWN = "shutdown"
@@ -48,7 +51,11 @@ class ExitKind(StrEnum):
 
 @frozen
 class Stop:
-    """Our own record that we asked a task to end; `failure` when because it misbehaved."""
+    """A supervisor's own record that it asked a task to end.
+
+    `failure` says that the task misbehaved (it was silent, or not ready in time), so that its end
+    counts as a crash.
+    """
 
     detail: str
     failure: bool = False
@@ -56,7 +63,7 @@ class Stop:
 
 @frozen
 class Exit:
-    """How a task ended. `error` is what it raised, also what it raised while being stopped."""
+    """How an incarnation ended. `error` is what it raised, also while it was being stopped."""
 
     kind: ExitKind
     detail: str = ""
@@ -64,19 +71,19 @@ class Exit:
 
     @property
     def clean(self) -> bool:
-        """True unless it crashed, or raised while it was being stopped."""
+        """Whether it ended as it should: no crash, and nothing raised while it was stopped."""
         return self.kind is not ExitKind.CRASHED and (
             self.kind is not ExitKind.SHUTDOWN or self.error is None
         )
 
     @property
     def park(self) -> Park | None:
-        """The park that it asked for."""
+        """The park that it asked for by raising Park, or None."""
         return self.error if isinstance(self.error, Park) else None
 
 
 def leaves(error: BaseException) -> Iterator[BaseException]:
-    """All exceptions in a group, depth first; the exception itself if it is no group."""
+    """Yield all exceptions in a group, depth first; the exception itself if it is no group."""
     if isinstance(error, BaseExceptionGroup):
         for inner in error.exceptions:
             yield from leaves(inner)
@@ -85,12 +92,15 @@ def leaves(error: BaseException) -> Iterator[BaseException]:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The leaf that says most: descends groups of one, else the first leaf. For display only."""
+    """Return the first leaf of a group, or the exception itself. For display only."""
     return next(leaves(error))
 
 
 def fatal_part(error: BaseException | None) -> BaseException | None:
-    """The KeyboardInterrupt or SystemExit inside, which no supervisor may handle."""
+    """Return the KeyboardInterrupt or SystemExit inside, which no supervisor may handle, or None.
+
+    The first one is meant if there are several.
+    """
     if error is None:
         return None
     for leaf in leaves(error):
@@ -100,10 +110,12 @@ def fatal_part(error: BaseException | None) -> BaseException | None:
 
 
 def classify(error: BaseException | None, stop: Stop | None) -> Exit:
-    """Judge an end by our own record first, by the exception second.
+    """Classify an end: by the supervisor's own record `stop` first, by the exception second.
 
-    An exception of the right type from elsewhere must not pass for a stop that we asked for
-    (the defect that suture fixed in 4.0.6), so `stop` decides before anything else.
+    None as `error` means that the task returned, None as `stop` that nobody asked it to end. An
+    exception of the right type from elsewhere must not pass for a stop that was asked for (the
+    defect that suture fixed in 4.0.6), so `stop` decides before anything else. Of a group, one
+    crash makes a crash; else one Park makes a park, and the latest wake time counts.
     """
     if stop is not None:
         if stop.failure:

@@ -18,16 +18,24 @@ YIELD_EVERY = 64  # messages taken in a row without letting other tasks run
 
 
 class Full(StrEnum):
-    """What happens to a message for a full mailbox."""
+    """The policy for a message that finds the mailbox full.
 
-    WAIT = "wait"  # put() waits; put_nowait() refuses
+    WAIT: put() waits for room, put_nowait() raises MailboxFull. REFUSE: both raise it.
+    DROP_OLDEST: the oldest user message is dropped for the new one.
+    """
+
+    WAIT = "wait"
     REFUSE = "refuse"
     DROP_OLDEST = "drop_oldest"
 
 
 @frozen
 class MailboxStatistics:
-    """Lengths now, and since the beginning: the longest user lane, dropped, refused."""
+    """Numbers of a mailbox.
+
+    Now: messages in the user and the system lane, and senders that wait for room. Since its
+    beginning: the longest that the user lane was, and how many messages were dropped and refused.
+    """
 
     user: int
     system: int
@@ -44,7 +52,9 @@ class _Waiting(Generic[T]):
 
 
 class Mailbox(Generic[T]):
-    """One receiver, many senders. `capacity` bounds the user lane.
+    """A queue with one receiver and many senders; `capacity` bounds the user lane.
+
+    Raises ValueError when `capacity` is below 1.
 
     The system lane has no bound of its own: its messages answer to something that is bounded
     elsewhere (a monitor, a timer, a caller that waits), and losing one would break a promise.
@@ -85,9 +95,10 @@ class Mailbox(Generic[T]):
         return len(self._user) >= self.capacity and self._full is Full.WAIT and not self._closed
 
     async def put(self, item: T) -> T | None:
-        """Put into the user lane, by the policy; returns the message that was dropped for it.
+        """Put a message into the user lane, by the policy for a full one.
 
-        Raises MailboxFull (policy REFUSE) and MailboxClosed, also while it waits for room.
+        Returns the message that was dropped for it, or None. Raises MailboxFull by the policy
+        REFUSE, and MailboxClosed, also while it waits for room.
         """
         await trio.lowlevel.checkpoint()
         if self.must_wait:
@@ -96,7 +107,10 @@ class Mailbox(Generic[T]):
         return self.put_nowait(item)
 
     async def put_in_turn(self, item: T) -> None:
-        """Wait for room behind all others that do; only when `must_wait`. Raises MailboxClosed."""
+        """Wait for room behind all others that do; to be called only when `must_wait`.
+
+        Raises MailboxClosed, or the refusal of keep().
+        """
         task = trio.lowlevel.current_task()
         self._senders[task] = waiting = _Waiting(item)
 
@@ -109,7 +123,10 @@ class Mailbox(Generic[T]):
             raise waiting.refusal
 
     def put_nowait(self, item: T) -> T | None:
-        """As put(), but raises MailboxFull instead of waiting."""
+        """Put a message into the user lane as put() does, but never wait.
+
+        Raises MailboxFull instead of waiting, and MailboxClosed.
+        """
         if self._closed:
             raise MailboxClosed(_CLOSED)
         user = self._user
@@ -129,7 +146,10 @@ class Mailbox(Generic[T]):
         return dropped
 
     def put_system(self, item: T) -> None:
-        """Put into the system lane; raises MailboxClosed."""
+        """Put a message into the system lane, which overtakes the user lane.
+
+        Raises MailboxClosed.
+        """
         if self._closed:
             raise MailboxClosed(_CLOSED)
         self._system.append(item)
@@ -137,13 +157,16 @@ class Mailbox(Generic[T]):
             self.wake()
 
     def put_back(self, items: Iterable[T]) -> None:
-        """Put messages that were taken before in front of the user lane, over its capacity too."""
+        """Put messages that were taken before in front of the user lane, even over its capacity."""
         self._user.extendleft(reversed(tuple(items)))
         if self._receiver is not None:
             self.wake()
 
     async def get(self, *, system_only: bool = False) -> T:
-        """The next message, system lane first; yields at least at every 64th."""
+        """Wait for the next message, of the system lane first, and take it.
+
+        Lets other tasks run at least once in YIELD_EVERY messages.
+        """
         self._streak += 1
         if self._streak >= YIELD_EVERY:
             self._streak = 0
@@ -153,7 +176,7 @@ class Mailbox(Generic[T]):
         return item
 
     def take(self, *, system_only: bool = False) -> T | None:
-        """The next message if there is one."""
+        """Take the next message if there is one, else return None; never waits."""
         if self._system:
             return self._system.pop(0)
         if not self._user or system_only:
@@ -164,14 +187,17 @@ class Mailbox(Generic[T]):
         return item
 
     def wait(self) -> Awaitable[object]:
-        """Until something is put, or wake(); for the one receiver. May end for nothing."""
+        """Wait until something is put, or wake() is called; for the one receiver.
+
+        It may also return when there is nothing: look again with take().
+        """
         self._streak = 0
         self._receiver = trio.lowlevel.current_task()
         # Not a coroutine of its own: one frame less to pass at each switch.
         return trio.lowlevel.wait_task_rescheduled(self._give_up_waiting)  # noqa: ASYNC105
 
     def wake(self) -> None:
-        """Let the receiver look again."""
+        """Let the receiver look again, if it waits."""
         if self._receiver is not None:
             trio.lowlevel.reschedule(self._receiver)
             self._receiver = None
@@ -179,7 +205,8 @@ class Mailbox(Generic[T]):
     def keep(self, wanted: Callable[[T], bool], refusal: Callable[[], BaseException]) -> None:
         """Drop all system messages, and the user messages that are not wanted.
 
-        Whoever waits for room with such a message gets a refusal, each one of its own.
+        Whoever waits for room with an unwanted message gets an exception from `refusal`, each a new
+        one.
         """
         self._system.clear()
         self._user = deque(item for item in self._user if wanted(item))
@@ -192,12 +219,12 @@ class Mailbox(Generic[T]):
             self._admit()
 
     def close(self) -> None:
-        """Take nothing more, and drop what waits."""
+        """Take nothing more, and drop what is there. Whoever waits for room gets MailboxClosed."""
         self._closed = True
         self.keep(lambda _: False, lambda: MailboxClosed(_CLOSED))
 
     def statistics(self) -> MailboxStatistics:
-        """Numbers for a probe."""
+        """Return the numbers that a probe shows."""
         return MailboxStatistics(
             len(self._user),
             len(self._system),

@@ -1,4 +1,4 @@
-"""A reference to an actor: stays valid over all of its incarnations."""
+"""References to actors: the way to send to one, valid over all of its incarnations."""
 
 from __future__ import annotations
 
@@ -7,52 +7,63 @@ from typing import Any
 
 import trio
 
-from hive.actors.errors import ActorDied, CallingSelf, MailboxClosed, MailboxFull, NoActor, Parked
+from hive.actors.cell import ActorCell
+from hive.actors.envelopes import ActorMailbox, Call, Cast, Envelope, StopOrder
+from hive.actors.errors import (
+    ActorDied,
+    ActorParked,
+    CallingSelf,
+    MailboxClosed,
+    MailboxFull,
+    NoActor,
+)
 from hive.actors.exits import Exit, ExitKind, Park
-from hive.actors.inbox import Inbox
-from hive.actors.incarnation import Incarnation
-from hive.actors.messages import Call, Cast, Envelope, StopOrder
-from hive.actors.monitors import Down, Monitor
-from hive.actors.place import Place
+from hive.actors.incarnation import ActorDown, Incarnation, Monitor
 
 
 class ActorRef:
-    """Send to whichever incarnation runs now. While there is none: NoActor.
+    """Sends to whichever incarnation of an actor runs now.
 
-    While it is parked: casts wait in its mailbox, calls raise Parked at once, and a message that
-    its host names unparks it.
+    While none runs, sending raises NoActor. While the actor is parked, casts wait in its mailbox,
+    calls raise ActorParked at once, and a message that its host's `unparked_by` accepts unparks it.
     """
 
-    __slots__ = ("_place", "name")
+    __slots__ = ("_cell", "name")
 
-    def __init__(self, name: str, place: Place) -> None:
+    def __init__(self, name: str, cell: ActorCell) -> None:
         self.name = name
-        self._place = place
+        self._cell = cell
 
     def __repr__(self) -> str:
         return f"<ActorRef {self.name}>"
 
     @property
     def alive(self) -> bool:
-        """Whether an incarnation runs, or initialises."""
-        return self._place.live is not None
+        """Whether an incarnation runs, or is in its init()."""
+        return self._cell.live is not None
 
     @property
     def parked(self) -> Park | None:
-        """The park in which it is."""
-        return self._place.park
+        """The park in which the actor is, or None."""
+        return self._cell.park
 
     async def call(self, message: object, *, timeout: float = 5.0) -> Any:
-        """Send and wait for the reply, `timeout` seconds in all; a later reply is dropped.
+        """Send a message and wait for the reply, `timeout` seconds in all.
 
-        Raises NoActor; Parked, also when it parks before it replied; ActorDied at once when it
-        ends before it replied; CallingSelf; MailboxFull by the mailbox's policy;
-        trio.TooSlowError; and what the actor failed the reply with.
+        A reply that comes later is dropped and counted. Raises:
+
+        * NoActor when no incarnation runs;
+        * ActorParked when the actor is parked, or parks before it has replied;
+        * ActorDied at once when it ends before it has replied;
+        * CallingSelf when the actor calls itself;
+        * MailboxFull by the mailbox's policy, also later when newer messages took its place;
+        * trio.TooSlowError when the time is over;
+        * the exception with which the actor failed the reply.
         """
-        place = self._place
-        live = place.live
+        cell = self._cell
+        live = cell.live
         if live is None:
-            box = place.inbox_while_away(message, is_call=True)
+            box = cell.mailbox_while_parked(message, is_call=True)
         else:
             box = live.box
             if trio.lowlevel.current_task() is live.task:
@@ -72,31 +83,37 @@ class ActorRef:
             box.pending.discard(call)
 
     async def cast(self, message: object) -> None:
-        """Send without a reply; waits for room if that is the mailbox's policy.
+        """Send a message without a reply; waits for room if that is the mailbox's policy.
 
-        Raises NoActor, MailboxFull, and ActorDied if it ends meanwhile.
+        Raises NoActor when no incarnation runs and none is parked, MailboxFull by the policy, and
+        ActorDied when the actor ends while this waits.
         """
         await trio.lowlevel.checkpoint()
-        box = self._inbox(message)
+        box = self._mailbox(message)
         if box.must_wait:
             await self._wait_in_turn(box, Cast(message))
         elif (dropped := box.put_nowait(Cast(message))) is not None:
             _refuse(dropped)
 
     def cast_nowait(self, message: object) -> None:
-        """Send without a reply and without waiting; raises NoActor, MailboxFull."""
-        live = self._place.live
-        box = live.box if live is not None else self._inbox(message)
+        """Send a message without a reply and without waiting.
+
+        Raises NoActor when no incarnation runs and none is parked, and MailboxFull when there is no
+        room and the policy is not to drop the oldest.
+        """
+        live = self._cell.live
+        box = live.box if live is not None else self._mailbox(message)
         if (dropped := box.put_nowait(Cast(message))) is not None:
             _refuse(dropped)
 
     async def stop(self, detail: str = "stopped", *, timeout: float = 5.0) -> None:
-        """End the incarnation after the message that it handles; returns when it is gone.
+        """End the incarnation after the message that it handles, and wait until it is gone.
 
-        Does nothing when none runs. Raises CallingSelf, and trio.TooSlowError after `timeout`.
-        Its supervisor may start another one, by its restart type.
+        Does nothing when none runs. What waits in the mailbox is dropped. Its supervisor may start
+        another incarnation, by the child's restart type. Raises CallingSelf when the actor stops
+        itself (it should raise Shutdown), and trio.TooSlowError after `timeout` seconds.
         """
-        live = self._place.live
+        live = self._cell.live
         if live is None:
             await trio.lowlevel.checkpoint()
             return
@@ -106,47 +123,47 @@ class ActorRef:
         live.box.put_system(order)
         await order.wait()
 
-    def monitor(self, deliver: Callable[[Down], None]) -> Monitor:
-        """Call `deliver` once when the incarnation ends; at once if none runs.
+    def monitor(self, deliver: Callable[[ActorDown], None]) -> Monitor:
+        """Call `deliver` once, when the incarnation that runs now ends; at once if none runs.
 
-        `deliver` must not block; what it raises is logged.
+        `deliver` must not block; what it raises is logged. See Actor.monitor for actors.
         """
         monitor = Monitor(deliver)
-        live, park = self._place.live, self._place.park
+        live, park = self._cell.live, self._cell.park
         if live is not None:
             live.add_monitor(monitor)
         elif park is not None:
-            monitor.fire(Down(self.name, 0, Exit(ExitKind.PARKED, park.reason, park), park))
+            monitor.fire(ActorDown(self.name, 0, Exit(ExitKind.PARKED, park.reason, park), park))
         else:
-            monitor.fire(Down(self.name, 0, Exit(ExitKind.NORMAL, "no such actor")))
+            monitor.fire(ActorDown(self.name, 0, Exit(ExitKind.NORMAL, "no such actor")))
         return monitor
 
     def on_vacant(self, call: Callable[[], None]) -> None:
-        """Call it once when no incarnation lives and none is kept by a park; raises NoActor.
+        """Call `call` once, as soon as no incarnation lives and none is kept by a park.
 
-        `call` must not raise or block.
+        It must neither block nor raise. Raises NoActor when that is so already.
         """
-        if self._place.live is None and self._place.park is None:
+        if self._cell.live is None and self._cell.park is None:
             raise NoActor(f"no incarnation of {self.name} runs now, or is parked")
-        self._place.on_vacant(call)
+        self._cell.on_vacant(call)
 
     def incarnation(self) -> Incarnation:
-        """The life that runs now; raises NoActor, Parked."""
-        place = self._place
-        if place.live is not None:
-            return place.live
-        if place.park is not None:
-            raise Parked(self.name, place.park)
+        """Return the incarnation that runs now, for probes. Raises NoActor, ActorParked."""
+        cell = self._cell
+        if cell.live is not None:
+            return cell.live
+        if cell.park is not None:
+            raise ActorParked(self.name, cell.park)
         raise NoActor(f"no incarnation of {self.name} runs now; monitor it or try later")
 
-    def _inbox(self, message: object) -> Inbox:
-        live = self._place.live
+    def _mailbox(self, message: object) -> ActorMailbox:
+        live = self._cell.live
         if live is not None:
             return live.box
-        return self._place.inbox_while_away(message, is_call=False)
+        return self._cell.mailbox_while_parked(message, is_call=False)
 
-    async def _wait_in_turn(self, box: Inbox, envelope: Call | Cast) -> None:
-        live = self._place.live
+    async def _wait_in_turn(self, box: ActorMailbox, envelope: Call | Cast) -> None:
+        live = self._cell.live
         try:
             await box.put_in_turn(envelope)
         except MailboxClosed:

@@ -1,4 +1,4 @@
-"""A one-shot slot: settled once with a value or an error, awaited by anyone."""
+"""A one-shot slot: settled once with a value or an error, and awaited by any number of tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ T = TypeVar("T")
 
 
 class Slot(Generic[T]):
-    """Settled at most once; a late settlement is counted in `late` and harms nobody."""
+    """A place for one value or one error, which whoever waits then gets.
+
+    It is settled at most once; a later settlement is counted in `late` and harms nobody.
+    """
 
     __slots__ = ("_error", "_value", "_waiting", "late", "settled")
 
@@ -22,15 +25,15 @@ class Slot(Generic[T]):
         self._waiting: list[trio.lowlevel.Task] | None = None  # made by the first of them
 
     def settle(self, value: T) -> bool:
-        """Store the value; False (and counted) if the slot was settled before."""
+        """Store the value and wake all who wait; returns False if it was settled before."""
         return self._settle(value, None)
 
     def fail(self, error: BaseException) -> bool:
-        """Store an error that `wait` will raise; False (and counted) if settled before."""
+        """Store an error that wait() raises, and wake all; returns False if settled before."""
         return self._settle(None, error)
 
     async def wait(self) -> T:
-        """The value; raises the error with which the slot was failed."""
+        """Wait for the value. Raises the error with which the slot was failed."""
         if self.settled:
             await trio.lowlevel.checkpoint()
         else:

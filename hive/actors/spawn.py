@@ -1,4 +1,4 @@
-"""Actors without a supervisor: a nursery is their parent."""
+"""Actors without a supervisor, whose parent is a nursery."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import trio
 
 from hive.actors.errors import ActorDied
 from hive.actors.exits import Exit, ExitKind
-from hive.actors.host import ActorHost, Tenant, judge, split_cancelled
+from hive.actors.host import ActorHost, ChildListener, judge, split_cancelled
 from hive.actors.ref import ActorRef
 from hive.actors.slot import Slot
 
 
 async def spawn(nursery: trio.Nursery, host: ActorHost) -> ActorRef:
-    """Start the actor in the nursery; returns when its init() is done.
+    """Start an actor in a nursery, and return its reference when its init() is done.
 
-    Raises what init() raised. Later a crash ends the nursery, a clean end does not;
-    nobody restarts it, and a park is an end. Cancelling spawn() undoes it.
+    Raises what init() raised, and ActorDied when it was cancelled before that. Later, a crash of
+    the actor cancels the nursery as that of any task does, and a clean end does not. Nobody
+    restarts it, and a park is an end. Cancelling spawn() undoes the start.
     """
     alone = _Alone()
     nursery.start_soon(_run, host, alone, name=f"actor {host.ref.name}")
@@ -32,17 +33,17 @@ async def spawn(nursery: trio.Nursery, host: ActorHost) -> ActorRef:
 class _Alone:
     """The parent of an actor that has no supervisor."""
 
-    __slots__ = ("incarnation", "scope", "started", "tenant")
+    __slots__ = ("incarnation", "listener", "scope", "started")
 
     def __init__(self) -> None:
         self.incarnation = 1
         self.started: Slot[None] = Slot()
         self.scope = trio.CancelScope()
-        self.tenant: Tenant | None = None
+        self.listener: ChildListener | None = None
 
     @property
     def stop_requested(self) -> trio.Event:
-        raise NotImplementedError("the tenant is told instead")
+        raise NotImplementedError("the listener is told instead")
 
     def ready(self, value: object = None) -> None:
         self.started.settle(None)
@@ -56,8 +57,8 @@ class _Alone:
     def on_suspend(self, halt: Callable[[bool], None]) -> None:
         pass
 
-    def attach(self, tenant: Tenant) -> bool:
-        self.tenant = tenant
+    def attach(self, listener: ChildListener) -> bool:
+        self.listener = listener
         return True
 
     def unpark(self) -> None:
@@ -71,11 +72,11 @@ async def _run(host: ActorHost, alone: _Alone) -> None:
     how = Exit(ExitKind.SHUTDOWN, "its starter gave up")
     try:
         with alone.scope:
-            how = Exit(ExitKind.SHUTDOWN, await host.live(alone))
+            how = Exit(ExitKind.SHUTDOWN, await host.run_incarnation(alone))
     except BaseException as caught:  # noqa: ASYNC103 - a Cancelled in it is raised at the end
         error, how = caught, judge(caught)
-    if alone.tenant is not None:
-        alone.tenant.end(how, None)
+    if alone.listener is not None:
+        alone.listener.end(how, None)
     if error is None:
         return
     cancelled, others = split_cancelled(error)

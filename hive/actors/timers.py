@@ -1,4 +1,4 @@
-"""Timers that end with their actor. No tasks: the message loop wakes for the next one."""
+"""Timers of an actor, which end with it. They need no tasks: its message loop wakes for them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,28 @@ from collections.abc import Iterator
 import trio
 from attrs import define
 
-from hive.actors.messages import Info, Tick
+from hive.actors.envelopes import Info, Tick
 
 
 @define(eq=False)
 class Timer:
-    """A running timer; cancel() has effect at once, what is in the mailbox already stays."""
+    """A timer, as send_after() and send_every() return it.
+
+    `period` is in seconds, None for a timer that sends once. `active` is False once it has sent
+    its last message, or was cancelled.
+    """
 
     envelope: Info | Tick
     period: float | None = None
     active: bool = True
 
     def cancel(self) -> None:
-        """Send nothing any more."""
+        """Send nothing any more. A message that is in the mailbox already stays there."""
         self.active = False
 
 
-class Timers:
-    """A heap of due times; `next` is the earliest, math.inf if there is none."""
+class ActorTimers:
+    """The timers of one incarnation; `next` is the earliest due time, math.inf without any."""
 
     __slots__ = ("_heap", "_made", "next")
 
@@ -36,7 +40,10 @@ class Timers:
         self._made = 0
 
     def start(self, envelope: Info | Tick, delay: float, *, repeat: bool = False) -> Timer:
-        """Due in `delay` seconds, or each `delay` seconds; raises ValueError."""
+        """Start a timer that is due in `delay` seconds, or every `delay` seconds with `repeat`.
+
+        Raises ValueError when `delay` is below 0, or 0 for one that repeats.
+        """
         if not delay >= 0 or (repeat and delay == 0):
             raise ValueError(f"delay is {delay}; allowed: 0 or more, above 0 when it repeats")
         timer = Timer(envelope, delay if repeat else None)
@@ -44,7 +51,7 @@ class Timers:
         return timer
 
     def pop_due(self, now: float) -> Iterator[Info | Tick]:
-        """What to send now; late repetitions are not made up for."""
+        """Yield what is to be sent by `now`; repetitions that were missed are not made up for."""
         while self.next <= now:
             due, _, timer = heapq.heappop(self._heap)
             if timer.active:

@@ -7,15 +7,18 @@ next incarnation adopts what runs. Only a stop that somebody asked for ends it.
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import trio
 
 from hive.agents.agent import SILENT_S, Agent
-from hive.containers import Container, Handle
+from hive.containers import Container, Driver, Handle
+from hive.directory import Directory, NoSuchAgent
 from hive.link import LinkClosed
+from hive.paths import AgentFolders, Paths
+from hive.reminders import StateFolder
 from hive.supervisors import Context
 from hive.wire.daemon import Notice
 from hive.wire.harness import StopHarness
@@ -25,31 +28,58 @@ LOOK_S = 5.0
 """Between two looks at a container's records and folders, and at how long its harness has been
 silent (or a quarter of what is allowed)."""
 LOG_TAIL = 400
+FAULT = "HIVE_FAULT"
 
 
 class ContainerEnded(Exception):
     """The container ended although nobody asked for it."""
 
 
-def describe(agent: Agent, environment: Mapping[str, str]) -> Container:
-    """The container of one agent: its harness as the first process."""
-    name, root = agent.name, agent.around.paths.root
-    inside = agent.around.driver(agent.record.driver).inside(root, name)
+def describe(agent: Agent) -> Container:
+    """Return the container of one agent, whose first process is its harness."""
+    name, root = agent.name, agent.dependencies.paths.root
+    inside = agent.dependencies.driver(agent.record.driver).inside(root, name)
     places = ("--base", str(inside.base), "--socket", str(inside.socket))
     wrap = ("--wrap", json.dumps(inside.wrap))
     return Container(
         name=name,
         root=root,
         argv=(sys.executable, "-m", "harness", "--name", name, *places, *wrap),
-        environment=dict(environment),
-        readonly=agent.around.readonly,
+        environment=_environment(),
+        readonly=agent.dependencies.readonly,
     )
 
 
-async def run(ctx: Context, agent: Agent, environment: Mapping[str, str]) -> None:
-    """One incarnation; raises ContainerEnded when the container ended by itself."""
-    driver = agent.around.driver(agent.record.driver)
-    container = describe(agent, environment)
+def state_folder(
+    name: str, directory: Directory, paths: Paths, driver: Callable[[str], Driver]
+) -> StateFolder:
+    """Return an agent's state folder, here and as its container sees it.
+
+    Raises OSError when there is no such agent, UnknownDriver when its driver is no more.
+    """
+    try:
+        record = directory.record(name)
+    except NoSuchAgent as error:  # it is being destroyed
+        raise OSError(str(error)) from None
+    inside = driver(record.driver).inside(paths.root, name)
+    return StateFolder(paths.agent(name).state, AgentFolders(inside.base).state)
+
+
+def _environment() -> dict[str, str]:
+    """Of the daemon's own environment, only the fault that a test injects into harnesses."""
+    fault = {FAULT: os.environ[FAULT]} if FAULT in os.environ else {}
+    # Few threads that do little: a heap for each of them would only cost memory.
+    memory = {"MALLOC_ARENA_MAX": "1"}
+    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **memory, **fault}
+
+
+async def run(ctx: Context, agent: Agent) -> None:
+    """The supervised child: starts or adopts the container, and watches it.
+
+    Raises ContainerEnded when it ended although nobody asked for that, and as the driver does.
+    """
+    driver = agent.dependencies.driver(agent.record.driver)
+    container = describe(agent)
     handle = await driver.adopt(container)
     if handle is None:
         await agent.holder_gone("its container is gone", count=True)
@@ -64,16 +94,21 @@ async def run(ctx: Context, agent: Agent, environment: Mapping[str, str]) -> Non
     finally:
         agent.heard_at = None
         if agent.stopping:
-            with trio.move_on_after(agent.around.stop_grace + 3 * KILL_WAIT_S, shield=True):
+            with trio.move_on_after(
+                agent.dependencies.config.stop_grace_s + 3 * KILL_WAIT_S, shield=True
+            ):
                 await _end(agent, handle)
         else:
             handle.detach()
 
 
-async def end_unwatched(agent: Agent, environment: Mapping[str, str]) -> None:
-    """End a container that no child watched when its agent was stopped (parked, in back-off)."""
-    driver = agent.around.driver(agent.record.driver)
-    handle = await driver.adopt(describe(agent, environment))
+async def end_unwatched(agent: Agent) -> None:
+    """End the container of an agent whose `container` child is parked or in back-off.
+
+    Raises as the driver does, and StoreError.
+    """
+    driver = agent.dependencies.driver(agent.record.driver)
+    handle = await driver.adopt(describe(agent))
     if handle is not None:
         await _end(agent, handle)
 
@@ -90,7 +125,7 @@ async def _watch(ctx: Context, agent: Agent, handle: Handle) -> None:
         status = await handle.wait()
         nursery.cancel_scope.cancel()
     await agent.holder_gone("its harness ended", count=not agent.stopping)
-    last = agent.around.hide(await trio.to_thread.run_sync(_last_line, handle.log))
+    last = agent.dependencies.redact(await trio.to_thread.run_sync(_last_line, handle.log))
     why = f"{status}: {last}" if last else str(status)
     agent.publish(Notice(f"{agent.name}: container {why}"))
     raise ContainerEnded(why)
@@ -129,7 +164,7 @@ async def _look_after(agent: Agent, handle: Handle) -> None:
 
 async def _until_unwanted(ctx: Context, agent: Agent) -> None:
     """Return when the container must be restarted: somebody asks, or its harness is silent."""
-    waited = agent.waits
+    waited = agent.why_waiting
     while True:
         silent = agent.silent_for
         told = f"its harness has not answered for {silent:.0f} s"
@@ -137,13 +172,13 @@ async def _until_unwanted(ctx: Context, agent: Agent) -> None:
         ctx.note(told if silent > SILENT_S else None)
         if is_new:
             agent.changed()
-        if silent > agent.patience:
+        if silent > agent.silence_limit:
             agent.publish(Notice(f"{agent.name}: {told}: it is restarted"))
             return
-        before, waited = waited, agent.waits
+        before, waited = waited, agent.why_waiting
         if before is not None and waited is None:
             agent.wake_serve()  # no time is as good as the wall clock's: the machine may have slept
-        with trio.move_on_after(min(LOOK_S, agent.patience / 4)):
+        with trio.move_on_after(min(LOOK_S, agent.silence_limit / 4)):
             await agent.restart_request.wait()
             return
 
@@ -171,7 +206,7 @@ def _last_line(log: Path) -> str:
 
 async def _end(agent: Agent, handle: Handle) -> None:
     """End the container in order: the harness first by its link, then by force."""
-    if not await _asked_to_end(agent, handle, agent.around.stop_grace):
+    if not await _asked_to_end(agent, handle, agent.dependencies.config.stop_grace_s):
         await _kill(handle)
     await agent.holder_gone("stopped", count=False)
 

@@ -9,10 +9,11 @@ outage nobody has told apart yet does not use up a message's attempts.
 from attrs import frozen
 
 from hive.directory import AgentPark
+from hive.supervisors import Backoff
 from hive.wire.turns import Outcome, TurnReport
 
-FIRST_WAIT_S = 1.0
 LONGEST_WAIT_S = 60.0
+KNOWN_BACKOFF = Backoff(initial=1.0, min=2.0, max=LONGEST_WAIT_S, jitter=0.0)
 UNKNOWN_WAITS_S = (5.0, 120.0, 1800.0, 3600.0)
 """By the number of failures before; five attempts are an hour and a half apart at least."""
 MOST_JITTER = 0.25
@@ -23,11 +24,12 @@ OLDEST_EVENT_S = 86_400.0
 
 
 @frozen
-class Verdict:
-    """What becomes of the lease, and of the agent.
+class TurnConsequences:
+    """What becomes of the lease, and of the agent, after a turn.
 
-    `ack` or return it; `count` an attempt; `limited`: returned by a limit, which is counted apart;
-    `failures` is the new run of turns that failed.
+    `ack`: the lease is acknowledged, otherwise returned; `count`: that was one of its attempts;
+    `limited`: it was returned by a limit, which is counted apart. `park`: the agent waits;
+    `failures`: how many of its turns have failed in a row, this one included.
     """
 
     ack: bool
@@ -54,7 +56,7 @@ _FAILURES = {
 
 def after_turn(
     report: TurnReport, *, failures: int, now: float, jitter: float, held: bool = False
-) -> Verdict:
+) -> TurnConsequences:
     """Decide what follows a turn.
 
     `failures` is how many turns in a row failed before it, `now` epoch seconds, `jitter` a random
@@ -63,30 +65,30 @@ def after_turn(
     """
     outcome = report.outcome
     if outcome is Outcome.COMPLETED:
-        return Verdict(ack=True)
+        return TurnConsequences(ack=True)
     if outcome is Outcome.INTERRUPTED:
-        return Verdict(ack=False, failures=failures)
+        return TurnConsequences(ack=False, failures=failures)
     if outcome in _OUTAGES or (outcome is Outcome.SERVER_ERROR and held):
         # A turn that never got an answer has done nothing: that does not count at all.
-        return Verdict(ack=False, limited=report.usage.tokens > 0, failures=failures)
+        return TurnConsequences(ack=False, limited=report.usage.tokens > 0, failures=failures)
     name = _FAILURES.get(outcome)
     if name is None:
-        return Verdict(ack=False, limited=True, failures=failures)
+        return TurnConsequences(ack=False, limited=True, failures=failures)
     reason = f"{name}: {report.detail}" if report.detail else name
     park = AgentPark(
         reason[:MOST_REASON], now + _wait(outcome, failures) * (1 + jitter * MOST_JITTER)
     )
-    return Verdict(ack=False, count=True, park=park, failures=failures + 1)
+    return TurnConsequences(ack=False, count=True, park=park, failures=failures + 1)
 
 
 def _wait(outcome: Outcome, failures: int) -> float:
     if outcome in _KNOWN_FAILURES:
-        return min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures, 20))
+        return KNOWN_BACKOFF.delay(failures + 1, 0.0)
     return UNKNOWN_WAITS_S[min(failures, len(UNKNOWN_WAITS_S) - 1)]
 
 
 def event_time(said: float, now: float) -> float:
-    """When an event of a container happened (epoch seconds), which came `now`.
+    """Return when an event of a container happened (epoch seconds), which came `now`.
 
     Its own stamp, unless that is nonsense: in the future, older than a harness keeps events, or no
     number. Then it counts as of now.

@@ -18,30 +18,30 @@ CHECK_EVERY_S = 5.0
 
 
 @frozen
-class View:
-    """What the alarm decides on; ages in seconds."""
+class WorkProgress:
+    """What `why_stuck` decides on: for how many seconds `queued` messages wait without a turn."""
 
     connected: bool
     queued: int
     stuck_for: float
 
 
-def alarm(view: View, *, after: float) -> str | None:
-    """Why the harness must be restarted, or None: pure."""
-    if not view.connected:
+def why_stuck(progress: WorkProgress, *, after: float) -> str | None:
+    """Return why the harness must be restarted, None if all is well; `after` in seconds."""
+    if not progress.connected:
         return None  # the container child watches for silence
-    if view.stuck_for > after:
-        return f"{view.queued} queued but no turn begun for {view.stuck_for:.0f} s"
+    if progress.stuck_for > after:
+        return f"{progress.queued} queued but no turn begun for {progress.stuck_for:.0f} s"
     return None
 
 
 async def serve(ctx: Context, agent: Agent) -> None:
-    """One incarnation; raises Park when the agent has to wait."""
+    """The supervised child: lets the agent take work, and raises Park while it has to wait."""
     agent.park_request = trio.Event()
-    await agent.around.limits.join(agent)
+    await agent.dependencies.limits.join(agent)
     await agent.forget_ended_parks()
-    agent.hold = agent.around.limits.hold(agent)
-    if (wait := agent.waits) is not None:  # nothing is awaited between this and the opening
+    agent.hold = agent.dependencies.limits.hold(agent)
+    if (wait := agent.why_waiting) is not None:  # nothing is awaited between this and the opening
         ctx.ready()
         raise _park(wait)
     ctx.on_suspend(lambda halt: agent.close() if halt else agent.open.set())
@@ -61,13 +61,13 @@ def _park(wait: Hold) -> Park:
 
 async def _watch(ctx: Context, agent: Agent) -> None:
     fine_at = trio.current_time()
-    every = min(CHECK_EVERY_S, agent.around.alarm_after / 4)
+    every = min(CHECK_EVERY_S, agent.dependencies.config.alarm_after_s / 4)
     while True:
         ctx.tick()
         with trio.move_on_after(every):
             await agent.park_request.wait()
             agent.park_request = trio.Event()
-            if (wait := agent.waits) is not None:
+            if (wait := agent.why_waiting) is not None:
                 raise _park(wait)
             if not ctx.suspended:
                 agent.open.set()  # what closed it is over already
@@ -75,12 +75,12 @@ async def _watch(ctx: Context, agent: Agent) -> None:
         queued = agent.counts.queued
         if not queued or agent.lease is not None or agent.peer is None or ctx.suspended:
             fine_at = now
-        view = View(
+        progress = WorkProgress(
             connected=agent.peer is not None,
             queued=queued,
             stuck_for=now - fine_at,
         )
-        if why := alarm(view, after=agent.around.alarm_after):
+        if why := why_stuck(progress, after=agent.dependencies.config.alarm_after_s):
             agent.publish(Notice(f"{agent.name}: {why}; its harness is restarted"))
             fine_at = now
             agent.restart_request.set()

@@ -1,4 +1,4 @@
-"""The agent's own socket: the only door of its container, and the holder of its leases.
+"""The agent's own socket: the only way out of its container, and the holder of its leases.
 
 Whoever connects here is the agent: no entry point of the operator exists on this socket. A lease
 belongs to one harness instance; it ends when that instance is replaced or gone, and outlives a
@@ -13,15 +13,15 @@ from contextlib import suppress
 import trio
 from attrs import define, evolve
 
-from hive.agents import reminding
 from hive.agents.agent import Agent
 from hive.agents.policy import after_turn, event_time
-from hive.broker import BrokerError, Draft
-from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, Session, serve
+from hive.broker import BrokerError, Draft, checked_line
+from hive.link import Credentials, LinkClosed, LinkError, Peer, RefuseHello, Session, serve
 from hive.store import StoreError
 from hive.supervisors import Context
 from hive.uncontended import acquire
-from hive.wire import agents, questions, wake_ups
+from hive.wire import questions, reminders, schedules, wake_ups
+from hive.wire.agents import Said, SetStatus
 from hive.wire.bodies import AgentBody, Body
 from hive.wire.bounds import LONGEST_TAKE_S, MOST_TAKEN, clamp
 from hive.wire.codec import PROTOCOL
@@ -29,7 +29,13 @@ from hive.wire.daemon import Done, Notice
 from hive.wire.frames import Hello, Welcome
 from hive.wire.harness import Emit, Report
 from hive.wire.messages import GetThread, Inbox, Message, Send, Sent
-from hive.wire.reminders import CancelReminder, ListReminders, Remind, ReminderRollup
+from hive.wire.reminders import (
+    CancelReminder,
+    ListReminders,
+    Remind,
+    ReminderList,
+    ReminderRollup,
+)
 from hive.wire.schedules import RequestSchedule
 from hive.wire.tree import Supervision
 from hive.wire.turns import (
@@ -60,18 +66,19 @@ _FROM_HARNESS = (TurnStarted, TurnEnded, Text, ToolCall, ToolResult, ApiRetry, N
 """What a container may publish as it is: nothing that speaks for the broker or the hive's tree."""
 
 MOST_PATH = 200
+MOST_STATUS = 120
 _REPLACED = "replaced by a newer connection"
 MOST_REPORT = 8_000
 
 
 async def run(ctx: Context, agent: Agent) -> None:
-    """Listen for the agent's harness; one incarnation of the `socket` child."""
-    path = agent.around.paths.socket(agent.name)
+    """The supervised child: listens for the agent's harness, and returns leases of a lost one."""
+    path = agent.dependencies.paths.socket(agent.name)
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     async with trio.open_nursery() as nursery:
-        door = _Door(agent, nursery, ctx.path.rpartition("/")[0])
-        door.start_grace(DAEMON_RESTART_GRACE_S)
-        await nursery.start(serve, path, door.accept)
+        acceptor = _Acceptor(agent, nursery, ctx.path.rpartition("/")[0])
+        acceptor.start_grace(DAEMON_RESTART_GRACE_S)
+        await nursery.start(serve, path, acceptor.accept)
         ctx.ready()
         while True:
             ctx.tick()
@@ -79,7 +86,7 @@ async def run(ctx: Context, agent: Agent) -> None:
 
 
 @define(eq=False)
-class _Door:
+class _Acceptor:
     """Admits one harness instance at a time and lets the leases of a lost one run out.
 
     The instance that is connected stays, as long as it answers; its own new connection replaces
@@ -94,7 +101,7 @@ class _Door:
 
     async def accept(self, hello: Hello, _: Credentials) -> "_Session":
         if hello.role != "harness":
-            raise Refuse("wrong_role", "an agent's socket admits its harness only")
+            raise RefuseHello("wrong_role", "an agent's socket admits its harness only")
         await self._refuse_if_in_use(hello.instance)
         agent = self.agent
         self.epoch += 1
@@ -102,8 +109,8 @@ class _Door:
         if agent.peer is not None:
             self.nursery.start_soon(agent.peer.close, _REPLACED)
             agent.peer = None
-        async with agent.one_end:
-            await agent.around.broker.release(
+        async with agent.end_lock:
+            await agent.dependencies.broker.release(
                 agent.name,
                 keep_holder=hello.instance,
                 keep_lease=hello.lease,
@@ -111,17 +118,17 @@ class _Door:
                 why="its harness came back without it",
             )
             # A lease that is over already, by an answer that was lost, must not end twice.
-            leases = {held.lease for held in await agent.around.broker.leases(agent.name)}
+            leases = {held.lease for held in await agent.dependencies.broker.leases(agent.name)}
             agent.work_began(hello.lease if hello.lease in leases else None)
         return _Session(self, hello.instance, epoch)
 
     async def _refuse_if_in_use(self, instance: str) -> None:
-        """Raise Refuse if another instance is connected and answers."""
+        """Raise RefuseHello if another instance is connected and answers."""
         agent = self.agent
         while (peer := agent.peer) is not None and agent.instance != instance:
             with trio.move_on_after(IN_USE_S), suppress(LinkClosed):
                 await peer.ping()
-                raise Refuse(
+                raise RefuseHello(
                     "in_use", "this agent's harness is connected: a second one is not admitted"
                 )
             if agent.peer is peer:
@@ -140,7 +147,7 @@ class _Door:
         if epoch == self.epoch:
             self.agent.peer = None
             self.agent.changed()
-            self.start_grace(self.agent.around.reconnect_grace)
+            self.start_grace(self.agent.dependencies.config.reconnect_grace_s)
 
     def start_grace(self, seconds: float) -> None:
         self.nursery.start_soon(self._release_unless_back, self.epoch, seconds)
@@ -157,10 +164,10 @@ class _Session(Session):
     requests = AgentBody
     pushes = Report | ApiSignal | Spending
 
-    def __init__(self, door: _Door, instance: str, epoch: int) -> None:
-        agent = door.agent
-        self.welcome = Welcome(PROTOCOL, agent.around.settings(agent.record))
-        self.door, self.instance, self.epoch = door, instance, epoch
+    def __init__(self, acceptor: _Acceptor, instance: str, epoch: int) -> None:
+        self.agent = acceptor.agent
+        self.welcome = Welcome(PROTOCOL, self.agent.settings)
+        self.acceptor, self.instance, self.epoch = acceptor, instance, epoch
         self.one_take = trio.Lock()
         self.takes = 0
         """How many Takes have come; only the last one is waited for."""
@@ -169,37 +176,37 @@ class _Session(Session):
         """Leased for a Take that was no more waited for: the next one gets it."""
 
     async def run(self, peer: Peer) -> None:
-        self.door.attach(peer, self)
-        agent = self.door.agent
-        if self.epoch != self.door.epoch:
+        self.acceptor.attach(peer, self)
+        agent = self.agent
+        if self.epoch != self.acceptor.epoch:
             await peer.close(_REPLACED)
             return
-        settings = agent.around.settings(agent.record)
+        settings = agent.settings
         if settings != self.welcome.settings:  # they changed while the welcome was on its way
             await peer.push(settings)
 
     def closed(self, peer: Peer) -> None:
-        self.door.lost(self.epoch)
+        self.acceptor.lost(self.epoch)
 
     def pushed(self, peer: Peer, body: Body) -> None:
-        agent = self.door.agent
-        if self.epoch != self.door.epoch:
+        agent = self.agent
+        if self.epoch != self.acceptor.epoch:
             return
-        body = agent.around.hide(body)
+        body = agent.dependencies.redact(body)
         match body:
             case Report():
                 agent.report = body
                 agent.heard()
             case ApiSignal() if body.lease == agent.lease:
-                agent.around.limits.signal(agent, body)
+                agent.dependencies.limits.signal(agent, body)
             case Spending() if body.lease == agent.lease:
-                agent.around.limits.spending(agent, body)
+                agent.dependencies.limits.spending(agent, body)
 
     async def handle(self, peer: Peer, body: Body) -> Body:
-        self.door.attach(peer, self)
-        if self.epoch != self.door.epoch:
+        self.acceptor.attach(peer, self)
+        if self.epoch != self.acceptor.epoch:
             raise LinkError("replaced", "a newer connection of this agent has taken over")
-        body = self.door.agent.around.hide(body)
+        body = self.agent.dependencies.redact(body)
         try:
             match body:
                 case Send():
@@ -209,36 +216,59 @@ class _Session(Session):
                 case Recv():
                     return await self._recv(body)
                 case GetThread(id_):
-                    agent = self.door.agent
-                    return Inbox(await agent.around.broker.thread(id_, agent.name))
+                    agent = self.agent
+                    return Inbox(await agent.dependencies.broker.thread(id_, agent.name))
                 case Finish():
                     return await self._finish(body)
                 case Emit():
                     return self._emit(body)
-                case (
-                    Remind()
-                    | ListReminders()
-                    | CancelReminder()
-                    | RequestSchedule()
-                    | ReminderRollup()
-                ):
-                    return await reminding.answer(self.door.agent, body)
-            if isinstance(body, agents.FromAgent | questions.FromAgent | wake_ups.FromAgent):
-                return await self.door.agent.around.desk.handle(self.door.agent.name, body)
+                case SetStatus(text):
+                    return await self._set_status(text)
+            if isinstance(body, reminders.FromAgent | schedules.FromAgent):
+                return await self._remind(body)
+            if isinstance(body, questions.FromAgent):
+                return await self.agent.dependencies.questions.handle(self.agent.name, body)
+            if isinstance(body, wake_ups.FromAgent):
+                return await self.agent.dependencies.wake_ups.handle(self.agent.name, body)
         except (BrokerError, StoreError) as error:
             raise LinkError(error.code, str(error)) from None
         raise LinkError("not_allowed", f"{type(body).__name__} cannot be asked here")
 
+    async def _remind(self, asked: reminders.FromAgent | schedules.FromAgent) -> Body:
+        """Its own reminders and schedules, and no others'."""
+        name, own = self.agent.name, self.agent.dependencies
+        match asked:
+            case Remind():
+                return await own.reminders.remind(name, asked)
+            case ListReminders():
+                listed = await own.reminders.listed(name), await own.schedules.listed(name)
+                return ReminderList(*listed)
+            case CancelReminder(id_, schedule):
+                return await (own.schedules if schedule else own.reminders).cancel(name, id_)
+            case RequestSchedule():
+                return await own.schedules.request(name, asked)
+            case ReminderRollup():
+                return await own.reminders.rollup(asked, name)
+
     async def _send(self, send: Send) -> Sent:
-        broker, name = self.door.agent.around.broker, self.door.agent.name
+        broker, name = self.agent.dependencies.broker, self.agent.name
         draft = Draft(
             name, send.to, send.body, send.in_reply_to, send.key, send.urgent, by_turn=True
         )
         return Sent(await broker.send(draft))
 
+    async def _set_status(self, text: str) -> Done:
+        """Show the agent's line to the operator; raises BadLine, StoreError."""
+        agent = self.agent
+        line = checked_line(text, "the status", MOST_STATUS)
+        await agent.dependencies.directory.set_status_line(
+            agent.name, line, lambda line: agent.publish(Said(line))
+        )
+        return Done()
+
     async def _take(self, take: Take) -> Taken:
         """The instance says that it holds nothing; give it the next message when there is one."""
-        agent = self.door.agent
+        agent = self.agent
         self.takes += 1
         mine = self.takes
         self.taking.cancel()  # an earlier Take of this session is nobody's any more
@@ -250,7 +280,7 @@ class _Session(Session):
                 return Taken(lease)
             if agent.counts.leased:
                 await agent.holder_gone("its harness took new work without ending it", count=True)
-            await agent.around.desk.turn_over(agent.name)
+            await agent.dependencies.wake_ups.send_pending(agent.name)
             with trio.move_on_after(_seconds(take.wait)) as self.taking:
                 there = agent.counts.queued > 0
                 while True:
@@ -260,56 +290,60 @@ class _Session(Session):
                         self.unclaimed = lease
                         return Taken()
                     await agent.open.wait()
-                    await agent.around.broker.wait_queued(agent.name, urgent_only=self._urgent)
+                    await agent.dependencies.broker.wait_queued(
+                        agent.name, urgent_only=self._urgent
+                    )
                     there = True
-        wait = agent.waits
+        wait = agent.why_waiting
         return Taken(None) if wait is None else Taken(None, wait.reason, wait.until)
 
     @property
     def _urgent(self) -> bool:
-        return self.door.agent.around.limits.only_urgent(self.door.agent)
+        return self.agent.dependencies.limits.only_urgent(self.agent)
 
     async def _lease(self) -> Lease | None:
         """Lease the oldest message. Shielded: a lease that is committed must be answered."""
-        agent = self.door.agent
+        agent = self.agent
         with trio.move_on_after(LEASE_DEADLINE_S, shield=True):
-            if await agent.around.limits.admit(agent) is not None:
+            if await agent.dependencies.limits.admit(agent) is not None:
                 agent.look_again()
                 if agent.open.is_set():  # refused, but not held: it must not ask in a busy loop
                     await trio.sleep(REFUSED_PAUSE_S)
                 return None
-            lease = await agent.around.broker.lease(
+            lease = await agent.dependencies.broker.lease(
                 agent.name, self.instance, uuid.uuid4().hex, urgent_only=self._urgent
             )
             if lease is not None:
                 agent.work_began(lease.id)
-                agent.around.limits.turn_began(agent, lease.id, urgent=_urgent(lease.messages))
+                agent.dependencies.limits.turn_began(
+                    agent, lease.id, urgent=_urgent(lease.messages)
+                )
             return lease
         return None
 
     async def _recv(self, recv: Recv) -> Taken:
         """Add messages to the lease of the running turn."""
-        agent = self.door.agent
+        agent = self.agent
         if recv.lease != agent.lease:
             raise LinkError("no_lease", "that turn is over: what it held went back to the queue")
         most = clamp(recv.max, 1, MOST_TAKEN)
         joined = await self._join(recv.lease, most)
         with trio.move_on_after(_seconds(recv.wait)):
             while not joined and recv.lease == agent.lease:
-                await agent.around.broker.wait_queued(agent.name, urgent_only=self._urgent)
+                await agent.dependencies.broker.wait_queued(agent.name, urgent_only=self._urgent)
                 joined = await self._join(recv.lease, most)
         counts = agent.counts
         return Taken(Lease(recv.lease, joined, counts.urgent if self._urgent else counts.queued))
 
     async def _join(self, lease: str, most: int) -> tuple[Message, ...]:
         """Lease more messages. Shielded as `_lease` is: what is leased must be answered."""
-        agent = self.door.agent
+        agent = self.agent
         with trio.move_on_after(LEASE_DEADLINE_S, shield=True):
-            joined = await agent.around.broker.join(
+            joined = await agent.dependencies.broker.join(
                 lease, agent.name, self.instance, most, urgent_only=self._urgent
             )
             if _urgent(joined):
-                agent.around.limits.turn_began(agent, lease, urgent=True)
+                agent.dependencies.limits.turn_began(agent, lease, urgent=True)
             return joined
         return ()
 
@@ -319,17 +353,17 @@ class _Session(Session):
         It then finds nothing to do, or tries again what failed. Shielded: a link that breaks now
         must not leave the decision half done.
         """
-        agent = self.door.agent
+        agent = self.agent
         if finish.lease != agent.lease:
             return Done()
-        await acquire(agent.one_end)
+        await acquire(agent.end_lock)
         try:
             with trio.move_on_after(LEASE_DEADLINE_S, shield=True):
                 if finish.lease == agent.lease:
                     await self._settle(finish)
                 return Done()
         finally:
-            agent.one_end.release()
+            agent.end_lock.release()
         raise LinkError(
             "store_slow",
             f"the end of the turn is not written after {LEASE_DEADLINE_S:g} s; say it again",
@@ -337,10 +371,10 @@ class _Session(Session):
 
     async def _settle(self, finish: Finish) -> None:
         """Lease, failures and park change in one transaction, which finds nothing when repeated."""
-        agent, broker = self.door.agent, self.door.agent.around.broker
+        agent, broker = self.agent, self.agent.dependencies.broker
         await agent.turn_ended(finish.lease, finish.report)
         record = agent.record
-        verdict = after_turn(
+        decided = after_turn(
             finish.report,
             failures=record.failures,
             now=time.time(),
@@ -348,37 +382,39 @@ class _Session(Session):
             held=agent.hold is not None,
         )
         also = None
-        if verdict.park is not None or verdict.failures != record.failures:
-            also = agent.around.records.turn_ended(agent.name, verdict.park, verdict.failures)
-        if verdict.park is not None:
+        if decided.park is not None or decided.failures != record.failures:
+            also = agent.dependencies.directory.turn_ended(
+                agent.name, decided.park, decided.failures
+            )
+        if decided.park is not None:
             agent.close()  # before its messages are queued again
         try:
-            if verdict.ack:
+            if decided.ack:
                 await broker.ack(finish.lease, self.instance, also)
             else:
-                await broker.give_back(
+                await broker.nack(
                     finish.lease,
                     self.instance,
-                    count=verdict.count,
-                    limited=verdict.limited,
+                    count=decided.count,
+                    limited=decided.limited,
                     why=finish.report.outcome.value,
                     also=also,
                 )
         finally:
-            if verdict.park is not None:
+            if decided.park is not None:
                 agent.park_request.set()  # `serve` parks the agent, or opens it again
         agent.work_began(None)
 
     def _emit(self, emit: Emit) -> Done:
         """Publish what is new: the harness repeats itself when an answer was lost."""
-        agent = self.door.agent
+        agent = self.agent
         if agent.emitted_by != self.instance:
             agent.emitted_by, agent.emitted = self.instance, emit.first
         now = time.time()
         for said, event in emit.events[max(0, agent.emitted - emit.first) :]:
             at = event_time(said, now)
             if isinstance(event, Supervision):
-                path = f"{self.door.path}/{event.path}"[:MOST_PATH]
+                path = f"{self.acceptor.path}/{event.path}"[:MOST_PATH]
                 agent.publish(evolve(event, path=path, report=event.report[:MOST_REPORT]), at)
             elif isinstance(event, _FROM_HARNESS):
                 agent.publish(event, at)

@@ -1,8 +1,9 @@
 """The broker: durable messages, leases, acks, dead letters, and wake-ups in process."""
 
 from hive.broker.broker import Broker
-from hive.broker.draft import Draft
+from hive.broker.draft import Draft, checked_line
 from hive.broker.errors import (
+    BadLine,
     BadMessage,
     BodyTooLarge,
     BrokerError,
@@ -12,24 +13,26 @@ from hive.broker.errors import (
     UnknownRecipient,
 )
 from hive.broker.lifecycle import HIVE, Counts, Returned
-from hive.broker.rows import Holding, key_is_used, next_id, unreplied
+from hive.broker.rows import LeaseRow, key_is_used, next_id, unreplied
 from hive.rate import Rate
 
 __all__ = [
     "HIVE",
+    "BadLine",
     "BadMessage",
     "BodyTooLarge",
     "Broker",
     "BrokerError",
     "Counts",
     "Draft",
-    "Holding",
+    "LeaseRow",
     "NotAllowed",
     "NotUrgent",
     "Rate",
     "Returned",
     "TooManyBroadcasts",
     "UnknownRecipient",
+    "checked_line",
     "key_is_used",
     "next_id",
     "unreplied",

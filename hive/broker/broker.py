@@ -13,9 +13,9 @@ import trio
 from attrs import evolve
 
 from hive.broker import rows
-from hive.broker.announce import announce
 from hive.broker.draft import Draft, addressed, check, check_rights, check_single
 from hive.broker.errors import BrokerError, NotUrgent, TooManyBroadcasts
+from hive.broker.events import events_of
 from hive.broker.lifecycle import (
     DESTROYED,
     DROPPED,
@@ -26,19 +26,19 @@ from hive.broker.lifecycle import (
     Move,
     Returned,
     acknowledged,
-    buried,
     dropped,
-    given_up,
+    failed_too_often,
     ids_in,
     leased,
+    recipient_gone,
     recount,
     retried,
     returned,
-    sent_back,
-    what_became,
+    returned_by_limit,
+    returned_ids,
 )
-from hive.broker.reader import Reader, listed
-from hive.broker.rows import Holding, with_bounces, write
+from hive.broker.reader import Reader, row_limit
+from hive.broker.rows import LeaseRow, with_bounces, write
 from hive.directory import Directory
 from hive.rate import Rate, allowed
 from hive.store import JoinedWrite, Store
@@ -162,7 +162,7 @@ class Broker(Reader):
         check_single(draft, self._directory.names(), self._body_cap)
         check_rights(draft, self._directory.rights(draft.sender))
 
-    async def send_within(
+    async def send_in_transaction(
         self, prepare: Callable[[apsw.Connection], Sequence[Draft]]
     ) -> tuple[int, ...]:
         """Run `prepare` in the writer's transaction and queue the drafts that it returns.
@@ -218,7 +218,7 @@ class Broker(Reader):
 
         return ids_in((await self._end(lease_id, holder, end, also)).moves, MessageState.DONE)
 
-    async def give_back(
+    async def nack(
         self,
         lease_id: str,
         holder: str,
@@ -240,11 +240,13 @@ class Broker(Reader):
         def end(connection: apsw.Connection, messages: Sequence[Message]) -> Change:
             if not limited:
                 return self._return(connection, messages, count, _clean(why), known)
-            moves = [sent_back(m, max_redeliveries=self._max_redeliveries) for m in messages]
+            moves = [
+                returned_by_limit(m, max_redeliveries=self._max_redeliveries) for m in messages
+            ]
             return write(connection, moves, why=_clean(why))
 
         known = self._directory.names()
-        return what_became((await self._end(lease_id, holder, end, also)).moves)
+        return returned_ids((await self._end(lease_id, holder, end, also)).moves)
 
     async def release(
         self,
@@ -261,7 +263,7 @@ class Broker(Reader):
         that lease of that holder.
         """
 
-        def kept(one: Holding) -> bool:
+        def kept(one: LeaseRow) -> bool:
             return (keep_holder is not None or keep_lease is not None) and (
                 keep_holder in (None, one.holder) and keep_lease in (None, one.lease)
             )
@@ -274,7 +276,7 @@ class Broker(Reader):
             return self._return(connection, messages, count, _clean(why), known)
 
         known = self._directory.names()
-        back = what_became((await self._change(job)).moves)
+        back = returned_ids((await self._change(job)).moves)
         return len(back.queued) + len(back.dead)
 
     async def acknowledge(self, ids: Iterable[int]) -> tuple[int, ...]:
@@ -289,11 +291,11 @@ class Broker(Reader):
 
     # --- what was not delivered ----------------------------------------------------------------
 
-    async def bury(self, agent: str) -> int:
+    async def dead_letter_all(self, agent: str) -> int:
         """The agent is no more: what it had not done is dead, with bounces; how many that was."""
 
         def job(connection: apsw.Connection) -> Change:
-            moves = [buried(message) for message in rows.unfinished(connection, agent)]
+            moves = [recipient_gone(message) for message in rows.unfinished(connection, agent)]
             change = write(connection, moves, why=f"{agent} was destroyed")
             return with_bounces(connection, change, lambda _: DESTROYED, known)
 
@@ -378,7 +380,7 @@ class Broker(Reader):
         def job(connection: apsw.Connection) -> Change:
             if joining and not rows.leased_under(connection, lease_id, holder):
                 return Change()
-            waiting = fitting(rows.queued(connection, agent, listed(limit), urgent_only))
+            waiting = fitting(rows.queued(connection, agent, row_limit(limit), urgent_only))
             moves = [leased(_resolved(connection, message)) for message in waiting]
             return write(connection, moves, lease=lease_id, holder=holder)
 
@@ -419,7 +421,7 @@ class Broker(Reader):
     ) -> Change:
         moves = [returned(m, count=count, max_attempts=self._max_attempts) for m in messages]
         change = write(connection, moves, why=why)
-        return with_bounces(connection, change, lambda dead: given_up(dead, why), known)
+        return with_bounces(connection, change, lambda dead: failed_too_often(dead, why), known)
 
     async def _resolve(
         self, ids: Iterable[int], decide: Callable[[Message], Move | None], why: str
@@ -427,7 +429,7 @@ class Broker(Reader):
         wanted = [id_ for id_ in ids if 0 < id_ <= MAX_ID]
 
         def job(connection: apsw.Connection) -> Change:
-            there = (m for m in rows.among(connection, wanted) if m.recipient in known)
+            there = (m for m in rows.by_ids(connection, wanted) if m.recipient in known)
             moves = [move for m in there if (move := decide(m)) is not None]
             change = write(connection, moves, why=why)
             return with_bounces(connection, change, lambda _: DROPPED, known)
@@ -445,7 +447,7 @@ class Broker(Reader):
 
     def _committed(self, change: Change) -> None:
         self._counts.update(recount(self._counts, change.moves))
-        for agent, event in announce(change):
+        for agent, event in events_of(change):
             self._publish(agent, event)
         arrived = {m.message.recipient for m in change.moves if m.message.state == "queued"}
         if any(m.message.state == "held" and m.message.sender == OPERATOR for m in change.moves):
@@ -472,7 +474,7 @@ class _Arrivals:
 
 def _resolved(connection: apsw.Connection, message: Message) -> Message:
     """The message as its reader gets it: what it answers is named only if it is there."""
-    if message.in_reply_to is None or rows.belongs(connection, message):
+    if message.in_reply_to is None or rows.is_linked(connection, message):
         return message
     return evolve(message, in_reply_to=None)
 

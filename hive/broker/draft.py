@@ -1,10 +1,10 @@
-"""A message that somebody wants to send, and the rules that it must keep."""
+"""What somebody wants to send, and the rules that it must keep."""
 
 from collections.abc import Collection
 
 from attrs import evolve, field, frozen
 
-from hive.broker.errors import BadMessage, BodyTooLarge, NotAllowed, UnknownRecipient
+from hive.broker.errors import BadLine, BadMessage, BodyTooLarge, NotAllowed, UnknownRecipient
 from hive.directory import ALWAYS, Rights
 from hive.wire.bounds import MAX_ID
 from hive.wire.names import EVERYBODY, OPERATOR
@@ -91,6 +91,19 @@ def addressed(draft: Draft, recipients: Collection[str]) -> tuple[Draft, ...]:
         raise BadMessage("there is nobody else to whom a broadcast could go")
     first, *others = names
     return (evolve(draft, to=first), *(evolve(draft, to=name, key=None) for name in others))
+
+
+def checked_line(text: str, what: str, most: int, *, needed: bool = False) -> str:
+    """`text` on one line, without what could drive a terminal; `what` names it in the error.
+
+    Raises BadLine if it has more than `most` characters, or none although it is `needed`.
+    """
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    if len(line) > most:
+        raise BadLine(f"{what} has {len(line)} characters, at most {most} are allowed: shorten it")
+    if needed and not line:
+        raise BadLine(f"{what} is empty: say something")
+    return line
 
 
 def _nobody(name: str, recipients: Collection[str]) -> str:

@@ -1,8 +1,11 @@
-"""Why the broker refuses a message; `code` is stable, the text is for whoever sent it."""
+"""Why something is refused that an agent or the operator asks for; other parts add theirs.
+
+`code` is stable, the text is for whoever asked.
+"""
 
 
 class BrokerError(Exception):
-    """The message was refused; nothing was stored."""
+    """What was asked for is refused; nothing was stored."""
 
     code = "refused"
 
@@ -41,3 +44,9 @@ class NotUrgent(BrokerError):
     """The message may be sent, but not as an urgent one."""
 
     code = "not_urgent"
+
+
+class BadLine(BrokerError):
+    """A status line, a label or a reason is empty or too long to be shown."""
+
+    code = "bad_line"

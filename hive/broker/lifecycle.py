@@ -90,7 +90,7 @@ def returned(message: Message, *, count: bool, max_attempts: int) -> Move:
     return Move(after, message.state)
 
 
-def sent_back(message: Message, *, max_redeliveries: int) -> Move:
+def returned_by_limit(message: Message, *, max_redeliveries: int) -> Move:
     """A limit ended its lease; after `max_redeliveries` it waits for the operator."""
     returns = message.returns + 1
     state = MessageState.HELD if returns > max_redeliveries else MessageState.QUEUED
@@ -116,12 +116,12 @@ def dropped(message: Message) -> Move | None:
     return None
 
 
-def buried(message: Message) -> Move:
+def recipient_gone(message: Message) -> Move:
     """Its recipient is no more."""
     return Move(evolve(message, state=MessageState.DEAD), message.state)
 
 
-def given_up(dead: Message, why: str) -> str:
+def failed_too_often(dead: Message, why: str) -> str:
     """What a bounce says of a message that failed too often."""
     return (
         f"was given up after {dead.attempts} failed attempts and will not be delivered again. "
@@ -146,7 +146,7 @@ def ids_in(moves: Iterable[Move], state: MessageState) -> tuple[int, ...]:
     return tuple(m.message.id for m in moves if m.before and m.message.state is state)
 
 
-def what_became(moves: Sequence[Move]) -> Returned:
+def returned_ids(moves: Sequence[Move]) -> Returned:
     """Of the messages of a lease that ended without an ack."""
     states = (MessageState.QUEUED, MessageState.DEAD, MessageState.HELD)
     return Returned(*(ids_in(moves, state) for state in states))

@@ -4,7 +4,7 @@ import apsw
 
 from hive.broker import rows
 from hive.broker.errors import BadMessage
-from hive.broker.rows import Holding
+from hive.broker.rows import LeaseRow
 from hive.store import Store
 from hive.wire.bounds import MAX_ID, MOST_ROWS, clamp
 from hive.wire.codec import fitting
@@ -24,12 +24,12 @@ class Reader:
 
     async def inbox(self, name: str, limit: int = 100) -> tuple[Message, ...]:
         """The newest `limit` messages to `name` in whatever state, newest last."""
-        newest = await self._store.read(lambda c: rows.newest(c, name, listed(limit)))
+        newest = await self._store.read(lambda c: rows.newest(c, name, row_limit(limit)))
         return fitting(newest)[::-1]
 
     async def undelivered(self, limit: int = 100) -> tuple[Message, ...]:
         """The newest `limit` dead and held messages of all recipients, newest last."""
-        newest = await self._store.read(lambda c: rows.undelivered(c, listed(limit)))
+        newest = await self._store.read(lambda c: rows.undelivered(c, row_limit(limit)))
         return fitting(newest)[::-1]
 
     async def sent(
@@ -38,7 +38,7 @@ class Reader:
         """The first `limit` messages from `sender` to `to` with ids above `after`."""
         return fitting(
             await self._store.read(
-                lambda c: rows.sent(c, sender, to, clamp(after, 0, MAX_ID), listed(limit))
+                lambda c: rows.sent(c, sender, to, clamp(after, 0, MAX_ID), row_limit(limit))
             )
         )
 
@@ -73,11 +73,11 @@ class Reader:
         members = {OPERATOR} | {name for m in found for name in (m.sender, m.recipient)}
         return fitting(found) if reader in members else ()
 
-    async def leases(self, agent: str) -> tuple[Holding, ...]:
+    async def leases(self, agent: str) -> tuple[LeaseRow, ...]:
         """The leases on the agent's messages as they stand, also those of an earlier daemon."""
         return await self._store.read(lambda c: rows.leases(c, agent))
 
 
-def listed(limit: int) -> int:
+def row_limit(limit: int) -> int:
     """A limit as it is allowed."""
     return clamp(limit, 0, MOST_ROWS)

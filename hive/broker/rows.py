@@ -63,7 +63,7 @@ rather read the whole table in the order of an index than sort the little that t
 
 
 @frozen
-class Holding:
+class LeaseRow:
     """A lease as it stands in the table."""
 
     lease: str
@@ -218,7 +218,7 @@ def queued_of(
     return _select(connection, f"{where} ORDER BY id", (json.dumps(list(ids)), recipient))
 
 
-def among(connection: apsw.Connection, ids: Iterable[int]) -> tuple[Message, ...]:
+def by_ids(connection: apsw.Connection, ids: Iterable[int]) -> tuple[Message, ...]:
     """Those of `ids` that there are, in any state."""
     where = "id IN (SELECT value FROM json_each(?)) ORDER BY id"
     return _select(connection, where, (json.dumps(list(ids)),))
@@ -230,7 +230,7 @@ def leased_under(connection: apsw.Connection, lease: str, holder: str) -> tuple[
     return _select(connection, where, (lease, holder))
 
 
-def leases(connection: apsw.Connection, recipient: str) -> tuple[Holding, ...]:
+def leases(connection: apsw.Connection, recipient: str) -> tuple[LeaseRow, ...]:
     """Every lease on messages of this recipient."""
     rows = fetch(
         connection,
@@ -241,7 +241,7 @@ def leases(connection: apsw.Connection, recipient: str) -> tuple[Holding, ...]:
     found: dict[tuple[str, str], list[int]] = {}
     for lease, holder, id_ in rows:
         found.setdefault((lease, holder), []).append(id_)
-    return tuple(Holding(lease, holder, tuple(ids)) for (lease, holder), ids in found.items())
+    return tuple(LeaseRow(lease, holder, tuple(ids)) for (lease, holder), ids in found.items())
 
 
 def unfinished(connection: apsw.Connection, recipient: str) -> tuple[Message, ...]:
@@ -256,7 +256,7 @@ def by_id(connection: apsw.Connection, id_: int) -> Message | None:
     return found[0] if found else None
 
 
-def belongs(connection: apsw.Connection, message: Message) -> bool:
+def is_linked(connection: apsw.Connection, message: Message) -> bool:
     """Whether the message that it answers is there, and its sender's to answer."""
     sql = (
         "SELECT 1 FROM messages AS reply JOIN messages AS parent ON parent.id = reply.in_reply_to"
@@ -369,7 +369,7 @@ def with_bounces(
     return Change((*change.moves, *bounces), change.why)
 
 
-# -- for the transactions of others, see Broker.send_within --------------------------------------
+# -- for the transactions of others, see Broker.send_in_transaction ------------------------------
 
 
 def next_id(connection: apsw.Connection) -> int:

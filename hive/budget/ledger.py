@@ -56,14 +56,14 @@ class Entry:
 class Turn:
     """One turn so far: `usage` in all, `before` the part of it that is not of today.
 
-    `past` holds that part by day, unless it is in the ledger already.
+    `earlier_days` holds that part by day, unless it is in the ledger already.
     """
 
     lease: str
     urgent: bool = False
     usage: Usage = NOTHING
     before: Usage = NOTHING
-    past: tuple[Entry, ...] = ()
+    earlier_days: tuple[Entry, ...] = ()
 
     @property
     def today(self) -> Usage:
@@ -76,7 +76,7 @@ class Ledger:
 
     day: int
     today: Mapping[str, Tally] = field(factory=dict)
-    ever: Mapping[str, Usage] = field(factory=dict)
+    total: Mapping[str, Usage] = field(factory=dict)
     running: Mapping[str, Turn] = field(factory=dict)
     ended: Mapping[str, tuple[Turn, ...]] = field(factory=dict)
 
@@ -86,9 +86,9 @@ class Ledger:
         used = NOTHING if tally is None else tally.usage
         return used if turn is None else used + turn.today
 
-    def used_ever(self, agent: str) -> Usage:
+    def used_in_total(self, agent: str) -> Usage:
         """Since there is a ledger, with the running turn."""
-        used, turn = self.ever.get(agent, NOTHING), self.running.get(agent)
+        used, turn = self.total.get(agent, NOTHING), self.running.get(agent)
         return used if turn is None else used + turn.usage
 
     def amount(self, agent: str, unit: Unit, *, today: bool) -> float:
@@ -100,8 +100,8 @@ class Ledger:
             if turn is not None:
                 amount += measure(turn.usage, unit) - measure(turn.before, unit)
         else:
-            if agent in self.ever:
-                amount += measure(self.ever[agent], unit)
+            if agent in self.total:
+                amount += measure(self.total[agent], unit)
             if turn is not None:
                 amount += measure(turn.usage, unit)
         return amount
@@ -109,36 +109,36 @@ class Ledger:
     @property
     def agents(self) -> frozenset[str]:
         """All that have used anything, or have a turn."""
-        return frozenset(self.ever) | frozenset(self.running)
+        return frozenset(self.total) | frozenset(self.running)
 
 
 def loaded(
     ledger: Ledger,
     today: Mapping[str, Tally],
-    ever: Mapping[str, Usage],
+    total: Mapping[str, Usage],
     unsaved: Iterable[Entry],
 ) -> Ledger:
     """The ledger with finished turns as they are stored, and those that are not stored yet."""
-    ledger = evolve(ledger, today=today, ever=ever)
+    ledger = evolve(ledger, today=today, total=total)
     for entry in unsaved:
-        ledger = _book(ledger, entry)
+        ledger = _with_entry(ledger, entry)
     return ledger
 
 
-def turned(ledger: Ledger, day: int) -> Ledger:
+def at_day(ledger: Ledger, day: int) -> Ledger:
     """The ledger on that day. What is stored of a day that was before is not known to it."""
     if day == ledger.day:
         return ledger
     running = {}
     for agent, turn in ledger.running.items():
-        past = turn.past
+        earlier_days = turn.earlier_days
         if turn.today != NOTHING:
-            past = (*past, Entry(ledger.day, agent, 0, turn.today))
-        running[agent] = evolve(turn, before=turn.usage, past=past)
+            earlier_days = (*earlier_days, Entry(ledger.day, agent, 0, turn.today))
+        running[agent] = evolve(turn, before=turn.usage, earlier_days=earlier_days)
     return evolve(ledger, day=day, today={}, running=running)
 
 
-def reported(
+def turn_reported(
     ledger: Ledger, agent: str, lease: str, usage: Usage = NOTHING, *, urgent: bool = False
 ) -> tuple[Ledger, tuple[Entry, ...]]:
     """A turn began, or has used that much. Another one of this agent must have ended then.
@@ -150,14 +150,14 @@ def reported(
     entries: tuple[Entry, ...] = ()
     turn = ledger.running.get(agent)
     if turn is not None and turn.lease != lease:
-        ledger, entries = ended(ledger, agent, turn.lease)
+        ledger, entries = turn_ended(ledger, agent, turn.lease)
         turn = None
     turn = turn or Turn(lease)
-    turn = evolve(turn, usage=most(turn.usage, usage), urgent=turn.urgent or urgent)
+    turn = evolve(turn, usage=highest(turn.usage, usage), urgent=turn.urgent or urgent)
     return evolve(ledger, running={**ledger.running, agent: turn}), entries
 
 
-def ended(
+def turn_ended(
     ledger: Ledger, agent: str, lease: str, usage: Usage = NOTHING
 ) -> tuple[Ledger, tuple[Entry, ...]]:
     """The turn ended; `usage` is the last word on it, if it is more than was reported before.
@@ -173,27 +173,27 @@ def ended(
         running = ledger.running
     else:
         running = {name: one for name, one in ledger.running.items() if name != agent}
-    turn = evolve(turn, usage=most(turn.usage, usage))
-    entries = (*turn.past, Entry(ledger.day, agent, 0 if again else 1, turn.today))
+    turn = evolve(turn, usage=highest(turn.usage, usage))
+    entries = (*turn.earlier_days, Entry(ledger.day, agent, 0 if again else 1, turn.today))
     entries = tuple(one for one in entries if one.turns or one.usage != NOTHING)
-    turn = evolve(turn, before=turn.usage, past=())
+    turn = evolve(turn, before=turn.usage, earlier_days=())
     kept = (*(old for old in others if old.lease != lease), turn)[-ENDED_KEPT:]
     ledger = evolve(ledger, running=running, ended={**ledger.ended, agent: kept})
     for entry in entries:
-        ledger = _book(ledger, entry)
+        ledger = _with_entry(ledger, entry)
     return ledger, entries
 
 
-def _book(ledger: Ledger, entry: Entry) -> Ledger:
+def _with_entry(ledger: Ledger, entry: Entry) -> Ledger:
     """Add to the totals, and to today's if it is of today."""
     agent = entry.agent
-    ever = {**ledger.ever, agent: ledger.ever.get(agent, NOTHING) + entry.usage}
+    total = {**ledger.total, agent: ledger.total.get(agent, NOTHING) + entry.usage}
     today = ledger.today
     if entry.day == ledger.day:
         old = today.get(agent, Tally())
         tally = Tally(old.turns + entry.turns, old.usage + entry.usage)
         today = {**today, agent: tally}
-    return evolve(ledger, today=today, ever=ever)
+    return evolve(ledger, today=today, total=total)
 
 
 def merged(entries: Iterable[Entry]) -> tuple[Entry, ...]:
@@ -212,6 +212,6 @@ def measure(usage: Usage, unit: Unit) -> float:
     return usage.tokens if unit is Unit.TOKENS else usage.cost_usd
 
 
-def most(known: Usage, told: Usage) -> Usage:
+def highest(known: Usage, reported: Usage) -> Usage:
     """Field by field the larger, within what is believable."""
-    return known.merged(told.merged(MOST, min), max)
+    return known.merged(reported.merged(MOST, min), max)

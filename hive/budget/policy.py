@@ -95,7 +95,7 @@ def hold(
     return Hold(Condition.OVER_BUDGET, reason, _until(worst, ledger))
 
 
-def over(budgets: Iterable[Budget], ledger: Ledger) -> frozenset[str]:
+def agents_over(budgets: Iterable[Budget], ledger: Ledger) -> frozenset[str]:
     """The agents whose running turn must be interrupted."""
     budgets = tuple(budgets)
     return frozenset(

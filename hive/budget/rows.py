@@ -24,7 +24,7 @@ class Stored:
 
     budgets: tuple[Budget, ...]
     today: Mapping[str, Tally]
-    ever: Mapping[str, Usage]
+    total: Mapping[str, Usage]
 
 
 def budgets(connection: apsw.Connection) -> tuple[Budget, ...]:
@@ -49,7 +49,7 @@ def load(connection: apsw.Connection, day: int) -> Stored:
                 (day_text(day),),
             )
         },
-        ever={
+        total={
             agent: Usage(*used)
             for agent, *used in fetch(
                 connection, f"SELECT agent, {_SUMS} FROM usage GROUP BY agent"

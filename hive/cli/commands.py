@@ -10,6 +10,7 @@ from hive.cli import (
     agents,
     audit,
     budgets,
+    config,
     daemon,
     events,
     gates,
@@ -94,5 +95,6 @@ for command in (
     *schedules.COMMANDS,
     *events.COMMANDS,
     *audit.COMMANDS,
+    *config.COMMANDS,
 ):
     main.add_command(command)

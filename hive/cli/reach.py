@@ -7,7 +7,7 @@ import shlex
 from contextlib import suppress
 from pathlib import Path
 
-from hive.link import LinkClosed, LinkRefused, listener
+from hive.link import LinkClosed, LinkRefused, listener_credentials
 from hive.paths import Paths
 
 FAILED, USAGE, NO_DAEMON, NO_ANSWER, UNSURE = 1, 2, 3, 4, 5
@@ -23,7 +23,7 @@ def unreachable(paths: Paths, error: Exception) -> tuple[str, int]:
     if isinstance(error, OSError) and error.errno in _OUT_OF_FILES:
         return f"this command may not open a file more ({error}): see `ulimit -n`", FAILED
     try:
-        peer = listener(paths.control)
+        peer = listener_credentials(paths.control)
     except (FileNotFoundError, ConnectionRefusedError) as why:
         return _nobody(paths, stale=isinstance(why, ConnectionRefusedError))
     except PermissionError:

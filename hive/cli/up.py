@@ -99,8 +99,9 @@ def _run(
             demo=demo,
             demo_if_no_credentials=demo_if_no_credentials,
             unsafe_no_container=unsafe_no_container,
+            stop_containers=stop_containers,
         )
-        sys.exit(main.run(options, stop_containers=stop_containers))
+        sys.exit(main.run(options))
     except main.CannotStart as error:
         raise CommandFailed(str(error)) from None
 

@@ -1,7 +1,7 @@
 """Containers that outlive the daemon: drivers, keepers, adoption."""
 
 from hive.containers.bubblewrap import Bubblewrap, System, bubblewrap_argv
-from hive.containers.driver import Container, Driver, Inside
+from hive.containers.driver import Container, Driver, Inside, UnknownDriver, driver_named
 from hive.containers.errors import AlreadyRunning, ContainerError, DriverUnavailable, NotHidden
 from hive.containers.folders import Folders, folders, prepare
 from hive.containers.handle import Handle
@@ -34,9 +34,11 @@ __all__ = [
     "Process",
     "Running",
     "System",
+    "UnknownDriver",
     "UnsafeProcess",
     "bubblewrap_argv",
     "destroy",
+    "driver_named",
     "folders",
     "forget_foreign",
     "kill_container",

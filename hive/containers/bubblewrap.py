@@ -20,6 +20,7 @@ from hive.containers.handle import Handle, adopt, start
 from hive.containers.hide import hiding
 from hive.containers.keeper import LOCK_FD
 from hive.containers.walls import Step, walls
+from hive.paths import Paths
 
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _PROBE_WITHIN = 10.0
@@ -147,7 +148,7 @@ class Bubblewrap:
         """Start the container; raises AlreadyRunning, NotHidden, OSError."""
         where, argv = await self._command(container, visit=False)
         environment = scrubbed(container, self.inside(container.root, container.name).base)
-        seen = (where.state, where.harness, where.claude, where.run, container.root / "run" / "etc")
+        seen = (where.state, where.harness, where.claude, where.run, _etc(container.root))
         return await start(where, argv, environment, self.name, seen)
 
     async def visit(self, container: Container) -> tuple[str, ...]:
@@ -193,7 +194,7 @@ class Bubblewrap:
 
 
 def _etc(root: Path) -> Path:
-    return root / "run" / "etc"
+    return Paths(root).etc
 
 
 def _write_users(where: Folders, name: str) -> None:

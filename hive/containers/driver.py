@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from hive.containers.handle import Handle
+from hive.paths import AgentFolders
 from hive.wire.names import check_name
 
 
@@ -62,7 +63,7 @@ def scrubbed(container: Container, base: Path) -> dict[str, str]:
     """
     return {
         "PATH": "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin",
-        "HOME": str(base / "harness"),
+        "HOME": str(AgentFolders(base).harness),
         "LANG": "C.UTF-8",
         **container.environment,
     }
@@ -96,3 +97,14 @@ class Driver(Protocol):
     async def adopt(self, container: Container) -> Handle | None:
         """Take up the agent's running container; None when there is none. Raises AlreadyRunning
         when one is there that neither ends nor can be identified."""
+
+
+class UnknownDriver(ValueError):
+    """No driver has that name; the text lists those that exist."""
+
+
+def driver_named(name: str, known: Mapping[str, Driver]) -> Driver:
+    """The driver called `name`; raises UnknownDriver."""
+    if name not in known:
+        raise UnknownDriver(f"there is no driver {name!r}; there are: {', '.join(sorted(known))}")
+    return known[name]

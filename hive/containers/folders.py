@@ -6,8 +6,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from hive.paths import make_private
-from hive.wire.names import check_name
+from hive.paths import Paths, make_private
 
 LOG_ROTATES_AT = 1 << 20
 """Bytes above which a start moves the log aside (one old log is kept)."""
@@ -33,15 +32,16 @@ class Folders:
 
 def folders(root: Path, name: str) -> Folders:
     """Name the folders of agent `name`; raises ValueError for what is not a name."""
-    agent = root / "agents" / check_name(name)
+    paths = Paths(root)
+    agent = paths.agent(name)
     return Folders(
         root=root,
         name=name,
-        state=agent / "state",
-        harness=agent / "harness",
-        claude=agent / "claude",
-        run=root / "run" / "agents" / name,
-        keeper=root / "run" / "keepers" / name,
+        state=agent.state,
+        harness=agent.harness,
+        claude=agent.claude,
+        run=paths.socket(name).parent,
+        keeper=paths.keeper(name),
     )
 
 

@@ -29,7 +29,7 @@ from hive.containers.processes import (
     read_process,
     variable,
 )
-from hive.files import Unfit, number, read_small
+from hive.files import UnfitFile, bounded_number, read_small
 from hive.paths import make_private, place_of
 
 LOCK_FD = 9
@@ -364,8 +364,8 @@ def read_identity(where: Folders) -> Identity | None:
     """What the last keeper recorded of itself; None when there is no whole record."""
     match _record(where.keeper / "identity"):
         case [pid_text, started_text, boot, id, driver, *more] if len(more) in (0, 2):
-            pid = number(pid_text, 2, _MOST_PID)
-            started = number(started_text, 0, _MOST_TICKS)
+            pid = bounded_number(pid_text, 2, _MOST_PID)
+            started = bounded_number(started_text, 0, _MOST_TICKS)
             if pid is not None and started is not None:
                 return Identity(pid, started, boot, id, driver, *more)
     return None
@@ -375,7 +375,7 @@ def read_exit(where: Folders) -> tuple[str, ExitStatus] | None:
     """The last recorded end and the id of the container that ended so."""
     path = where.keeper / "exit"
     match _record(path):
-        case [id, text] if (code := number(text, 0, 255)) is not None:
+        case [id, text] if (code := bounded_number(text, 0, 255)) is not None:
             at = path.stat().st_mtime
             if code > 128:
                 return id, ExitStatus(None, code - 128, at)
@@ -387,7 +387,7 @@ def _record(path: Path) -> list[str]:
     """Words of a record; a keeper writes its line at once, so a line without end is no record."""
     try:
         text = read_small(path, most=_MOST_RECORD).decode(errors="replace")
-    except (FileNotFoundError, Unfit):
+    except (FileNotFoundError, UnfitFile):
         return []
     return text.split() if text.endswith("\n") else []
 

@@ -17,6 +17,7 @@ from hive.containers.keeper import (
     marked_names,
     sweep,
 )
+from hive.paths import Paths
 from hive.wire.names import check_name
 
 _RECORDED_WITHIN = 1.0
@@ -42,7 +43,7 @@ def known_names(root: Path) -> tuple[str, ...]:
 
 
 def _recorded(root: Path) -> list[str]:
-    folders_there = (root / "run" / "keepers").glob("*")
+    folders_there = Paths(root).keepers.glob("*")
     return sorted(folder.name for folder in folders_there if _is_name(folder.name))
 
 

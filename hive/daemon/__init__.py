@@ -1,1 +1,1 @@
-"""The daemon: configuration, credentials, the root of the tree, the operator's socket."""
+"""The daemon: its configuration and its lock, the parts of a hive, and the tree that runs them."""

@@ -16,13 +16,16 @@ import trio
 from hive.supervisors import Context
 
 TERM_S = 5.0
+"""How long a process may take to end after SIGTERM, before SIGKILL."""
 KILL_S = 2.0
+"""How long its end is waited for after SIGKILL."""
 END_S = TERM_S + 2 * KILL_S
 """Upper bound of the end of a child process: the grace of its spec must be longer."""
 
 ASK_EVERY_S = 4.0
+"""Seconds between two questions whether the process still answers."""
 SILENT_S = 6.0
-"""Of a child that is silent for so long, the operator is told."""
+"""A child that is silent for so long is shown with a note."""
 
 SILENCE_S = 16.0
 """For the watchdog of the spec: several questions without an answer."""
@@ -32,7 +35,7 @@ _KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "HOME")
 
 
 class ChildEnded(Exception):
-    """The process ended although nobody asked for it."""
+    """The process ended although nobody asked for it; the text has its status."""
 
 
 async def child_process(
@@ -42,10 +45,12 @@ async def child_process(
     say: Callable[[str], None],
     started: Callable[[str], None] = lambda _: None,
 ) -> None:
-    """Run `argv` in its own process group; ready when it prints its first line.
+    """Run `argv` (an interpreter, -m, a module, …) as a supervised child in its own process group.
 
-    It ticks whenever the process answers, at least each ASK_EVERY_S, and a note tells when it has
-    not. The environment is scrubbed, so that no credential reaches it. Raises ChildEnded.
+    It is ready when the process prints its first line, which `started` gets; `say` gets every line
+    that is not empty. It ticks whenever the process answers, at least each ASK_EVERY_S, and a note
+    tells when it has not. The environment is scrubbed, so that no credential reaches it. Raises
+    ChildEnded.
     """
     process = await trio.lowlevel.open_process(
         argv,

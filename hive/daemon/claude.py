@@ -18,7 +18,10 @@ class ClaudeMissing(Exception):
 
 
 def find_claude(configured: str | None, path: str | None = None) -> Path:
-    """The configured binary, else `claude` on PATH, else the wheel's; raises ClaudeMissing."""
+    """Return the configured binary, else `claude` on `path`, else that of the wheel.
+
+    `path` is as in PATH, None: that of this process. Raises ClaudeMissing.
+    """
     if configured is not None:
         found = Path(configured).expanduser()
         if not (found.is_file() and os.access(found, os.X_OK)):
@@ -38,7 +41,7 @@ def find_claude(configured: str | None, path: str | None = None) -> Path:
 
 
 def what_claude_needs(binary: Path) -> Path:
-    """What a container must see to run the binary (resolved): that file, never its whole folder.
+    """Return what a container must see to run the (resolved) binary: mostly that file alone.
 
     The CLI is one program; the wheel, its own installer (`versions/2.1.330`) and npm have it so.
     Only npm may leave a script in its place, which needs the packages beside it.
@@ -51,7 +54,10 @@ def what_claude_needs(binary: Path) -> Path:
 
 
 def check_version(binary: Path) -> str:
-    """Ask the binary for its version; raises ClaudeMissing when it is too old or silent."""
+    """Ask the binary for its version, as in 2.1.330 (blocks).
+
+    Raises ClaudeMissing when it is too old, or gives none within 30 s.
+    """
     environment = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent", "DISABLE_AUTOUPDATER": "1"}
     try:
         answer = subprocess.run(

@@ -1,7 +1,6 @@
 """`hive.toml`: read once at start, checked strictly, every value with a default."""
 
 import datetime
-import re
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -10,65 +9,17 @@ import attrs
 import orjson
 from attrs import field, frozen
 
+from hive.agents.settings import AgentsConfig, ClaudeConfig, check_model
+from hive.credentials import NamedCredential, check_credential_name
 from hive.files import read_small
 from hive.janitor import Retention
 from hive.supervisors import one_line
 from hive.wire.bounds import MOST_BODY
 from hive.wire.codec import WireError, decode
-from hive.wire.logins import OWN_LOGIN
-from hive.wire.names import check_name
 
 
 class ConfigError(ValueError):
     """The configuration cannot be used; the text says where, what is allowed and what to do."""
-
-
-@frozen
-class ClaudeConfig:
-    """`[claude]`: which binary and model; None means found on PATH or bundled, and its default."""
-
-    path: str | None = None
-    model: str | None = None
-    fallback_models: tuple[str, ...] = ()
-    """What the CLI may use instead when the model is overloaded or does not exist, in order."""
-
-
-@frozen
-class NamedCredential:
-    """`[credentials.NAME]`: exactly one of the two; never shown."""
-
-    name: str
-    api_key: str | None = field(default=None, repr=False)
-    oauth_token: str | None = field(default=None, repr=False)
-
-    def check(self) -> None:
-        """Raise ConfigError, without the secret, unless agents can use it."""
-        check_credential_name(self.name)
-        where = f"credential {self.name!r}"
-        if (self.api_key is None) == (self.oauth_token is None):
-            raise ConfigError(f"{where} needs one of api_key and oauth_token, and not both")
-        check_secret(where, self.api_key or self.oauth_token or "")
-
-
-@frozen
-class AgentsConfig:
-    """`[agents]`: seconds unless said otherwise."""
-
-    driver: str = "bubblewrap"
-    body_cap: int = 16384
-    """Largest message body in bytes."""
-    orphan_after_s: float = 900.0
-    """A harness without its daemon for so long ends its container after its turn."""
-    turn_silence_s: float = 600.0
-    """A turn in which the CLI prints nothing for so long is stopped."""
-    alarm_after_s: float = 60.0
-    """Queued, connected, not parked, and no turn for so long: the harness is restarted."""
-    harness_silence_s: float = 30.0
-    """A harness of which nothing is heard for so long is restarted (twice that at its start)."""
-    stop_grace_s: float = 10.0
-    """How long a harness may take to end its turn when it is stopped."""
-    reconnect_grace_s: float = 5.0
-    """How long a lease outlives the connection of its holder."""
 
 
 @frozen
@@ -95,20 +46,15 @@ class RemindersConfig:
 
 @frozen
 class Config:
-    """The whole file."""
+    """The whole file; a section that is missing has its defaults."""
 
-    claude: ClaudeConfig = ClaudeConfig()
+    claude: ClaudeConfig = field(factory=ClaudeConfig)
     credentials: tuple[NamedCredential, ...] = ()
-    agents: AgentsConfig = AgentsConfig()
+    agents: AgentsConfig = field(factory=AgentsConfig)
     gate: GateConfig = GateConfig()
     reminders: RemindersConfig = RemindersConfig()
     retention: Retention = field(factory=Retention)
 
-
-MOST_SECRET = 4096
-_SECRET = re.compile(rf"[!-~]{{1,{MOST_SECRET}}}")
-_MODEL = re.compile(r"[^\s,-][^\s,]*")
-"""The CLI takes several as one word with commas; one that began with `-` would be an option."""
 
 LEAST_HARNESS_SILENCE_S = 12.0
 MOST_FILE = 262_144
@@ -119,7 +65,7 @@ _TOO_DEEP = f"sections or lists are nested too deeply: at most {MOST_DEPTH} leve
 
 
 def parse(toml: str, *, source: str = "hive.toml") -> Config:
-    """Read the TOML text; raises ConfigError with the path of what is wrong."""
+    """Read the TOML text; raises ConfigError, whose text names `source` and the setting."""
     try:
         values = tomllib.loads(toml)
         _check_values(values)
@@ -132,22 +78,6 @@ def parse(toml: str, *, source: str = "hive.toml") -> Config:
     except (ValueError, WireError) as error:  # a TOMLDecodeError is a ValueError
         raise ConfigError(f"{source}: {one_line(str(error))}") from None
     return config
-
-
-def check_secret(where: str, value: str) -> None:
-    """Raise ConfigError, without the value, if it can be no key and no token."""
-    if not _SECRET.fullmatch(value):
-        raise ConfigError(
-            f"{where}: a key or token is one word of printable ASCII, at most {MOST_SECRET} "
-            "characters: copy it again, without spaces or line breaks"
-        )
-
-
-def check_model(name: str, where: str = "") -> str:
-    """Return `name` if it may name a model; raises ConfigError."""
-    if not (_MODEL.fullmatch(name) and name.isprintable()):
-        raise ConfigError(f"{where}{name!r} cannot be the name of a model")
-    return name
 
 
 def _check_values(values: dict[str, Any]) -> None:
@@ -171,17 +101,6 @@ def _check_values(values: dict[str, Any]) -> None:
                 raise ConfigError(f"{name}: a number is at most {MOST_NUMBER}")
             case str() if "\0" in value:
                 raise ConfigError(f"{name}: a text holds no NUL character")
-
-
-def check_credential_name(name: str) -> str:
-    """Return `name` if it may name a credential; raises ConfigError."""
-    try:
-        check_name(name)
-    except ValueError as error:
-        raise ConfigError(f"credential {error}") from None
-    if name == OWN_LOGIN:
-        raise ConfigError(f"{name!r} stands for an agent's own login: choose another name")
-    return name
 
 
 def _name_credentials(values: dict[str, Any]) -> None:
@@ -243,9 +162,10 @@ def _refuse_unknown(values: dict[str, Any], cls: type[attrs.AttrsInstance], path
 
 
 def load(path: Path, *, required: bool = False) -> Config:
-    """Read the file at `path`; a missing one means all defaults unless it is `required`.
+    """Read the file at `path` (blocks); a missing one means all defaults unless it is `required`.
 
-    One that is named by the operator may be a pipe, as of `--config <(decrypt hive.toml)`.
+    Raises ConfigError. A required one, which the operator has named, may be a pipe, as of
+    `--config <(decrypt hive.toml)`.
     """
     try:
         if required:

@@ -1,11 +1,9 @@
 """The operator's socket and the page's: every subject gets the parts of the hive that it uses."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
-import trio
-
-from hive.daemon import vault
-from hive.daemon.config import NamedCredential
 from hive.daemon.hive import Hive
 from hive.operator import (
     agents,
@@ -22,89 +20,47 @@ from hive.operator import (
     session,
     tree,
 )
-from hive.operator.destroy import Destroyer
-from hive.operator.faults import NotDone
 from hive.operator.handlers import Table, sum_of
-from hive.operator.logins import Logins
-from hive.operator.tree import OperatedTree
 from hive.supervisors import Context
-from hive.wire.logins import SetCredential
 
 
 def operator_table(hive: Hive) -> Table:
-    """All that can be asked on the operator's socket."""
+    """Return the handlers of all that can be asked on the operator's socket."""
     return sum_of(
         messages.table(hive.broker, hive.directory),
-        agents.table(hive.fleet, destroyer(hive), hive.spawn),
-        tree.table(operated_tree(hive)),
+        agents.table(hive.fleet, hive.destroyer),
+        tree.table(hive.tree),
         gates.table(hive.gates),
         budgets.table(hive.budgets),
-        logins.table(_logins(hive)),
-        questions.table(hive.desk, hive.broker),
+        logins.table(hive.logins),
+        questions.table(hive.questions, hive.broker),
         reminders.table(hive.reminders, hive.directory),
         schedules.table(hive.schedules),
         events.table(hive.events),
         audit.table(hive.audit),
-        daemon.table(hive.status, hive.stop_all),
+        daemon.table(hive.status.now, hive.stop.stop_all),
     )
 
 
 def page_table(hive: Hive) -> Table:
-    """All that the page's process can ask."""
+    """Return the handlers of all that the page's process can ask."""
     return sum_of(
         messages.page_table(hive.broker, hive.directory),
         events.table(hive.events),
-        daemon.page_table(hive.status),
+        daemon.page_table(hive.status.now),
     )
 
 
-async def operator(ctx: Context, hive: Hive) -> None:
-    """The supervised child: the operator's socket."""
-    serve = partial(session.run, audit=hive.audit, hide=hive.secrets.hide)
-    await serve(ctx, path=hive.paths.control, role="operator", table=operator_table(hive))
+def operator(hive: Hive) -> Callable[[Context], Awaitable[None]]:
+    """Return the supervised child that serves the operator's socket."""
+    return _child(hive, hive.options.paths.control, "operator", operator_table(hive))
 
 
-async def web(ctx: Context, hive: Hive) -> None:
-    """The supervised child: the socket of the page's process."""
-    serve = partial(session.run, audit=hive.audit, hide=hive.secrets.hide)
-    await serve(ctx, path=hive.paths.web, role="web", table=page_table(hive))
+def web(hive: Hive) -> Callable[[Context], Awaitable[None]]:
+    """Return the supervised child that serves the socket of the page's process."""
+    return _child(hive, hive.options.paths.web, "web", page_table(hive))
 
 
-def operated_tree(hive: Hive) -> OperatedTree:
-    """The hive's tree; to be asked for when its root is set."""
-    return OperatedTree(
-        hive.root, hive.directory, hive.fleet, hive.parks, hive.incidents, hive.harness_tree
-    )
-
-
-def destroyer(hive: Hive) -> Destroyer:
-    """Ends agents of the hive."""
-    return Destroyer(
-        hive.fleet,
-        hive.broker,
-        hive.reminders,
-        hive.schedules,
-        hive.desk,
-        hive.budgets,
-        hive.publish,
-    )
-
-
-def _logins(hive: Hive) -> Logins:
-    async def keep(asked: SetCredential) -> None:
-        credential = NamedCredential(asked.name, asked.api_key, asked.oauth_token)
-        credential.check()
-        async with hive.logging_in:
-            try:
-                await trio.to_thread.run_sync(vault.keep, hive.paths.credentials, credential)
-            except OSError as error:
-                raise NotDone("not_done", f"the credential cannot be kept: {error}") from None
-            hive.use_api(hive.api.with_(credential, "hive login"))
-
-    return Logins(
-        hive.fleet,
-        hive.options.claude,
-        keep=keep,
-        check=lambda name: hive.api.check(name),
-        changed=hive.credential_changed,
-    )
+def _child(hive: Hive, path: Path, role: str, table: Table) -> Callable[[Context], Awaitable[None]]:
+    hide = hive.secrets.hide
+    return partial(session.run, path=path, role=role, table=table, audit=hive.audit, hide=hide)

@@ -1,4 +1,4 @@
-"""The disk under the root: whether there is room, told before anything else while there is not."""
+"""The disk under the root: how much room there is, and what the operator must know of it."""
 
 import os
 from collections.abc import Callable
@@ -14,16 +14,20 @@ from hive.wire.daemon import Notice
 from hive.wire.events import Event
 
 LOOK_EVERY_S = 10.0
+"""Seconds between two looks; a store that has trouble is looked at once."""
 
 FULL = 4 << 20
 """With less free than these bytes a database cannot be written for long."""
 
 LOW = 200 << 20
+"""With less free than these bytes the operator is told."""
+
 LOW_FILES = 1_000
+"""With less room than for so many files the operator is told."""
 
 
 class Room(Enum):
-    """How much the disk takes."""
+    """How much room the disk has; BROKEN: it does not take what is written."""
 
     ENOUGH = "enough"
     LOW = "low"
@@ -40,7 +44,7 @@ class Space:
 
 
 def space(folder: Path) -> Space:
-    """The space that is free for us where `folder` is (blocks); raises OSError."""
+    """Return the space that this user may use where `folder` is (blocks); raises OSError."""
     found = os.statvfs(folder)
     ours = os.geteuid() == 0  # root may use what is kept back from others
     blocks, files = (found.f_bfree, found.f_ffree) if ours else (found.f_bavail, found.f_favail)
@@ -48,7 +52,10 @@ def space(folder: Path) -> Space:
 
 
 def room(free: Space | None, trouble: StoreError | None) -> Room:
-    """What is to be said of a disk; `trouble` is why it did not take the last write."""
+    """Return how much room a disk has that left `free` (None: not known).
+
+    `trouble` is why it did not take the last write, None if it did.
+    """
     if isinstance(trouble, StoreFull):
         return Room.FULL
     if trouble is not None:
@@ -61,8 +68,8 @@ def room(free: Space | None, trouble: StoreError | None) -> Room:
     return Room.LOW if low else Room.ENOUGH
 
 
-def words(root: Path, free: Space | None, trouble: StoreError | None) -> str | None:
-    """One line for the operator, None while there is room."""
+def disk_notice(root: Path, free: Space | None, trouble: StoreError | None) -> str | None:
+    """Return one line for the operator of the disk under `root`, None while there is room."""
     left = "" if free is None else f"{free.free / 1e6:.0f} MB"
     if free is not None and free.files is not None and free.files < LOW_FILES:
         left += f" and room for {free.files} files"
@@ -80,8 +87,8 @@ def words(root: Path, free: Space | None, trouble: StoreError | None) -> str | N
     return None
 
 
-class Disk:
-    """Looks at the disk every so often and whenever the store has trouble; a supervised child."""
+class DiskWatch:
+    """A supervised child that looks at the disk, and at once when the store has trouble."""
 
     def __init__(
         self,
@@ -98,12 +105,12 @@ class Disk:
         self._space: Space | None = None
 
     def notices(self) -> tuple[str, ...]:
-        """What the operator must see of it, if anything."""
-        text = words(self._root, self._space, self._store.trouble)
+        """What the operator must see of the disk now: one line, or none while there is room."""
+        text = disk_notice(self._root, self._space, self._store.trouble)
         return () if text is None else (text,)
 
     async def run(self, ctx: Context) -> None:
-        """One incarnation; publishes when the room becomes less, and when there is enough again."""
+        """Publish a notice when the room changes: less, more, or enough again."""
         ctx.ready()
         told = Room.ENOUGH
         while True:

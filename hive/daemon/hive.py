@@ -1,57 +1,53 @@
-"""The hive: its parts, the tree that supervises them, and what can be asked of the whole."""
+"""The parts of a hive, made in the order of their dependence."""
 
-import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
 import attrs
-import trio
-from attrs import define, field, frozen
+from attrs import frozen
 
-from hive.agents import Agent, Fleet, Surroundings
+from hive.agents import Agent, AgentDependencies, Fleet
+from hive.agents.container import state_folder
+from hive.agents.limits import GatesAndBudgets, clients, gate_decided, look_again
 from hive.broker import Broker
-from hive.budget import Budgets
-from hive.containers import Driver, runtime_folders
+from hive.budget import BudgetService
+from hive.containers import Driver, driver_named, runtime_folders
+from hive.credentials import ApiAccess, CurrentAccess
 from hive.daemon.claude import what_claude_needs
-from hive.daemon.config import Config, check_model
-from hive.daemon.credentials import ApiAccess
-from hive.daemon.disk import Disk
-from hive.daemon.drivers import driver_named
-from hive.daemon.feed import Feed
-from hive.daemon.limits import Limits, clients, gate_decided, look_again
-from hive.daemon.notices import notices
-from hive.daemon.states import States, Suspects
-from hive.directory import AgentRecord, Directory, NoSuchAgent
+from hive.daemon.config import Config
+from hive.daemon.disk import DiskWatch
+from hive.daemon.stop import HiveStop
+from hive.directory import Directory
 from hive.events import Hub
-from hive.gate import Gates, GateSettings
+from hive.gate import GateService, GateSettings
 from hive.janitor import Janitor
 from hive.operator.audit import AuditLog
+from hive.operator.daemon import HiveStatus
+from hive.operator.destroy import Destroyer
+from hive.operator.events import EventPublisher
 from hive.operator.incidents import Incidents
+from hive.operator.logins import Logins
 from hive.operator.parks import Parks
-from hive.operator.status import now, tree
+from hive.operator.states import ChangedAgents, States
+from hive.operator.tree import OperatedTree
 from hive.paths import Paths
-from hive.questions import Desk
+from hive.questions import QuestionService
 from hive.redact import Secrets
-from hive.reminders import Limits as ReminderLimits
-from hive.reminders import Place, Reminders
-from hive.schedules import Schedules
+from hive.reminders import ReminderLimits, ReminderService
+from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, Store
-from hive.supervisors import Supervisor
-from hive.wire.agents import Spawn
-from hive.wire.daemon import Notice, Status
-from hive.wire.events import Event
-from hive.wire.gates import GateState
-from hive.wire.harness import HarnessSettings
-from hive.wire.tree import TreeNode
-
-STATUS_VERSION = 1
-FAULT = "HIVE_FAULT"
+from hive.supervisors import RestartIntensity, Strategy, Supervisor
+from hive.wake_ups import WakeUpService
 
 
 @frozen
 class Options:
-    """What `hive up` and `hive daemon` decide before the tree starts."""
+    """What `hive up` and `hive daemon` decide before anything starts.
+
+    `claude` is the binary that agents run. `web` is where the page listens; None: it does not.
+    `say` shows a line to the operator.
+    """
 
     paths: Paths
     config: Config
@@ -60,6 +56,8 @@ class Options:
     drivers: Mapping[str, Driver]
     web: tuple[str, int] | None = None
     demo: bool = False
+    stop_containers: bool = False
+    """Whether the end of the hive is that of its agents' containers too."""
     say: Callable[[str], None] = print
 
     @property
@@ -68,221 +66,155 @@ class Options:
         return runtime_folders(what_claude_needs(self.claude))
 
 
-@define(eq=False)
+@frozen
 class Hive:
-    """All parts of one running hive."""
+    """All parts of one hive. `build` makes it; its tree (hive/daemon/tree.py) runs it.
+
+    `root` is the tree's supervisor.
+    """
 
     options: Options
-    stop_containers: bool = False
-    """Whether the end of the hive is that of its agents' containers too."""
-    stop: trio.Event = field(factory=trio.Event)
-    gave_up: str | None = None
-    """Why the hive stops by itself."""
-    store: Store = field(init=False)
-    directory: Directory = field(init=False)
-    events: Hub = field(init=False)
-    incidents: Incidents = field(init=False, factory=Incidents)
-    audit: AuditLog = field(init=False)
-    parks: Parks = field(init=False)
-    broker: Broker = field(init=False)
-    reminders: Reminders = field(init=False)
-    schedules: Schedules = field(init=False)
-    desk: Desk = field(init=False)
-    disk: Disk = field(init=False)
-    janitor: Janitor = field(init=False)
-    fleet: Fleet = field(init=False)
-    root: Supervisor = field(init=False)
-    """Of the whole tree; set by who builds it."""
-    api: ApiAccess = field(init=False)
-    """Set by `use_api`."""
-    secrets: Secrets = field(init=False, factory=Secrets)
-    budgets: Budgets = field(init=False)
-    gates: Gates = field(init=False)
-    limits: Limits = field(init=False)
-    _live: dict[str, Agent] = field(init=False, factory=dict)
-    suspects: Suspects = field(init=False, factory=Suspects)
-    states: States = field(init=False)
-    feed: Feed = field(init=False)
-    logging_in: trio.Lock = field(init=False, factory=trio.Lock)
-    """Held while a credential is replaced, on disk and in `api`."""
+    secrets: Secrets
+    access: CurrentAccess
+    store: Store
+    directory: Directory
+    events: Hub
+    incidents: Incidents
+    publisher: EventPublisher
+    audit: AuditLog
+    budgets: BudgetService
+    gates: GateService
+    limits: GatesAndBudgets
+    broker: Broker
+    reminders: ReminderService
+    schedules: ScheduleService
+    questions: QuestionService
+    wake_ups: WakeUpService
+    disk: DiskWatch
+    janitor: Janitor
+    changed: ChangedAgents
+    fleet: Fleet
+    states: States
+    destroyer: Destroyer
+    logins: Logins
+    stop: HiveStop
+    root: Supervisor
+    tree: OperatedTree
+    status: HiveStatus
 
-    def __attrs_post_init__(self) -> None:
-        options, agents = self.options, self.options.config.agents
-        self.use_api(options.api)
-        self.store = Store(options.paths.database, MIGRATIONS)
-        self.events = Hub(self.store)
-        self.directory = Directory(self.store)
-        self.feed = Feed(self.events, self.incidents, self.secrets)
-        self.audit = AuditLog(self.store)
-        self.parks = Parks(self.store)
-        live = self._live
-        self.budgets = Budgets(
-            self.store,
-            self.directory,
-            publish=self.feed.publish,
-            changed=partial(look_again, live),
-        )
-        self.gates = Gates(
-            self.store,
-            clients=partial(clients, live, self.budgets),
-            apply=partial(gate_decided, live),
-            publish=self.feed.publish,
-            settings=GateSettings(**attrs.asdict(options.config.gate)),
-        )
-        self.limits = Limits(self.gates, self.budgets, live)
-        self.broker = Broker(
-            self.store,
-            self.directory,
-            body_cap=agents.body_cap,
-            publish=self.limits.watching(self.feed.publish),
-            urgent=self.budgets.urgent_allowed,
-        )
-        reminders = options.config.reminders
-        self.reminders = Reminders(
-            self.store,
-            self.broker,
-            place=self._place,
-            publish=self.feed.publish,
-            limits=ReminderLimits(reminders.pending, reminders.burst, reminders.per_hour),
-        )
-        self.schedules = Schedules(
-            self.store,
-            self.broker,
-            self.directory,
-            publish=self.feed.publish,
-        )
-        self.desk = Desk(
-            self.store,
-            self.broker,
-            self.directory,
-            publish=self.feed.publish,
-        )
-        self.disk = Disk(options.paths.root, self.store, self.feed.publish)
-        self.janitor = Janitor(self.store, options.config.retention, self.events.forget)
-        around = Surroundings(
-            paths=options.paths,
-            broker=self.broker,
-            desk=self.desk,
-            records=self.directory,
-            reminders=self.reminders,
-            schedules=self.schedules,
-            driver=partial(driver_named, known=options.drivers),
-            settings=self._settings,
-            limits=self.limits,
-            publish=self.feed.publish,
-            changed=self.suspects.add,
+
+def build(options: Options) -> Hive:
+    """Make every part of a hive; nothing runs yet and nothing is written."""
+    config, paths = options.config, options.paths
+    driver = partial(driver_named, known=options.drivers)
+    live: dict[str, Agent] = {}  # the agents that are supervised now, by name
+
+    secrets = Secrets()
+    access = CurrentAccess(options.api, paths.credentials, secrets)
+    store = Store(paths.database, MIGRATIONS)
+    directory = Directory(store)
+    events = Hub(store)
+    incidents = Incidents()
+    publisher = EventPublisher(events, incidents, secrets)
+    publish = publisher.publish
+    budgets = BudgetService(store, directory, publish=publish, changed=partial(look_again, live))
+    gates = GateService(
+        store,
+        clients=partial(clients, live, budgets),
+        apply=partial(gate_decided, live),
+        publish=publish,
+        settings=GateSettings(**attrs.asdict(config.gate)),
+    )
+    limits = GatesAndBudgets(gates, budgets, live)
+    broker = Broker(
+        store,
+        directory,
+        body_cap=config.agents.body_cap,
+        publish=limits.watching(publish),
+        urgent=budgets.urgent_allowed,
+    )
+    reminders = ReminderService(
+        store,
+        broker,
+        state_folder=partial(state_folder, directory=directory, paths=paths, driver=driver),
+        publish=publish,
+        limits=ReminderLimits(**attrs.asdict(config.reminders)),
+    )
+    schedules = ScheduleService(store, broker, directory, publish=publish)
+    questions = QuestionService(store, broker, directory)
+    wake_ups = WakeUpService(store, broker)
+    disk = DiskWatch(paths.root, store, publish)
+    janitor = Janitor(store, config.retention, events.forget)
+    changed = ChangedAgents()
+    fleet = Fleet(
+        AgentDependencies(
+            paths=paths,
+            config=config.agents,
+            claude=options.claude,
+            claude_config=config.claude,
+            access=access,
+            directory=directory,
+            broker=broker,
+            questions=questions,
+            wake_ups=wake_ups,
+            reminders=reminders,
+            schedules=schedules,
+            driver=driver,
+            limits=limits,
+            publish=publish,
+            changed=changed.add,
             readonly=options.readonly,
-            alarm_after=agents.alarm_after_s,
-            harness_silence=agents.harness_silence_s,
-            stop_grace=agents.stop_grace_s,
-            reconnect_grace=agents.reconnect_grace_s,
-            hide=self.secrets.hide,
-        )
-        self.fleet = Fleet(around, _harness_environment(), live=live)
-        self.states = States(
-            self.directory, self.broker, self.desk, self.fleet, self.suspects, self.feed.publish
-        )
-
-    @property
-    def paths(self) -> Paths:
-        return self.options.paths
-
-    async def spawn(self, wish: Spawn) -> None:
-        """Create and start an agent with the configured driver and model unless given."""
-        config = self.options.config
-        await self.fleet.create(
-            wish.name,
-            driver=wish.driver or config.agents.driver,
-            model=config.claude.model if wish.model is None else check_model(wish.model),
-            credential=self.api.check(wish.credential),
-            may_send=wish.may_send,
-        )
-
-    async def credential_changed(self, key: str) -> None:
-        """Somebody has logged in: the agents behind this credential key may try again."""
-        await self.gates.new_login(key)
-        look_again(self._live)
-
-    def use_api(self, api: ApiAccess) -> None:
-        """These are the credentials from now on; those of before stay secrets."""
-        self.api = api
-        for name, value in api.secrets:
-            self.secrets.learn(value, f"of credential {name}")
-
-    def publish(self, agent: str | None, event: Event, at: float | None = None, /) -> None:
-        """Show an event to all who watch; `at` is when it happened (epoch seconds, None: now).
-
-        Never blocks, never raises.
-        """
-        self.feed.publish(agent, event, at)
-
-    def stop_all(self) -> None:
-        """Stop the hive and every container of it."""
-        self.fleet.stop_containers()
-        self.stop.set()
-
-    def give_up(self, why: str) -> None:
-        """Stop the hive in order, because it cannot go on; `why` says what to do."""
-        if self.gave_up is None:
-            self.gave_up = why
-            self.publish(None, Notice(why))
-            if self.stop_containers:
-                self.fleet.stop_containers()
-            self.stop.set()
-
-    def status(self) -> Status:
-        """The whole hive at this moment."""
-        clock = now()
-        return Status(
-            version=STATUS_VERSION,
-            root=str(self.paths.root),
-            seq=self.events.seq,
-            agents=self.states.of(self.directory.known, clock),
-            tree=tree(self.root.snapshot(), clock, self.states.harness_tree),
-            demo=self.options.demo,
-            notices=self._notices(),
-            gates=tuple(gate for gate in self.gates.statuses() if gate.state != GateState.OPEN),
-        )
-
-    def _notices(self) -> tuple[str, ...]:
-        held = sum(counts.held for counts in self.broker.counts().values())
-        return (
-            *self.disk.notices(),
-            *notices(held, self.budgets.statuses(), self.root.child_snapshots()),
-        )
-
-    def harness_tree(self, name: str) -> TreeNode | None:
-        """What the agent's harness reported of its own tree, while it is connected."""
-        return self.states.harness_tree(name)
-
-    def _place(self, name: str) -> Place:
-        """An agent's state folder, on this machine and as its container sees it; raises OSError."""
-        try:
-            record = self.directory.record(name)
-        except NoSuchAgent as error:  # it is being destroyed
-            raise OSError(str(error)) from None
-        driver = driver_named(record.driver, self.options.drivers)
-        inside = driver.inside(self.paths.root, name)
-        return Place(self.paths.agent(name) / "state", inside.base / "state")
-
-    def _settings(self, record: AgentRecord) -> HarnessSettings:
-        agents = self.options.config.agents
-        return HarnessSettings(
-            agent=record.name,
-            model=record.model,
-            environment=self.api.environment(record.credential),
-            claude=str(self.options.claude),
-            peers=self.directory.peers(record.name),
-            orphan_after_s=agents.orphan_after_s,
-            turn_silence_s=agents.turn_silence_s,
-            body_cap=agents.body_cap,
-            fallback_models=self.options.config.claude.fallback_models,
-        )
-
-
-def _harness_environment() -> dict[str, str]:
-    """Nothing of the daemon's own but the fault that a test injects into harnesses."""
-    fault = {FAULT: os.environ[FAULT]} if FAULT in os.environ else {}
-    # Few threads that do little: a heap for each of them would only cost memory.
-    memory = {"MALLOC_ARENA_MAX": "1"}
-    return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", **memory, **fault}
+            redact=secrets.hide,
+        ),
+        live,
+    )
+    states = States(directory, broker, fleet, changed, publish)
+    destroyer = Destroyer(
+        fleet, broker, reminders, schedules, questions, wake_ups, budgets, publish
+    )
+    logins = Logins(fleet, access, limits.new_login)
+    stop = HiveStop(fleet, publish, takes_containers=options.stop_containers)
+    root = Supervisor(
+        strategy=Strategy.REST_FOR_ONE, intensity=RestartIntensity(intensity=5, period=60.0)
+    )
+    return Hive(
+        options=options,
+        secrets=secrets,
+        access=access,
+        store=store,
+        directory=directory,
+        events=events,
+        incidents=incidents,
+        publisher=publisher,
+        audit=AuditLog(store),
+        budgets=budgets,
+        gates=gates,
+        limits=limits,
+        broker=broker,
+        reminders=reminders,
+        schedules=schedules,
+        questions=questions,
+        wake_ups=wake_ups,
+        disk=disk,
+        janitor=janitor,
+        changed=changed,
+        fleet=fleet,
+        states=states,
+        destroyer=destroyer,
+        logins=logins,
+        stop=stop,
+        root=root,
+        tree=OperatedTree(root, directory, fleet, Parks(store), incidents, states.harness_tree),
+        status=HiveStatus(
+            root_folder=str(paths.root),
+            demo=options.demo,
+            root=root,
+            directory=directory,
+            states=states,
+            events=events,
+            gates=gates,
+            budgets=budgets,
+            broker=broker,
+            disk=disk.notices,
+        ),
+    )

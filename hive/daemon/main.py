@@ -1,4 +1,4 @@
-"""Entry of `hive up` and `hive daemon`: checks everything first, then runs the tree."""
+"""What `hive up` and `hive daemon` do: check everything first, then run the tree."""
 
 import logging
 import os
@@ -14,20 +14,22 @@ from hive.clock import LoopClock
 from hive.containers import (
     Bubblewrap,
     ContainerError,
+    UnknownDriver,
+    UnsafeProcess,
+    driver_named,
     kill_container,
     known_names,
 )
-from hive.daemon import config, credentials, ground, vault
+from hive.credentials import BadCredential, kept, resolve
+from hive.daemon import config, root_folder
 from hive.daemon.claude import ClaudeMissing, check_version, find_claude
 from hive.daemon.config import ConfigError
-from hive.daemon.drivers import UnknownDriver, driver_named, drivers
-from hive.daemon.feed import supervision_sink
-from hive.daemon.hive import Hive, Options
+from hive.daemon.hive import Options, build
 from hive.daemon.lock import AlreadyRunning, root_lock
-from hive.daemon.tree import build
+from hive.daemon.tree import children
 from hive.operator.tree import TREE
 from hive.output import Output
-from hive.paths import BadRoot, Paths, resolve_root
+from hive.paths import BadRoot, Paths, check_root
 from hive.rlimits import NEEDS, LimitTooLow, raise_limits
 from hive.store import StoreError
 from hive.supervisors import Event, log_sink, run_root
@@ -56,18 +58,31 @@ def options(
     demo: bool = False,
     demo_if_no_credentials: bool = False,
     unsafe_no_container: bool = False,
+    stop_containers: bool = False,
 ) -> Options:
-    """Check all that can be checked before anything starts; raises CannotStart."""
+    """Check all that can be checked before anything starts (blocks); raises CannotStart.
+
+    With `stop_containers` (`hive up`) the agents' containers end with the hive; without it
+    (`hive daemon`) they go on and the next daemon adopts them.
+    """
     try:
-        paths = Paths(resolve_root(root))
+        paths = Paths(check_root(root, to_run=True))
         settings = config.load(config_file or paths.config, required=config_file is not None)
-        api = credentials.resolve(settings, environment, vault.kept(paths.credentials))
+        api = resolve(settings.credentials, environment, kept(paths.credentials))
         claude = find_claude(settings.claude.path, environment.get("PATH"))
         check_version(claude)
-        known = drivers(unsafe_no_container=unsafe_no_container)
-        driver = driver_named(settings.agents.driver, known)
+        kinds = (Bubblewrap(), UnsafeProcess(allowed=unsafe_no_container))
+        drivers = {kind.name: kind for kind in kinds}
+        driver = driver_named(settings.agents.driver, drivers)
         driver.check()
-    except (BadRoot, ConfigError, ClaudeMissing, ContainerError, UnknownDriver) as error:
+    except (
+        BadRoot,
+        ConfigError,
+        BadCredential,
+        ClaudeMissing,
+        ContainerError,
+        UnknownDriver,
+    ) as error:
         raise CannotStart(str(error)) from None
     if not api and not demo:
         if not demo_if_no_credentials:
@@ -78,9 +93,10 @@ def options(
         settings,
         api,
         claude,
+        drivers,
         web=web,
         demo=demo,
-        drivers=known,
+        stop_containers=stop_containers,
         say=say,
     )
     if isinstance(driver, Bubblewrap):
@@ -92,7 +108,7 @@ def options(
 
 
 def prepare_process() -> None:
-    """Set up the log, signals and limits of this process; raises CannotStart."""
+    """Set up the log, the signals and the limits of this process; raises CannotStart."""
     logs.set_up("%(asctime)s %(levelname)s %(message)s", level=logging.INFO)
     for number in (signal.SIGUSR1, signal.SIGUSR2):  # they mean nothing here, and would end it
         signal.signal(number, lambda *_: None)
@@ -102,31 +118,29 @@ def prepare_process() -> None:
         raise CannotStart(str(error)) from None
 
 
-def run(options: Options, *, stop_containers: bool) -> int:
-    """Run the hive until it is told to stop; the exit code.
+def run(options: Options) -> int:
+    """Run the hive until it is told to stop, and return the exit code: 0, or 1 if its tree gave up.
 
-    With `stop_containers` (`hive up`) a signal ends the agents' containers too; without it
-    (`hive daemon`) they go on and the next daemon adopts them. Raises CannotStart.
+    Raises CannotStart, also when the hive stopped by itself.
     """
     paths = options.paths
     try:
         with root_lock(paths) as place:
-            ground.check_database(paths)
+            root_folder.check_database(paths)
             paths.prepare()
             with paths.stacks.open("a") as stacks:
-                code, gave_up = trio.run(
+                code, why = trio.run(
                     _main,
                     options,
-                    stop_containers,
                     stacks,
                     place,
                     clock=LoopClock(),
                     restrict_keyboard_interrupt_to_checkpoints=True,
                 )
-            if stop_containers and ground.is_still(paths, place):
+            if options.stop_containers and root_folder.is_still(paths, place):
                 sweep(paths)
-            if gave_up is not None:
-                raise CannotStart(gave_up)
+            if why is not None:
+                raise CannotStart(why)
             return code
     except (AlreadyRunning, StoreError) as error:
         raise CannotStart(str(error)) from None
@@ -136,30 +150,29 @@ def run(options: Options, *, stop_containers: bool) -> int:
         say.flush()
 
 
-async def _main(
-    options: Options, stop_containers: bool, stacks: TextIO, place: str
-) -> tuple[int, str | None]:
+async def _main(options: Options, stacks: TextIO, place: str) -> tuple[int, str | None]:
     """The exit code, and why the hive stopped by itself, if it did."""
-    hive = Hive(options, stop_containers)
+    hive = build(options)
+    hive.root.reconfigure(children(hive, stacks, place))
     logs.redact_by(hive.secrets.redact)
 
     def on_signal(number: signal.Signals, count: int) -> None:
         if count == 1:
             say(f"{number.name}: stopping in order (again: faster, third time: at once)")
-            if stop_containers:
-                hive.fleet.stop_containers()
-
-    shown = supervision_sink(hive.feed, hive.directory.known, hive.suspects.add)
+            hive.stop.take_containers()
 
     def sink(event: Event) -> None:
-        shown(event)
+        agent = hive.publisher.publish_supervision(event)
+        if agent is not None and agent in hive.directory.known:
+            hive.changed.add(agent)
         if event.severity >= logging.WARNING or os.environ.get("HIVE_VERBOSE"):
             log_sink(event)
 
     introduce(options)
-    root = build(hive, stacks, place)
-    code = await run_root(root, name=TREE, on_signal=on_signal, stop=hive.stop, sink=sink)
-    return code, hive.gave_up
+    code = await run_root(
+        hive.root, name=TREE, on_signal=on_signal, stop=hive.stop.asked, sink=sink
+    )
+    return code, hive.stop.why
 
 
 def introduce(options: Options) -> None:
@@ -169,12 +182,15 @@ def introduce(options: Options) -> None:
         say("Demo: no credentials are used, a scripted model answers every agent.")
     else:
         say(f"Credentials: {options.api.source}")
-    if copied := ground.told_of_copy(options.paths):
+    if copied := root_folder.told_of_copy(options.paths):
         say(copied)
 
 
 def sweep(paths: Paths) -> list[str]:
-    """End every container of this root that is still there; the names of those that ended."""
+    """End every container of this root that is still there (blocks); raises OSError.
+
+    Returns the names of those that were ended; of one that does not end the operator is told.
+    """
     ended = []
     for name in known_names(paths.root):
         try:

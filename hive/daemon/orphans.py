@@ -1,4 +1,4 @@
-"""Reaps the orphans that the kernel hands to the daemon when it is pid 1 or a subreaper.
+"""Reaps orphaned processes, which the kernel hands to the daemon when it is pid 1 or a subreaper.
 
 Without it each of them stays a zombie for ever, as in a container image whose first process is the
 daemon.
@@ -18,7 +18,7 @@ _PR_GET_CHILD_SUBREAPER = 37
 
 
 def adopts() -> bool:
-    """Whether orphans become children of this process."""
+    """Return whether orphans become children of this process (prctl(2), PR_SET_CHILD_SUBREAPER)."""
     if os.getpid() == 1:
         return True
     answer = ctypes.c_int(0)
@@ -27,8 +27,9 @@ def adopts() -> bool:
 
 
 async def run(ctx: Context, every: float = LOOK_S) -> None:
-    """Reap what nobody here waits for and what is dead at two looks in a row.
+    """The supervised child: reaps what nobody here waits for and is dead at two looks in a row.
 
+    `every` is the time between two looks, in seconds.
     Whoever waits for a child holds a pidfd of it; the second look is for a child that has only
     just been started and has none yet.
     """

@@ -2,13 +2,13 @@
 
 from hive.demo.failures import FailKind
 from hive.demo.reply import (
-    Answer,
     Block,
-    Call,
+    CallTool,
     Delay,
     Drop,
     Fail,
-    Limits,
+    LimitHeaders,
+    ModelAnswer,
     Page,
     Persona,
     Reply,
@@ -16,23 +16,23 @@ from hive.demo.reply import (
     Stall,
 )
 from hive.demo.request import BadRequest, MessagesRequest
-from hive.demo.script import Recorded, Rule, Script
+from hive.demo.script import RecordedRequest, Rule, Script
 from hive.demo.server import serve
 
 __all__ = [
-    "Answer",
     "BadRequest",
     "Block",
-    "Call",
+    "CallTool",
     "Delay",
     "Drop",
     "Fail",
     "FailKind",
-    "Limits",
+    "LimitHeaders",
     "MessagesRequest",
+    "ModelAnswer",
     "Page",
     "Persona",
-    "Recorded",
+    "RecordedRequest",
     "Reply",
     "Rule",
     "Say",

@@ -15,7 +15,7 @@ MAX_BODY = 32 << 20  # bytes; the real API's limit
 _READ_SIZE = 1 << 16
 
 
-class Gone(Exception):
+class ClientGone(Exception):
     """The client left, or is too slow: nobody is there to answer."""
 
 
@@ -70,7 +70,7 @@ class Connection:
         body = bytearray()
         while not isinstance(part := await self._next(), h11.EndOfMessage):
             if not isinstance(part, h11.Data):
-                raise Gone
+                raise ClientGone
             if len(body) + len(part.data) > MAX_BODY:
                 raise TooLarge
             body += part.data
@@ -84,7 +84,7 @@ class Connection:
             try:
                 data = await self.stream.receive_some(_READ_SIZE)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                raise Gone from None
+                raise ClientGone from None
             self._http.receive_data(data)
         return event
 
@@ -115,9 +115,9 @@ class Connection:
             try:
                 data = await self.stream.receive_some(_READ_SIZE)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                raise Gone from None
+                raise ClientGone from None
             # Our clients send nothing before they were answered; who does is cut off, not buffered.
-            raise Gone(f"{len(data)} bytes in place of patience")
+            raise ClientGone(f"{len(data)} bytes in place of patience")
 
     async def _write(self, *events: h11.Event) -> None:
         data = b"".join(self._http.send(event) or b"" for event in events)
@@ -125,7 +125,7 @@ class Connection:
             with trio.fail_after(WRITE):
                 await self.stream.send_all(data)
         except (trio.BrokenResourceError, trio.ClosedResourceError, trio.TooSlowError):
-            raise Gone from None
+            raise ClientGone from None
 
 
 def _response(status: int, headers: Mapping[str, str]) -> h11.Response:

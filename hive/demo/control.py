@@ -8,8 +8,8 @@ from cattrs import Converter, transform_error
 from cattrs.errors import ClassValidationError, IterableValidationError
 
 from hive.demo.failures import FailKind
-from hive.demo.reply import Block, Reply
-from hive.demo.script import Recorded, Rule
+from hive.demo.reply import Block, CallTool, LimitHeaders, ModelAnswer, Reply
+from hive.demo.script import RecordedRequest, Rule
 
 
 class BadRules(ValueError):
@@ -37,9 +37,17 @@ def _explain(error: BaseException, _: type | None) -> str:
     return str(error)
 
 
+_TAGS: dict[type, str] = {CallTool: "call", ModelAnswer: "answer", LimitHeaders: "limits"}
+"""Those that are not the class's name in lower case."""
+
+
+def _tag(cls: type) -> str:
+    return _TAGS.get(cls, cls.__name__.lower())
+
+
 def _tagged(converter: Converter, union: Any) -> None:
     """Tell the classes of `union` apart by a key "type"."""
-    classes = {cls.__name__.lower(): cls for cls in get_args(union)}
+    classes = {_tag(cls): cls for cls in get_args(union)}
 
     def structure(value: Any, _: Any) -> Any:
         tag = value.get("type") if isinstance(value, dict) else None
@@ -50,7 +58,7 @@ def _tagged(converter: Converter, union: Any) -> None:
 
     def unstructure(value: Any) -> dict[str, Any]:
         fields: dict[str, Any] = converter.unstructure(value, type(value))
-        return {"type": type(value).__name__.lower()} | fields
+        return {"type": _tag(type(value))} | fields
 
     converter.register_structure_hook(union, structure)
     converter.register_unstructure_hook(union, unstructure)
@@ -91,6 +99,6 @@ def rules_to_json(rules: tuple[Rule, ...]) -> bytes:
     return json.dumps({"rules": _CONVERTER.unstructure(rules)}).encode()
 
 
-def requests_to_json(requests: list[Recorded]) -> bytes:
+def requests_to_json(requests: list[RecordedRequest]) -> bytes:
     """The recorded requests as a list of objects."""
     return json.dumps(_CONVERTER.unstructure(requests)).encode()

@@ -8,9 +8,9 @@ import re
 
 from attrs import frozen
 
-from hive.demo.reply import Answer, Call, Reply, Say
-from hive.demo.request import MessagesRequest, Part, ToolResult, ToolUse
-from hive.demo.wake import Wake, last_wake
+from hive.demo.reply import CallTool, ModelAnswer, Reply, Say
+from hive.demo.request import MessagesRequest, Part, ToolResultPart, ToolUsePart
+from hive.demo.wake_prompt import PromptMessage, last_wake_prompt
 
 SEND = "mcp__hive__send"
 ANSWER = "mcp__hive__answer"
@@ -41,31 +41,31 @@ class _Act:
 
     closing: str
     opening: str = ""
-    call: Call | None = None
+    call: CallTool | None = None
 
 
 def answer(request: MessagesRequest) -> Reply:
     """The persona's answer to `request`."""
     if request.asks_summary:  # the CLI itself keeps what was said last, so nothing can be lost
-        return Answer((Say("<summary>\nThe hive's messages so far are done.\n</summary>"),))
-    _, messages, after = last_wake(request)
+        return ModelAnswer((Say("<summary>\nThe hive's messages so far are done.\n</summary>"),))
+    _, messages, after = last_wake_prompt(request)
     done = _done(after)
     me = request.agent or "an agent"
     if not messages or SEND not in request.tools:
-        return Answer((Say(f"I am {me}. There is nothing for me to do."),))
+        return ModelAnswer((Say(f"I am {me}. There is nothing for me to do."),))
     acts = [_act(me, message, request) for message in messages]
     if not done:
-        blocks: list[Say | Call] = [Say(act.opening) for act in acts if act.opening]
+        blocks: list[Say | CallTool] = [Say(act.opening) for act in acts if act.opening]
         calls = [act.call for act in acts if act.call]
-        return Answer((*blocks, *calls)) if calls else _closing(acts)
+        return ModelAnswer((*blocks, *calls)) if calls else _closing(acts)
     return _after_failure(messages[0], done) or _closing(acts)
 
 
-def _closing(acts: list[_Act]) -> Answer:
-    return Answer((Say(" ".join(act.closing for act in acts)),))
+def _closing(acts: list[_Act]) -> ModelAnswer:
+    return ModelAnswer((Say(" ".join(act.closing for act in acts)),))
 
 
-def _act(me: str, message: Wake, request: MessagesRequest) -> _Act:
+def _act(me: str, message: PromptMessage, request: MessagesRequest) -> _Act:
     if message.sender == me:  # a reminder, a schedule or a wake-up of its own
         return _Act(f"I have woken myself: {_quote(message.body)}")
     if _QUESTION_OVER.match(message.body):
@@ -101,17 +101,17 @@ def _act(me: str, message: Wake, request: MessagesRequest) -> _Act:
     )
 
 
-def _answered(message: Wake, question: int) -> _Act:
+def _answered(message: PromptMessage, question: int) -> _Act:
     """A question is answered with the tool for that, by its first option if it has any."""
     said = {"options": [1]} if _OPTION.search(message.body) else {"text": _fact(message.id)}
     return _Act(
         closing=f"I have answered {message.sender}'s question.",
         opening="A question: I answer it.",
-        call=Call(ANSWER, {"question": question, **said}),
+        call=CallTool(ANSWER, {"question": question, **said}),
     )
 
 
-def _from_operator(me: str, message: Wake, others: tuple[str, ...]) -> _Act:
+def _from_operator(me: str, message: PromptMessage, others: tuple[str, ...]) -> _Act:
     if me == _MANAGER and (target := _delegate_to(message.body, others)):
         task = (
             FIRST_TASK
@@ -144,31 +144,33 @@ def _delegate_to(body: str, others: tuple[str, ...]) -> str | None:
     return None
 
 
-def _after_failure(message: Wake, done: list[tuple[ToolUse, ToolResult]]) -> Answer | None:
+def _after_failure(
+    message: PromptMessage, done: list[tuple[ToolUsePart, ToolResultPart]]
+) -> ModelAnswer | None:
     """Tell the operator, once, that an agent could not be reached."""
     use, result = done[-1]
     if not result.is_error:
         return None
     if use.name == ANSWER:
-        return Answer((Say(f"I could not answer the question: {_quote(result.text)}"),))
+        return ModelAnswer((Say(f"I could not answer the question: {_quote(result.text)}"),))
     why = f"I could not reach {use.arguments.get('to')}: {_quote(result.text)}"
     if use.arguments.get("to") == _OPERATOR:
-        return Answer((Say(why),))
+        return ModelAnswer((Say(why),))
     reply_to = message.id if message.sender == _OPERATOR else None
-    return Answer((_send(_OPERATOR, why, reply_to),))
+    return ModelAnswer((_send(_OPERATOR, why, reply_to),))
 
 
-def _done(after: tuple[Part, ...]) -> list[tuple[ToolUse, ToolResult]]:
+def _done(after: tuple[Part, ...]) -> list[tuple[ToolUsePart, ToolResultPart]]:
     """Its own calls since the wake prompt that have a result, in the order of their results."""
     own = (SEND, ANSWER)
-    uses = {part.id: part for part in after if isinstance(part, ToolUse) and part.name in own}
-    results = (part for part in after if isinstance(part, ToolResult) and part.id in uses)
+    uses = {part.id: part for part in after if isinstance(part, ToolUsePart) and part.name in own}
+    results = (part for part in after if isinstance(part, ToolResultPart) and part.id in uses)
     return [(uses[result.id], result) for result in results]
 
 
-def _send(to: str, body: str, in_reply_to: int | None = None) -> Call:
+def _send(to: str, body: str, in_reply_to: int | None = None) -> CallTool:
     reply = {} if in_reply_to is None else {"in_reply_to": in_reply_to}
-    return Call(SEND, {"to": to, "body": body} | reply)
+    return CallTool(SEND, {"to": to, "body": body} | reply)
 
 
 def _quote(text: str) -> str:

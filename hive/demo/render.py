@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hive.demo.failures import ApiError, FailKind, api_error
-from hive.demo.reply import Answer, Block, Fail, Limits, Say
+from hive.demo.reply import Block, Fail, LimitHeaders, ModelAnswer, Say
 from hive.demo.request import MessagesRequest
 
 _DELTA = 40  # characters of text in one delta
@@ -26,23 +26,23 @@ def event(kind: str, **fields: Any) -> bytes:
     return f"event: {kind}\ndata: {json.dumps({'type': kind} | fields)}\n\n".encode()
 
 
-def opening(request: MessagesRequest, message_id: str) -> bytes:
+def stream_start(request: MessagesRequest, message_id: str) -> bytes:
     """How every stream starts."""
     return event("message_start", message=_message(request, message_id)) + event("ping")
 
 
-def first_words(request: MessagesRequest, message_id: str, text: str) -> bytes:
+def broken_stream(request: MessagesRequest, message_id: str, text: str) -> bytes:
     """A stream that breaks off after `text`."""
     return (
-        opening(request, message_id)
+        stream_start(request, message_id)
         + event("content_block_start", index=0, content_block={"type": "text", "text": ""})
         + event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})
     )
 
 
-def stream(answer: Answer, request: MessagesRequest, message_id: str) -> Iterator[Chunk]:
+def stream(answer: ModelAnswer, request: MessagesRequest, message_id: str) -> Iterator[Chunk]:
     """A whole answer as chunks; those that need no wait between them are one."""
-    ready = opening(request, message_id)
+    ready = stream_start(request, message_id)
     for index, block in enumerate(answer.blocks):
         ready += event(
             "content_block_start", index=index, content_block=_start(block, message_id, index)
@@ -64,7 +64,7 @@ def stream(answer: Answer, request: MessagesRequest, message_id: str) -> Iterato
     yield 0.0, ready + event("message_stop")
 
 
-def message(answer: Answer, request: MessagesRequest, message_id: str) -> bytes:
+def message(answer: ModelAnswer, request: MessagesRequest, message_id: str) -> bytes:
     """A whole answer as one JSON object."""
     whole = _message(request, message_id)
     whole["content"] = [_whole(block, message_id, i) for i, block in enumerate(answer.blocks)]
@@ -96,9 +96,9 @@ def fail_headers(fail: Fail, now: float) -> Headers:
     if fail.kind in (FailKind.LIMIT_5H, FailKind.LIMIT_7D):
         reset = fail.reset if fail.reset is not None else int(now) + _HOUR
         limits = (
-            Limits("rejected", fail.claim or "five_hour", five_hour=1.0, reset=reset)
+            LimitHeaders("rejected", fail.claim or "five_hour", five_hour=1.0, reset=reset)
             if fail.kind is FailKind.LIMIT_5H
-            else Limits("rejected", fail.claim or "seven_day", seven_day=1.0, reset=reset)
+            else LimitHeaders("rejected", fail.claim or "seven_day", seven_day=1.0, reset=reset)
         )
         headers |= limit_headers(limits, now)
         retry_after = max(0, reset - int(now)) if retry_after is None else retry_after
@@ -110,7 +110,7 @@ def fail_headers(fail: Fail, now: float) -> Headers:
     return headers
 
 
-def limit_headers(limits: Limits, now: float) -> Headers:
+def limit_headers(limits: LimitHeaders, now: float) -> Headers:
     """The headers by which the API tells a subscription how much is left."""
     reset = str(limits.reset if limits.reset is not None else int(now) + _HOUR)
     prefix = "anthropic-ratelimit-unified"
@@ -153,13 +153,13 @@ def _message(request: MessagesRequest, message_id: str) -> dict[str, Any]:
     }
 
 
-def _stop_reason(answer: Answer) -> str:
+def _stop_reason(answer: ModelAnswer) -> str:
     if answer.stop_reason:
         return answer.stop_reason
     return "end_turn" if all(isinstance(block, Say) for block in answer.blocks) else "tool_use"
 
 
-def _output(answer: Answer) -> int:
+def _output(answer: ModelAnswer) -> int:
     sizes = (len(b.text if isinstance(b, Say) else json.dumps(b.arguments)) for b in answer.blocks)
     return tokens(sum(sizes))
 

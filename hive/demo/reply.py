@@ -23,18 +23,18 @@ class Say:
 
 
 @frozen
-class Call:
+class CallTool:
     """A tool_use block."""
 
     tool: str
     arguments: Mapping[str, Any] = field(factory=dict)
 
 
-Block: TypeAlias = Say | Call
+Block: TypeAlias = Say | CallTool
 
 
 @frozen
-class Answer:
+class ModelAnswer:
     """A good answer: no block is an empty one; `stop_reason` None means the usual one."""
 
     blocks: tuple[Block, ...] = ()
@@ -100,7 +100,7 @@ class Delay:
 
 
 @frozen
-class Limits:
+class LimitHeaders:
     """Give `reply` with a subscription's limit headers; `reset` as for `Fail`, shares 0 to 1.
 
     `overage`: the account pays for what goes beyond the limit.
@@ -115,4 +115,4 @@ class Limits:
     overage: bool = False
 
 
-Reply: TypeAlias = Answer | Persona | Fail | Page | Stall | Drop | Delay | Limits
+Reply: TypeAlias = ModelAnswer | Persona | Fail | Page | Stall | Drop | Delay | LimitHeaders

@@ -16,7 +16,7 @@ class BadRequest(ValueError):
 
 
 @frozen
-class Text:
+class TextPart:
     """A text block of `role`."""
 
     role: str
@@ -24,7 +24,7 @@ class Text:
 
 
 @frozen
-class ToolUse:
+class ToolUsePart:
     """A tool call that the model made."""
 
     id: str
@@ -33,7 +33,7 @@ class ToolUse:
 
 
 @frozen
-class ToolResult:
+class ToolResultPart:
     """What the tool answered."""
 
     id: str
@@ -41,7 +41,7 @@ class ToolResult:
     is_error: bool = False
 
 
-Part: TypeAlias = Text | ToolUse | ToolResult
+Part: TypeAlias = TextPart | ToolUsePart | ToolResultPart
 
 
 @frozen
@@ -70,7 +70,9 @@ class MessagesRequest:
     @property
     def last_text(self) -> str:
         """The user's last text, or nothing."""
-        texts = (p.text for p in reversed(self.parts) if isinstance(p, Text) and p.role == "user")
+        texts = (
+            p.text for p in reversed(self.parts) if isinstance(p, TextPart) and p.role == "user"
+        )
         return next(texts, "")
 
     @property
@@ -93,7 +95,7 @@ def parse(body: bytes) -> MessagesRequest:
     if not isinstance(data.get("model"), str):
         raise BadRequest("model: a string is required")
     parts = tuple(part for message in messages for part in _message(message))
-    in_band = [p.text for p in parts if isinstance(p, Text) and p.role == "system"]
+    in_band = [p.text for p in parts if isinstance(p, TextPart) and p.role == "system"]
     return MessagesRequest(
         model=data["model"],
         stream=data.get("stream") is True,
@@ -122,7 +124,7 @@ def _message(message: Any) -> list[Part]:
         raise BadRequest("messages: each must be an object with a role")
     role, content = message["role"], message.get("content")
     if isinstance(content, str):
-        return [Text(role, content)]
+        return [TextPart(role, content)]
     if not isinstance(content, list):
         raise BadRequest("messages: content must be a string or a list of blocks")
     parts = (_part(role, block) for block in _objects(content))
@@ -132,10 +134,10 @@ def _message(message: Any) -> list[Part]:
 def _part(role: str, block: dict[str, Any]) -> Part | None:
     match block:
         case {"type": "text", "text": str(text)}:
-            return Text(role, text)
+            return TextPart(role, text)
         case {"type": "tool_use", "id": str(id_), "name": str(name)}:
             arguments = block.get("input")
-            return ToolUse(id_, name, arguments if isinstance(arguments, dict) else {})
+            return ToolUsePart(id_, name, arguments if isinstance(arguments, dict) else {})
         case {"type": "tool_result", "tool_use_id": str(id_)}:
-            return ToolResult(id_, _text(block.get("content")), block.get("is_error") is True)
+            return ToolResultPart(id_, _text(block.get("content")), block.get("is_error") is True)
     return None

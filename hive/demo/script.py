@@ -7,9 +7,9 @@ import trio
 from attrs import define, evolve, field, frozen
 
 from hive.demo.persona import answer
-from hive.demo.reply import Delay, Limits, Persona, Reply
+from hive.demo.reply import Delay, LimitHeaders, Persona, Reply
 from hive.demo.request import MessagesRequest
-from hive.demo.wake import last_wake
+from hive.demo.wake_prompt import last_wake_prompt
 
 _KEPT = 10_000
 
@@ -30,7 +30,7 @@ class Rule:
 
 
 @frozen
-class Recorded:
+class RecordedRequest:
     """A request that came in; `at` in epoch seconds, `auth` is "key", "token", "both" or "none"."""
 
     at: float
@@ -43,9 +43,9 @@ class Recorded:
     rule: int | None
 
 
-def asked(request: MessagesRequest) -> str:
+def rule_text(request: MessagesRequest) -> str:
     """The text that rules look at: the last wake prompt, else the user's last text."""
-    return last_wake(request)[0] or request.last_text
+    return last_wake_prompt(request)[0] or request.last_text
 
 
 def pick(
@@ -53,7 +53,7 @@ def pick(
 ) -> tuple[int | None, tuple[int, ...]]:
     """The index of the rule that answers `request`, and how many requests each has now seen."""
     counts = list(seen)
-    agent, text = request.agent, asked(request)
+    agent, text = request.agent, rule_text(request)
     for index, rule in enumerate(rules):
         if rule.agent not in (None, agent) or (rule.text is not None and rule.text not in text):
             continue
@@ -70,7 +70,7 @@ def resolve(reply: Reply, request: MessagesRequest) -> Reply:
     """`reply` with the persona's answer put where it is asked for."""
     if isinstance(reply, Persona):
         return answer(request)
-    if isinstance(reply, Delay | Limits):
+    if isinstance(reply, Delay | LimitHeaders):
         return evolve(reply, reply=resolve(reply.reply, request))
     return reply
 
@@ -80,7 +80,7 @@ class Script:
     """The rules in force and what was asked; the answers themselves need no memory."""
 
     rules: tuple[Rule, ...] = ()
-    requests: deque[Recorded] = field(factory=lambda: deque(maxlen=_KEPT), init=False)
+    requests: deque[RecordedRequest] = field(factory=lambda: deque(maxlen=_KEPT), init=False)
     _seen: tuple[int, ...] = field(init=False, default=())
     _asked: trio.Event = field(factory=trio.Event, init=False)
 
@@ -100,12 +100,12 @@ class Script:
         """Record `request` and give its reply."""
         index, self._seen = pick(self.rules, self._seen, request)
         self.requests.append(
-            Recorded(
+            RecordedRequest(
                 at=time.time(),
                 agent=request.agent,
                 model=request.model,
                 stream=request.stream,
-                text=asked(request),
+                text=rule_text(request),
                 parts=len(request.parts),
                 auth=auth,
                 rule=index,
@@ -115,7 +115,7 @@ class Script:
         self._asked = trio.Event()
         return resolve(Persona() if index is None else self.rules[index].reply, request)
 
-    async def wait_requests(self, count: int, agent: str | None = None) -> list[Recorded]:
+    async def wait_requests(self, count: int, agent: str | None = None) -> list[RecordedRequest]:
         """Wait until `count` requests (of `agent`) were recorded and return all of them."""
         while True:
             found = [r for r in self.requests if agent in (None, r.agent)]

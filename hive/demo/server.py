@@ -12,9 +12,9 @@ import trio
 from attrs import frozen
 
 from hive.demo import render
-from hive.demo.connection import Connection, Gone, HttpRequest, TooLarge
+from hive.demo.connection import ClientGone, Connection, HttpRequest, TooLarge
 from hive.demo.failures import ApiError, FailKind, api_error
-from hive.demo.reply import Answer, Delay, Drop, Fail, Limits, Page, Reply, Stall
+from hive.demo.reply import Delay, Drop, Fail, LimitHeaders, ModelAnswer, Page, Reply, Stall
 from hive.demo.request import BadRequest, MessagesRequest, parse
 from hive.demo.script import Script
 
@@ -60,12 +60,12 @@ class Service:
         try:
             while request := await connection.receive():
                 await self._answer(connection, request)
-        except (Gone, _Dropped):
+        except (ClientGone, _Dropped):
             pass
         except TooLarge:
-            await _last_words(connection, api_error(FailKind.TOO_LARGE, model=""))
+            await _final_error(connection, api_error(FailKind.TOO_LARGE, model=""))
         except h11.RemoteProtocolError as error:
-            await _last_words(connection, ApiError(400, "invalid_request_error", str(error)))
+            await _final_error(connection, ApiError(400, "invalid_request_error", str(error)))
         except Exception:  # one connection must not end the others
             _log.exception("a connection of the scripted API failed")
         finally:
@@ -149,7 +149,7 @@ async def _reply(
         case Delay(seconds, then):
             await connection.pause(seconds)
             await _reply(connection, request, then, headers)
-        case Limits(reply=then):
+        case LimitHeaders(reply=then):
             more = render.limit_headers(reply, time.time())
             await _reply(connection, request, then, {**headers, **more})
         case Fail():
@@ -160,18 +160,18 @@ async def _reply(
             await _break_off(connection, reply)
         case Stall() | Drop():
             await connection.start_stream(headers)
-            await connection.send(render.first_words(request, _id(), reply.text))
+            await connection.send(render.broken_stream(request, _id(), reply.text))
             await _break_off(connection, reply)
-        case Answer():
-            await _good(connection, request, reply, headers)
+        case ModelAnswer():
+            await _send_answer(connection, request, reply, headers)
         case _:
             raise TypeError(f"{reply!r} has to be resolved before it can be sent")
 
 
-async def _good(
+async def _send_answer(
     connection: Connection,
     request: MessagesRequest,
-    answer: Answer,
+    answer: ModelAnswer,
     headers: Mapping[str, str],
 ) -> None:
     if not request.stream:
@@ -198,7 +198,7 @@ async def _fail(
         await _error(connection, error, all_headers)
         return
     await connection.start_stream(headers)
-    await connection.send(render.opening(request, _id()))
+    await connection.send(render.stream_start(request, _id()))
     await connection.send(render.event("error", **render.error_fields(error)))
     await connection.end_stream()
 
@@ -225,10 +225,10 @@ async def _error(
     await connection.respond(error.status, render.error_body(error), headers)
 
 
-async def _last_words(connection: Connection, error: ApiError) -> None:
+async def _final_error(connection: Connection, error: ApiError) -> None:
     try:
         await _error(connection, error)
-    except (Gone, h11.LocalProtocolError):
+    except (ClientGone, h11.LocalProtocolError):
         await trio.lowlevel.checkpoint()  # the answer had begun, or nobody reads it
 
 

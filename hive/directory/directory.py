@@ -1,7 +1,7 @@
-"""The agents table, and the one copy of it in memory: who exists, and what is kept of each."""
+"""The tables `agents` and `says`, and the one copy of them in memory: who exists, what is kept."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import apsw
@@ -23,13 +23,14 @@ class NoSuchAgent(Exception):
 
 _COLUMNS = (
     "name, driver, model, desired, operator_park_reason, operator_park_until, turn_park_reason,"
-    " turn_park_until, failures, credential, may_send"
+    " turn_park_until, failures, credential, may_send,"
+    " (SELECT text FROM says WHERE agent = agents.name)"
 )
 
 
 def _record(row: tuple[object, ...]) -> AgentRecord:
     name, driver, model, desired, reason, until, turn_reason, turn_until, *rest = row
-    failures, credential, may_send = rest
+    failures, credential, may_send, status_line = rest
     return AgentRecord(
         name=str(name),
         driver=str(driver),
@@ -40,6 +41,7 @@ def _record(row: tuple[object, ...]) -> AgentRecord:
         failures=int(str(failures)),
         credential=str(credential),
         may_send=None if may_send is None else tuple(str(may_send).split()),
+        status_line="" if status_line is None else str(status_line),
     )
 
 
@@ -163,8 +165,11 @@ class Directory:
             self._known.pop(name, None)
             self._leaving.pop(name, None)
 
-        sql = "DELETE FROM agents WHERE name = ?"
-        await self._store.write(lambda db: fetch(db, sql, (name,)), take)
+        def write(db: apsw.Connection) -> None:
+            fetch(db, "DELETE FROM says WHERE agent = ?", (name,))
+            fetch(db, "DELETE FROM agents WHERE name = ?", (name,))
+
+        await self._store.write(write, take)
 
     async def want(self, name: str, wanted: bool) -> None:
         """Remember whether the agent should run after a restart of the daemon."""
@@ -177,6 +182,27 @@ class Directory:
     async def allow(self, name: str, may_send: tuple[str, ...] | None) -> None:
         """Remember to whom the agent may send."""
         await self._set(name, "may_send = ?", _names(may_send))
+
+    async def set_status_line(self, name: str, line: str, changed: Callable[[str], object]) -> None:
+        """Keep the line that the agent shows to the operator; an empty one shows nothing.
+
+        `changed(line)` is called right after the commit, unless the line was that before.
+        """
+
+        def write(db: apsw.Connection) -> None:
+            if line:
+                sql = "INSERT OR REPLACE INTO says (agent, text, at) VALUES (?, ?, ?)"
+                fetch(db, sql, (name, line, time.time()))
+            else:
+                fetch(db, "DELETE FROM says WHERE agent = ?", (name,))
+
+        def take(_: None) -> None:
+            record = self._known.get(name)
+            if record is not None and record.status_line != line:
+                self._known[name] = evolve(record, status_line=line)
+                changed(line)
+
+        await self._store.write(write, take)
 
     async def park(self, name: str, park: AgentPark) -> None:
         """The operator parks the agent; what its own turns have ordered stays beside it."""

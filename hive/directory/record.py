@@ -39,7 +39,7 @@ class AgentRecord:
 
     `may_send`: to whom it may send, EVERYBODY for broadcasts; None: no limit. `operator_park` is
     the operator's and `turn_park` that of the agent's own failed turns, of which there were
-    `failures` in a row; see `park_in_force`.
+    `failures` in a row; see `park_in_force`. `status_line` is what the agent shows to the operator.
     """
 
     name: str
@@ -51,6 +51,7 @@ class AgentRecord:
     failures: int = 0
     credential: str = DEFAULT_CREDENTIAL
     may_send: tuple[str, ...] | None = None
+    status_line: str = ""
 
 
 LONGEST_TURN_PARK_S = 4_500.0

@@ -1,6 +1,5 @@
-"""LiveEvents: one sequence, the newest in memory, all of them saved, readers that cannot block."""
+"""LiveEvents: one sequence of them, the newest in memory, all saved; readers block nobody."""
 
-from hive.events.hub import Hub
-from hive.events.subscription import Lagged, Subscription
+from hive.events.hub import Hub, Lagged, Subscription
 
 __all__ = ["Hub", "Lagged", "Subscription"]

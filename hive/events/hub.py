@@ -1,7 +1,11 @@
-"""The hub: gives every event its place in one sequence, keeps the newest, saves them in batches."""
+"""The event hub: gives every event its number, keeps the newest in memory, saves all in batches.
+
+A reader is a cursor on that memory, not a queue: a slow one costs nothing and lags at last.
+"""
 
 import time
 from collections import deque
+from collections.abc import Iterable
 from functools import partial
 from itertools import islice
 
@@ -9,10 +13,9 @@ import apsw
 import trio
 
 from hive.events import rows
-from hive.events.ring import Ring
-from hive.events.subscription import Lagged, Subscription
 from hive.store import Store, StoreError
 from hive.supervisors import Context
+from hive.wire.bounds import MAX_ID
 from hive.wire.codec import encode
 from hive.wire.daemon import Notice
 from hive.wire.events import Event, LiveEvent
@@ -23,19 +26,98 @@ GAP = 10_000
 """Numbers left out at each start, for events that were shown but never saved."""
 
 BATCH = 256
+"""Events that one write saves, and that a reader gets at once."""
 _GATHER_S = 0.1
 _RETRY_S = 2.0
 _TICK_S = 5.0
 _FLUSH_S = 2.0
-_MAX_SEQ = 2**63 - 1
+
+
+class EventRing:
+    """The newest events in memory, at most `size`, with rising sequence numbers."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._events: deque[LiveEvent] = deque(maxlen=size)
+        self.lost = 0
+        """Sequence number up to which events are no longer here."""
+
+    def append(self, live: LiveEvent) -> None:
+        """Add the newest event; the oldest goes if there is no room."""
+        if len(self._events) == self.size:
+            self.lost = self._events[0].seq
+        self._events.append(live)
+
+    def restore(self, lives: Iterable[LiveEvent], lost: int) -> None:
+        """Begin with saved events; those numbered up to `lost` are not among them."""
+        self._events.extend(lives)
+        self.lost = lost
+
+    def after(self, seq: int) -> list[LiveEvent]:
+        """Return the events above number `seq`, oldest first, in time linear in how many."""
+        found: list[LiveEvent] = []
+        for live in reversed(self._events):
+            if live.seq <= seq:
+                break
+            found.append(live)
+        return found[::-1]
+
+
+class Lagged(Exception):
+    """The next events for a reader are gone: take a new snapshot and subscribe from its number."""
+
+
+class Subscription:
+    """A reader's place in the sequence. It holds nothing, so it needs no closing."""
+
+    def __init__(
+        self, ring: EventRing, arrival: trio.lowlevel.ParkingLot, agent: str | None, seen: int
+    ) -> None:
+        self._ring = ring
+        self._arrival = arrival
+        self._agent = agent
+        self._seen = seen
+
+    async def next_batch(self, gather: float = 0.0) -> tuple[LiveEvent, ...]:
+        """Wait for events and return up to 256 of them, oldest first, each once, without a gap.
+
+        When there is none yet, `gather` seconds after the first one are waited for more. Raises
+        Lagged when the reader was so slow that the next ones are gone.
+        """
+        await trio.lowlevel.checkpoint()
+        while True:
+            self.check()
+            for_me = []
+            for live in self._ring.after(self._seen):
+                self._seen = live.seq
+                if self._agent in (None, live.agent):
+                    for_me.append(live)
+                    if len(for_me) == BATCH:
+                        break
+            if for_me:
+                return tuple(for_me)
+            await self._arrival.park()
+            if gather > 0:
+                await trio.sleep(gather)
+
+    def check(self) -> None:
+        """Check that the next events are still there. Raises Lagged if they are not."""
+        if self._seen < self._ring.lost:
+            raise Lagged(
+                f"events {self._seen + 1} to {self._ring.lost} are no longer in memory: take a "
+                "new snapshot"
+            )
 
 
 class Hub:
-    """One sequence of LiveEvents. All methods belong to Trio's thread."""
+    """One sequence of LiveEvents. All methods are for Trio's thread.
+
+    `ring` is how many events are kept in memory, `keep` how many are saved at most.
+    """
 
     def __init__(self, store: Store, *, ring: int = RING, keep: int = KEEP) -> None:
         self._store = store
-        self._ring = Ring(ring)
+        self._ring = EventRing(ring)
         self._keep = keep
         self._early: deque[tuple[float, str | None, Event]] = deque(maxlen=ring)
         self._unsaved: deque[rows.Row] = deque(maxlen=GAP)
@@ -49,13 +131,14 @@ class Hub:
 
     @property
     def seq(self) -> int:
-        """The last number given; a snapshot that is taken now includes everything up to it."""
+        """The last number given; a snapshot that is taken now includes all events up to it."""
         return self._seq
 
     def publish(self, agent: str | None, event: Event, at: float | None = None) -> LiveEvent | None:
-        """Add an event (`at` in epoch seconds, default now). Never blocks, never raises.
+        """Add an event, of an agent or of the hive as a whole (None). Never blocks, never raises.
 
-        None, if the hub is not loaded yet: the event then gets its number when it is.
+        `at` is in epoch seconds, None for now. Returns None if the hub is not loaded yet: the event
+        gets its number as soon as it is.
         """
         at = time.time() if at is None else at
         if not self._start:
@@ -75,9 +158,10 @@ class Hub:
         return live
 
     def subscribe(self, agent: str | None = None, since: int = 0) -> Subscription:
-        """Read what comes after `since` (0: from the oldest in memory), of one agent or of all.
+        """Begin to read after number `since`; 0: from the oldest in memory.
 
-        Raises Lagged if this hub never gave that number, or no longer knows what came after it.
+        Only the events of `agent`, or with None all of them. Raises Lagged if this hub never gave
+        that number, or no longer has in memory what came after it.
         """
         if since > self._seq or self._restored < since < self._start:
             raise Lagged(f"event {since} is not of this hive's sequence: take a new snapshot")
@@ -88,9 +172,10 @@ class Hub:
     async def recent(
         self, agent: str | None = None, since: int = 0, limit: int = 500
     ) -> tuple[LiveEvent, ...]:
-        """The newest `limit` events above `since`, oldest first; older ones are read from disk.
+        """Return the newest `limit` events above number `since`, oldest first.
 
-        Raises StoreError, StoreClosed when they have to be and cannot.
+        Those that are no longer in memory are read from disk; raises StoreError (StoreClosed) when
+        that is not possible.
         """
         since, limit = max(since, 0), max(limit, 0)
         fresh = [live for live in self._ring.after(since) if agent in (None, live.agent)]
@@ -105,7 +190,10 @@ class Hub:
         return (*older, *fresh)
 
     async def run(self, ctx: Context) -> None:
-        """The supervised child: load, then save in batches. Not being able to never stops it."""
+        """Load, then save in batches until cancelled: the start of a supervised child.
+
+        Not being able to save never ends it; not being able to load does. Raises StoreError.
+        """
         await self.load()
         ctx.ready(self)
         try:
@@ -120,9 +208,9 @@ class Hub:
                 await self._save()
 
     async def forget(self, before: float, limit: int) -> int:
-        """Remove up to `limit` saved events from before that time; returns how many that were.
+        """Remove up to `limit` saved events from before a time (epoch seconds).
 
-        Raises StoreError.
+        Returns how many that were. Raises StoreError.
         """
 
         def removed(number: int) -> None:
@@ -175,5 +263,5 @@ class Hub:
         self._saved += added
 
     def _read(self, connection: apsw.Connection) -> tuple[list[LiveEvent], int, int]:
-        newest = rows.newest(connection, None, 0, _MAX_SEQ, self._ring.size)
+        newest = rows.newest(connection, None, 0, MAX_ID, self._ring.size)
         return newest, *rows.extent(connection)

@@ -1,4 +1,4 @@
-"""The table `events`: batches in, pages out, the oldest removed."""
+"""SQL for the table `events`: batches in, pages out, the oldest removed."""
 
 from collections.abc import Sequence
 
@@ -31,14 +31,17 @@ def prune(connection: apsw.Connection, number: int) -> int:
 
 
 def prune_before(connection: apsw.Connection, before: float, number: int) -> int:
-    """Remove of the oldest `number` events those before `before` (epoch seconds); how many."""
+    """Of the oldest `number` events, remove those before `before` (epoch seconds).
+
+    Returns how many that were.
+    """
     oldest = "SELECT seq FROM (SELECT seq, at FROM events ORDER BY seq LIMIT ?) WHERE at < ?"
     fetch(connection, f"DELETE FROM events WHERE seq IN ({oldest})", (number, before))
     return connection.changes()
 
 
 def extent(connection: apsw.Connection) -> tuple[int, int]:
-    """The highest sequence number (0 without events) and the number of events."""
+    """Return the highest sequence number (0 without events) and the number of events."""
     sql = "SELECT coalesce(max(seq), 0), count(*) FROM events"
     last, number = fetch(connection, sql)[0]
     return last, number
@@ -47,9 +50,9 @@ def extent(connection: apsw.Connection) -> tuple[int, int]:
 def newest(
     connection: apsw.Connection, agent: str | None, after: int, before: int, limit: int
 ) -> list[LiveEvent]:
-    """The newest `limit` events between two sequence numbers (exclusive), oldest first.
+    """Return the newest `limit` events between two sequence numbers (exclusive), oldest first.
 
-    What this version cannot read (another one wrote it) is left out.
+    Of `agent`, or with None of all. Events that this version cannot read are left out.
     """
     mine = "" if agent is None else " AND agent = :agent"
     found = fetch(

@@ -6,7 +6,7 @@ answer the others follow one after the other. `docs/limits.md` tells it from the
 """
 
 from hive.gate.gate import Client, GateSettings
-from hive.gate.gates import Gates, GateUnavailable
 from hive.gate.holds import Hold
+from hive.gate.service import GateService, GateUnavailable
 
-__all__ = ["Client", "GateSettings", "GateUnavailable", "Gates", "Hold"]
+__all__ = ["Client", "GateService", "GateSettings", "GateUnavailable", "Hold"]

@@ -42,7 +42,7 @@ def opened(bucket: Bucket, world: World, first: str | None, tries: int = 0) -> B
         line = line[1:]
     condition = bucket.condition
     followers = tuple(
-        Follower(one.name, world.now + _place(place, world), condition)
+        Follower(one.name, world.now + _delay(place, world), condition)
         for place, one in enumerate(line)
     )
     return Bucket(
@@ -58,10 +58,10 @@ def opened(bucket: Bucket, world: World, first: str | None, tries: int = 0) -> B
 def with_probe(gate: Gate, bucket: Bucket, world: World) -> Bucket:
     """The bucket with an agent that tries, if any has work, instead of one that found nothing."""
     probe = bucket.probe
-    if probe is not None and _is_on_it(gate, bucket, probe, world):
+    if probe is not None and _still_tries(gate, bucket, probe, world):
         return evolve(bucket, probe=evolve(probe, since=min(probe.since, world.now)))
     if probe is not None:
-        bucket = given_up(bucket)
+        bucket = without_probe(bucket)
     ready = [one for one in world.clients if _may_try(gate, bucket, one, world) and not one.busy]
     if not ready:
         return bucket
@@ -70,7 +70,7 @@ def with_probe(gate: Gate, bucket: Bucket, world: World) -> Bucket:
     return evolve(bucket, probe=Probe(chosen.name, world.now))
 
 
-def given_up(bucket: Bucket) -> Bucket:
+def without_probe(bucket: Bucket) -> Bucket:
     """The bucket without its probe, which found out nothing: another one comes next."""
     if bucket.probe is None:
         return bucket
@@ -79,7 +79,7 @@ def given_up(bucket: Bucket) -> Bucket:
     return evolve(bucket, probe=None, inconclusive=(*others, name))
 
 
-def following(bucket: Bucket, world: World) -> Bucket:
+def remaining_followers(bucket: Bucket, world: World) -> Bucket:
     """The bucket without the followers whose time has come, or who are gone.
 
     Nobody waits longer than its place in the line needs: the wall clock may have gone back.
@@ -103,7 +103,7 @@ def after_hold(bucket: Bucket, world: World) -> Bucket:
     return opened(bucket, world, None)
 
 
-def _is_on_it(gate: Gate, bucket: Bucket, probe: Probe, world: World) -> bool:
+def _still_tries(gate: Gate, bucket: Bucket, probe: Probe, world: World) -> bool:
     client = next((one for one in world.clients if one.name == probe.agent), None)
     if client is None or world.now - probe.since >= probe_timeout(bucket, world):
         return False
@@ -123,7 +123,7 @@ def _may_try(gate: Gate, bucket: Bucket, client: Client, world: World) -> bool:
     )
 
 
-def _place(place: int, world: World) -> float:
+def _delay(place: int, world: World) -> float:
     """Seconds from now for the n-th of the line: at intervals of 1/2 to 3/2 of the spacing."""
     jitter = (world.chance + place * _GOLDEN) % 1.0
     return world.settings.spacing_s * (place + 0.5 + jitter / 2)

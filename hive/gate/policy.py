@@ -95,7 +95,7 @@ def _is_over(bucket: Bucket) -> bool:
 
 
 def _on_time(bucket: Bucket, world: World) -> Bucket:
-    bucket = opening.following(_after_clock_jump(bucket, world), world)
+    bucket = opening.remaining_followers(_after_clock_jump(bucket, world), world)
     if bucket.until is None or bucket.until > world.now:
         return bucket
     match bucket.state:
@@ -157,7 +157,7 @@ def _turn_end(gate: Gate, end: TurnEnd, world: World) -> Gate:
         if report.outcome is Outcome.COMPLETED:
             gate = gate.put(opening.opened(bucket, world, client.name))
         else:
-            gate = gate.put(opening.given_up(bucket))
+            gate = gate.put(opening.without_probe(bucket))
     return gate
 
 

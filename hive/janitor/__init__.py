@@ -1,4 +1,4 @@
-"""The janitor: what is old enough, and done with, is removed in small batches."""
+"""The janitor: removes what is old and done with, in small batches."""
 
 from hive.janitor.janitor import Janitor
 from hive.janitor.retention import Retention

@@ -1,4 +1,4 @@
-"""The janitor's rounds. It works beside everything else, so it takes little at a time."""
+"""The janitor's rounds. They run beside everything else, so they take little at a time."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -22,9 +22,10 @@ PAUSE_S = 0.05
 
 
 class Janitor:
-    """Removes what is old: a supervised child. `old_events(before, limit)` is the hub's own part.
+    """Removes old messages and events, round after round.
 
-    Not being able to never ends it: what is old stays so until the next round.
+    `old_events(before, limit)` removes events (Hub.forget). Not being able to remove something
+    never ends the janitor: it stays until the next round. `wall` gives epoch seconds.
     """
 
     def __init__(
@@ -42,7 +43,7 @@ class Janitor:
         self._batch = FIRST_BATCH
 
     async def run(self, ctx: Context) -> None:
-        """One round after the other, until cancelled."""
+        """Do one round after the other until cancelled: the start of a supervised child."""
         ctx.ready(self)
         while True:
             try:
@@ -56,7 +57,10 @@ class Janitor:
                 await trio.sleep(TICK_S)
 
     async def round(self, tick: Callable[[], object] = lambda: None) -> tuple[int, int]:
-        """Remove all that is old now; how many messages and events that were. Raises StoreError."""
+        """Remove all that is old now; `tick` is called before each batch.
+
+        Returns how many messages and events that were. Raises StoreError.
+        """
         return await self._messages(tick), await self._events(tick)
 
     async def _messages(self, tick: Callable[[], object]) -> int:

@@ -2,6 +2,8 @@
 
 from attrs import asdict, frozen
 
+from hive.wire.bounds import clamp
+
 DAY_S = 86400.0
 
 FIRST_BATCH = 20
@@ -24,24 +26,27 @@ class Retention:
     """LiveEvents; of those, the hub keeps the newest 50,000 at most besides."""
 
     def faults(self) -> list[str]:
-        """What cannot be, a sentence each."""
+        """Return what is wrong with these values, a sentence for each fault."""
         wrong = [name for name, days in asdict(self).items() if not days > 0]
         return [f"retention.{name} must be above 0 days" for name in wrong]
 
     def messages_before(self, now: float) -> float:
-        """Messages that were acknowledged before this time (epoch seconds) are removed."""
+        """Return the time before which a message must have been acknowledged to be removed.
+
+        Times are in epoch seconds.
+        """
         return now - self.acknowledged_days * DAY_S
 
     def events_before(self, now: float) -> float:
-        """Events before this time (epoch seconds) are removed."""
+        """Return the time before which events are removed (epoch seconds)."""
         return now - self.events_days * DAY_S
 
 
 def next_batch(size: int, took: float) -> int:
-    """The size of the next batch, when one of `size` kept the writer busy for `took` seconds.
+    """Return the size of the next batch, after one of `size` that kept the writer for `took` s.
 
-    Shrinks at once, by as much as it was too long; grows by a quarter only.
+    It shrinks at once, by as much as that was too long, and grows by a quarter only.
     """
-    fitting = size * BUSY_S / max(took, 1e-6)
-    wanted = min(fitting, size * 1.25 + 1)
-    return round(min(max(wanted, SMALLEST_BATCH), LARGEST_BATCH))
+    affordable = size * BUSY_S / max(took, 1e-6)
+    wanted = min(affordable, size * 1.25 + 1)
+    return round(clamp(wanted, SMALLEST_BATCH, LARGEST_BATCH))

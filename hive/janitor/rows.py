@@ -1,4 +1,4 @@
-"""What is old, found by reading in the order of age; removed by number, and looked at once more.
+"""SQL that finds old messages in the order of their age, and removes those that still are old.
 
 No index serves this: messages and events are numbered in the order of their times, so that the
 oldest come first, and the walk ends at the first that is too young.
@@ -19,17 +19,18 @@ STRIDE = 2_000
 
 @frozen
 class Found:
-    """Old messages, and where to go on looking (None: nothing else can be old)."""
+    """Ids of old messages, and after which id to go on looking (None: nothing else can be old)."""
 
     ids: tuple[int, ...]
     after: int | None
 
 
 def old_messages(connection: apsw.Connection, before: float, after: int) -> Found:
-    """Look at the next messages above the id `after`: those acknowledged `before` are old.
+    """Find old messages among the next ones above the id `after`.
 
-    Ends at one that was sent after that: what came later cannot have changed before. (Not where the
-    wall clock was set back meanwhile; then some stay for longer.)
+    Old are those that were acknowledged before `before` (epoch seconds). The walk ends at one that
+    was sent after that: what came later cannot have changed before. (Where the wall clock was set
+    back meanwhile, some stay for longer.)
     """
     found = fetch(
         connection,
@@ -46,7 +47,7 @@ def old_messages(connection: apsw.Connection, before: float, after: int) -> Foun
 
 
 def remove_messages(connection: apsw.Connection, before: float, ids: Sequence[int]) -> int:
-    """Remove those of `ids` that are still acknowledged, and old; returns how many."""
+    """Remove those of `ids` that are still acknowledged and old; returns how many that were."""
     fetch(
         connection,
         "DELETE FROM messages WHERE id IN (SELECT value FROM json_each(?))"

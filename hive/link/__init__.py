@@ -1,26 +1,25 @@
-"""A link: requests, replies and pushes between two processes, a websocket on a unix socket."""
+"""Links: requests, replies and pushes between two processes, over a websocket on a unix socket."""
 
-from hive.link.client import connect, keep_connected
-from hive.link.errors import LinkClosed, LinkError, LinkRefused, Refuse, RemoteError
-from hive.link.limits import Limits
+from hive.link.client import connect
+from hive.link.errors import LinkClosed, LinkError, LinkRefused, RefuseHello, RemoteError
+from hive.link.limits import LinkLimits
 from hive.link.peer import Peer, Session
 from hive.link.server import Accept, serve
-from hive.link.unix import Credentials, bind, listener
+from hive.link.unix import Credentials, bind, listener_credentials
 
 __all__ = [
     "Accept",
     "Credentials",
-    "Limits",
     "LinkClosed",
     "LinkError",
+    "LinkLimits",
     "LinkRefused",
     "Peer",
-    "Refuse",
+    "RefuseHello",
     "RemoteError",
     "Session",
     "bind",
     "connect",
-    "keep_connected",
-    "listener",
+    "listener_credentials",
     "serve",
 ]

@@ -1,4 +1,4 @@
-"""One websocket over one unix socket: whole texts in and out, and why it ended."""
+"""A channel: one websocket over one unix socket, with whole texts in and out."""
 
 import logging
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from trio_websocket import (
 )
 
 from hive.link.errors import LinkClosed, Violation
-from hive.link.limits import Limits
+from hive.link.limits import LinkLimits
 from hive.link.stream import BufferedStream
 from hive.uncontended import acquire
 from hive.wire.codec import MAX_FRAME
@@ -32,7 +32,9 @@ _REASON_BYTES = 120
 class Channel:
     """Sends and receives whole text frames; use `open_channel`."""
 
-    def __init__(self, socket: WebSocketConnection, stream: BufferedStream, limits: Limits) -> None:
+    def __init__(
+        self, socket: WebSocketConnection, stream: BufferedStream, limits: LinkLimits
+    ) -> None:
         self._socket = socket
         self._stream = stream
         self._limits = limits
@@ -53,14 +55,14 @@ class Channel:
             self._turn.release()
 
     async def send_now(self, data: bytes) -> None:
-        """Send one small frame past those that wait for room; raises LinkClosed."""
+        """Send one small frame before those that wait for room. Raises LinkClosed."""
         try:
             await self._socket.send_message(data.decode())
         except ConnectionClosed:
             raise self.closed() from None
 
     async def receive(self) -> str:
-        """Receive one frame; raises LinkClosed, and Violation if it is binary or too long."""
+        """Receive one frame. Raises LinkClosed, and Violation if it is binary or too long."""
         try:
             message = await self._socket.get_message()
         except ConnectionClosed:
@@ -73,16 +75,17 @@ class Channel:
         return message
 
     async def ping(self) -> None:
-        """Return when the peer answered; raises LinkClosed."""
+        """Send a ping and wait for the pong of the peer. Raises LinkClosed."""
         try:
             await self._socket.ping()
         except ConnectionClosed:
             raise self.closed() from None
 
     async def close(self, code: int, why: str) -> None:
-        """Say goodbye with a websocket close code; bounded by `Limits.close`, then cut off.
+        """End the connection with a websocket close code and a reason.
 
-        Who calls while another does it waits for the end of that.
+        The peer has `LinkLimits.close` seconds to answer, then it is cut off. A second call waits
+        for the end of the first.
         """
         if self._why is not None:
             await self._over.wait()
@@ -97,7 +100,7 @@ class Channel:
             self._over.set()
 
     def closed(self) -> LinkClosed:
-        """The error that says why this channel is over."""
+        """Make the error that says why this channel is over."""
         reason = self._socket.closed
         said = reason.reason if reason is not None else None
         broken = self._stream.broken
@@ -106,7 +109,7 @@ class Channel:
 
 @asynccontextmanager
 async def open_channel(
-    transport: trio.SocketStream, limits: Limits, *, server: bool
+    transport: trio.SocketStream, limits: LinkLimits, *, server: bool
 ) -> AsyncIterator[Channel]:
     """Do the websocket handshake within `limits.hello` and run the channel around the body.
 

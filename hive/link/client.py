@@ -1,17 +1,15 @@
-"""The side that connects."""
+"""The side of a link that connects."""
 
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import NoReturn
 
 import trio
 
 from hive.link.channel import Channel, open_channel
+from hive.link.decoding import Unreadable, decode_received
 from hive.link.errors import LinkClosed, LinkRefused, Violation
-from hive.link.intake import Unreadable, read
-from hive.link.limits import Limits
+from hive.link.limits import LinkLimits
 from hive.link.peer import Peer, Session, refuse
 from hive.link.unix import dial
 from hive.wire.codec import PROTOCOL, encode_frame
@@ -24,12 +22,14 @@ async def connect(
     hello: Hello,
     session: Session | None = None,
     *,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: LinkLimits = LinkLimits(),  # noqa: B008 - frozen
 ) -> AsyncIterator[tuple[Peer, Welcome]]:
-    """Link with who listens at `path`; `session` takes what that side asks and pushes.
+    """Connect to who listens at `path`, and run the link around the body of `async with`.
 
-    The body goes on when the link is lost: `peer.closed` tells, and requests raise LinkClosed.
-    Raises LinkRefused(code, message), OSError (LinkClosed is one) and trio.TooSlowError.
+    `session` takes what that side asks and pushes; None: nothing is allowed. The body goes on when
+    the link is lost: `peer.closed` is set then, and requests raise LinkClosed. Raises LinkRefused
+    when that side refuses the hello, OSError (LinkClosed is one) when there is no connection, and
+    trio.TooSlowError when there is no welcome within `limits.hello`.
     """
     with trio.fail_after(limits.hello):
         transport = await dial(path)
@@ -51,10 +51,10 @@ async def connect(
             raise failed
 
 
-async def _welcome(channel: Channel, limits: Limits) -> Welcome:
+async def _welcome(channel: Channel, limits: LinkLimits) -> Welcome:
     with trio.fail_after(limits.hello):
         try:
-            frame = read(await channel.receive())
+            frame = decode_received(await channel.receive())
         except Violation as error:
             raise LinkRefused(error.code, error.message) from None
     match frame:
@@ -69,42 +69,3 @@ async def _welcome(channel: Channel, limits: Limits) -> Welcome:
         case Unreadable():
             raise LinkRefused("bad_frame", frame.error)
     raise LinkRefused("bad_frame", f"expected a welcome, got {type(frame).__name__}")
-
-
-async def keep_connected(
-    path: Path,
-    make_hello: Callable[[], Hello],
-    use: Callable[[Peer, Welcome], Awaitable[object]],
-    session: Session | None = None,
-    *,
-    first: float = 0.05,
-    longest: float = 1.0,
-    failed: Callable[[Exception], object] = lambda _: None,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
-) -> NoReturn:
-    """Connect again and again, with waits that grow from `first` to `longest` seconds.
-
-    `use` runs with each link and should return when `peer.closed` is set; LinkClosed from it is
-    the link's end, any other exception comes out. `failed` hears of each attempt that failed and
-    of each lost link.
-    """
-    wait = first
-    while True:
-        began = trio.current_time()
-        crashed: Exception | None = None
-        try:
-            async with connect(path, make_hello(), session, limits=limits) as (peer, welcome):
-                try:
-                    await use(peer, welcome)
-                except LinkClosed as error:
-                    failed(error)
-                except Exception as error:  # not to be taken for a failed attempt below
-                    crashed = error
-        except (LinkRefused, OSError, trio.TooSlowError) as error:
-            failed(error)
-        if crashed is not None:
-            raise crashed
-        if trio.current_time() - began > longest:
-            wait = first
-        await trio.sleep(wait * random.uniform(0.5, 1.0))
-        wait = min(wait * 2, longest)

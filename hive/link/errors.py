@@ -1,8 +1,11 @@
-"""How a link fails, for the side that asks, the side that answers and the side that connects."""
+"""How links fail, for the side that asks, the side that answers and the side that connects."""
 
 
 class LinkError(Exception):
-    """Raised by a session's `handle`: the asker gets `Failure(code, message)`, the link goes on."""
+    """Raise it in `Session.handle` to fail a request with a stable code and prose.
+
+    The side that asked gets them as RemoteError; the link goes on.
+    """
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(code, message)
@@ -13,8 +16,8 @@ class LinkError(Exception):
         return f"{self.message} ({self.code})"
 
 
-class Refuse(LinkError):
-    """Raised by `accept`: the side that connects gets `LinkRefused` and the connection ends."""
+class RefuseHello(LinkError):
+    """Raise it in `accept` to refuse a connection; the side that connects gets LinkRefused."""
 
 
 class RemoteError(LinkError):

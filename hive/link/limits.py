@@ -1,15 +1,16 @@
-"""Deadlines and bounds of one link."""
+"""Deadlines and bounds of a link."""
 
 from attrs import frozen
 
 
 @frozen
-class Limits:
+class LinkLimits:
     """Times in seconds, sizes in bytes; the defaults are those of production."""
 
     hello: float = 5.0
     """From the connection until its hello (or its welcome) must be there."""
     ping_every: float = 10.0
+    """From one ping, or its pong, to the next ping."""
     ping_deadline: float = 10.0
     """A peer whose pong takes longer is stuck or stopped: the link closes."""
     stall: float = 10.0

@@ -10,9 +10,9 @@ import trio
 from attrs import define, field
 
 from hive.link.channel import Channel
+from hive.link.decoding import Unreadable, decode_received, failure
 from hive.link.errors import LinkClosed, LinkError, RemoteError, Violation
-from hive.link.intake import Unreadable, failure, read
-from hive.link.limits import Limits
+from hive.link.limits import LinkLimits
 from hive.wire.bodies import Body
 from hive.wire.codec import MAX_FRAME, PROTOCOL, WireError, encode_frame
 from hive.wire.frames import Failure, Frame, Hello, Push, Reply, Request, Welcome
@@ -23,9 +23,10 @@ _NORMAL, _POLICY, _INTERNAL = 1000, 1008, 1011  # close codes of RFC 6455
 
 
 class Session:
-    """Override what you need; as it is, a session allows nothing.
+    """What one side of a link does with what the other says. Override what you need.
 
-    `requests` and `pushes` are the wire classes (a class or a union) that the peer may send.
+    As it is, a session allows nothing. `requests` and `pushes` are the wire classes (a class or a
+    union) that the peer may send, `welcome` what the side that listens says first.
     """
 
     welcome: Welcome = Welcome(PROTOCOL)
@@ -33,9 +34,10 @@ class Session:
     pushes: Any = None
 
     async def handle(self, peer: "Peer", body: Body) -> Body:
-        """Answer one request, beside others; raise LinkError(code, message) to fail it.
+        """Answer one request; others are handled at the same time.
 
-        Cancelled when the link closes. Any other exception is logged and answered `internal`.
+        Raise LinkError(code, message) to fail it. Any other exception is logged and answered with
+        the code `internal`. Cancelled when the link closes.
         """
         raise LinkError("not_allowed", "nothing can be asked here")
 
@@ -43,10 +45,10 @@ class Session:
         """Take one push, in the order they were sent. Must not block: it runs in the reader."""
 
     async def run(self, peer: "Peer") -> None:
-        """Runs beside the link and is cancelled when it closes; raising closes the link."""
+        """Run as long as the link does: cancelled when it closes. An exception closes it."""
 
     def closed(self, peer: "Peer") -> None:
-        """Called once when the link is gone; `peer.reason` says why."""
+        """Take note that the link is gone; `peer.reason` says why. Called once."""
 
 
 @define(eq=False)
@@ -68,10 +70,14 @@ def _classes(allowed: Any) -> tuple[type, ...]:
 
 
 class Peer:
-    """The other side of a link; `hello` is what it said first (on the side that listens)."""
+    """The other side of a link.
+
+    `hello` is what it said first, None on the side that connects. `closed` is set when the link is
+    gone, and `reason` says why then.
+    """
 
     def __init__(
-        self, channel: Channel, session: Session, limits: Limits, hello: Hello | None = None
+        self, channel: Channel, session: Session, limits: LinkLimits, hello: Hello | None = None
     ) -> None:
         self.hello = hello
         self.closed = trio.Event()
@@ -86,10 +92,11 @@ class Peer:
         self._working = 0
 
     async def request(self, body: Body, *, timeout: float) -> Body:
-        """Ask and wait at most `timeout` seconds for the answer.
+        """Send a request and wait at most `timeout` seconds for the answer.
 
-        Raises RemoteError (it was refused), LinkClosed (it may or may not have been done),
-        trio.TooSlowError (likewise; a later answer is dropped) and WireError (cannot be sent).
+        Raises RemoteError when the other side fails it; LinkClosed when the link is gone, and
+        trio.TooSlowError after `timeout`, both of which leave open whether it was done; and
+        WireError when it cannot be sent. An answer that comes later is dropped.
         """
         id_ = self._next
         self._next += 1
@@ -108,23 +115,26 @@ class Peer:
         raise self._gone()
 
     async def push(self, body: Body) -> None:
-        """Send without an answer; waits while the peer reads too slowly.
+        """Send a message without an answer; waits while the peer reads too slowly.
 
-        Raises LinkClosed and WireError (cannot be sent).
+        Raises LinkClosed when the link is gone, and WireError when it cannot be sent.
         """
         await self._send(_encode(Push(body)))
 
     async def ping(self) -> None:
-        """Return when the other side's process has answered; raises LinkClosed."""
+        """Wait until the other side's process has answered a ping. Raises LinkClosed."""
         await self._channel.ping()
 
     async def close(self, why: str = "closed") -> None:
-        """Say goodbye and end the link, within a moment."""
+        """End the link and tell the other side why; takes `LinkLimits.close` seconds at most."""
         self.reason = self.reason or why
         await self._channel.close(_NORMAL, why)
 
     async def run(self, welcome: Welcome | None = None) -> None:
-        """Say `welcome`, then serve the link until it is closed; the one reader of its channel."""
+        """Say `welcome` unless None, then serve the link until it is closed.
+
+        It is the only reader of the channel.
+        """
         try:
             if welcome is not None:
                 await self._channel.send(_encode(welcome))
@@ -161,7 +171,7 @@ class Peer:
     async def _read(self, nursery: trio.Nursery) -> None:
         try:
             while True:
-                await self._take(read(await self._channel.receive()), nursery)
+                await self._take(decode_received(await self._channel.receive()), nursery)
         except LinkClosed as error:
             self.reason = self.reason or str(error)
         except Violation as error:
@@ -269,7 +279,7 @@ class Peer:
 
 
 async def refuse(channel: Channel, code: str, message: str) -> None:
-    """Say why and end the connection, as far as the peer still listens."""
+    """Send a failure without an id, and end the connection, as far as the peer still listens."""
     try:
         await channel.send_now(_encode(failure(None, code, message)))
     except LinkClosed:

@@ -1,4 +1,4 @@
-"""The side that listens."""
+"""The side of a link that listens."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -9,9 +9,9 @@ from typing import NoReturn
 import trio
 
 from hive.link.channel import Channel, open_channel
-from hive.link.errors import LinkClosed, Refuse, Violation
-from hive.link.intake import Unreadable, read
-from hive.link.limits import Limits
+from hive.link.decoding import Unreadable, decode_received
+from hive.link.errors import LinkClosed, RefuseHello, Violation
+from hive.link.limits import LinkLimits
 from hive.link.peer import Peer, Session, refuse
 from hive.link.unix import Credentials, bind, credentials
 from hive.wire.codec import PROTOCOL
@@ -26,7 +26,7 @@ _REFUSED = 8
 """Connections beyond the bound that are told so; more are closed unheard."""
 
 Accept = Callable[[Hello, Credentials], Awaitable[Session]]
-"""Gives the session of a connection; raises Refuse(code, message)."""
+"""Gives the session of a connection; raises RefuseHello(code, message)."""
 
 
 async def serve(
@@ -35,13 +35,15 @@ async def serve(
     *,
     mode: int = 0o600,
     ready: Callable[[], object] = lambda: None,
-    limits: Limits = Limits(),  # noqa: B008 - frozen
+    limits: LinkLimits = LinkLimits(),  # noqa: B008 - frozen
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> NoReturn:
-    """Serve links on the unix socket at `path` until cancelled; no connection can end it.
+    """Serve links on the unix socket at `path` until cancelled; no connection can end this.
 
-    When the socket's file is removed, it is made again within seconds; links stay as they are.
-    `ready` is called (and `task_status` started) once it listens. Raises OSError if it cannot.
+    `accept` gives the session of each connection. `mode` are the permissions of the socket's file;
+    when that is removed, it is made again within seconds, and links stay as they are. `ready` is
+    called (and `task_status` started) once it listens. Raises OSError if it cannot listen, and
+    FileExistsError if something else than a socket is there.
     """
     listener = bind(path, mode)
     open_now = 0
@@ -110,28 +112,28 @@ def _file_at(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-async def _serve_one(transport: trio.SocketStream, accept: Accept, limits: Limits) -> None:
+async def _serve_one(transport: trio.SocketStream, accept: Accept, limits: LinkLimits) -> None:
     credential = credentials(transport)
     async with open_channel(transport, limits, server=True) as channel:
         try:
             hello = await _hello(channel, limits)
             session = await accept(hello, credential)
-        except (Violation, Refuse) as error:
+        except (Violation, RefuseHello) as error:
             await refuse(channel, error.code, error.message)
             return
         await Peer(channel, session, limits, hello).run(session.welcome)
 
 
-async def _refuse_one(transport: trio.SocketStream, limits: Limits) -> None:
+async def _refuse_one(transport: trio.SocketStream, limits: LinkLimits) -> None:
     """Say why, without waiting for a hello."""
     async with open_channel(transport, limits, server=True) as channel:
         why = f"it serves {limits.connections} connections already: end some, then try again"
         await refuse(channel, "full", why)
 
 
-async def _hello(channel: Channel, limits: Limits) -> Hello:
+async def _hello(channel: Channel, limits: LinkLimits) -> Hello:
     with trio.move_on_after(limits.hello):
-        frame = read(await channel.receive())
+        frame = decode_received(await channel.receive())
         if isinstance(frame, Unreadable):
             raise Violation("bad_frame", frame.error)
         if not isinstance(frame, Hello):

@@ -11,16 +11,19 @@ from collections.abc import Callable
 
 import trio
 
-from hive.link.limits import Limits
+from hive.link.limits import LinkLimits
 
 _CHUNK = 65536
 
 
 class BufferedStream(trio.abc.Stream):
-    """`send_all` puts down, `pump` carries; `on_end` is called when the stream can give no more."""
+    """A stream whose `send_all` only fills a buffer, which `pump` writes to the socket.
+
+    `on_end` is called when nothing more can be received.
+    """
 
     def __init__(
-        self, transport: trio.SocketStream, limits: Limits, on_end: Callable[[], None]
+        self, transport: trio.SocketStream, limits: LinkLimits, on_end: Callable[[], None]
     ) -> None:
         self._transport = transport
         self._limits = limits
@@ -33,11 +36,15 @@ class BufferedStream(trio.abc.Stream):
 
     @property
     def broken(self) -> str | None:
-        """Why this side gave the stream up, if it did."""
+        """Why this side has shut the stream; None if it has not."""
         return self._broken
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Put `data` down; raises BrokenResourceError if the stream is over or far too full."""
+        """Put `data` into the buffer, or write it at once if that is empty.
+
+        Raises trio.BrokenResourceError if the stream is shut, and shuts it when the peer has left
+        more than `LinkLimits.buffer` and `overflow` bytes unread.
+        """
         if self._pending > self._limits.buffer + self._limits.overflow:
             self.shut("the peer does not read the answers to what it asks")
         if self._broken is not None:
@@ -56,12 +63,12 @@ class BufferedStream(trio.abc.Stream):
             return 0
 
     async def wait_send_all_might_not_block(self) -> None:
-        """Wait until there is room for more (or until the stream is over)."""
+        """Wait until there is room in the buffer, or until the stream is shut."""
         while self._pending >= self._limits.buffer and self._broken is None:
             await self._changed.park()
 
     async def pump(self) -> None:
-        """Carry what is put down to the socket until the stream is shut."""
+        """Write what is in the buffer to the socket, until the stream is shut."""
         try:
             while self._broken is None:
                 if not self._buffer:
@@ -81,7 +88,7 @@ class BufferedStream(trio.abc.Stream):
             self.shut("closed")
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes | bytearray:
-        """Receive from the socket; raises as its stream does."""
+        """Receive from the socket. Raises trio.BrokenResourceError and trio.ClosedResourceError."""
         try:
             data = await self._transport.receive_some(max_bytes)
         except (trio.BrokenResourceError, trio.ClosedResourceError):
@@ -92,7 +99,7 @@ class BufferedStream(trio.abc.Stream):
         return data
 
     def shut(self, why: str) -> None:
-        """Close the socket now; idempotent, the first reason stays."""
+        """Close the socket now; further calls do nothing, so that the first reason stays."""
         if self._broken is None:
             self._broken = why
             self._transport.socket.close()
@@ -101,7 +108,7 @@ class BufferedStream(trio.abc.Stream):
             self._on_end()
 
     async def aclose(self) -> None:
-        """Close once everything is carried, or when the time for goodbyes is over."""
+        """Shut the stream when all is written, or after `LinkLimits.close` seconds."""
         try:
             with trio.move_on_after(self._limits.close):
                 while self._pending and self._broken is None:

@@ -46,10 +46,11 @@ def _folder(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def bind(path: Path, mode: int = 0o600) -> trio.SocketListener:
-    """Listen at `path` with exactly these permissions.
+    """Listen at `path` with exactly the permissions `mode`.
 
     A socket file that is there is taken for stale (the caller holds the hive's lock) and replaced.
-    Raises FileExistsError if something else is there, OSError as bind(2) does.
+    Raises FileExistsError if something else is there, ValueError if the file's name is too long,
+    and OSError as bind(2) does.
     """
     with _folder(path) as (folder, address):
         _remove_stale(path, folder)
@@ -81,13 +82,16 @@ def _remove_stale(path: Path, folder: int) -> None:
 
 
 async def dial(path: Path) -> trio.SocketStream:
-    """Connect to the socket at `path`; raises OSError as connect(2) does."""
+    """Connect to the socket at `path`.
+
+    Raises OSError as connect(2) does, ValueError if the file's name is too long.
+    """
     with _folder(path) as (_, address):
         return await trio.open_unix_socket(address)
 
 
-def listener(path: Path) -> Credentials:
-    """Who listens at `path`, which a process that is stopped does as well.
+def listener_credentials(path: Path) -> Credentials:
+    """Return which process listens at `path`, also when it is stopped (SIGSTOP) and answers not.
 
     Raises OSError as connect(2) does, BlockingIOError when too many wait to be accepted.
     """
@@ -98,7 +102,7 @@ def listener(path: Path) -> Credentials:
 
 
 def credentials(stream: trio.SocketStream) -> Credentials:
-    """Who connected this stream (SO_PEERCRED)."""
+    """Return which process is at the other end of a stream (SO_PEERCRED)."""
     return _credentials(stream.socket)
 
 

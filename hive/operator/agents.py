@@ -11,12 +11,12 @@ from hive.operator.handlers import Act, Table, act
 from hive.wire.agents import AgentCommand, SetRights, Spawn
 
 
-def table(fleet: Fleet, destroyer: Destroyer, spawn: Callable[[Spawn], Awaitable[None]]) -> Table:
-    """What the operator may do with agents; `spawn` makes one by the hive's configuration."""
+def table(fleet: Fleet, destroyer: Destroyer) -> Table:
+    """What the operator may do with agents."""
     agents = _Agents(fleet, destroyer)
     return {
         Spawn: act(
-            spawn, lambda one: Act("spawn", one.name, _rights(one.may_send)), has_steps=True
+            agents.spawn, lambda one: Act("spawn", one.name, _rights(one.may_send)), has_steps=True
         ),
         AgentCommand: act(agents.command, lambda one: Act(one.action, one.name), has_steps=True),
         SetRights: act(
@@ -31,6 +31,9 @@ def table(fleet: Fleet, destroyer: Destroyer, spawn: Callable[[Spawn], Awaitable
 class _Agents:
     fleet: Fleet
     destroyer: Destroyer
+
+    async def spawn(self, wish: Spawn) -> None:
+        await self.fleet.create(wish)
 
     async def command(self, command: AgentCommand) -> None:
         actions: dict[str, Callable[[str], Awaitable[object]]] = {

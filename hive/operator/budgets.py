@@ -1,11 +1,11 @@
 """Budgets: what was spent, and how much may be."""
 
-from hive.budget import Budgets as BudgetKeeper
+from hive.budget import BudgetService
 from hive.operator.handlers import Act, Table, act, read
 from hive.wire.budgets import Budgets, GetBudgets, SetBudget
 
 
-def table(budgets: BudgetKeeper) -> Table:
+def table(budgets: BudgetService) -> Table:
     """What the operator may ask about budgets, and set."""
 
     async def statuses(_: GetBudgets) -> Budgets:

@@ -10,13 +10,14 @@ from attrs import frozen
 
 from hive.agents import Fleet
 from hive.broker import Broker, BrokerError
-from hive.budget import Budgets
+from hive.budget import BudgetService
 from hive.containers import ContainerError
 from hive.link import LinkError
-from hive.questions import Desk
-from hive.reminders import Reminders
-from hive.schedules import Schedules
+from hive.questions import QuestionService
+from hive.reminders import ReminderService
+from hive.schedules import ScheduleService
 from hive.store import StoreError
+from hive.wake_ups import WakeUpService
 from hive.wire.budgets import SetBudget
 from hive.wire.daemon import Notice
 from hive.wire.events import Event
@@ -30,10 +31,11 @@ class Destroyer:
 
     fleet: Fleet
     broker: Broker
-    reminders: Reminders
-    schedules: Schedules
-    desk: Desk
-    budgets: Budgets
+    reminders: ReminderService
+    schedules: ScheduleService
+    questions: QuestionService
+    wake_ups: WakeUpService
+    budgets: BudgetService
     publish: Callable[[str | None, Event], None]
 
     async def destroy(self, name: str) -> int:
@@ -62,11 +64,12 @@ class Destroyer:
             await self.reminders.cancel(name, reminder.id)
         for schedule in await self.schedules.listed(name):
             await self.schedules.cancel(name, schedule.id)
-        await self.desk.forget(name)
+        await self.questions.forget(name)
+        await self.wake_ups.forget(name)
         for budget in self.budgets.statuses():
             if budget.scope == name:
                 await self.budgets.set(SetBudget(name, budget.period, budget.unit, None))
-        bounced = await self.broker.bury(name)
+        bounced = await self.broker.dead_letter_all(name)
         await self.fleet.put_away(name)
         return bounced
 

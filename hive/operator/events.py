@@ -1,14 +1,46 @@
-"""Events: those that were kept, and those that come."""
+"""Events: shown to all who watch, kept, asked for and followed."""
+
+import time
 
 from attrs import frozen
 
 from hive.events import Hub, Lagged
 from hive.operator.handlers import Push, Stream, Table, newest_that_fit, read, rows
-from hive.wire.events import EventBatch, Events, Follow, GetEvents, Resync
+from hive.operator.incidents import Incidents
+from hive.redact import Secrets
+from hive.supervision import supervision
+from hive.supervisors import Event as SupervisorEvent
+from hive.wire.events import Event, EventBatch, Events, Follow, GetEvents, Resync
 
 EVENTS_A_FRAME = 64
 GATHER_S = 0.02
 """Events wait so long for those behind them: who follows must not slow down those who work."""
+
+
+class EventPublisher:
+    """Keeps and shows events; none of its methods blocks or raises."""
+
+    def __init__(self, hub: Hub, incidents: Incidents, secrets: Secrets) -> None:
+        self._hub, self._incidents, self._secrets = hub, incidents, secrets
+
+    def publish(self, agent: str | None, event: Event, at: float | None = None, /) -> None:
+        """Show an event, of `agent` or (None) of the hive as a whole.
+
+        `at` is when it happened, in epoch seconds; None: now.
+        """
+        at = time.time() if at is None else at
+        self._hub.publish(agent, event, at)
+        self._incidents.take(event, at)
+
+    def publish_supervision(self, event: SupervisorEvent) -> str | None:
+        """Show an event of the daemon's tree without secrets.
+
+        Returns the name of the agent in whose subtree it was, None if it was in none.
+        """
+        parts = event.path.split("/")
+        agent = parts[2] if len(parts) > 2 and parts[1] == "agents" else None
+        self.publish(agent, supervision(event, self._secrets.redact))
+        return agent
 
 
 def table(hub: Hub) -> Table:

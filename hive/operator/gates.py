@@ -1,11 +1,11 @@
 """The gates of credentials: looked at, held and released by the operator."""
 
-from hive.gate import Gates as GateKeeper
+from hive.gate import GateService
 from hive.operator.handlers import Act, Table, act, read
 from hive.wire.gates import GateCommand, Gates, GetGates
 
 
-def table(gates: GateKeeper) -> Table:
+def table(gates: GateService) -> Table:
     """What the operator may ask about gates, and do with them."""
 
     async def statuses(_: GetGates) -> Gates:

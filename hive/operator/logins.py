@@ -1,16 +1,17 @@
 """Logins: a credential for all agents that use it, or an agent's own login in its home."""
 
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import trio
 from attrs import frozen
 
 from hive.agents import Fleet
 from hive.containers import Container
+from hive.credentials import CurrentAccess, NamedCredential
 from hive.directory import credential_key
 from hive.operator.faults import NotDone
 from hive.operator.handlers import Act, Table, act, read
+from hive.paths import AgentFolders
 from hive.wire.logins import (
     OWN_LOGIN,
     GetLogin,
@@ -32,40 +33,41 @@ _FLAGS = (
 
 @frozen
 class Logins:
-    """Handlers of logins, and what they are made of.
-
-    `keep` stores a credential for the agents that use it and raises ConfigError and NotDone;
-    `check` returns the name of one that agents may be given and raises ConfigError; `changed` is
-    told behind which key somebody has logged in.
-    """
+    """Handlers of logins; `changed` is told behind which credential key somebody has logged in."""
 
     fleet: Fleet
-    claude: Path
-    keep: Callable[[SetCredential], Awaitable[None]]
-    check: Callable[[str], str]
+    access: CurrentAccess
     changed: Callable[[str], Awaitable[None]]
 
     async def command(self, asked: GetLogin) -> LoginCommand:
         """How to run the CLI in the agent's home; raises NoSuchAgent, ContainerError, NotDone."""
-        record = self.fleet.record(asked.agent)
-        around, name, claude = self.fleet.around, record.name, str(self.claude)
-        driver, root = around.driver(record.driver), around.paths.root
+        dependencies = self.fleet.dependencies
+        record = dependencies.directory.record(asked.agent)
+        driver, root, name = (
+            dependencies.driver(record.driver),
+            dependencies.paths.root,
+            record.name,
+        )
+        claude = (str(dependencies.claude),)
         try:
-            argv = await driver.visit(Container(name, root, (claude,), readonly=around.readonly))
+            argv = await driver.visit(Container(name, root, claude, readonly=dependencies.readonly))
         except OSError as error:
             raise NotDone("not_done", f"no container for a login of {name}: {error}") from None
         base = driver.inside(root, name).base
         environment = (
             ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-            ("HOME", str(base / "claude")),
+            ("HOME", str(AgentFolders(base).claude)),
             ("LANG", "C.UTF-8"),
             *_FLAGS,
         )
         return LoginCommand(argv, environment)
 
     async def set(self, asked: SetCredential) -> None:
-        """Keep it and tell its agents; raises ConfigError, NotDone."""
-        await self.keep(asked)
+        """Keep it and tell the agents that use it; raises BadCredential, NotDone."""
+        try:
+            await self.access.keep(NamedCredential(asked.name, asked.api_key, asked.oauth_token))
+        except OSError as error:
+            raise NotDone("not_done", f"the credential cannot be kept: {error}") from None
         await self._tell(asked.name)
 
     async def logged_in(self, asked: LoggedIn) -> None:
@@ -73,15 +75,15 @@ class Logins:
         await self._use(asked.agent, OWN_LOGIN)
 
     async def use(self, asked: UseCredential) -> None:
-        """The agent uses this credential from now on; raises ConfigError too."""
-        await self._use(asked.agent, self.check(asked.credential))
+        """The agent uses this credential from now on; raises as `logged_in`, and BadCredential."""
+        await self._use(asked.agent, self.access.api.check(asked.credential))
 
     async def _use(self, agent: str, credential: str) -> None:
         await self._tell(credential_key(await self.fleet.use_credential(agent, credential)))
 
     async def _tell(self, key: str) -> None:
         with trio.move_on_after(TELL_ALL_S, shield=True):  # it is done, also if who asked is gone
-            await self.fleet.tell(key)
+            await self.fleet.push_settings(key)
             await self.changed(key)
 
 

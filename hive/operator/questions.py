@@ -6,14 +6,15 @@ from attrs import evolve, frozen
 
 from hive.broker import Broker
 from hive.operator.handlers import Act, Handler, Table, newest_that_fit, read, rows
-from hive.questions import Desk, NoSuchQuestion
+from hive.questions import NoSuchQuestion, QuestionService
 from hive.wire.messages import Sent
+from hive.wire.names import OPERATOR
 from hive.wire.questions import Answer, GetQuestions, Questions
 
 
-def table(desk: Desk, broker: Broker) -> Table:
+def table(service: QuestionService, broker: Broker) -> Table:
     """What the operator may ask about questions, and how he answers them."""
-    questions = _Questions(desk, broker)
+    questions = _Questions(service, broker)
     return {
         GetQuestions: read(questions.listed),
         Answer: Handler(questions.answer, questions.words),
@@ -22,16 +23,16 @@ def table(desk: Desk, broker: Broker) -> Table:
 
 @frozen
 class _Questions:
-    desk: Desk
+    service: QuestionService
     broker: Broker
 
     async def listed(self, asked: GetQuestions) -> Questions:
-        found = await self.desk.questions.listed(rows(asked.limit), ended=asked.ended)
+        found = await self.service.listed(rows(asked.limit), ended=asked.ended)
         return Questions(newest_that_fit(found))
 
     async def answer(self, answer: Answer) -> Sent:
         """As the operator, also in an agent's place; a question to himself is then read."""
-        sent = await self.desk.answer_as_operator(answer)
+        sent = await self.service.answer(OPERATOR, answer)
         await self.broker.acknowledge([answer.question])
         return Sent(sent)
 
@@ -39,6 +40,6 @@ class _Questions:
         given = one.text or f"option {' '.join(map(str, one.options))}"
         act = Act("answer", f"question {one.question}", given)
         with suppress(NoSuchQuestion):  # which is the act's to refuse
-            asked = await self.desk.questions.get(one.question)
+            asked = await self.service.get(one.question)
             act = evolve(act, detail=f"of {asked.asker}, for {asked.to}: {given}")
         return act

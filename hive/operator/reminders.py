@@ -4,11 +4,11 @@ from attrs import frozen
 
 from hive.directory import Directory
 from hive.operator.handlers import Act, Table, act, read
-from hive.reminders import Reminders
+from hive.reminders import ReminderService
 from hive.wire.reminders import GetReminders, ReminderList, ReminderRollup, ResolveReminder, Rollup
 
 
-def table(reminders: Reminders, directory: Directory) -> Table:
+def table(reminders: ReminderService, directory: Directory) -> Table:
     """What the operator may ask about reminders, and do with them."""
     asked = _Asked(reminders, directory)
     return {
@@ -20,7 +20,7 @@ def table(reminders: Reminders, directory: Directory) -> Table:
 
 @frozen
 class _Asked:
-    reminders: Reminders
+    reminders: ReminderService
     directory: Directory
 
     async def listed(self, asked: GetReminders) -> ReminderList:

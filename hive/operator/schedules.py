@@ -1,11 +1,11 @@
 """Schedules: listed, decided on, fired, edited and cancelled by the operator."""
 
 from hive.operator.handlers import Act, Table, act, read
-from hive.schedules import Schedules
+from hive.schedules import ScheduleService
 from hive.wire.schedules import EditSchedule, GetSchedules, ResolveSchedule, ScheduleList
 
 
-def table(schedules: Schedules) -> Table:
+def table(schedules: ScheduleService) -> Table:
     """What the operator may ask about schedules, and do with them."""
 
     async def listed(asked: GetSchedules) -> ScheduleList:

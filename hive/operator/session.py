@@ -13,7 +13,7 @@ from typing import Any
 import outcome
 import trio
 
-from hive.link import Credentials, LinkClosed, LinkError, Peer, Refuse, serve
+from hive.link import Credentials, LinkClosed, LinkError, Peer, RefuseHello, serve
 from hive.link import Session as LinkSession
 from hive.operator.audit import AuditLog, who
 from hive.operator.faults import explained
@@ -40,7 +40,7 @@ async def run(
 
         async def accept(hello: Hello, credentials: Credentials) -> _Session:
             if hello.role != role:
-                raise Refuse("wrong_role", f"this socket is for the role {role!r}")
+                raise RefuseHello("wrong_role", f"this socket is for the role {role!r}")
             return _Session(nursery, ALLOWED[role], table, audit, hide, who(credentials, role))
 
         await nursery.start(serve, path, accept)

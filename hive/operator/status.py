@@ -3,55 +3,31 @@
 Pure functions of snapshots; times in a snapshot are Trio's, on the wire epoch seconds.
 """
 
-import time
 from collections.abc import Callable, Iterator
 
-import trio
-from attrs import evolve, frozen
+from attrs import evolve
 
 from hive.agents import REMINDERS, Agent
 from hive.broker import Counts
 from hive.directory import AgentRecord
+from hive.supervision import ClockReading, tree_node
 from hive.supervisors import Snapshot, State
 from hive.wire.agents import AgentStatus
 from hive.wire.states import AgentState, Condition
 from hive.wire.tree import TreeNode
 
 
-@frozen
-class Clock:
-    """Both clocks at one moment."""
+def tree_with_harnesses(
+    snapshot: Snapshot, clock: ClockReading, harness: Callable[[str], TreeNode | None]
+) -> TreeNode:
+    """The daemon's tree; `harness(name)` gives the tree reported from that agent's container."""
 
-    trio: float
-    epoch: float
+    def reported(child: Snapshot) -> tuple[TreeNode, ...]:
+        parent, _, name = child.path.rpartition("/")
+        node = harness(name) if parent.endswith("/agents") else None
+        return () if node is None else (_under(f"{child.path}/harness", node),)
 
-    def wall(self, when: float | None) -> float | None:
-        """A Trio time as epoch seconds."""
-        return None if when is None else self.epoch + (when - self.trio)
-
-
-def now() -> Clock:
-    """Both clocks now."""
-    return Clock(trio.current_time(), time.time())
-
-
-def tree(snapshot: Snapshot, clock: Clock, harness: Callable[[str], TreeNode | None]) -> TreeNode:
-    """The snapshot as wire nodes; `harness(name)` gives the tree reported from its container."""
-    children = tuple(tree(child, clock, harness) for child in snapshot.children)
-    parent, _, name = snapshot.path.rpartition("/")
-    if parent.endswith("/agents") and (reported := harness(name)):
-        children += (_under(f"{snapshot.path}/harness", reported),)
-    return TreeNode(
-        path=snapshot.path,
-        kind=snapshot.kind,
-        state=AgentState(snapshot.state.value),
-        since=clock.wall(snapshot.since) or 0.0,
-        reason=snapshot.reason or snapshot.note,
-        until=clock.wall(snapshot.until),
-        restarts=snapshot.restarts,
-        last_tick_age_s=_age(snapshot.last_tick, clock),
-        children=children,
-    )
+    return tree_node(snapshot, clock, reported)
 
 
 def _under(path: str, node: TreeNode) -> TreeNode:
@@ -61,16 +37,12 @@ def _under(path: str, node: TreeNode) -> TreeNode:
     return evolve(node, path=path, children=children)
 
 
-def _age(when: float | None, clock: Clock) -> float | None:
-    return None if when is None else max(0.0, clock.trio - when)
-
-
 def agent_status(
     record: AgentRecord,
     agent: Agent | None,
     node: Snapshot | None,
     counts: Counts,
-    clock: Clock,
+    clock: ClockReading,
 ) -> AgentStatus:
     """One agent on one line: the first thing that keeps it from working is its state."""
     status = AgentStatus(
@@ -84,6 +56,7 @@ def agent_status(
         driver=record.driver,
         credential=record.credential,
         held=counts.held,
+        says=record.status_line,
     )
     if node is None or agent is None:
         return status
@@ -95,7 +68,7 @@ def agent_status(
         reason = _container_note(node)
         if agent.peer is None:
             state, reason = AgentState.STARTING, reason or "waits for its harness to connect"
-    wait, until = agent.waits, clock.wall(culprit.until)
+    wait, until = agent.why_waiting, clock.wall(culprit.until)
     if wait is not None and state in (AgentState.RUNNING, AgentState.STARTING, AgentState.PARKED):
         state, reason, until = AgentState.PARKED, wait.reason, wait.until
     report = agent.report if agent.peer is not None else None
@@ -109,7 +82,7 @@ def agent_status(
         turn=agent.lease,
         model=(report.model if report else None) or record.model,
         session=report.session if report else None,
-        last_tick_age_s=_age(_oldest_tick(node), clock),
+        last_tick_age_s=clock.age(_oldest_tick(node)),
         # A part that fails takes along those behind it: the one with the most counts them all.
         restarts=max((part.restarts for part in _needed(node)), default=0) + node.restarts,
         connected=agent.peer is not None,

@@ -14,7 +14,8 @@ from hive.directory import AgentPark, Directory
 from hive.operator.handlers import Act, Table, act, read
 from hive.operator.incidents import Incidents
 from hive.operator.parks import Kept, Parks
-from hive.operator.status import now, tree
+from hive.operator.status import tree_with_harnesses
+from hive.supervision import read_clocks
 from hive.supervisors import NotFound, State, Supervisor
 from hive.wire.tree import Child, GetChild, Happening, TreeCommand, TreeNode
 
@@ -96,7 +97,7 @@ class OperatedTree:
             except BadPath:
                 await self.parks.forget(kept.path)
                 continue
-            if kept.until is not None and kept.until <= now().epoch:
+            if kept.until is not None and kept.until <= read_clocks().epoch:
                 await self.parks.forget(kept.path)
             else:
                 await self._park(kept.path, kept.reason, kept.until)
@@ -151,11 +152,11 @@ class OperatedTree:
     def look(self, path: str) -> Child:
         """The child with all below it and its history; raises BadPath, NotFound."""
         path = self.full_path(path)
-        clock = now()
+        clock = read_clocks()
         node = self.root.snapshot().find(path)
         if node is None:
             return self._look_inside(path)
-        seen = tree(node, clock, self.harness_tree)
+        seen = tree_with_harnesses(node, clock, self.harness_tree)
         if path == TREE:
             return Child(seen, (), self.incidents.report(path))
         supervisor, child = self.find(path)
@@ -167,7 +168,7 @@ class OperatedTree:
 
     def _look_inside(self, path: str) -> Child:
         """A part of a harness, as it reported itself; raises BadPath."""
-        nodes = [tree(self.root.snapshot(), now(), self.harness_tree)]
+        nodes = [tree_with_harnesses(self.root.snapshot(), read_clocks(), self.harness_tree)]
         while nodes:
             node = nodes.pop()
             if node.path == path:

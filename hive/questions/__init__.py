@@ -1,25 +1,19 @@
-"""The desk: what agents ask the hive for beside messages, and questions with an end."""
+"""Questions of agents to each other and to the operator: each has one end, and is told of it."""
 
-from hive.questions.desk import Desk
-from hive.questions.errors import (
+from hive.questions.policy import (
     BadAnswer,
     BadQuestion,
     NoSuchQuestion,
     QuestionOver,
-    TooMany,
+    TooManyQuestions,
 )
-from hive.questions.questions import Questions
-from hive.questions.says import Says
-from hive.questions.wakes import Wakes
+from hive.questions.service import QuestionService
 
 __all__ = [
     "BadAnswer",
     "BadQuestion",
-    "Desk",
     "NoSuchQuestion",
     "QuestionOver",
-    "Questions",
-    "Says",
-    "TooMany",
-    "Wakes",
+    "QuestionService",
+    "TooManyQuestions",
 ]

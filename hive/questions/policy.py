@@ -1,18 +1,10 @@
 """What may be asked and answered: pure functions of values."""
 
-import math
 from collections.abc import Sequence
 
 from attrs import evolve
 
-from hive.questions.errors import (
-    BadAnswer,
-    BadLine,
-    BadQuestion,
-    NoSuchQuestion,
-    QuestionOver,
-    TooMany,
-)
+from hive.broker import BrokerError
 from hive.wire.names import OPERATOR
 from hive.wire.questions import Answer, Ask, Question, QuestionState
 
@@ -24,13 +16,42 @@ MOST_OPTIONS = 20
 MOST_OPTION = 200
 SHORTEST_TTL_S = 1.0
 LONGEST_TTL_S = 30 * 86400.0
-MOST_LINE = 120
 
 _ENDS = {
     QuestionState.ANSWERED: "has been answered by {by}",
     QuestionState.EXPIRED: "has expired",
     QuestionState.CANCELLED: "was withdrawn by {asker}",
 }
+
+
+class BadQuestion(BrokerError):
+    """The question cannot be asked so."""
+
+    code = "bad_question"
+
+
+class BadAnswer(BrokerError):
+    """The answer is none of those that are allowed."""
+
+    code = "bad_answer"
+
+
+class NoSuchQuestion(BrokerError):
+    """Nothing of that number is there for this agent."""
+
+    code = "no_such_question"
+
+
+class QuestionOver(BrokerError):
+    """The question has ended already."""
+
+    code = "question_over"
+
+
+class TooManyQuestions(BrokerError):
+    """Too many questions of the asker are open; the text names them."""
+
+    code = "too_many"
 
 
 def new_question(asker: str, ask: Ask, *, id_: int, now: float) -> Question:
@@ -64,16 +85,16 @@ def new_question(asker: str, ask: Ask, *, id_: int, now: float) -> Question:
 
 
 def check_room(open_ids: Sequence[int]) -> None:
-    """Raise TooMany when these open questions leave no room for another one."""
+    """Raise TooManyQuestions when these open questions leave no room for another one."""
     if len(open_ids) >= MOST_OPEN:
         shown = ", ".join(map(str, sorted(open_ids)))
-        raise TooMany(
+        raise TooManyQuestions(
             f"{len(open_ids)} questions of yours are open, more than {MOST_OPEN} are not allowed: "
             f"wait for answers, or withdraw some with cancel_loose_end (open: {shown})"
         )
 
 
-def settled(question: Question, by: str, answer: Answer, now: float) -> Question:
+def answered(question: Question, by: str, answer: Answer, now: float) -> Question:
     """The question, answered; itself if it has this answer already.
 
     Raises NoSuchQuestion for an agent that was not asked, QuestionOver, BadAnswer.
@@ -155,24 +176,3 @@ def _allowed(question: Question, fault: str) -> str:
 
 def _folded(option: str) -> str:
     return option.casefold()
-
-
-def one_line(text: str, what: str, *, most: int = MOST_LINE, needed: bool = False) -> str:
-    """`text` on one line and without what could drive a terminal; raises BadLine if too long."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    if len(line) > most:
-        raise BadLine(f"{what} has {len(line)} characters, at most {most} are allowed: shorten it")
-    if needed and not line:
-        raise BadLine(f"{what} is empty: say something")
-    return line
-
-
-def check_rate(times: Sequence[float], most: int, now: float, what: str, span: float) -> None:
-    """Raise TooMany when `most` of `times` (epoch seconds, ascending) are not yet `span` s old."""
-    recent = [at for at in times if now - span < at <= now]
-    if len(recent) >= most:
-        wait = math.floor(recent[-most] + span - now) + 1
-        raise TooMany(
-            f"{most} {what} an hour are allowed and made: the next one is in {wait} s. "
-            "Do now what can be done now, or be woken by the answer to a message"
-        )

@@ -1,4 +1,4 @@
-"""The tables `questions`, `self_wakes` and `says`: rows to values and back, no decisions."""
+"""The table `questions`: rows to values and back, nothing decided here."""
 
 import json
 from collections.abc import Sequence
@@ -13,9 +13,6 @@ _COLUMNS = (
     "id, asker, recipient, body, asked_at, options, multi, expires_at, state, answer, answered_by,"
     " ended_at, end_message"
 )
-
-
-# --- questions ---------------------------------------------------------------------------------
 
 
 def insert(connection: apsw.Connection, question: Question, key: str | None) -> None:
@@ -123,65 +120,3 @@ def _question(row: Sequence[Any]) -> Question:
         QuestionState(state),
         *rest,
     )
-
-
-# --- wake-ups ----------------------------------------------------------------------------------
-
-
-def wake_times(connection: apsw.Connection, agent: str, kind: str, since: float) -> list[float]:
-    """When the agent ordered wake-ups of this kind after `since`, ascending."""
-    sql = "SELECT at FROM self_wakes WHERE agent = ? AND kind = ? AND at > ? ORDER BY at"
-    return [at for (at,) in fetch(connection, sql, (agent, kind, since))]
-
-
-def add_wake(
-    connection: apsw.Connection, agent: str, kind: str, text: str, now: float, *, pending: bool
-) -> None:
-    """Note a wake-up."""
-    fetch(
-        connection,
-        "INSERT INTO self_wakes (agent, kind, text, at, pending) VALUES (?, ?, ?, ?, ?)",
-        (agent, kind, text, now, pending),
-    )
-
-
-def forget_wakes(connection: apsw.Connection, agent: str, before: float) -> None:
-    """Drop what no cap looks at any more."""
-    sql = "DELETE FROM self_wakes WHERE agent = ? AND at < ? AND NOT pending"
-    fetch(connection, sql, (agent, before))
-
-
-def pending(connection: apsw.Connection, agent: str) -> str | None:
-    """The reason of the wake-up that waits for the end of the agent's turn."""
-    sql = "SELECT text FROM self_wakes WHERE agent = ? AND pending"
-    found = fetch(connection, sql, (agent,))
-    return str(found[0][0]) if found else None
-
-
-def no_longer_pending(connection: apsw.Connection, agent: str) -> None:
-    """It has become a message."""
-    fetch(connection, "UPDATE self_wakes SET pending = 0 WHERE agent = ? AND pending", (agent,))
-
-
-def all_pending(connection: apsw.Connection) -> list[str]:
-    """Agents with such a wake-up."""
-    return [name for (name,) in fetch(connection, "SELECT agent FROM self_wakes WHERE pending")]
-
-
-# --- lines -------------------------------------------------------------------------------------
-
-
-def say(connection: apsw.Connection, agent: str, text: str, now: float) -> None:
-    """Set an agent's line, or remove it."""
-    if text:
-        sql = "INSERT OR REPLACE INTO says (agent, text, at) VALUES (?, ?, ?)"
-        fetch(connection, sql, (agent, text, now))
-    else:
-        fetch(connection, "DELETE FROM says WHERE agent = ?", (agent,))
-
-
-def all_lines(connection: apsw.Connection) -> dict[str, str]:
-    """Every agent's line."""
-    return {
-        str(agent): str(text) for agent, text in fetch(connection, "SELECT agent, text FROM says")
-    }

@@ -1,14 +1,13 @@
 """Reminders that agents set for themselves: durable, bounded, delivered in one transaction."""
 
-from hive.reminders.errors import BadReminder, NoSuchReminder, TooManyReminders
-from hive.reminders.policy import Limits
-from hive.reminders.service import Place, Reminders
+from hive.reminders.policy import BadReminder, NoSuchReminder, ReminderLimits, TooManyReminders
+from hive.reminders.service import ReminderService, StateFolder
 
 __all__ = [
     "BadReminder",
-    "Limits",
     "NoSuchReminder",
-    "Place",
-    "Reminders",
+    "ReminderLimits",
+    "ReminderService",
+    "StateFolder",
     "TooManyReminders",
 ]

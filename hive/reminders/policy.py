@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from attrs import evolve, frozen
 
+from hive.broker import BrokerError
 from hive.rate import Rate, allowed
-from hive.reminders.errors import BadReminder, TooManyReminders
 from hive.wire.reminders import Reminder, ReminderState
 
 MOST_AHEAD_S = 366 * 86400.0
@@ -32,8 +32,26 @@ _FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _EXAMPLE = "2027-01-31T09:00:00Z or 2027-01-31T09:00:00+01:00"
 
 
+class BadReminder(BrokerError):
+    """A field of it cannot be."""
+
+    code = "bad_reminder"
+
+
+class TooManyReminders(BrokerError):
+    """The agent has, or sets, too many."""
+
+    code = "too_many_reminders"
+
+
+class NoSuchReminder(BrokerError):
+    """The one who asks has none of that number in a state in which this could be done."""
+
+    code = "no_such_reminder"
+
+
 @frozen
-class Limits:
+class ReminderLimits:
     """Of each agent: how many may wait, how many may be set at once and in an hour."""
 
     pending: int = 50
@@ -52,7 +70,7 @@ class Pace:
     at: float = 0.0
 
 
-def take(pace: Pace, limits: Limits, now: float) -> Pace:
+def take(pace: Pace, limits: ReminderLimits, now: float) -> Pace:
     """The pace after one more; raises TooManyReminders with the time of the next.
 
     A clock that was set back costs nothing and gives nothing.
@@ -69,7 +87,7 @@ def take(pace: Pace, limits: Limits, now: float) -> Pace:
     return Pace(ahead, now)
 
 
-def check_pending(pending: int, limits: Limits) -> None:
+def check_pending(pending: int, limits: ReminderLimits) -> None:
     """Raise TooManyReminders if no more may wait."""
     if pending >= limits.pending:
         raise TooManyReminders(

@@ -13,8 +13,7 @@ from attrs import evolve, frozen
 from hive.alarm import Alarm
 from hive.broker import Broker, BrokerError, Draft
 from hive.reminders import policy, rows
-from hive.reminders.errors import BadReminder, NoSuchReminder
-from hive.reminders.policy import Limits
+from hive.reminders.policy import BadReminder, NoSuchReminder, ReminderLimits
 from hive.reminders.spill import FOLDER, spill
 from hive.store import Store, StoreError
 from hive.supervisors import Context
@@ -41,14 +40,14 @@ SHOWN = 200
 
 
 @frozen
-class Place:
-    """An agent's state folder: where it lies, and the path by which the agent knows it."""
+class StateFolder:
+    """An agent's state folder: its path on this machine, and in the agent's container."""
 
-    state: Path
-    shown: Path
+    path: Path
+    inside: Path
 
 
-class Reminders:
+class ReminderService:
     """Owner of the reminders; times in epoch seconds.
 
     `scheduler(agent)` runs in the agent's subtree. `run`, the hive's own child, delivers for those
@@ -62,20 +61,20 @@ class Reminders:
         store: Store,
         broker: Broker,
         *,
-        place: Callable[[str], Place],
+        state_folder: Callable[[str], StateFolder],
         publish: Callable[[str | None, Event], object],
-        limits: Limits = policy.Limits(),  # noqa: B008 - frozen
+        limits: ReminderLimits = policy.ReminderLimits(),  # noqa: B008 - frozen
         now: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
         self._broker = broker
-        self._place = place
+        self._state_folder = state_folder
         self._publish = publish
         self._limits = limits
         self._now = now
-        self._served: dict[str, Alarm] = {}
-        self._rest = Alarm(now)
-        self._one = trio.Lock()
+        self._alarms: dict[str, Alarm] = {}
+        self._common_alarm = Alarm(now)
+        self._one_batch = trio.Lock()
         """One batch at a time in the whole hive: who sends waits for at most one."""
 
     # --- asked by agents -----------------------------------------------------------------------
@@ -140,21 +139,21 @@ class Reminders:
 
     async def scheduler(self, ctx: Context, agent: str) -> None:
         """The supervised child of one agent: sleeps until its next reminder is due."""
-        with self._serving(agent) as alarm:
+        with self._alarm_of(agent) as alarm:
             ctx.ready()
             await self._serve(ctx, alarm, agent)
 
     async def run(self, ctx: Context) -> None:
         """The hive's own child, for agents whose scheduler does not run."""
         ctx.ready(self)
-        await self._serve(ctx, self._rest, None)
+        await self._serve(ctx, self._common_alarm, None)
 
     async def deliver(self, agent: str) -> int:
         """Deliver one batch of what is due to the agent; returns how many were tried.
 
         A cancellation takes effect before or after the batch.
         """
-        async with self._one:
+        async with self._one_batch:
             with trio.move_on_after(BATCH_DEADLINE_S, shield=True):
                 now = self._now()
                 read = partial(rows.due, agent=agent, now=now, limit=policy.BATCH)
@@ -178,7 +177,7 @@ class Reminders:
             alarm.reset()
             try:
                 times = await self._store.read(lambda c: rows.next_due(c, agent))
-                mine = {n: t for n, t in times.items() if n == agent or n not in self._served}
+                mine = {n: t for n, t in times.items() if n == agent or n not in self._alarms}
                 due = [name for name, at in mine.items() if at <= self._now()]
                 for name in due:
                     await self.deliver(name)
@@ -192,22 +191,22 @@ class Reminders:
                 await alarm.wait(policy.next_due(mine.values()), ctx.tick)
 
     @contextmanager
-    def _serving(self, agent: str) -> Iterator[Alarm]:
-        alarm = self._served[agent] = Alarm(self._now)
+    def _alarm_of(self, agent: str) -> Iterator[Alarm]:
+        alarm = self._alarms[agent] = Alarm(self._now)
         try:
             yield alarm
         finally:
-            if self._served.get(agent) is alarm:
-                del self._served[agent]
-                self._rest.ring()
+            if self._alarms.get(agent) is alarm:
+                del self._alarms[agent]
+                self._common_alarm.ring()
 
     async def _draft(self, reminder: Reminder, now: float) -> Draft:
         """The message; a long text is written to its file first. Raises OSError, BrokerError."""
         path = None
         if (file := policy.file_for(reminder)) is not None:
-            place = self._place(reminder.agent)
-            await trio.to_thread.run_sync(spill, place.state, file, reminder.text)
-            path = str(place.shown / FOLDER / file)
+            folder = self._state_folder(reminder.agent)
+            await trio.to_thread.run_sync(spill, folder.path, file, reminder.text)
+            path = str(folder.inside / FOLDER / file)
         body = policy.body(reminder, now, path)
         draft = Draft(reminder.agent, reminder.agent, body, key=f"reminder-{reminder.id}")
         self._broker.check(draft)
@@ -220,7 +219,7 @@ class Reminders:
             sent = rows.mark_sent(connection, drafts, now)
             return [draft for id_, draft in drafts.items() if id_ in sent]
 
-        await self._broker.send_within(prepare)
+        await self._broker.send_in_transaction(prepare)
 
     async def _failed(self, reminder: Reminder, error: str) -> None:
         now = self._now()
@@ -239,6 +238,6 @@ class Reminders:
 
     def _changed(self, agent: str | None) -> None:
         """Look again: who delivers for this agent, or everybody."""
-        alarms = (self._rest, *self._served.values())
-        for alarm in alarms if agent is None else (self._served.get(agent, self._rest),):
+        alarms = (self._common_alarm, *self._alarms.values())
+        for alarm in alarms if agent is None else (self._alarms.get(agent, self._common_alarm),):
             alarm.ring()

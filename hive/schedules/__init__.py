@@ -1,7 +1,6 @@
 """Recurring messages: cron expressions and intervals, approved by the operator."""
 
-from hive.schedules.errors import BadSchedule, NoSuchSchedule, TooManySchedules
-from hive.schedules.policy import Rule
-from hive.schedules.service import Schedules
+from hive.schedules.policy import BadSchedule, NoSuchSchedule, RecurrenceRule, TooManySchedules
+from hive.schedules.service import ScheduleService
 
-__all__ = ["BadSchedule", "NoSuchSchedule", "Rule", "Schedules", "TooManySchedules"]
+__all__ = ["BadSchedule", "NoSuchSchedule", "RecurrenceRule", "ScheduleService", "TooManySchedules"]

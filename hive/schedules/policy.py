@@ -14,7 +14,7 @@ from attrs import frozen
 from cronsim import CronSim, CronSimError
 
 from hive.alarm import SET_BACK_S
-from hive.schedules.errors import BadSchedule
+from hive.broker import BrokerError
 
 SHORTEST_S = 60.0
 LONGEST_S = 366 * 86400.0
@@ -25,8 +25,26 @@ MOST_COUNTED = 1000
 PREVIEW = 3
 
 
+class BadSchedule(BrokerError):
+    """A field of it cannot be."""
+
+    code = "bad_schedule"
+
+
+class TooManySchedules(BrokerError):
+    """The agent has too many."""
+
+    code = "too_many_schedules"
+
+
+class NoSuchSchedule(BrokerError):
+    """There is none of that number in a state in which this could be done."""
+
+    code = "no_such_schedule"
+
+
 @frozen
-class Rule:
+class RecurrenceRule:
     """Exactly one of `cron` (in the IANA zone `zone`) and `every_s`."""
 
     cron: str | None = None
@@ -38,14 +56,14 @@ class Rule:
 
 
 @frozen
-class Run:
+class DueRun:
     """A run that is due: how many before it are skipped, and when the next one is."""
 
     skipped: int
     following: float | None
 
 
-def check(rule: Rule, now: float) -> None:
+def check(rule: RecurrenceRule, now: float) -> None:
     """Raise BadSchedule unless it can run."""
     if (rule.cron is None) == (rule.every_s is None):
         raise BadSchedule("give exactly one of cron and every_seconds")
@@ -64,17 +82,17 @@ def check(rule: Rule, now: float) -> None:
         raise BadSchedule(f"cron is {rule.cron!r}, which never comes: correct its day or month")
 
 
-def first(rule: Rule, after: float) -> float | None:
+def first(rule: RecurrenceRule, after: float) -> float | None:
     """The first run after that moment; raises BadSchedule for a rule that `check` refuses."""
     return next(runs(rule, after), None)
 
 
-def preview(rule: Rule, after: float) -> tuple[float, ...]:
+def preview(rule: RecurrenceRule, after: float) -> tuple[float, ...]:
     """The first few runs after that moment."""
     return tuple(islice(runs(rule, after), PREVIEW))
 
 
-def due(rule: Rule, next_at: float, now: float) -> Run | None:
+def due(rule: RecurrenceRule, next_at: float, now: float) -> DueRun | None:
     """What to do about the run that is planned for `next_at`; None: it is not due yet.
 
     However many were missed, one run makes up for them.
@@ -84,16 +102,16 @@ def due(rule: Rule, next_at: float, now: float) -> Run | None:
     if rule.every_s is not None:
         skipped = math.floor((now - next_at) / rule.every_s)
         following = next_at + (skipped + 1) * rule.every_s
-        return Run(skipped, following if following > now else following + rule.every_s)
+        return DueRun(skipped, following if following > now else following + rule.every_s)
     skipped = 0
     for at in islice(runs(rule, next_at), MOST_COUNTED):
         if at > now:
-            return Run(skipped, at)
+            return DueRun(skipped, at)
         skipped += 1
-    return Run(skipped, first(rule, now))
+    return DueRun(skipped, first(rule, now))
 
 
-def planned(rule: Rule, next_at: float, last_at: float | None, now: float) -> float:
+def planned(rule: RecurrenceRule, next_at: float, last_at: float | None, now: float) -> float:
     """When the next run is: earlier than `next_at` if the wall clock was set back since.
 
     That is so if the last run lies ahead, or the next one by more than the interval.
@@ -104,7 +122,7 @@ def planned(rule: Rule, next_at: float, last_at: float | None, now: float) -> fl
     return next_at
 
 
-def runs(rule: Rule, after: float) -> Iterator[float]:
+def runs(rule: RecurrenceRule, after: float) -> Iterator[float]:
     """All runs after that moment, each later than the one before it."""
     if rule.every_s is not None:
         while True:
@@ -117,7 +135,7 @@ def runs(rule: Rule, after: float) -> Iterator[float]:
             yield at
 
 
-def _occurrences(rule: Rule, after: float) -> Iterator[datetime]:
+def _occurrences(rule: RecurrenceRule, after: float) -> Iterator[datetime]:
     cron = rule.cron or ""
     if len(cron) > MOST_CRON:
         raise BadSchedule(f"cron has {len(cron)} characters, at most {MOST_CRON} are allowed")

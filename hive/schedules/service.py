@@ -12,8 +12,7 @@ from hive.broker import HIVE, Broker, BrokerError, Draft
 from hive.directory import Directory
 from hive.reminders.policy import check_text, iso
 from hive.schedules import policy, rows
-from hive.schedules.errors import BadSchedule, NoSuchSchedule, TooManySchedules
-from hive.schedules.policy import Rule
+from hive.schedules.policy import BadSchedule, NoSuchSchedule, RecurrenceRule, TooManySchedules
 from hive.store import Store, StoreError
 from hive.supervisors import Context
 from hive.wire.bounds import MAX_ID, clamp
@@ -53,7 +52,7 @@ class _Step:
 
     states: tuple[ScheduleState, ...]
     after: ScheduleState | None
-    past: str
+    done: str
 
 
 _STEPS = {
@@ -66,7 +65,7 @@ _STEPS = {
 }
 
 
-class Schedules:
+class ScheduleService:
     """Owner of the schedules; times in epoch seconds.
 
     Every change is one transaction with the messages that it causes. Methods that write raise
@@ -98,7 +97,7 @@ class Schedules:
         The same key again gives what was requested first.
         """
         now = self._now()
-        rule = Rule(wish.cron, wish.every_s, wish.zone)
+        rule = RecurrenceRule(wish.cron, wish.every_s, wish.zone)
         policy.check(rule, now)
         to = self._recipients(wish.to or (agent,))
         for name in to:
@@ -119,7 +118,7 @@ class Schedules:
             made[:] = [evolve(new, id=rows.insert(connection, new, wish.key))]
             return [Draft(HIVE, OPERATOR, _request(made[0], now))]
 
-        await self._broker.send_within(prepare)
+        await self._broker.send_in_transaction(prepare)
         return Scheduled(made[0].id, made[0].state, policy.preview(rule, now))
 
     async def cancel(self, agent: str, id_: int) -> Done:
@@ -157,10 +156,10 @@ class Schedules:
             return Done()
         next_at = policy.first(_rule(found), now) if wish.action == "approve" else None
         after = evolve(found, state=step.after, next_at=next_at)
-        told = f"Your schedule {found.id} ({_rule(found)}) was {step.past} by the operator."
-        told += f" Its next run is at {iso(next_at)}." if next_at is not None else ""
-        told += f" Reason: {reason}" if reason else ""
-        await self._change(found, after, [Draft(HIVE, found.agent, told)])
+        notice = f"Your schedule {found.id} ({_rule(found)}) was {step.done} by the operator."
+        notice += f" Its next run is at {iso(next_at)}." if next_at is not None else ""
+        notice += f" Reason: {reason}" if reason else ""
+        await self._change(found, after, [Draft(HIVE, found.agent, notice)])
         return Done()
 
     async def edit(self, wish: EditSchedule) -> Done:
@@ -180,9 +179,9 @@ class Schedules:
         )
         if found.state is ScheduleState.ACTIVE and rule != _rule(found):
             after = evolve(after, next_at=policy.first(rule, now))
-        told = f"Your schedule {found.id} was changed by the operator: now {rule}, to "
-        told += f"{', '.join(after.to)}:\n{after.text}"
-        await self._change(found, after, [Draft(HIVE, found.agent, told)])
+        notice = f"Your schedule {found.id} was changed by the operator: now {rule}, to "
+        notice += f"{', '.join(after.to)}:\n{after.text}"
+        await self._change(found, after, [Draft(HIVE, found.agent, notice)])
         return Done()
 
     # --- running -------------------------------------------------------------------------------
@@ -286,7 +285,7 @@ class Schedules:
         try:
             # Shielded: nobody would ring for a change whose asker left during the commit.
             with trio.move_on_after(CHANGE_DEADLINE_S, shield=True) as scope:
-                await self._broker.send_within(prepare)
+                await self._broker.send_in_transaction(prepare)
             if scope.cancelled_caught:
                 raise StoreError(
                     f"the store did not answer within {CHANGE_DEADLINE_S:g} s: it may or may not "
@@ -307,11 +306,11 @@ class Schedules:
         return to
 
 
-def _rule(schedule: Schedule) -> Rule:
-    return Rule(schedule.cron, schedule.every_s, schedule.zone)
+def _rule(schedule: Schedule) -> RecurrenceRule:
+    return RecurrenceRule(schedule.cron, schedule.every_s, schedule.zone)
 
 
-def _edited(rule: Rule, wish: EditSchedule) -> Rule:
+def _edited(rule: RecurrenceRule, wish: EditSchedule) -> RecurrenceRule:
     """Cron and interval replace each other; both at once are refused by the check."""
     if wish.cron is not None or wish.every_s is not None:
         rule = evolve(rule, cron=wish.cron, every_s=wish.every_s)

@@ -1,6 +1,7 @@
 """The store: one SQLite file, one writer thread with group commit, a pool of readers."""
 
 from hive.store.connections import fetch
+from hive.store.database_files import examine
 from hive.store.errors import (
     SchemaTooNew,
     StoreClosed,
@@ -10,7 +11,6 @@ from hive.store.errors import (
     StoreReplaced,
     StoreStuck,
 )
-from hive.store.files import examine
 from hive.store.schema import MIGRATIONS
 from hive.store.store import Store, open_store
 from hive.store.writer import JoinedWrite

@@ -1,4 +1,4 @@
-"""Connections: how each is set up, and the pool of those that only read."""
+"""Connections to the database: how each is set up, and the pool of those that only read."""
 
 import logging
 from collections import deque
@@ -30,7 +30,7 @@ def fetch(connection: apsw.Connection, sql: str, bindings: Bindings = ()) -> lis
 
 
 def roll_back(connection: apsw.Connection, sql: str = "ROLLBACK") -> bool:
-    """Undo what is open, after a failure; whether that could be done.
+    """Undo what is open after a failure, and return whether that could be done.
 
     Never raises: the failure before is the one to tell of. SQLite itself has undone everything
     after some of them (no space, I/O error), and then there is nothing left to undo.
@@ -45,7 +45,7 @@ def roll_back(connection: apsw.Connection, sql: str = "ROLLBACK") -> bool:
 
 
 def open_writer(path: Path, *, create: bool) -> apsw.Connection:
-    """Open the one connection that writes, and write; the file is made for its owner only.
+    """Open the one connection that writes, and prove that it can; the file is its owner's only.
 
     SQLite opens what is read-only at that moment for reading alone, and for good: so it is proven.
     Raises what SQLite raises, but not that there is no space: that comes and goes.
@@ -80,7 +80,10 @@ def _open_reader(path: Path) -> apsw.Connection:
 
 
 class Readers:
-    """A few connections that only read, used by worker threads, one snapshot for each job."""
+    """A pool of connections that only read, used by worker threads; each job sees one snapshot.
+
+    Raises what SQLite raises when they cannot be opened.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -89,11 +92,14 @@ class Readers:
         self._closed = False
 
     async def read(self, fn: Callable[[apsw.Connection], T]) -> T:
-        """Run `fn` on a connection; raises StoreClosed, StoreError and what `fn` raises."""
+        """Run `fn` in a worker thread on one of the connections.
+
+        Raises StoreClosed after close(), StoreError when the database fails, and what `fn` raises.
+        """
         return await trio.to_thread.run_sync(self._run, fn, limiter=self._limiter)
 
     def close(self) -> None:
-        """Close now what is idle; what is in use closes itself when its job ends."""
+        """Close the connections that are idle now; the others are closed when their jobs end."""
         self._closed = True
         self._drain()
 
@@ -129,7 +135,7 @@ class Readers:
         return connection
 
     async def ended(self) -> None:
-        """After `close`: wait until the last job has ended."""
+        """Wait, after close(), until the last job has ended."""
         for _ in range(READERS):
             await self._limiter.acquire_on_behalf_of(object())
 

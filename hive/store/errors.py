@@ -1,4 +1,4 @@
-"""What the store raises; every text says what happened and what to do."""
+"""All errors that the store raises. Every text says what happened and what to do."""
 
 import errno
 
@@ -66,7 +66,10 @@ _FAULTS = (
 
 
 def explain(error: Exception, connection: apsw.Connection | None = None) -> Exception:
-    """Turn SQLite's faults of disk and file into StoreErrors; any other error stays as it is."""
+    """Return a StoreError for a fault of disk or file of SQLite's; any other error as it is.
+
+    `connection` is the one that failed, None if it is not known.
+    """
     fault: StoreError
     if isinstance(error, apsw.FullError) or (
         isinstance(error, apsw.IOError | apsw.CantOpenError)  # no inodes: it cannot be opened

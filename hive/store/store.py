@@ -19,7 +19,7 @@ from hive.store.errors import (
     StoreStuck,
     explain,
 )
-from hive.store.migrations import migrate
+from hive.store.schema import migrate
 from hive.store.writer import Job, Result, Writer
 from hive.supervisors import Context
 from hive.uncontended import acquire
@@ -33,7 +33,10 @@ STOP_S = 10.0
 
 
 class Store:
-    """One SQLite file. Open while `run` (a supervised child's life) or `opened` is entered."""
+    """One SQLite file, with one thread that writes and a pool of connections that read.
+
+    It is open while `run`, the start of a supervised child, runs, or while `opened` is entered.
+    """
 
     def __init__(self, path: Path, migrations: Sequence[str]) -> None:
         self._path = path
@@ -179,7 +182,7 @@ class Store:
 
 @asynccontextmanager
 async def open_store(path: Path, migrations: Sequence[str]) -> AsyncIterator[Store]:
-    """A store that is open inside the block, without a supervisor."""
+    """Make a store that is open inside the block, without a supervisor. Raises StoreError."""
     store = Store(path, migrations)
     async with store.opened():
         yield store

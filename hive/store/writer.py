@@ -18,8 +18,8 @@ import trio
 from attrs import define, frozen
 
 from hive.store.connections import open_writer, roll_back
+from hive.store.database_files import DatabaseFiles
 from hive.store.errors import StoreClosed, StoreError, StoreFull, explain
-from hive.store.files import Files
 
 MAX_BATCH = 512
 
@@ -35,7 +35,7 @@ class Job:
     task: trio.lowlevel.Task | None
 
     def name(self) -> str:
-        """Where the job comes from, for reports."""
+        """Return the name of the function that the job runs, for reports."""
         return f"{self.fn.__module__}.{getattr(self.fn, '__qualname__', self.fn)}"
 
 
@@ -72,7 +72,7 @@ class Writer:
         self._connection = open_writer(path, create=create)
         try:
             prepare(self._connection)
-            self._files = Files(path)
+            self._files = DatabaseFiles(path)
         except BaseException:
             self._connection.close()
             raise
@@ -88,15 +88,15 @@ class Writer:
         threading.Thread(target=self._main, name="hive-store-writer", daemon=True).start()
 
     def submit(self, job: Job) -> None:
-        """Queue a job; the caller bounds how many there are."""
+        """Queue a job; the caller bounds how many wait."""
         self._queue.put(job)
 
     def stop(self) -> None:
-        """Let the thread end after what is queued now."""
+        """Let the thread end when it has done what is queued now."""
         self._queue.put(None)
 
     def busy_with(self) -> str:
-        """What the thread does now and for how long, for reports."""
+        """Return what the thread does now and for how long, for reports."""
         if not self._batch:
             return "no job"
         doing = self._doing

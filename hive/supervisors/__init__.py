@@ -1,9 +1,12 @@
-"""Supervisors for Trio programs: children that are kept alive, in order, and visibly."""
+"""Supervisors for Trio programs: children that are kept alive, in order, and visibly.
+
+After Erlang/OTP's supervisor. What is promised is in docs/semantics.md. Needs Trio, attrs and
+hive.actors only.
+"""
 
 from hive.actors.exits import Exit, ExitKind, Ignored, Park, Shutdown
-from hive.supervisors.backoff import Backoff
+from hive.supervisors.backoff import Backoff, RetryAfter
 from hive.supervisors.context import Context
-from hive.supervisors.dynamic import DynamicSupervisor
 from hive.supervisors.errors import (
     AlreadyPresent,
     IntensityExceeded,
@@ -33,30 +36,29 @@ from hive.supervisors.events import (
     Started,
     Stopping,
     Suspended,
+    ThreadSink,
     Unparked,
     Unstopped,
     exit_text,
     log_sink,
     one_line,
 )
-from hive.supervisors.intensity import RestartIntensity
+from hive.supervisors.flags import RestartIntensity
+from hive.supervisors.loop_watchdog import LoopStatistics, LoopWatchdog
 from hive.supervisors.reports import Form, report
-from hive.supervisors.retry import RetryAfter
 from hive.supervisors.root import run_root
-from hive.supervisors.sinks import ThreadSink
+from hive.supervisors.snapshot import ChildCounts, Snapshot, State
 from hive.supervisors.spec import AutoShutdown, ChildSpec, OnSilence, Restart, Strategy, check_specs
-from hive.supervisors.supervisor import ChildInfo, Supervisor, supervisor_spec
-from hive.supervisors.tree import Counts, Snapshot, State
-from hive.supervisors.watchdog import LoopStatistics, LoopWatchdog
+from hive.supervisors.supervisor import ChildInfo, DynamicSupervisor, Supervisor, supervisor_spec
 
 __all__ = [
     "AlreadyPresent",
     "AutoShutdown",
     "Backoff",
+    "ChildCounts",
     "ChildInfo",
     "ChildSpec",
     "Context",
-    "Counts",
     "DynamicSupervisor",
     "Escalated",
     "Event",

@@ -12,13 +12,13 @@ from hive.actors.exits import Park, Stop
 from hive.actors.slot import Slot
 from hive.supervisors.context import Context
 from hive.supervisors.events import PastEvent
-from hive.supervisors.policy import History
+from hive.supervisors.policy import FailureCounts
+from hive.supervisors.snapshot import Snapshot, State
 from hive.supervisors.spec import ChildSpec
-from hive.supervisors.tree import Snapshot, State
 
 
-class After(Enum):
-    """What becomes of a child whose end we ordered."""
+class AfterStop(Enum):
+    """What a child becomes when the end that somebody ordered is there."""
 
     STOP = auto()
     FORGET = auto()
@@ -27,8 +27,16 @@ class After(Enum):
 
 
 @define(eq=False)
-class Child:
-    """Only the supervisor's own methods change it. `order` is the position in start order."""
+class ChildRecord:
+    """All that a supervisor knows of one child; only its machine changes it.
+
+    `order` is the position in start order, `since` when it entered its state and `timer` when the
+    next decision about it is due (Trio's times). `counts` is what counts against it, `history` its
+    last events. `ctx` and `scope` are those of the incarnation; `scope` is None when none lives.
+    `stop` and `after_stop` are set while an end is ordered. `retry_start`: a failed start is
+    retried instead of told to `starter`; `fresh`: a failed start removes it; `queued`: it waits for
+    its turn to start. `gone` is set when the incarnation has ended, or is given up as overdue.
+    """
 
     spec: ChildSpec
     path: str
@@ -39,8 +47,8 @@ class Child:
     until: float | None = None
     incarnation: int = 0
     restarts: int = 0
-    history: History = field(factory=History)
-    past: tuple[PastEvent, ...] = ()
+    counts: FailureCounts = field(factory=FailureCounts)
+    history: tuple[PastEvent, ...] = ()
     suspended: bool = False
     retry_start: bool = False
     fresh: bool = False
@@ -49,7 +57,7 @@ class Child:
     ctx: Context | None = None
     scope: trio.CancelScope | None = None
     stop: Stop | None = None
-    after: After | None = None
+    after_stop: AfterStop | None = None
     park: Park | None = None
     starter: Slot[object] | None = None
     timer: float = math.inf
@@ -57,17 +65,17 @@ class Child:
 
     @property
     def alive(self) -> bool:
-        """An incarnation exists, whatever its state."""
+        """Whether an incarnation exists, whatever its state."""
         return self.scope is not None
 
     @property
     def stoppable(self) -> bool:
-        """There is an incarnation whose end is worth waiting for."""
+        """Whether there is an incarnation whose end is worth waiting for."""
         return self.scope is not None and self.state is not State.OVERDUE
 
     @property
     def ended(self) -> bool:
-        """Nothing runs, and nothing will start it by itself."""
+        """Whether nothing runs, and nothing will start it by itself."""
         return not self.alive and not self.queued and self.state in (State.STOPPED, State.FAILED)
 
     def enter(
@@ -94,13 +102,13 @@ class Child:
             self.starter = None
 
     def healthy_for(self, now: float) -> float | None:
-        """Seconds since the last incarnation said ready; None if it never did."""
+        """Return the seconds since the last incarnation said ready; None if it never did."""
         if self.ctx is None or self.ctx.ready_at is None:
             return None
         return now - self.ctx.ready_at
 
     def snapshot(self) -> Snapshot:
-        """How it looks now, with all below it."""
+        """Return how the child looks now, with all below it."""
         spec, ctx = self.spec, self.ctx
         return Snapshot(
             self.path,
@@ -116,5 +124,5 @@ class Child:
             self.incarnation,
             () if spec.children is None else spec.children(),
             self.suspended,
-            self.past,
+            self.history,
         )

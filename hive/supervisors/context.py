@@ -1,4 +1,4 @@
-"""What a child is given: the only way in which it talks to its supervisor."""
+"""The context: what a child is given, and the only way in which it talks to its supervisor."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import trio
 
 from hive.actors.exits import Exit, Park
-from hive.actors.host import Tenant
+from hive.actors.host import ChildListener
 from hive.supervisors.events import Event, log, one_line
 
 LAST_MESSAGES = 16
@@ -16,19 +16,25 @@ MESSAGE_LIMIT = 200  # characters
 
 
 class Context:
-    """Belongs to one incarnation of one child. All methods but wait_resumed() are synchronous."""
+    """What a child is called with: `async def child(ctx: Context) -> None`.
+
+    It belongs to one incarnation. A child calls ready() when it works, tick() if it has a watchdog,
+    and ends soon after `stop_requested` is set or it is cancelled. `path` is its place in the tree,
+    such as "hive/store"; `incarnation` counts from 1. All methods but wait_resumed() are
+    synchronous; those of the last section are for the supervisor.
+    """
 
     __slots__ = (
-        "_forgiven",
         "_init_timeout",
+        "_listener",
         "_on_event",
         "_on_ready",
         "_on_stuck",
         "_on_suspend",
         "_on_unpark",
+        "_renewed",
         "_report",
         "_resumed",
-        "_tenant",
         "_watchdog",
         "began_at",
         "incarnation",
@@ -61,19 +67,22 @@ class Context:
         self.began_at = trio.current_time()
         self.silent_until = self.began_at + init_timeout
         self._init_timeout = init_timeout
-        self._forgiven = False
+        self._renewed = False
         self._watchdog = math.inf if watchdog is None else watchdog
         self._on_ready = on_ready
         self._on_event = on_event
         self._on_stuck = on_stuck
         self._on_unpark = on_unpark
-        self._tenant: Tenant | None = None
+        self._listener: ChildListener | None = None
         self._on_suspend: Callable[[bool], None] | None = None
         self._report: Callable[[], Iterable[object]] | None = None
         self._resumed: trio.Event | None = None
 
     def ready(self, value: object = None) -> None:
-        """Init is over; `value` goes to whoever started the child. Later calls are ignored."""
+        """Say that init is over and the child works; the next sibling starts now.
+
+        `value` is what start_child() or restart_child() returns. Further calls are ignored.
+        """
         if self.ready_at is not None:
             return
         self.ready_at = trio.current_time()
@@ -82,18 +91,18 @@ class Context:
             self._on_ready(value)
 
     def tick(self) -> None:
-        """I am alive: resets the watchdog (armed at ready)."""
+        """Say that the child is alive: resets its watchdog, which is armed at ready()."""
         self.last_tick = trio.current_time()
-        self._forgiven = False
+        self._renewed = False
         if self.ready_at is not None:
             self.silent_until = self.last_tick + self._watchdog
 
     def extend(self, seconds: float) -> None:
-        """Ask for `seconds` from now until the next tick, or until ready() during init."""
+        """Ask for `seconds` from now: until the next tick() or, during init, until ready()."""
         self.silent_until = max(self.silent_until, trio.current_time() + seconds)
 
     def note(self, text: str | None) -> None:
-        """One line for the snapshot: what it does, or why."""
+        """Set one line for the snapshot that says what the child does, or why; None: nothing."""
         self.note_text = text
 
     def emit(self, event: Event) -> None:
@@ -102,84 +111,101 @@ class Context:
             self._on_event(event)
 
     @property
-    def patience(self) -> float:
-        """How many seconds of silence are allowed now."""
+    def allowed_silence(self) -> float:
+        """How many seconds of silence are allowed now; math.inf: any number."""
         return self._init_timeout if self.ready_at is None else self._watchdog
 
     def on_report(self, messages: Callable[[], Iterable[object]]) -> None:
-        """Offer the last messages, oldest first; asked once, if this incarnation ends badly."""
+        """Offer the last messages, oldest first, for the report of a crash.
+
+        `messages` is called once, if this incarnation ends badly; each of its objects becomes one
+        line by str().
+        """
         self._report = messages
 
     @property
     def suspended(self) -> bool:
-        """Whether the operator halts this child; see wait_resumed()."""
+        """Whether the operator has suspended this child; see wait_resumed()."""
         return self._resumed is not None
 
     async def wait_resumed(self) -> None:
-        """Where a child halts while it is suspended: call it between two pieces of work."""
+        """Wait while the child is suspended: call it between two pieces of work."""
         if self._resumed is None:
             await trio.lowlevel.checkpoint()
         while self._resumed is not None:
             await self._resumed.wait()
 
     def on_suspend(self, halt: Callable[[bool], None]) -> None:
-        """For a child that is told instead: `halt(True)` to halt, `halt(False)` to go on."""
+        """Be told of a suspend instead of waiting: `halt(True)` to halt, `halt(False)` to go on.
+
+        `halt` must not block; what it raises is logged. It is called at once if the child is
+        suspended already.
+        """
         self._on_suspend = halt
         if self.suspended:
             self._tell_suspend(True)
 
-    def attach(self, tenant: Tenant) -> bool:
-        """For a child that is told of its stop, its end and its parks; False: nobody would tell."""
-        self._tenant = tenant
+    def attach(self, listener: ChildListener) -> bool:
+        """Be told of the stop, the end and the parks of this incarnation, as actors are.
+
+        Returns False if this context has nobody who would tell; then wait for `stop_requested`.
+        """
+        self._listener = listener
         return self._on_unpark is not None
 
     def unpark(self) -> None:
-        """End the park that followed this incarnation, if it lasts still; as a message may."""
+        """End the park that followed this incarnation, if it still lasts."""
         if self._on_unpark is not None:
             self._on_unpark()
 
     # -- for its supervisor
 
     def request_stop(self) -> None:
-        """Ask it to end."""
+        """Ask the child to end."""
         self.stop_requested.set()
-        if self._tenant is not None:
-            self._tenant.stop()
+        if self._listener is not None:
+            self._listener.stop()
 
     def tell_end(self, how: Exit, park: Park | None) -> None:
-        """It has ended; `park` if one followed."""
-        if self._tenant is not None:
-            self._tenant.end(how, park)
+        """Tell the listener that the incarnation has ended; `park` if one followed, else None."""
+        if self._listener is not None:
+            self._listener.end(how, park)
 
     def tell_park(self, park: Park | None) -> None:
-        """After its end: it is parked now; or, None, it is not going to be started."""
-        if self._tenant is not None:
-            self._tenant.park(park)
+        """Tell the listener, after the end, of a park; None: the child will not be started."""
+        if self._listener is not None:
+            self._listener.park(park)
 
-    def forgive(self) -> bool:
-        """Grant the time once more, to a child that could not run; not twice in a row."""
-        if self._forgiven:
+    def renew_once(self) -> bool:
+        """Grant the allowed silence once more, because the child could not run.
+
+        Returns False, and grants nothing, when that was done since the last tick().
+        """
+        if self._renewed:
             return False
-        self._forgiven = True
-        self.extend(self.patience)
+        self._renewed = True
+        self.extend(self.allowed_silence)
         return True
 
     def suspend(self) -> None:
-        """Halt the child, if it cooperates; its watchdog sleeps."""
+        """Halt the child, if it cooperates; its watchdog rests meanwhile."""
         if self._resumed is None:
             self._resumed = trio.Event()
             self._tell_suspend(True)
 
     def resume(self) -> None:
-        """Let it go on; its silence is counted from now."""
+        """Let the child go on; its silence is counted from now."""
         if self._resumed is not None:
             self._resumed.set()
             self._resumed = None
-            self.extend(self.patience)
+            self.extend(self.allowed_silence)
             self._tell_suspend(False)
 
     def last_messages(self, *, wanted: bool) -> tuple[str, ...]:
-        """What on_report() offers, as bounded lines, once; if that fails, a line about it."""
+        """Return what on_report() offers, as bounded lines, once; if that fails, a line about it.
+
+        Empty if not `wanted`.
+        """
         report, self._report = self._report, None  # or it would keep what has ended in memory
         if report is None or not wanted:
             return ()
@@ -198,6 +224,6 @@ class Context:
             log.exception("%s: its on_suspend callback failed", one_line(self.path))
 
     def stuck(self) -> None:
-        """For supervisors: everything that could be stopped is, but overdue children remain."""
+        """Say, as a supervisor, that only overdue children remain to be waited for."""
         if self._on_stuck is not None:
             self._on_stuck()

@@ -1,4 +1,7 @@
-"""Errors of the supervisors' API. Each says what was wrong, what is allowed, what to do."""
+"""All errors that the API of supervisors raises, and how causes are told.
+
+Each text says what was wrong, what is allowed and what to do.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +17,15 @@ class SpecError(SupervisorError, ValueError):
 
 
 class NotFound(SupervisorError, LookupError):
-    """No child with that id."""
+    """There is no child with that id, or at that path."""
 
 
 class AlreadyPresent(SupervisorError):
-    """A child with that id exists."""
+    """A child with that id exists already."""
 
 
 class StillRunning(SupervisorError):
-    """The operation needs a stopped child."""
+    """The operation needs a stopped child, and this one runs or is going to."""
 
 
 class NotStopped(SupervisorError):
@@ -30,15 +33,15 @@ class NotStopped(SupervisorError):
 
 
 class NotRunning(SupervisorError):
-    """The supervisor itself is not running, or is stopping."""
+    """The supervisor itself does not run, or is stopping."""
 
 
 class MaxChildren(SupervisorError):
-    """The dynamic supervisor is full."""
+    """The dynamic supervisor has as many children as it may have."""
 
 
 class StartFailed(SupervisorError):
-    """A child did not become ready; `__cause__` is why."""
+    """A child did not become ready. `__cause__` is what it raised, or `detail` says why."""
 
     def __init__(self, path: str, cause: BaseException | None = None, detail: str = "") -> None:
         super().__init__(path, detail)
@@ -51,7 +54,11 @@ class StartFailed(SupervisorError):
 
 
 class IntensityExceeded(SupervisorError):
-    """A supervisor gave up on its children; `__cause__` is the last failure, and so on down."""
+    """A supervisor gave up, because too many restarts were needed (see RestartIntensity).
+
+    `__cause__` is the failure of its `child` that was one too many; if that child is a supervisor
+    that gave up, its `__cause__` is the failure below, and so on: see cause_chain().
+    """
 
     def __init__(
         self, path: str, child: str, intensity: str, cause: BaseException | None, detail: str = ""
@@ -69,7 +76,7 @@ class IntensityExceeded(SupervisorError):
 
 
 def cause_text(error: BaseException | None) -> str:
-    """`Type: text` of the leaf that says most; safe for exceptions that cannot be printed."""
+    """Return `Type: text` of the first leaf; never raises, even if the text cannot be made."""
     if error is None:
         return "no reason"
     leaf = root_cause(error)
@@ -81,7 +88,10 @@ def cause_text(error: BaseException | None) -> str:
 
 
 def cause_chain(error: BaseException | None) -> tuple[BaseException, ...]:
-    """The error, its cause, that one's cause and so on; what an operator needs to see."""
+    """Return the error, its `__cause__`, that one's cause and so on; empty for None.
+
+    Of a group, the cause of the first leaf is followed.
+    """
     chain: list[BaseException] = []
     while error is not None and error not in chain:
         chain.append(error)

@@ -1,8 +1,14 @@
-"""What happened, as values: one class for each thing, each with a one-line text."""
+"""Supervision events, and the sinks that take them.
+
+What happens to children is told as values: a class for each kind of event, each with a one-line
+text. In this file are also their one-line forms, and the history that a supervisor keeps.
+"""
 
 from __future__ import annotations
 
 import logging
+import queue
+import threading
 from collections.abc import Callable
 
 from attrs import frozen
@@ -12,6 +18,7 @@ from hive.supervisors.errors import cause_chain, cause_text
 
 log = logging.getLogger("hive.supervisors")
 LINE_LIMIT = 500
+SINK_CAPACITY = 4096
 PAST_EVENTS = 32
 """How many events a supervisor remembers of each child."""
 PAST_LINE_LIMIT = 300
@@ -19,28 +26,28 @@ PAST_LINE_LIMIT = 300
 
 @frozen
 class Event:
-    """Base of all events: the path of the child, and when (Trio time)."""
+    """The base of all events. `path` is that of the child, `at` a time of Trio's clock."""
 
     path: str
     at: float
 
     @property
     def severity(self) -> int:
-        """A level of the logging module."""
+        """How bad it is, as a level of the logging module."""
         return logging.INFO
 
     def line(self) -> str:
-        """One line of printable text; safe for a terminal."""
+        """Return path and text as one line of printable characters, safe for a terminal."""
         return one_line(f"{self.path}: {safe_text(self)}")
 
     def text(self) -> str:
-        """What happened, without the path."""
+        """Return what happened, without the path. It may hold text of the child's: untrusted."""
         return type(self).__name__.lower()
 
 
 @frozen
 class Started(Event):
-    """ready() was called."""
+    """The child called ready()."""
 
     incarnation: int
 
@@ -50,9 +57,9 @@ class Started(Event):
 
 @frozen
 class Exited(Event):
-    """An incarnation is gone, after `lived` seconds since its start.
+    """An incarnation has ended, `lived` seconds after its start; `exit` says how.
 
-    `messages`: the last ones of a child that offers them (Context.on_report) and did not end well.
+    `messages` are the last ones of a child that offers them (Context.on_report) and ended badly.
     """
 
     incarnation: int
@@ -70,7 +77,7 @@ class Exited(Event):
 
 @frozen
 class Restarting(Event):
-    """It will be started again at `until`; `failures` in a row so far."""
+    """The child will be started again at `until` (Trio time), after `failures` in a row."""
 
     until: float
     failures: int
@@ -83,7 +90,7 @@ class Restarting(Event):
 
 @frozen
 class Parked(Event):
-    """Sleeps until `until`, or until somebody unparks it."""
+    """The child is parked until `until` (Trio time; None: until somebody unparks it)."""
 
     reason: str
     until: float | None
@@ -98,7 +105,7 @@ class Parked(Event):
 
 @frozen
 class Unparked(Event):
-    """Leaves the park; `by` is "time" or "operator"."""
+    """The child leaves its park; `by` is "time", "operator" or "message"."""
 
     by: str
 
@@ -108,7 +115,7 @@ class Unparked(Event):
 
 @frozen
 class Silent(Event):
-    """No tick for `seconds`; nothing is done about it, as its spec says."""
+    """There was no tick for `seconds`; nothing is done about it (`OnSilence.REPORT`)."""
 
     seconds: float
 
@@ -120,7 +127,7 @@ class Silent(Event):
 
 @frozen
 class Suspended(Event):
-    """The operator halts it, until resumed."""
+    """The operator halts the child, until it is resumed."""
 
     def text(self) -> str:
         return "suspended"
@@ -128,12 +135,15 @@ class Suspended(Event):
 
 @frozen
 class Resumed(Event):
-    """It goes on."""
+    """A suspended child goes on."""
 
 
 @frozen
 class Reconfigured(Event):
-    """A supervisor has new flags and child specs; `added` are not started, `kept` not in them."""
+    """A supervisor has new flags or child specs.
+
+    `added` are the ids of new children, which are not started; `kept` of those not named any more.
+    """
 
     added: tuple[str, ...]
     kept: tuple[str, ...]
@@ -144,7 +154,10 @@ class Reconfigured(Event):
 
 @frozen
 class Overdue(Event):
-    """Was cancelled `grace` seconds ago and still lives; no new incarnation until it is gone."""
+    """The child was cancelled `grace` seconds ago and still lives.
+
+    It gets no new incarnation until it is gone.
+    """
 
     grace: float
 
@@ -156,7 +169,7 @@ class Overdue(Event):
 
 @frozen
 class Escalated(Event):
-    """A supervisor gave up; `cause` holds the whole chain of causes."""
+    """A supervisor gave up. `cause` is its error, see cause_chain()."""
 
     cause: BaseException
 
@@ -168,7 +181,7 @@ class Escalated(Event):
 
 @frozen
 class Stopping(Event):
-    """A supervisor begins its ordered stop."""
+    """A supervisor begins its ordered stop; `detail` says why."""
 
     detail: str
 
@@ -178,7 +191,7 @@ class Stopping(Event):
 
 @frozen
 class Unstopped(Event):
-    """The root's report of who did not stop."""
+    """The root reports those that did not stop, by their paths."""
 
     paths: tuple[str, ...]
 
@@ -189,23 +202,66 @@ class Unstopped(Event):
 
 
 Sink = Callable[[Event], None]
+"""Takes each event, in the supervisor's loop. It must not block; what it raises is logged."""
 
 
 def log_sink(event: Event) -> None:
-    """The default sink: one line to the logger `hive.supervisors`."""
+    """Log an event as one line to the logger `hive.supervisors`: the default sink."""
     log.log(event.severity, "%s", event.line())
 
 
 def deliver(sink: Sink, event: Event) -> None:
-    """Hand an event to a sink; a sink that raises harms nobody and is logged."""
+    """Hand an event to a sink; what the sink raises is logged and harms nobody."""
     try:
         sink(event)
     except Exception:
         log.exception("event sink failed; the event was: %s", event.line())
 
 
+class ThreadSink:
+    """A sink for one that may block: hands events to it in order, in a thread of its own.
+
+    While `capacity` events wait, further ones are lost; `lost` counts them. Call close() at the
+    end; a later event starts a new thread. `sink` must not call a supervisor: Trio is in another
+    thread.
+    """
+
+    def __init__(self, sink: Sink, *, capacity: int = SINK_CAPACITY) -> None:
+        self.lost = 0
+        self._sink = sink
+        self._queue: queue.Queue[Event | None] = queue.Queue(capacity)
+        self._thread: threading.Thread | None = None
+
+    def __call__(self, event: Event) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="event-sink", daemon=True)
+            self._thread.start()
+        try:
+            self._queue.put_nowait(event)
+        except queue.Full:
+            self.lost += 1
+
+    def close(self, timeout: float = 1.0) -> bool:
+        """Block until all is delivered, at most `timeout` seconds; returns whether it was."""
+        if self._thread is None:
+            return True
+        try:
+            self._queue.put(None, timeout=timeout)
+        except queue.Full:
+            return False
+        self._thread.join(timeout)
+        if self._thread.is_alive():
+            return False
+        self._thread = None
+        return True
+
+    def _work(self) -> None:
+        while (event := self._queue.get()) is not None:
+            deliver(self._sink, event)
+
+
 def safe_text(event: Event) -> str:
-    """The text of an event, also of one that cannot be printed."""
+    """Return the text of an event; never raises, even if the text cannot be made."""
     try:
         return event.text()
     except Exception as broken:
@@ -213,7 +269,7 @@ def safe_text(event: Event) -> str:
 
 
 def exit_text(ended: Exit) -> str:
-    """How an incarnation ended, in words."""
+    """Return in words how an incarnation ended."""
     said = f": {ended.detail}" if ended.detail else ""
     if ended.kind is ExitKind.CRASHED and ended.detail:
         return f"crashed{said}"
@@ -226,7 +282,7 @@ def exit_text(ended: Exit) -> str:
 
 
 def one_line(text: str, limit: int = LINE_LIMIT) -> str:
-    """Printable, without line breaks or control characters, cut at `limit` characters."""
+    """Make a text one line of printable characters, cut at `limit` of them before escaping."""
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     if cut.isprintable():
         return cut
@@ -235,10 +291,11 @@ def one_line(text: str, limit: int = LINE_LIMIT) -> str:
 
 @frozen
 class PastEvent:
-    """One line of a child's history; keeps no exception and no frame.
+    """One event in a child's history, as text: it keeps no exception and no frame in memory.
 
-    `at` is a Trio time, `event` the name of the event's class in lower case, `incarnation` counts
-    from 1. `text` is printable and at most PAST_LINE_LIMIT characters long, but untrusted.
+    `at` is a time of Trio's clock, `event` the name of the event's class in lower case,
+    `incarnation` counts from 1. `text` is printable and cut at PAST_LINE_LIMIT characters, but
+    untrusted.
     """
 
     at: float
@@ -247,8 +304,10 @@ class PastEvent:
     text: str
 
 
-def remember(past: tuple[PastEvent, ...], event: Event, incarnation: int) -> tuple[PastEvent, ...]:
-    """The history with one more event; beyond PAST_EVENTS the oldest is forgotten."""
+def remember(
+    history: tuple[PastEvent, ...], event: Event, incarnation: int
+) -> tuple[PastEvent, ...]:
+    """Return the history with one more event; beyond PAST_EVENTS the oldest is forgotten."""
     line = one_line(safe_text(event), PAST_LINE_LIMIT)
     one = PastEvent(event.at, type(event).__name__.lower(), incarnation, line)
-    return (*past[1 - PAST_EVENTS :], one)
+    return (*history[1 - PAST_EVENTS :], one)

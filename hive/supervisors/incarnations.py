@@ -14,35 +14,36 @@ import trio
 
 from hive.actors.exits import Exit, Park, Stop, classify
 from hive.supervisors import events as ev
-from hive.supervisors.child import After, Child
+from hive.supervisors.child import AfterStop, ChildRecord
 from hive.supervisors.context import Context
 from hive.supervisors.events import remember
-from hive.supervisors.sequence import Timers
+from hive.supervisors.sequence import ChildTimers
+from hive.supervisors.snapshot import State
 from hive.supervisors.spec import OnSilence
-from hive.supervisors.tree import State
 
 LOOP_BLOCKED = 1.0  # a timer as late as this tells that the loop stood still, or the clock jumped
 BRUTAL_GRACE = 0.1  # even a task that obeys at once needs some scheduler passes to end
 
-Spawn = Callable[[Child, Context, trio.CancelScope, Callable[[BaseException | None], None]], None]
+Spawn = Callable[
+    [ChildRecord, Context, trio.CancelScope, Callable[[BaseException | None], None]], None
+]
 
 
 class Incarnations:
-    """The living children of one supervisor; `spawn` makes tasks.
+    """The living children of one supervisor.
 
-    `on_end` is told each end, `on_unpark` that a child's host asks to end its park.
-
-    `changed` is set by each transition, for the control loop.
+    `spawn` makes their tasks. `on_end` is called at each end, `on_unpark` when a child itself asks
+    to end its park. `changed` is set by each transition, for the control loop.
     """
 
     def __init__(
         self,
         sink: ev.Sink,
-        on_end: Callable[[Child, Exit, BaseException | None], None],
-        on_unpark: Callable[[Child], None],
+        on_end: Callable[[ChildRecord, Exit, BaseException | None], None],
+        on_unpark: Callable[[ChildRecord], None],
     ) -> None:
         self.changed = trio.Event()
-        self.timers = Timers()
+        self.timers = ChildTimers()
         self.alive = 0
         self.spawn: Spawn
         self._sink = sink
@@ -51,25 +52,25 @@ class Incarnations:
         self._outbox: deque[ev.Event] = deque()
         self._grace_cap = math.inf
 
-    def emit(self, event: ev.Event, child: Child | None = None) -> None:
-        """Keep an event until tell(), and in the history of its child."""
+    def emit(self, event: ev.Event, child: ChildRecord | None = None) -> None:
+        """Keep an event until deliver_events(), and in the history of its child."""
         self._outbox.append(event)
         if child is not None:
-            child.past = remember(child.past, event, child.incarnation)
+            child.history = remember(child.history, event, child.incarnation)
         self.changed.set()
 
-    def tell(self) -> None:
-        """Deliver the events of past transitions, in order.
+    def deliver_events(self) -> None:
+        """Hand the events of earlier transitions to the sink, in order.
 
-        Not inside of a transition: a sink sees a consistent tree, and may ask for something.
+        Not to be called inside of a transition: a sink sees a consistent tree, and may act on it.
         """
         while self._outbox:
             self._sink(self._outbox.popleft())
 
-    def launch(self, child: Child) -> None:
-        """Begin the next incarnation."""
+    def launch(self, child: ChildRecord) -> None:
+        """Begin the next incarnation of a child."""
         child.queued = False
-        child.stop = child.after = None
+        child.stop = child.after_stop = None
         child.incarnation += 1
         child.gone = trio.Event()
         child.ctx = ctx = Context(
@@ -90,8 +91,8 @@ class Incarnations:
         self.alive += 1
         self.spawn(child, ctx, child.scope, partial(self._on_exit, child))
 
-    def stop(self, child: Child, stop: Stop) -> None:
-        """Begin the stop of an incarnation; the first reason counts."""
+    def stop(self, child: ChildRecord, stop: Stop) -> None:
+        """Begin the stop of an incarnation: drain, then cancel. The first reason counts."""
         if child.stop is not None or child.ctx is None:
             return
         was_ready = child.state is State.RUNNING
@@ -105,8 +106,8 @@ class Incarnations:
         else:
             self.cancel(child)
 
-    def cancel(self, child: Child) -> None:
-        """End the drain; the grace begins."""
+    def cancel(self, child: ChildRecord) -> None:
+        """End the drain and cancel the incarnation; its grace begins."""
         if child.scope is None or child.stop is None:
             return
         grace = child.spec.grace or BRUTAL_GRACE
@@ -118,7 +119,7 @@ class Incarnations:
         child.scope.cancel(child.stop.detail)
         self.timers.set(child, due)
 
-    def hurry(self, children: Iterable[Child], grace: float) -> None:
+    def hurry(self, children: Iterable[ChildRecord], grace: float) -> None:
         """Shorten all stops from now on: no drain, at most `grace` seconds for each worker."""
         self._grace_cap = min(self._grace_cap, grace)
         for child in children:
@@ -128,43 +129,43 @@ class Incarnations:
                 child.spec.hurry(grace)
         self.changed.set()
 
-    def check_silence(self, child: Child, now: float) -> None:
-        """Act on a child that was silent for too long."""
+    def check_silence(self, child: ChildRecord, now: float) -> None:
+        """Act on a child that was silent for too long, as its spec says."""
         ctx = child.ctx
         if ctx is None:
             return
         late = now - ctx.silent_until
-        if late < 0 or (late > LOOP_BLOCKED and ctx.forgive()):
+        if late < 0 or (late > LOOP_BLOCKED and ctx.renew_once()):
             self.timers.set(child, ctx.silent_until)
         elif child.suspended:
-            ctx.extend(ctx.patience)
+            ctx.extend(ctx.allowed_silence)
             self.timers.set(child, ctx.silent_until)
         elif child.state is State.STARTING:
             self.stop(child, Stop(f"not ready after {child.spec.init_timeout:g} s", failure=True))
         elif child.spec.on_silence is OnSilence.REPORT:
             heard = child.since if ctx.last_tick is None else max(child.since, ctx.last_tick)
             self.emit(ev.Silent(child.path, now, now - heard), child)
-            ctx.extend(ctx.patience)
+            ctx.extend(ctx.allowed_silence)
             self.timers.set(child, ctx.silent_until)
         else:
             why = f"watchdog: no tick for {child.spec.watchdog} s"
             if child.spec.on_silence is OnSilence.PARK:
-                child.park, child.after = Park(why), After.PARK
+                child.park, child.after_stop = Park(why), AfterStop.PARK
             self.stop(child, Stop(why, failure=True))
 
-    def mark_overdue(self, child: Child, now: float) -> None:
-        """Give up waiting for its end."""
+    def mark_overdue(self, child: ChildRecord, now: float) -> None:
+        """Give up waiting for the end of a child."""
         waited = now - child.since
         child.enter(State.OVERDUE, now, "does not end; no new start until it does")
         self.timers.set(child, math.inf)
         child.gone.set()
         self.emit(ev.Overdue(child.path, now, waited), child)
 
-    def _on_stuck(self, child: Child) -> None:
+    def _on_stuck(self, child: ChildRecord) -> None:
         if child.state is State.STOPPING:
             self.mark_overdue(child, trio.current_time())
 
-    def _on_ready(self, child: Child, incarnation: int, value: object) -> None:
+    def _on_ready(self, child: ChildRecord, incarnation: int, value: object) -> None:
         if child.state is not State.STARTING or child.incarnation != incarnation:
             return
         now = trio.current_time()
@@ -177,13 +178,12 @@ class Incarnations:
         child.settle(value)
         self.changed.set()
 
-    def _on_exit(self, child: Child, error: BaseException | None) -> None:
+    def _on_exit(self, child: ChildRecord, error: BaseException | None) -> None:
         now = trio.current_time()
         ended = classify(error, child.stop)
         ctx = child.ctx
-        child.scope = (
-            None  # first what the stop of the supervisor relies on: below, others' code runs
-        )
+        # First what the stop of the supervisor relies on: below, the code of others runs.
+        child.scope = None
         child.gone.set()
         self.alive -= 1
         self.timers.set(child, math.inf)

@@ -13,16 +13,18 @@ from types import TracebackType
 import trio
 
 from hive.actors.exits import fatal_part
-from hive.supervisors.child import Child
+from hive.supervisors.child import ChildRecord
 from hive.supervisors.context import Context
 from hive.supervisors.errors import cause_text
+from hive.supervisors.incarnations import Spawn
 from hive.supervisors.machine import Machine
 
 
 async def serve(machine: Machine, ctx: Context) -> None:
-    """Start the children, keep them, stop them in order; raises what made the supervisor give up.
+    """Start the children, keep them, and stop them in order.
 
-    Being cancelled, and ctx.stop_requested, begin the ordered stop.
+    Being cancelled, and ctx.stop_requested, begin the ordered stop. Raises what made the supervisor
+    give up, when its children have ended.
     """
     watch = trio.CancelScope()
     try:
@@ -53,12 +55,12 @@ async def _keep(machine: Machine) -> None:
         machine.abandon()  # shielded children would live for ever
         raise
     finally:
-        machine.incarnations.tell()
+        machine.incarnations.deliver_events()
 
 
 async def _loop(machine: Machine) -> None:
     while True:
-        machine.incarnations.tell()
+        machine.incarnations.deliver_events()
         if machine.advance():
             return
         with trio.move_on_at(machine.next_due()):
@@ -76,11 +78,9 @@ async def _watch_stop(machine: Machine, ctx: Context, scope: trio.CancelScope) -
             machine.shut_down("asked to stop")
 
 
-def _spawner(
-    nursery: trio.Nursery,
-) -> Callable[[Child, Context, trio.CancelScope, Callable[[BaseException | None], None]], None]:
+def _spawner(nursery: trio.Nursery) -> Spawn:
     def spawn(
-        child: Child,
+        child: ChildRecord,
         ctx: Context,
         scope: trio.CancelScope,
         on_exit: Callable[[BaseException | None], None],

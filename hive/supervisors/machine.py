@@ -1,7 +1,7 @@
 """The state machine of one incarnation of a supervisor: children and their transitions.
 
 Everything here is synchronous, so each transition is atomic under Trio, whoever causes it: a child
-(ready, exit), a timer, a caller, the parent. The control loop in run.py lets it advance.
+(ready, exit), a timer, a caller, the parent. The control loop in loop.py lets it advance.
 """
 
 from __future__ import annotations
@@ -13,29 +13,32 @@ import trio
 
 from hive.actors.exits import Exit, Park, Shutdown, Stop, fatal_part
 from hive.supervisors import events as ev
-from hive.supervisors.child import After, Child
+from hive.supervisors.child import AfterStop, ChildRecord
 from hive.supervisors.context import Context
 from hive.supervisors.errors import IntensityExceeded, StartFailed
-from hive.supervisors.flags import Flags
+from hive.supervisors.flags import SupervisorFlags
 from hive.supervisors.incarnations import Incarnations, Spawn
-from hive.supervisors.policy import Decision, End, ends_supervisor, judge, taken_along
+from hive.supervisors.policy import Action, End, decide, ends_supervisor, restarts_with
 from hive.supervisors.sequence import StartQueue, StopBatch
+from hive.supervisors.snapshot import State
 from hive.supervisors.spec import ChildSpec, Restart, Strategy
-from hive.supervisors.tree import State
 
 WAITS = "waits for its turn"
 
 
 class Machine:
-    """Incarnations for one Supervisor.run(); a restart of the supervisor makes a new one."""
+    """The state of one incarnation of a supervisor; its restart makes a new one.
+
+    `failure` is what it will raise when it has ended, None if it ends as it was told.
+    """
 
     def __init__(
-        self, flags: Flags, ctx: Context, emit: ev.Sink, specs: Iterable[ChildSpec]
+        self, flags: SupervisorFlags, ctx: Context, emit: ev.Sink, specs: Iterable[ChildSpec]
     ) -> None:
         self.flags = flags
         self.path = ctx.path
         self.incarnation = ctx.incarnation
-        self.children: dict[str, Child] = {}
+        self.children: dict[str, ChildRecord] = {}
         self.incarnations = Incarnations(emit, self._on_end, self._on_unpark)
         self.since = trio.current_time()
         self.stopping = False
@@ -65,13 +68,13 @@ class Machine:
     # -- for the control loop ------------------------------------------------------------------
 
     def begin(self, spawn: Spawn) -> None:
-        """Accept children; a dynamic supervisor is ready before they are."""
+        """Make children possible: `spawn` starts their tasks. A dynamic supervisor is ready now."""
         self.incarnations.spawn = spawn
         if self.flags.dynamic:
             self._ctx.ready()
 
     def advance(self) -> bool:
-        """Stop and start those whose turn it is; True when the supervisor has ended."""
+        """Stop and start those whose turn it is; returns True when the supervisor has ended."""
         if self._batch is not None:
             passed = self._batch.advance(self._stop_in_turn)
             if passed and self.stopping and self.incarnations.alive > 0:
@@ -89,7 +92,7 @@ class Machine:
         return False
 
     def next_due(self) -> float:
-        """When the loop must go on even if nothing happens."""
+        """Return when the loop must go on even if nothing happens, a time of Trio's clock."""
         due = self.incarnations.timers.next()
         if self._batch is None and not self.stopping and self._starts.due > trio.current_time():
             due = min(due, self._starts.due)
@@ -109,28 +112,28 @@ class Machine:
 
     # -- for requests, and the parent ----------------------------------------------------------
 
-    def record(self, spec: ChildSpec) -> Child:
-        """Add a child at the end of the order, without starting it."""
+    def record(self, spec: ChildSpec) -> ChildRecord:
+        """Add a child at the end of the order, and do not start it."""
         self._order += 1
-        child = Child(spec, f"{self.path}/{spec.id}", self._order, trio.current_time())
+        child = ChildRecord(spec, f"{self.path}/{spec.id}", self._order, trio.current_time())
         self.children[spec.id] = child
         return child
 
     def reorder(self, ids: Sequence[str]) -> None:
-        """Give the children a new order; `ids` names each once."""
+        """Give the children a new order; `ids` names each of them once."""
         self.children = {name: self.children[name] for name in ids}
         for position, child in enumerate(self.children.values(), 1):
             child.order = position
         self._order = len(self.children)
 
-    def forget(self, child: Child) -> None:
+    def forget(self, child: ChildRecord) -> None:
         """Remove a child that is not alive."""
         child.removed = True
         child.queued = False
         del self.children[child.spec.id]
 
-    def start(self, child: Child) -> None:
-        """Start it now, or in its turn: a group, and a supervisor at its start, keep the order."""
+    def start(self, child: ChildRecord) -> None:
+        """Start a child now, or in its turn: in a group, and while the supervisor itself starts."""
         if self._grouped or not self._up:
             self._enqueue(child)
             self.incarnations.changed.set()
@@ -142,11 +145,11 @@ class Machine:
         self._starts.due = -math.inf
         self.incarnations.changed.set()
 
-    def order_end(self, child: Child, after: After, detail: str) -> None:
-        """End the incarnation if there is one, then do what `after` says."""
+    def order_end(self, child: ChildRecord, after_stop: AfterStop, detail: str) -> None:
+        """End the incarnation of a child if there is one, then do what `after_stop` says."""
         if self.stopping:
             return
-        child.after = after
+        child.after_stop = after_stop
         if child.alive:
             self.incarnations.stop(child, Stop(detail))
         else:
@@ -155,8 +158,8 @@ class Machine:
             self._follow_order(child, detail)
         self.incarnations.changed.set()
 
-    def unpark(self, child: Child, by: str) -> None:
-        """Start a parked child."""
+    def unpark(self, child: ChildRecord, by: str) -> None:
+        """Start a parked child; `by` is told in the event."""
         self.incarnations.emit(ev.Unparked(child.path, trio.current_time(), by), child)
         self.start(child)
 
@@ -165,7 +168,7 @@ class Machine:
         self.incarnations.hurry(self.children.values(), grace)
 
     def shut_down(self, detail: str, failure: BaseException | None = None) -> None:
-        """Begin the ordered stop of everything; `failure` is raised at its end."""
+        """Begin the ordered stop of everything; `failure`, if any, is raised at its end."""
         if self.failure is None or fatal_part(failure) is not None:
             self.failure = failure or self.failure
         self.incarnations.changed.set()
@@ -176,7 +179,7 @@ class Machine:
         self.incarnations.emit(ev.Stopping(self.path, now, detail))
         for child in self.children.values():
             if child.alive:
-                child.after = After.STOP
+                child.after_stop = AfterStop.STOP
                 continue
             self.incarnations.timers.set(child, math.inf)
             child.fail_start(StartFailed(child.path, detail=f"its supervisor stops: {detail}"))
@@ -188,18 +191,18 @@ class Machine:
 
     # -- starting and stopping -----------------------------------------------------------------
 
-    def _enqueue(self, child: Child) -> None:
+    def _enqueue(self, child: ChildRecord) -> None:
         child.enter(State.STOPPED, trio.current_time(), WAITS)
         self.incarnations.timers.set(child, math.inf)
         self._starts.add(child)
 
-    def _stop_in_turn(self, child: Child) -> None:
+    def _stop_in_turn(self, child: ChildRecord) -> None:
         why = "its supervisor stops" if self.stopping else "its group restarts"
         self.incarnations.stop(child, Stop(why))
 
     # -- what happens to children --------------------------------------------------------------
 
-    def _on_timer(self, child: Child, now: float) -> None:
+    def _on_timer(self, child: ChildRecord, now: float) -> None:
         match child.state:
             case State.STARTING | State.RUNNING if not self.stopping:
                 self.incarnations.check_silence(child, now)
@@ -212,7 +215,7 @@ class Machine:
             case State.PARKED:
                 self.unpark(child, "time")
 
-    def _on_end(self, child: Child, ended: Exit, error: BaseException | None) -> None:
+    def _on_end(self, child: ChildRecord, ended: Exit, error: BaseException | None) -> None:
         now = trio.current_time()
         if (fatal := fatal_part(error)) is not None:
             self.shut_down(f"{type(fatal).__name__} in {child.spec.id}", fatal)
@@ -221,61 +224,61 @@ class Machine:
             if self._batch is not None:  # the next in turn need not wait for the control loop
                 self._batch.advance(self._stop_in_turn)
             child.fail_start(StartFailed(child.path, ended.error, ended.detail))
-        elif child.after is not None:
+        elif child.after_stop is not None:
             self._follow_order(child, ev.exit_text(ended))
         else:
-            self._judge(child, ended, now)
+            self._decide(child, ended, now)
 
-    def _on_unpark(self, child: Child) -> None:
+    def _on_unpark(self, child: ChildRecord) -> None:
         if child.state is State.PARKED and not self.stopping:
             self.unpark(child, "message")
 
-    def _follow_order(self, child: Child, why: str) -> None:
-        after, child.after, child.stop = child.after, None, None
+    def _follow_order(self, child: ChildRecord, why: str) -> None:
+        after_stop, child.after_stop, child.stop = child.after_stop, None, None
         now = trio.current_time()
-        if after is After.START:
+        if after_stop is AfterStop.START:
             child.retry_start = True
             self.start(child)
-        elif after is After.PARK and child.park is not None:
+        elif after_stop is AfterStop.PARK and child.park is not None:
             self._enter_park(child, child.park.reason, child.park.until, now)
         else:
             child.enter(State.STOPPED, now, why)
             child.give_up_park()
             child.fail_start(StartFailed(child.path, detail=why))
-            if after is After.FORGET:
+            if after_stop is AfterStop.FORGET:
                 self.forget(child)
 
-    def _judge(self, child: Child, ended: Exit, now: float) -> None:
+    def _decide(self, child: ChildRecord, ended: Exit, now: float) -> None:
         flags = self.flags
         end = End(ended, now, child.healthy_for(now), child.retry_start)
-        verdict = judge(
-            end, child.spec, child.history, self._window, flags.intensity, flags.random()
+        decision = decide(
+            end, child.spec, child.counts, self._window, flags.intensity, flags.random()
         )
         child.stop = None
-        child.history, self._window = verdict.history, verdict.window
-        match verdict.decision:
-            case Decision.PARK:
+        child.counts, self._window = decision.counts, decision.window
+        match decision.action:
+            case Action.PARK:
                 child.retry_start = True
-                self._enter_park(child, verdict.reason, verdict.until, now)
-            case Decision.RESTART:
-                self._restart(child, verdict.reason, verdict.until or now, now)
-            case Decision.ESCALATE:
-                child.enter(State.FAILED, now, verdict.reason)
+                self._enter_park(child, decision.reason, decision.until, now)
+            case Action.RESTART:
+                self._restart(child, decision.reason, decision.until or now, now)
+            case Action.ESCALATE:
+                child.enter(State.FAILED, now, decision.reason)
                 failure = IntensityExceeded(
-                    self.path, child.spec.id, str(flags.intensity), ended.error, verdict.reason
+                    self.path, child.spec.id, str(flags.intensity), ended.error, decision.reason
                 )
                 self.incarnations.emit(ev.Escalated(self.path, now, failure))
                 self.shut_down("restart intensity exceeded", failure)
-            case Decision.FAIL_START:
+            case Action.FAIL_START:
                 self._fail_start(child, ended, now)
-            case Decision.KEEP | Decision.REMOVE:
-                child.enter(State.STOPPED, now, verdict.reason)
+            case Action.KEEP | Action.REMOVE:
+                child.enter(State.STOPPED, now, decision.reason)
                 child.settle(None)
-                if verdict.decision is Decision.REMOVE or flags.dynamic:
+                if decision.action is Action.REMOVE or flags.dynamic:
                     self.forget(child)
                 self._end_of_significant(child)
 
-    def _fail_start(self, child: Child, ended: Exit, now: float) -> None:
+    def _fail_start(self, child: ChildRecord, ended: Exit, now: float) -> None:
         early = "" if ended.error is not None else "it ended before it called ready()"
         failure = StartFailed(child.path, ended.error, ended.detail or early)
         child.enter(State.FAILED, now, str(failure))
@@ -285,7 +288,7 @@ class Machine:
             self.forget(child)
         child.fail_start(failure)
 
-    def _end_of_significant(self, child: Child) -> None:
+    def _end_of_significant(self, child: ChildRecord) -> None:
         others = sum(
             other.spec.significant and other is not child and not other.ended
             for other in self.children.values()
@@ -294,7 +297,7 @@ class Machine:
             detail = f"significant child {child.spec.id} ended"
             self.shut_down(detail, Shutdown(detail))
 
-    def _enter_park(self, child: Child, reason: str, until: float | None, now: float) -> None:
+    def _enter_park(self, child: ChildRecord, reason: str, until: float | None, now: float) -> None:
         child.enter(State.PARKED, now, reason, until)
         if child.ctx is not None:
             child.ctx.tell_park(Park(reason, until))
@@ -302,10 +305,10 @@ class Machine:
         child.settle(None)
         self.incarnations.emit(ev.Parked(child.path, now, reason, until), child)
 
-    def _restart(self, child: Child, reason: str, due: float, now: float) -> None:
+    def _restart(self, child: ChildRecord, reason: str, due: float, now: float) -> None:
         child.restarts += 1
         child.retry_start = True
-        self.incarnations.emit(ev.Restarting(child.path, now, due, child.history.failures), child)
+        self.incarnations.emit(ev.Restarting(child.path, now, due, child.counts.failures), child)
         if self._grouped:
             self._restart_group(child, due)
         if due > now:
@@ -314,15 +317,15 @@ class Machine:
         elif not self._grouped:
             self.incarnations.launch(child)
 
-    def _restart_group(self, failed: Child, due: float) -> None:
+    def _restart_group(self, failed: ChildRecord, due: float) -> None:
         """Take the others along: stop in reverse, wait the one delay, start in order."""
         alive = []
         for child in self.children.values():
-            if child.alive and taken_along(self.flags.strategy, failed.order, child.order):
+            if child.alive and restarts_with(self.flags.strategy, failed.order, child.order):
                 alive.append(child)
-                if child.after is None:
+                if child.after_stop is None:
                     bystander = child.spec.restart is Restart.TEMPORARY
-                    child.after = After.FORGET if bystander else After.START
+                    child.after_stop = AfterStop.FORGET if bystander else AfterStop.START
                     child.restarts += 1
         self._batch = StopBatch(alive, self.flags.width)
         self._starts.due = due

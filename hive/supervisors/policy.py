@@ -7,15 +7,19 @@ from enum import Enum, auto
 from attrs import evolve, frozen
 
 from hive.actors.exits import Exit, ExitKind, leaves
+from hive.supervisors.backoff import is_never_retried, retry_delay
 from hive.supervisors.errors import IntensityExceeded, cause_text
 from hive.supervisors.events import exit_text
-from hive.supervisors.intensity import RestartIntensity
-from hive.supervisors.retry import is_final, retry_delay
+from hive.supervisors.flags import RestartIntensity
 from hive.supervisors.spec import AutoShutdown, ChildSpec, Restart, Strategy
 
 
-class Decision(Enum):
-    """What to do with a child that ended by itself."""
+class Action(Enum):
+    """What to do with a child that ended by itself.
+
+    KEEP it stopped, REMOVE it with its spec, FAIL_START: its starter gets the error, ESCALATE: its
+    supervisor gives up.
+    """
 
     RESTART = auto()
     KEEP = auto()
@@ -26,10 +30,10 @@ class Decision(Enum):
 
 
 @frozen
-class History:
+class FailureCounts:
     """What counts against a child: failures, parks, intensities exceeded, each in a row.
 
-    `window` holds the times of its failures if they are counted apart.
+    `window` holds the times of its failures if they are counted apart (`park_on_exhausted`).
     """
 
     failures: int = 0
@@ -40,9 +44,10 @@ class History:
 
 @frozen
 class End:
-    """The end of an incarnation. `healthy_for`: seconds since ready, None if it never was.
+    """The end of an incarnation, at a time of Trio's clock.
 
-    `retry_start` False: nobody retries this start, its failure is its starter's.
+    `healthy_for` is the seconds since it became ready, None if it never was. `retry_start`: a
+    failed start is retried; if False, its failure is its starter's.
     """
 
     exit: Exit
@@ -52,115 +57,122 @@ class End:
 
 
 @frozen
-class Verdict:
-    """What follows from an end: `until` is when to restart or unpark (None: never by time).
+class Decision:
+    """What follows from an end.
 
-    `window` is the supervisor's own, to be kept for the next verdict.
+    `until` is when to restart or unpark, a time of Trio's clock; None: now, or never by time.
+    `counts` and `window` (the times of the supervisor's failures) are for the next decision.
     """
 
-    decision: Decision
-    history: History
+    action: Action
+    counts: FailureCounts
     window: tuple[float, ...]
     until: float | None = None
     reason: str = ""
 
 
-def judge(
+def decide(
     end: End,
     spec: ChildSpec,
-    history: History,
+    counts: FailureCounts,
     window: tuple[float, ...],
     intensity: RestartIntensity,
     chance: float,
-) -> Verdict:
-    """Decide about a child that ended by itself; `chance` in [0, 1) is for the jitter."""
+) -> Decision:
+    """Decide what follows when a child ended by itself.
+
+    `counts` and `window` are those of the last decision; `chance` is a random number in [0, 1).
+    """
     reason = exit_text(end.exit)
-    decision = decide(
+    action = action_for(
         end.exit, spec.restart, was_ready=end.healthy_for is not None, retry_start=end.retry_start
     )
-    if decision is Decision.PARK:
-        return _park(end, spec, history, window, chance)
-    if decision is not Decision.RESTART:
-        return Verdict(decision, history, window, reason=reason)
-    if is_final(end.exit.error, spec.never_retry):
+    if action is Action.PARK:
+        return _park(end, spec, counts, window, chance)
+    if action is not Action.RESTART:
+        return Decision(action, counts, window, reason=reason)
+    if is_never_retried(end.exit.error, spec.never_retry):
         reason = f"not retried: {cause_text(end.exit.error)}"
-        return Verdict(Decision.PARK, history, window, reason=reason)
+        return Decision(Action.PARK, counts, window, reason=reason)
 
-    failures = spec.backoff.failures_after(history.failures, end.healthy_for)
-    history = evolve(history, failures=failures)
+    failures = spec.backoff.failures_after(counts.failures, end.healthy_for)
+    counts = evolve(counts, failures=failures)
     if spec.park_on_exhausted:
-        own, exhausted = intensity.add(history.window, end.at)
-        if exhausted or intensity.worn_out(failures) or gave_up(end.exit):
-            return _park_exhausted(end, spec, history, window, chance)
-        history = evolve(history, window=own)
+        own, exhausted = intensity.add(counts.window, end.at)
+        if exhausted or intensity.too_many_in_a_row(failures) or exceeded_intensity(end.exit):
+            return _park_exhausted(end, spec, counts, window, chance)
+        counts = evolve(counts, window=own)
     else:
         window, exhausted = intensity.add(window, end.at)
-        if exhausted or intensity.worn_out(failures):
-            return Verdict(Decision.ESCALATE, history, window, reason=reason)
+        if exhausted or intensity.too_many_in_a_row(failures):
+            return Decision(Action.ESCALATE, counts, window, reason=reason)
     delay = retry_delay(end.exit.error, spec.backoff.max)
     if delay is None:
         delay = spec.backoff.delay(failures, chance)
-    return Verdict(Decision.RESTART, history, window, end.at + delay, reason)
+    return Decision(Action.RESTART, counts, window, end.at + delay, reason)
 
 
-def decide(ended: Exit, restart: Restart, *, was_ready: bool, retry_start: bool) -> Decision:
-    """What the kind of end and the restart type ask for, before any failure is counted.
+def action_for(ended: Exit, restart: Restart, *, was_ready: bool, retry_start: bool) -> Action:
+    """Return what the kind of end and the restart type ask for, before any failure is counted.
 
     A one-shot child (transient, temporary) may be done before it says ready; a permanent one may
     not, so that a forgotten ready() is never silent.
     """
     if ended.kind is ExitKind.PARKED:
-        return Decision.PARK
+        return Action.PARK
     temporary = restart is Restart.TEMPORARY
     if ended.kind is ExitKind.IGNORED and not was_ready:
-        return Decision.REMOVE if temporary else Decision.KEEP
+        return Action.REMOVE if temporary else Action.KEEP
     crashed = ended.kind in (ExitKind.CRASHED, ExitKind.IGNORED)
     failed = crashed or restart is Restart.PERMANENT
     if failed and not was_ready and not retry_start:
-        return Decision.FAIL_START
+        return Action.FAIL_START
     if temporary:
-        return Decision.REMOVE
-    return Decision.RESTART if failed else Decision.KEEP
+        return Action.REMOVE
+    return Action.RESTART if failed else Action.KEEP
 
 
-def taken_along(strategy: Strategy, failed: int, other: int) -> bool:
-    """Whether the child at position `other` is restarted with the one at position `failed`."""
+def restarts_with(strategy: Strategy, failed: int, other: int) -> bool:
+    """Return whether the child at position `other` is restarted with the one at `failed`."""
     if strategy is Strategy.ONE_FOR_ALL:
         return True
     return other == failed or (strategy is Strategy.REST_FOR_ONE and other > failed)
 
 
 def ends_supervisor(mode: AutoShutdown, significant: bool, others_active: int) -> bool:
-    """Whether the own end of a child, which is not restarted, ends its supervisor (OTP 24)."""
+    """Return whether the end of a child that is not restarted ends its supervisor (OTP 24).
+
+    `others_active` is how many other significant children still live or will be started.
+    """
     if not significant or mode is AutoShutdown.NEVER:
         return False
     return mode is AutoShutdown.ANY_SIGNIFICANT or others_active == 0
 
 
-def gave_up(ended: Exit) -> bool:
-    """Whether the child is a supervisor that exceeded its own intensity."""
+def exceeded_intensity(ended: Exit) -> bool:
+    """Return whether the child is a supervisor that exceeded its own restart intensity."""
     return ended.error is not None and any(
         isinstance(leaf, IntensityExceeded) for leaf in leaves(ended.error)
     )
 
 
 def _park(
-    end: End, spec: ChildSpec, history: History, window: tuple[float, ...], chance: float
-) -> Verdict:
-    parks = spec.backoff.failures_after(history.parks, end.healthy_for)
-    history = evolve(history, parks=parks)
+    end: End, spec: ChildSpec, counts: FailureCounts, window: tuple[float, ...], chance: float
+) -> Decision:
+    parks = spec.backoff.failures_after(counts.parks, end.healthy_for)
+    counts = evolve(counts, parks=parks)
     until = None if end.exit.park is None else end.exit.park.until
     if until is not None:
         # A wake time in the past must not make a loop without delay.
         until = max(until, end.at + spec.backoff.delay(parks + 1, 0.0)) + spec.park_jitter * chance
-    return Verdict(Decision.PARK, history, window, until, end.exit.detail)
+    return Decision(Action.PARK, counts, window, until, end.exit.detail)
 
 
 def _park_exhausted(
-    end: End, spec: ChildSpec, history: History, window: tuple[float, ...], chance: float
-) -> Verdict:
-    exhaustions = spec.park_backoff.failures_after(history.exhaustions, end.healthy_for)
-    history = evolve(history, exhaustions=exhaustions, window=())
+    end: End, spec: ChildSpec, counts: FailureCounts, window: tuple[float, ...], chance: float
+) -> Decision:
+    exhaustions = spec.park_backoff.failures_after(counts.exhaustions, end.healthy_for)
+    counts = evolve(counts, exhaustions=exhaustions, window=())
     until = end.at + spec.park_backoff.delay(exhaustions, chance)
     reason = f"restart intensity exceeded: {exit_text(end.exit)}"
-    return Verdict(Decision.PARK, history, window, until, reason)
+    return Decision(Action.PARK, counts, window, until, reason)

@@ -1,7 +1,7 @@
-"""The full form of an event, for a log or an incident: causes, ancestors, last messages, bounded.
+"""Reports: the full form of an event, with its causes, ancestors and last messages.
 
-The one-line form is Event.line(). What is in a report comes from children and their exceptions:
-it is untrusted, so each line is made printable, redacted, and cut.
+The one-line form is Event.line(). What is in a report comes from children and their exceptions,
+so it is untrusted: each line is made printable, redacted and cut.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ CUT = "… (cut)"
 
 @frozen
 class Form:
-    """The bounds of a report: causes deep, stack frames for each, characters a line and in all.
+    """The form and the bounds of a report.
 
-    `single_line` joins the lines by " | ". `redact` is given each line before it is written; when
-    it raises, the line is left out.
+    `depth` is how many causes are shown, `frames` how many stack frames of each, `line_limit` and
+    `limit` the characters of a line and in all. `single_line` joins the lines by " | ". `redact` is
+    given each line before it is written; when it raises, the line is left out.
     """
 
     depth: int = 8
@@ -38,17 +39,17 @@ class Form:
 DEFAULT_FORM = Form()
 
 
-def report(event: Event, form: Form = DEFAULT_FORM, *, past: tuple[PastEvent, ...] = ()) -> str:
-    """The full text of an event; `past` is the history of its child. Never raises."""
+def report(event: Event, form: Form = DEFAULT_FORM, *, history: tuple[PastEvent, ...] = ()) -> str:
+    """Return the full text of an event; `history` is that of its child. Never raises."""
     try:
-        lines = [_line(line, form) for line in _lines(event, form, past)]
+        lines = [_line(line, form) for line in _lines(event, form, history)]
     except Exception as error:  # a report must not cause the next incident
         lines = [_line(f"{type(event).__name__}: <no report: {type(error).__name__}>", form)]
     text = (" | " if form.single_line else "\n").join(lines)
     return text if len(text) <= form.limit else text[: max(0, form.limit - len(CUT))] + CUT
 
 
-def _lines(event: Event, form: Form, past: tuple[PastEvent, ...]) -> Iterator[str]:
+def _lines(event: Event, form: Form, history: tuple[PastEvent, ...]) -> Iterator[str]:
     yield f"{logging.getLevelName(event.severity)} {event.path}: {safe_text(event)}"
     *ancestors, _ = event.path.split("/")
     if ancestors:
@@ -58,7 +59,7 @@ def _lines(event: Event, form: Form, past: tuple[PastEvent, ...]) -> Iterator[st
     yield from _causes(event, form)
     if isinstance(event, Exited):
         yield from (f"last message: {message}" for message in event.messages)
-    yield from (f"before: {one.at - event.at:.1f} s {one.event}: {one.text}" for one in past)
+    yield from (f"before: {one.at - event.at:.1f} s {one.event}: {one.text}" for one in history)
 
 
 def _causes(event: Event, form: Form) -> Iterator[str]:

@@ -1,22 +1,31 @@
-"""What callers may ask of a running supervisor. All synchronous; waiting is the caller's."""
+"""What callers may ask of a running supervisor. All is synchronous: the caller does the waiting.
+
+Every function with a `child_id` raises NotFound when there is no such child.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import trio
 
 from hive.actors.exits import Park
 from hive.actors.slot import Slot
 from hive.supervisors import events as ev
-from hive.supervisors.child import After, Child
-from hive.supervisors.errors import AlreadyPresent, MaxChildren, NotFound, StillRunning
+from hive.supervisors.child import AfterStop, ChildRecord
+from hive.supervisors.errors import AlreadyPresent, MaxChildren, NotFound, NotRunning, StillRunning
+from hive.supervisors.flags import SupervisorFlags
 from hive.supervisors.machine import Machine
-from hive.supervisors.policy import History
-from hive.supervisors.spec import ChildSpec, Restart
-from hive.supervisors.tree import State
+from hive.supervisors.policy import FailureCounts
+from hive.supervisors.snapshot import State
+from hive.supervisors.spec import ChildSpec, Restart, check_specs
 
 
 def add(machine: Machine, spec: ChildSpec) -> Slot[object]:
-    """A new child at the end of the order; the slot is settled when it is ready."""
+    """Add a child at the end of the order and start it; the slot is settled when it is ready.
+
+    Raises AlreadyPresent and MaxChildren; the slot is failed with StartFailed.
+    """
     if (there := machine.children.get(spec.id)) is not None:
         raise AlreadyPresent(
             f"{there.path} exists and is {there.state}; ids are unique: "
@@ -34,47 +43,50 @@ def add(machine: Machine, spec: ChildSpec) -> Slot[object]:
 
 
 def restart(machine: Machine, child_id: str) -> Slot[object]:
-    """Start a stopped child again."""
+    """Start a stopped child again; the slot is settled when it is ready.
+
+    Raises StillRunning; the slot is failed with StartFailed.
+    """
     child = _idle(machine, child_id, "restart_child")
     child.retry_start = False
     return _ask_start(machine, child)
 
 
 def delete(machine: Machine, child_id: str) -> None:
-    """Forget a stopped child."""
+    """Forget a stopped child. Raises StillRunning."""
     machine.forget(_idle(machine, child_id, "delete_child"))
 
 
-def terminate(machine: Machine, child_id: str) -> Child:
-    """Order a child to stop; wait for `gone` afterwards."""
+def terminate(machine: Machine, child_id: str) -> ChildRecord:
+    """Order a child to stop and return it: the caller waits for its `gone`."""
     child = get(machine, child_id)
     forget = machine.flags.dynamic or child.spec.restart is Restart.TEMPORARY
-    machine.order_end(child, After.FORGET if forget else After.STOP, "terminated")
+    machine.order_end(child, AfterStop.FORGET if forget else AfterStop.STOP, "terminated")
     return child
 
 
 def kick(machine: Machine, child_id: str) -> None:
-    """Stop it if it runs, and start it now, whatever it waits for."""
+    """Stop a child if it runs, and start it now, whatever it waits for."""
     child = get(machine, child_id)
-    child.history = History()
+    child.counts = FailureCounts()
     if child.queued:
         machine.start_queued_now()
     else:
-        machine.order_end(child, After.START, "kicked")
+        machine.order_end(child, AfterStop.START, "kicked")
 
 
 def park(machine: Machine, child_id: str, reason: str, until: float | None) -> None:
-    """Stop it if it runs, and park it."""
+    """Stop a child if it runs, and park it until a time of Trio's clock; None: for ever."""
     child = get(machine, child_id)
     child.park = Park(reason, until)
-    machine.order_end(child, After.PARK, f"parked: {reason}")
+    machine.order_end(child, AfterStop.PARK, f"parked: {reason}")
 
 
 def unpark(machine: Machine, child_id: str) -> None:
-    """Start a parked child; nothing happens to one that is not parked."""
+    """Start a parked child; does nothing to one that is not parked."""
     child = get(machine, child_id)
-    if child.after is After.PARK:
-        child.after = After.START
+    if child.after_stop is AfterStop.PARK:
+        child.after_stop = AfterStop.START
     elif child.state is State.PARKED:
         machine.unpark(child, "operator")
 
@@ -90,7 +102,7 @@ def suspend(machine: Machine, child_id: str) -> None:
 
 
 def resume(machine: Machine, child_id: str) -> None:
-    """Let it go on; nothing happens to one that is not suspended."""
+    """Let a suspended child go on; does nothing to one that is not suspended."""
     child = get(machine, child_id)
     if child.suspended:
         child.suspended = False
@@ -99,8 +111,49 @@ def resume(machine: Machine, child_id: str) -> None:
             child.ctx.resume()
 
 
-def get(machine: Machine, child_id: str) -> Child:
-    """The record of a child; raises NotFound."""
+def check_reconfigure(
+    flags: SupervisorFlags, specs: Sequence[ChildSpec] | None, machine: Machine | None
+) -> None:
+    """Check new flags and child specs before anything is changed; `machine` None: it does not run.
+
+    Raises SpecError, MaxChildren, and NotRunning for a dynamic supervisor that does not run.
+    """
+    if specs is not None and machine is None and flags.dynamic:
+        raise NotRunning("a dynamic supervisor that does not run has no children; see load")
+    check_specs(specs or (), auto_shutdown=flags.auto_shutdown)
+    there = set() if machine is None else set(machine.children)
+    count = len(there | {spec.id for spec in specs or ()})
+    if specs is not None and count > flags.max_children:
+        raise MaxChildren(f"{count} children; allowed: {flags.max_children:g}")
+
+
+def reconfigure(
+    machine: Machine, flags: SupervisorFlags, specs: Sequence[ChildSpec] | None
+) -> None:
+    """Apply checked flags and child specs (None: keep them), as OTP's code_change.
+
+    No child is started or stopped; the next transition uses them. The order is that of `specs`;
+    children that are not in it are kept, after all others.
+    """
+    machine.flags = flags
+    added: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    if specs is not None:
+        new = {spec.id: spec for spec in specs}
+        added = tuple(name for name in new if name not in machine.children)
+        kept = tuple(name for name in machine.children if name not in new)
+        for spec in specs:
+            child = machine.children.get(spec.id)
+            if child is None:
+                machine.record(spec).reason = "new; start it with restart_child()"
+            else:
+                child.spec = spec
+        machine.reorder([*new, *kept])
+    machine.incarnations.emit(ev.Reconfigured(machine.path, trio.current_time(), added, kept))
+
+
+def get(machine: Machine, child_id: str) -> ChildRecord:
+    """Return the record of a child. Raises NotFound."""
     child = machine.children.get(child_id)
     if child is None:
         raise not_found(machine.path, child_id)
@@ -108,11 +161,11 @@ def get(machine: Machine, child_id: str) -> Child:
 
 
 def not_found(path: str, child_id: str) -> NotFound:
-    """The error for an id that is not there."""
+    """Make the error for an id that is not there."""
     return NotFound(f"{path} has no child {child_id!r}; see which_children()")
 
 
-def _idle(machine: Machine, child_id: str, verb: str) -> Child:
+def _idle(machine: Machine, child_id: str, verb: str) -> ChildRecord:
     child = get(machine, child_id)
     if not child.ended:
         raise StillRunning(
@@ -122,7 +175,7 @@ def _idle(machine: Machine, child_id: str, verb: str) -> Child:
     return child
 
 
-def _ask_start(machine: Machine, child: Child) -> Slot[object]:
+def _ask_start(machine: Machine, child: ChildRecord) -> Slot[object]:
     child.starter = slot = Slot[object]()
     machine.start(child)
     return slot

@@ -16,14 +16,14 @@ from hive.supervisors.events import (
     Event,
     Sink,
     Stopping,
+    ThreadSink,
     Unstopped,
     deliver,
     log_sink,
 )
-from hive.supervisors.sinks import ThreadSink
+from hive.supervisors.snapshot import Snapshot, State
 from hive.supervisors.spec import ChildSpec
 from hive.supervisors.supervisor import Supervisor
-from hive.supervisors.tree import Snapshot, State
 
 CLEAN, ESCALATED = 0, 1
 
@@ -40,17 +40,22 @@ async def run_root(
     hurried_grace: float = 1.0,
     exit_now: Callable[[int], object] = os._exit,
 ) -> int:
-    """Run a tree until it is told to stop; 0: stopped cleanly, 1: it gave up (see Escalated).
+    """Run a tree until it is told to stop, and return the exit code.
 
-    The first SIGTERM, SIGINT, SIGQUIT or SIGHUP (main thread only), `stop`, or the cancellation of
-    the caller begins the ordered stop; the second signal cuts every grace to `hurried_grace`
-    seconds; the third ends the process. SIGHUP tells that the terminal is gone, often twice: it
-    hurries nobody, and means nothing to a process that was started with it ignored (nohup).
+    0: it was stopped; 1: it gave up, which an Escalated event has told.
 
-    `hard_deadline` seconds after the stop began, those that still live are reported
-    as Unstopped and `exit_now(1)` ends the process. `sink` is called in the loop and must not
-    block, see ThreadSink; the default logs one line each from a thread. `on_signal` is told each
-    signal and its number. Re-raises KeyboardInterrupt and SystemExit of a child after the stop.
+    The first SIGTERM, SIGINT, SIGQUIT or SIGHUP, `stop`, or the cancellation of the caller begins
+    the ordered stop; the second signal cuts every grace to `hurried_grace` seconds; the third ends
+    the process. SIGHUP says that the terminal is gone, often twice: it hurries nobody, and means
+    nothing to a process that was started with it ignored (nohup). `signals` False leaves signals
+    alone; True is for the main thread only. `on_signal` is called with each signal and how many
+    there were.
+
+    `hard_deadline` seconds after the stop began, those that still live are reported as Unstopped
+    and `exit_now(1)` ends the process. `sink` is called in the loop and must not block, see
+    ThreadSink; the default logs a line for each event, from a thread.
+
+    Raises KeyboardInterrupt or SystemExit of a child, bare, after the stop.
     """
     supervisor = root if isinstance(root, Supervisor) else Supervisor([root])
     default = ThreadSink(log_sink)  # whoever reads our log may be slow
@@ -166,7 +171,7 @@ class _Root:
 
 
 def unstopped_paths(tree: Snapshot) -> list[str]:
-    """The paths of the deepest children that still live."""
+    """Return the paths of the deepest children that still live; empty if none does."""
     alive = (State.STARTING, State.RUNNING, State.STOPPING, State.OVERDUE)
     below = [path for child in tree.children for path in unstopped_paths(child)]
     return below or ([tree.path] if tree.state in alive else [])

@@ -9,25 +9,27 @@ from typing import Any, Literal, Protocol
 
 from attrs import frozen
 
-from hive.supervisors.backoff import DEFAULT_BACKOFF, PARK_BACKOFF, Backoff
+from hive.supervisors.backoff import DEFAULT_BACKOFF, PARK_BACKOFF, Backoff, class_faults
 from hive.supervisors.context import Context
 from hive.supervisors.errors import SpecError
-from hive.supervisors.retry import class_faults
-from hive.supervisors.tree import Snapshot
+from hive.supervisors.snapshot import Snapshot
 
 Kind = Literal["worker", "supervisor"]
 
 
 class Restart(StrEnum):
-    """When a child that ended by itself is started again."""
+    """When a child that ended by itself is started again.
 
-    PERMANENT = "permanent"  # always
-    TRANSIENT = "transient"  # after a crash
-    TEMPORARY = "temporary"  # never; its spec goes with it
+    PERMANENT: always. TRANSIENT: after a crash. TEMPORARY: never, and its spec goes with it.
+    """
+
+    PERMANENT = "permanent"
+    TRANSIENT = "transient"
+    TEMPORARY = "temporary"
 
 
 class Strategy(StrEnum):
-    """Which siblings a failed child takes along."""
+    """Which siblings are restarted with a failed child: none, all, or those after it."""
 
     ONE_FOR_ONE = "one_for_one"
     ONE_FOR_ALL = "one_for_all"
@@ -35,7 +37,7 @@ class Strategy(StrEnum):
 
 
 class AutoShutdown(StrEnum):
-    """Whether the end of significant children ends their supervisor."""
+    """Which ends of significant children end their supervisor: none, the first, or the last."""
 
     NEVER = "never"
     ANY_SIGNIFICANT = "any_significant"
@@ -43,60 +45,70 @@ class AutoShutdown(StrEnum):
 
 
 class OnSilence(StrEnum):
-    """What the watchdog does to a child that is silent."""
+    """What the watchdog does to a child that is silent.
 
-    RESTART = "restart"  # stop it; a crash
-    PARK = "park"  # stop it; the operator unparks it
-    REPORT = "report"  # tell it, again each time that the watchdog's time has passed
+    RESTART: stop it, which counts as a crash. PARK: stop it until the operator unparks it. REPORT:
+    send a Silent event, again each time that the watchdog's time has passed.
+    """
+
+    RESTART = "restart"
+    PARK = "park"
+    REPORT = "report"
 
 
 class Subtree(Protocol):
-    """A supervisor that a child runs, for whoever looks for a child below it."""
+    """The supervisor that a child runs, for whoever looks for a child below it."""
 
     def locate(self, path: str) -> tuple[Any, str]:
-        """The supervisor of the child at `path` and the child's id there. Raises NotFound."""
+        """Return the supervisor of the child at `path`, and the child's id there.
+
+        Raises NotFound.
+        """
 
 
 @frozen
 class ChildSpec:
-    """One child. All times in seconds.
-
-    `start` runs for the child's whole life and calls `ctx.ready()` within `init_timeout`.
-    A stop sets `ctx.stop_requested`, waits `drain`, cancels, waits `grace` (math.inf: for ever;
-    0: brutal), and then reports the child as overdue. `watchdog`: the longest silence of
-    `ctx.tick()` after ready(), and `on_silence` what then happens. `never_retry`: exceptions after
-    which it is parked until somebody unparks it, at no cost. `park_on_exhausted`: the
-    failures of the child are counted apart, and when it (or the supervisor that it is) exceeds the
-    intensity, it is
-    parked for growing times by `park_backoff` instead of ending its supervisor. `park_jitter`
-    spreads wake times by up to that much. `children` and `hurry` let a child that has a tree of its
-    own show it and stop it faster; `supervisor` is what it runs, for Supervisor.locate().
-    """
+    """How to start one child, and what to do when it ends. All times are in seconds."""
 
     id: str
+    """Unique among its siblings; printable and not empty."""
     start: Callable[[Context], Awaitable[None]]
+    """Runs for the whole life of an incarnation, and calls `ctx.ready()` when it works."""
     restart: Restart = Restart.PERMANENT
     grace: float = 5.0
+    """From its cancellation until it is reported as overdue. 0 is brutal, math.inf for ever."""
     drain: float = 0.0
+    """From `ctx.stop_requested` until it is cancelled."""
     init_timeout: float = 30.0
+    """Until it must have called ready(); `ctx.extend()` asks for more."""
     backoff: Backoff = DEFAULT_BACKOFF
     watchdog: float | None = None
+    """The longest time without `ctx.tick()` after ready(); None: it need not tick."""
     on_silence: OnSilence = OnSilence.RESTART
+    """What happens when the watchdog's time is over."""
     never_retry: tuple[type[Exception], ...] = ()
+    """Exceptions after which it is parked until somebody unparks it, which is no failure."""
     kind: Kind = "worker"
     significant: bool = False
+    """Its end may end its supervisor, see AutoShutdown."""
     park_on_exhausted: bool = False
+    """Count its failures apart; too many park it instead of ending its supervisor."""
     park_backoff: Backoff = PARK_BACKOFF
+    """For how long such a park is, each time that it happens in a row."""
     park_jitter: float = 1.0
+    """By how much wake times of parks are spread, to later."""
     children: Callable[[], tuple[Snapshot, ...]] | None = None
+    """Shows the tree below it, if it has one."""
     hurry: Callable[[float], None] | None = None
+    """Shortens the stop of the tree below it to that grace."""
     supervisor: Subtree | None = None
+    """The supervisor that it runs, for Supervisor.locate(); see supervisor_spec()."""
 
 
 def check_specs(
     specs: Iterable[ChildSpec], *, auto_shutdown: AutoShutdown = AutoShutdown.NEVER
 ) -> None:
-    """Raise SpecError naming every fault of every spec, and ids that occur twice."""
+    """Check child specs. Raises SpecError that names every fault, and ids that occur twice."""
     faults: list[str] = []
     seen: set[str] = set()
     for position, spec in enumerate(specs):

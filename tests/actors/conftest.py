@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from hive.actors import Actor, ActorHost, ActorRef, Tenant
+from hive.actors import Actor, ActorHost, ActorRef, ChildListener
 
 
 class Parent:
@@ -32,7 +32,7 @@ class Parent:
     def on_suspend(self, halt: Callable[[bool], None]) -> None:
         self.halt = halt
 
-    def attach(self, tenant: Tenant) -> bool:
+    def attach(self, listener: ChildListener) -> bool:
         return False
 
     def unpark(self) -> None:

@@ -10,9 +10,9 @@ from hive.actors import (
     DEFERRED,
     Actor,
     ActorDied,
+    ActorDown,
     ActorHost,
     CallingSelf,
-    Down,
     ExitKind,
     Full,
     MailboxFull,
@@ -167,7 +167,7 @@ async def test_an_actor_gets_the_down_of_another_by_handle_info(running) -> None
         await other.stop("bye")
         await trio.testing.wait_all_tasks_blocked()
         ((_, down),) = watcher.seen
-        assert isinstance(down, Down)
+        assert isinstance(down, ActorDown)
         assert down.exit.detail == "bye"
 
 

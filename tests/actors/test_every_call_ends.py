@@ -18,9 +18,9 @@ from hive.actors import (
     ActorDied,
     ActorError,
     ActorHost,
+    ActorParked,
     MailboxFull,
     Park,
-    Parked,
     Slot,
 )
 from hive.supervisors import (
@@ -116,7 +116,7 @@ async def test_a_call_that_was_to_end_a_park_hears_of_the_operators_park() -> No
         await trio.sleep(1)
 
         async def wake() -> None:
-            with pytest.raises(Parked, match="by the operator"):
+            with pytest.raises(ActorParked, match="by the operator"):
                 await host.ref.call("wake", timeout=math.inf)
             woken.set()
 

@@ -2,17 +2,17 @@
 
 import pytest
 
-from hive.agents.serve import View, alarm
+from hive.agents.serve import WorkProgress, why_stuck
 
 
 @pytest.mark.parametrize(
-    ("view", "alarmed"),
+    ("progress", "alarmed"),
     [
-        (View(connected=True, queued=0, stuck_for=0), False),
-        (View(connected=True, queued=3, stuck_for=59), False),
-        (View(connected=True, queued=3, stuck_for=61), True),
-        (View(connected=False, queued=3, stuck_for=999), False),
+        (WorkProgress(connected=True, queued=0, stuck_for=0), False),
+        (WorkProgress(connected=True, queued=3, stuck_for=59), False),
+        (WorkProgress(connected=True, queued=3, stuck_for=61), True),
+        (WorkProgress(connected=False, queued=3, stuck_for=999), False),
     ],
 )
-def test_alarm(view: View, alarmed: bool) -> None:
-    assert (alarm(view, after=60) is not None) == alarmed
+def test_alarm(progress: WorkProgress, alarmed: bool) -> None:
+    assert (why_stuck(progress, after=60) is not None) == alarmed

@@ -10,7 +10,8 @@ import pytest
 import trio
 import trio.testing
 
-from hive.agents import Agent, Surroundings, container
+from hive.agents import Agent, AgentDependencies, container
+from hive.agents.settings import AgentsConfig
 from hive.clock import LoopClock
 from hive.directory import AgentPark, AgentRecord
 from hive.supervisors import Context
@@ -56,30 +57,28 @@ class Running:
 class Hive:
     """What an agent's container needs of its surroundings."""
 
-    def __init__(self, running: Running, **settings: float) -> None:
+    def __init__(self, running: Running, silence: float = 30.0) -> None:
         self.notices: list[str] = []
         self.changes: list[tuple[float, str | None]] = []
         self.woken: list[str] = []
         self.ctx = Context("hive/agents/scout/container")
         self.running = running
-        nothing: dict[str, Any] = dict.fromkeys(attrs.fields_dict(Surroundings))
-        around = Surroundings(
+        nothing: dict[str, Any] = dict.fromkeys(attrs.fields_dict(AgentDependencies))
+        dependencies = AgentDependencies(
             **nothing
             | {
                 "paths": self,
+                "config": AgentsConfig(harness_silence_s=silence, stop_grace_s=1.0),
                 "broker": self,
                 "driver": lambda _: self,
                 "publish": lambda _, event, at: self._publish(event),
                 "changed": lambda _: self.changes.append((trio.current_time(), self.ctx.note_text)),
                 "readonly": (),
-                "hide": lambda value: value,
-                "harness_silence": 30.0,
-                "records": self,
-                "stop_grace": 1.0,
+                "redact": lambda value: value,
+                "directory": self,
             }
-            | settings
         )
-        self.agent = Agent("scout", around)
+        self.agent = Agent("scout", dependencies)
         self.agent.subtree = self  # type: ignore[assignment]
 
     root = Path("/nonexistent")
@@ -112,7 +111,7 @@ class Hive:
         self.notices.append(event.text)
 
     async def run(self) -> None:
-        await container.run(self.ctx, self.agent, {})
+        await container.run(self.ctx, self.agent)
 
     async def run_until_it_ends(self) -> float:
         with pytest.raises(container.ContainerEnded):
@@ -186,7 +185,7 @@ def test_a_daemon_that_stood_still_takes_nobody_for_dead(tmp_path: Path) -> None
 
     async def main() -> None:
         nonlocal skipped
-        hive = Hive(Running(), harness_silence=4.0)
+        hive = Hive(Running(), silence=4.0)
 
         async def report() -> None:
             nonlocal skipped
@@ -211,23 +210,24 @@ async def test_a_park_of_seconds_ends_however_the_wall_clock_is_set(
     wall = 1_000_000.0
     monkeypatch.setattr(time, "time", lambda: wall + trio.current_time())
     hive = Hive(Running())
-    hive.agent.around = attrs.evolve(hive.agent.around, harness_silence=math.inf)
+    endless = AgentsConfig(harness_silence_s=math.inf)
+    hive.agent.dependencies = attrs.evolve(hive.agent.dependencies, config=endless)
     length = 20.0 if jump < 0 else 3600.0
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hive.run)
         await trio.sleep(1)
         await hive.agent.park(AgentPark("until later", time.time() + length))
         await trio.sleep(6)
-        assert hive.agent.waits is not None
+        assert hive.agent.why_waiting is not None
         wall += jump
         await trio.sleep(length + 10 if jump < 0 else 10)
-        assert hive.agent.waits is None, f"{ends_by} clock says that it is over"
+        assert hive.agent.why_waiting is None, f"{ends_by} clock says that it is over"
         assert hive.woken == ["serve"]
         nursery.cancel_scope.cancel()
 
 
 async def test_one_that_sees_a_removed_folder_is_restarted_between_two_turns() -> None:
-    hive = Hive(Running(), harness_silence=1e6)
+    hive = Hive(Running(), silence=1e6)
     hive.agent.open.set()
 
     async def turn() -> None:
@@ -246,7 +246,7 @@ async def test_one_that_sees_a_removed_folder_is_restarted_between_two_turns() -
 
 
 async def test_a_record_that_cannot_be_written_is_said_once_and_tried_again() -> None:
-    hive = Hive(Running(), harness_silence=1e6)
+    hive = Hive(Running(), silence=1e6)
     hive.running.fault = OSError("no space left")
 
     async def mend() -> None:

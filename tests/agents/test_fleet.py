@@ -21,6 +21,7 @@ from hive.directory import AgentPark, AgentRecord
 from hive.link import connect
 from hive.operator.tree import OperatedTree
 from hive.supervisors import Context, State
+from hive.wire.agents import Spawn
 from hive.wire.codec import PROTOCOL
 from hive.wire.daemon import Notice
 from hive.wire.frames import Hello
@@ -68,7 +69,7 @@ def container() -> Any:
 class Scene:
     def __init__(self, fleet: Fleet, driver: Driver, published: list[Any]) -> None:
         self.fleet, self.driver, self._published = fleet, driver, published
-        self.records = fleet.around.records
+        self.directory = fleet.dependencies.directory
 
     def serve(self) -> Any:
         """How the child that takes work looks; None while the agent is stopped."""
@@ -90,15 +91,15 @@ class Scene:
     def tree(self) -> OperatedTree:
         """The agents alone, in the operator's hands."""
         root, other = self.fleet.supervisor, Mock()
-        return OperatedTree(root, self.records, self.fleet, other, other, other)
+        return OperatedTree(root, self.directory, self.fleet, other, other, other)
 
 
 @asynccontextmanager
 async def scene_at(root: Path) -> AsyncIterator[Scene]:
     async with running(root) as other, trio.open_nursery() as nursery:
-        await other.agent.around.records.want("scout", False)
+        await other.agent.dependencies.directory.want("scout", False)
         driver = Driver()
-        fleet = Fleet(evolve(other.agent.around, driver=lambda _: driver), {})
+        fleet = Fleet(evolve(other.agent.dependencies, driver=lambda _: driver))
         ctx = Context("hive/agents")
         nursery.start_soon(fleet.supervisor.run, ctx)
         scene = Scene(fleet, driver, other.published)
@@ -111,13 +112,13 @@ async def scene_at(root: Path) -> AsyncIterator[Scene]:
 @pytest.fixture
 async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
     async with scene_at(tmp_path) as scene:
-        await scene.fleet.create("ann", driver="d", model=None)
+        await scene.fleet.create(Spawn("ann", driver="d"))
         yield scene
 
 
 async def test_a_park_outlives_restart_stop_start_and_the_daemon(tmp_path: Path) -> None:
     async with scene_at(tmp_path) as scene:
-        await scene.fleet.create("ann", driver="d", model=None)
+        await scene.fleet.create(Spawn("ann", driver="d"))
         await scene.until(lambda: scene.serve().state is State.RUNNING)
         await scene.fleet.live["ann"].park(FOR_GOOD)
         await scene.until(lambda: scene.serve().state is State.PARKED)
@@ -136,22 +137,22 @@ async def test_an_operators_park_that_ends_lets_the_turns_go_on_where_it_was(
 ) -> None:
     agent, now = scene.fleet.live["ann"], time.time()
     turn = AgentPark("turn failed: boom", now + 3600)
-    end = scene.records.turn_ended("ann", turn, 2)
-    await scene.fleet.around.broker._store.write(end.write, end.then)
+    end = scene.directory.turn_ended("ann", turn, 2)
+    await scene.fleet.dependencies.broker._store.write(end.write, end.then)
     await agent.park(AgentPark("lunch", now + 0.5))
     assert agent.parked is not None and agent.parked.reason == "lunch"
     await scene.until(lambda: scene.serve().state is State.PARKED)
     await scene.until(lambda: scene.serve().reason == "turn failed: boom")
     assert agent.parked == turn and agent.record.operator_park is None
-    await scene.records.unpark("ann")
+    await scene.directory.unpark("ann")
     await scene.fleet.restart("ann")
     await scene.until(lambda: scene.serve().state is State.RUNNING)
-    assert scene.fleet.record("ann").failures == 2
+    assert scene.directory.record("ann").failures == 2
 
 
 async def test_a_failed_turn_waits_its_time_and_the_message_comes_again(scene: Scene) -> None:
-    await scene.fleet.around.broker.send(Draft("operator", "ann", "work"))
-    path, hello = scene.fleet.around.paths.socket("ann"), Hello(PROTOCOL, "harness", "one")
+    await scene.fleet.dependencies.broker.send(Draft("operator", "ann", "work"))
+    path, hello = scene.fleet.dependencies.paths.socket("ann"), Hello(PROTOCOL, "harness", "one")
     async with connect(path, hello) as (peer, _):
         for failures in (1, 2):
             lease = (await take(peer, wait=30)).lease
@@ -159,19 +160,19 @@ async def test_a_failed_turn_waits_its_time_and_the_message_comes_again(scene: S
             await ask(peer, Finish(lease.id, TurnReport(Outcome.FAILED, "boom")))
             await scene.until(lambda: scene.serve().state is State.PARKED)
             assert scene.serve().reason == "turn failed: boom"
-            assert scene.fleet.record("ann").failures == failures
+            assert scene.directory.record("ann").failures == failures
         await scene.tree.act(TreeCommand("ann", "unpark"))
         lease = (await take(peer, wait=30)).lease
         assert lease is not None
         await ask(peer, Finish(lease.id, TurnReport(Outcome.COMPLETED)))
     await scene.until(lambda: scene.serve().state is State.RUNNING)
-    assert scene.fleet.record("ann").failures == 0
+    assert scene.directory.record("ann").failures == 0
 
 
 async def test_a_stopped_agent_is_parked_and_unparked_by_its_name(scene: Scene) -> None:
     await scene.fleet.stop("ann")
     await scene.tree.act(TreeCommand("ann", "park", "holiday"))
-    assert scene.fleet.record("ann").operator_park == FOR_GOOD
+    assert scene.directory.record("ann").operator_park == FOR_GOOD
     await scene.fleet.start("ann")
     await scene.until(lambda: scene.serve().state is State.PARKED)
     await scene.fleet.stop("ann")
@@ -186,7 +187,7 @@ async def test_acts_on_one_agent_beside_each_other_come_one_after_the_other(scen
             nursery.start_soon(getattr(scene.fleet, act), "ann")
             await trio.lowlevel.checkpoint()
     running = [node.id for node in scene.fleet.supervisor.child_snapshots()]
-    wanted = scene.fleet.record("ann").wanted
+    wanted = scene.directory.record("ann").wanted
     assert ("ann" in running) == ("ann" in scene.fleet.live) == wanted
 
 
@@ -224,7 +225,7 @@ async def test_an_agent_whose_creation_was_cut_off_starts_with_the_next_daemon(
     tmp_path: Path,
 ) -> None:
     async with scene_at(tmp_path) as scene:
-        await scene.records.create(AgentRecord("ann", "d"))
+        await scene.directory.create(AgentRecord("ann", "d"))
     async with scene_at(tmp_path) as scene:
         await scene.until(lambda: scene.serve() and scene.serve().state is State.RUNNING)
 
@@ -233,13 +234,13 @@ async def test_rights_and_credentials_are_the_same_for_all_who_ask(scene: Scene)
     agent = scene.fleet.live["ann"]
     await scene.fleet.use_credential("ann", "work")
     await scene.fleet.allow("ann", ("bob",))
-    record = scene.fleet.records["ann"]
-    assert record is agent.record is scene.records.record("ann")
+    record = scene.directory.known["ann"]
+    assert record is agent.record is scene.directory.record("ann")
     assert (record.credential, record.may_send) == ("work", ("bob",))
     await scene.fleet.restart("ann")
-    await scene.records.load()
+    await scene.directory.load()
     assert (
-        scene.fleet.record("ann")
+        scene.directory.record("ann")
         == record
         == AgentRecord("ann", "d", credential="work", may_send=("bob",))
     )

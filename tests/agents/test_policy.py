@@ -29,39 +29,39 @@ def test_only_completed_acknowledges_and_no_failure_retries_at_once(
     outcome: Outcome, detail: str, until: float | None, failures: int, jitter: float, held: bool
 ) -> None:
     report = TurnReport(outcome, detail, until)
-    verdict = after_turn(report, failures=failures, now=NOW, jitter=jitter, held=held)
+    decided = after_turn(report, failures=failures, now=NOW, jitter=jitter, held=held)
     shared = outcome is Outcome.SERVER_ERROR and held
-    assert verdict.ack == (outcome is Outcome.COMPLETED)
-    assert (verdict.park is not None) == verdict.count == (outcome in OWN_FAULT and not shared)
-    if verdict.park is not None:
+    assert decided.ack == (outcome is Outcome.COMPLETED)
+    assert (decided.park is not None) == decided.count == (outcome in OWN_FAULT and not shared)
+    if decided.park is not None:
         longest = LONGEST_WAIT_S if outcome in BAD_BY_ITSELF else max(UNKNOWN_WAITS_S)
-        assert NOW + 1 <= verdict.park.until <= NOW + longest * 1.25
-        assert len(verdict.park.reason) <= 500
-        assert verdict.failures == failures + 1
+        assert NOW + 1 <= decided.park.until <= NOW + longest * 1.25
+        assert len(decided.park.reason) <= 500
+        assert decided.failures == failures + 1
 
 
 @given(st.sampled_from(Outcome), ANY_RUN)
 def test_what_the_api_refuses_is_never_an_attempt_and_ends_no_run_of_failures(
     outcome: Outcome, failures: int
 ) -> None:
-    verdict = after_turn(TurnReport(outcome), failures=failures, now=NOW, jitter=0.0)
+    decided = after_turn(TurnReport(outcome), failures=failures, now=NOW, jitter=0.0)
     others = (Outcome.COMPLETED, Outcome.INTERRUPTED, *OWN_FAULT)
-    assert verdict.limited == (outcome not in (*others, *OUTAGES))
+    assert decided.limited == (outcome not in (*others, *OUTAGES))
     if outcome not in others:
-        assert not verdict.count and verdict.failures == failures
+        assert not decided.count and decided.failures == failures
 
 
 @given(st.sampled_from((*OUTAGES, Outcome.SERVER_ERROR)), ANY_RUN, JITTER, st.integers(1, 1 << 40))
 def test_an_outage_counts_only_turns_that_had_an_answer(
     outcome: Outcome, failures: int, jitter: float, tokens: int
 ) -> None:
-    def verdict(usage: Usage) -> tuple[bool, bool, bool]:
+    def then(usage: Usage) -> tuple[bool, bool, bool]:
         report = TurnReport(outcome, usage=usage)
         after = after_turn(report, failures=failures, now=NOW, jitter=jitter, held=True)
         return after.limited, after.count, after.park is None
 
-    assert verdict(Usage()) == (False, False, True)
-    assert verdict(Usage(output_tokens=tokens)) == (True, False, True)
+    assert then(Usage()) == (False, False, True)
+    assert then(Usage(output_tokens=tokens)) == (True, False, True)
 
 
 @given(st.sampled_from(NOT_KNOWN), st.lists(JITTER, min_size=5, max_size=5))
@@ -71,9 +71,9 @@ def test_an_outage_of_an_hour_that_nobody_tells_apart_kills_no_message(
     now, failures, tried = NOW, 0, []
     for jitter in jitters:
         tried.append(now)
-        verdict = after_turn(TurnReport(outcome, "x"), failures=failures, now=now, jitter=jitter)
-        assert verdict.park is not None
-        now, failures = verdict.park.until, verdict.failures
+        decided = after_turn(TurnReport(outcome, "x"), failures=failures, now=now, jitter=jitter)
+        assert decided.park is not None
+        now, failures = decided.park.until, decided.failures
     assert tried[1] - tried[0] < 10, "a short disturbance is over soon"
     assert tried[MAX_ATTEMPTS - 1] - tried[0] > 1.5 * 3600
 
@@ -81,9 +81,9 @@ def test_an_outage_of_an_hour_that_nobody_tells_apart_kills_no_message(
 def test_a_turn_that_is_bad_by_itself_is_not_waited_for_long() -> None:
     def wait(failures: int) -> float:
         report = TurnReport(Outcome.REFUSED)
-        verdict = after_turn(report, failures=failures, now=NOW, jitter=0.0)
-        assert verdict.park is not None
-        return verdict.park.until - NOW
+        decided = after_turn(report, failures=failures, now=NOW, jitter=0.0)
+        assert decided.park is not None
+        return decided.park.until - NOW
 
     assert [wait(n) for n in range(8)] == [1, 2, 4, 8, 16, 32, 60, 60]
 

@@ -17,7 +17,8 @@ from support.agent_socket import GRACE, KEY, Fixture, ask, running, take
 from hive.agents import socket as agent_socket
 from hive.broker import Draft
 from hive.gate import Hold
-from hive.link import LinkClosed, LinkRefused, Peer, RemoteError, keep_connected
+from hive.link import LinkClosed, LinkRefused, Peer, RemoteError
+from hive.link.reconnect import RECONNECT, keep_connected
 from hive.wire.agents import Said, SetStatus, Spawn, StatusChanged
 from hive.wire.codec import PROTOCOL
 from hive.wire.daemon import Notice
@@ -148,7 +149,8 @@ STOPS_ITSELF = """
 import os, signal, sys, trio
 from pathlib import Path
 from hive.link import connect
-from hive.wire import PROTOCOL, Hello
+from hive.wire.codec import PROTOCOL
+from hive.wire.frames import Hello
 
 async def main():
     async with connect(Path(sys.argv[1]), Hello(PROTOCOL, "harness", "frozen")) as (peer, _):
@@ -163,7 +165,7 @@ async def test_one_that_does_not_answer_makes_way(
     scout: Fixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(agent_socket, "IN_USE_S", 0.1)
-    path = scout.agent.around.paths.socket("scout")
+    path = scout.agent.dependencies.paths.socket("scout")
     frozen = await trio.lowlevel.open_process([sys.executable, "-c", STOPS_ITSELF, str(path)])
     try:
         await trio.to_thread.run_sync(os.waitid, os.P_PID, frozen.pid, os.WSTOPPED | os.WNOWAIT)
@@ -186,7 +188,7 @@ async def test_a_new_connection_of_the_same_instance_replaces_its_old_one(scout:
 
 async def test_short_connections_leave_nobody_on_a_dead_link(scout: Fixture) -> None:
     """However they interleave with the harness's own, it is back when they have gone."""
-    path = scout.agent.around.paths.socket("scout")
+    path = scout.agent.dependencies.paths.socket("scout")
     gone, works = trio.Event(), trio.Event()
 
     async def use(peer: Peer, _: object) -> None:
@@ -209,7 +211,8 @@ async def test_short_connections_leave_nobody_on_a_dead_link(scout: Fixture) -> 
 
     async with trio.open_nursery() as nursery:
         hello = Hello(PROTOCOL, "harness", "the harness")
-        nursery.start_soon(partial(keep_connected, path, lambda: hello, use, longest=0.05))
+        quick = evolve(RECONNECT, min=0.05, max=0.05, healthy_after=0.05)
+        nursery.start_soon(partial(keep_connected, path, lambda: hello, use, backoff=quick))
         async with trio.open_nursery() as strangers:
             for number in range(8):
                 strangers.start_soon(knock, number)
@@ -258,7 +261,7 @@ async def test_a_failure_of_its_own_parks_the_agent_and_counts(scout: Fixture) -
         assert await scout.state(number) == ("queued", 1, True)
         parked = await take(peer, wait=0.05)
         assert parked.lease is None and parked.reason == "turn failed: boom"
-        records = scout.agent.around.records
+        records = scout.agent.dependencies.directory
         await records.load()
         record = records.record("scout")
         assert record.turn_park is not None and record.failures == 1
@@ -360,7 +363,7 @@ async def test_a_container_reads_only_its_own_agents_threads(scout: Fixture) -> 
             assert (await ask(peer, GetThread(number))).messages == ()
 
 
-async def test_the_desk_is_asked_in_the_sockets_name(scout: Fixture) -> None:
+async def test_questions_and_wake_ups_are_in_the_sockets_name(scout: Fixture) -> None:
     async with scout.link("one") as (peer, _):
         id_ = (await ask(peer, Ask("Go on?", ("yes", "no"), key="k"))).id
         assert (await ask(peer, Ask("Go on?", ("yes", "no"), key="k"))).id == id_
@@ -368,6 +371,10 @@ async def test_the_desk_is_asked_in_the_sockets_name(scout: Fixture) -> None:
         assert [(q.id, q.asker) for q in loose.asked] == [(id_, "scout")]
         await ask(peer, SetStatus("looks around"))
         assert scout.published[-1] == ("scout", Said("looks around"))
+        assert scout.agent.record.status_line == "looks around"
+        with pytest.raises(RemoteError, match="121 characters, at most 120") as refused:
+            await ask(peer, SetStatus("x" * 121))
+        assert refused.value.code == "bad_line"
         with pytest.raises(RemoteError) as refused:
             await ask(peer, Answer(id_, "yes"))
         assert refused.value.code == "no_such_question", "its own question is not put to it"
@@ -410,5 +417,5 @@ async def test_a_credential_is_cut_out_at_the_door(scout: Fixture) -> None:
     assert message.body == "it is [secret of credential default]"
     assert KEY not in repr(scout.published) and "[secret" in repr(scout.published)
     assert scout.agent.report is not None and KEY not in repr(scout.agent.report)
-    for file in scout.agent.around.paths.root.glob("hive.sqlite*"):
+    for file in scout.agent.dependencies.paths.root.glob("hive.sqlite*"):
         assert KEY.encode() not in file.read_bytes()

@@ -35,7 +35,7 @@ async def leased(scout: Fixture, peer: Any) -> Lease:
 
 async def stored(scout: Fixture) -> Any:
     """The record as the table has it."""
-    await scout.agent.around.records.load()
+    await scout.agent.dependencies.directory.load()
     return scout.agent.record
 
 
@@ -104,7 +104,7 @@ async def test_a_turn_that_fails_after_an_unpark_waits_for_its_own_reason(scout:
     async with scout.link("one") as (peer, _):
         lease = await leased(scout, peer)
         await scout.agent.park(FOR_GOOD)
-        await scout.agent.around.records.unpark("scout")
+        await scout.agent.dependencies.directory.unpark("scout")
         assert scout.agent.parked is None
         await ask(peer, Finish(lease.id, FAILED))
         parked = scout.agent.parked
@@ -120,7 +120,7 @@ async def test_the_run_of_failures_grows_survives_and_ends_with_a_good_turn(
         for number in (1, 2, 3):
             await ask(peer, Finish((await leased(scout, peer)).id, FAILED))
             assert (await stored(scout)).failures == number
-            await scout.agent.around.records.unpark("scout")
+            await scout.agent.dependencies.directory.unpark("scout")
             assert (await stored(scout)).failures == number, "an unpark forgives nothing"
         await ask(peer, Finish((await leased(scout, peer)).id, TurnReport(Outcome.INTERRUPTED)))
         assert (await stored(scout)).failures == 3
@@ -133,7 +133,7 @@ async def test_the_run_of_failures_grows_survives_and_ends_with_a_good_turn(
 
 
 async def test_parks_that_are_over_are_forgotten_and_no_others(scout: Fixture) -> None:
-    records, now = scout.agent.around.records, time.time()
+    records, now = scout.agent.dependencies.directory, time.time()
     await records.park("scout", AgentPark("lunch", now - 1))
     await scout.agent.forget_ended_parks()
     assert (await stored(scout)).operator_park is None

@@ -16,18 +16,21 @@ import trio
 from support.directories import Named
 from support.no_limits import NoLimits
 
-from hive.agents import Agent, Surroundings
+from hive.agents import Agent, AgentDependencies
 from hive.agents import socket as agent_socket
+from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.broker import Broker, Rate
+from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
 from hive.events import Hub
 from hive.paths import Paths
-from hive.questions import Desk
-from hive.reminders import Reminders
-from hive.schedules import Schedules
+from hive.questions import QuestionService
+from hive.redact import Secrets
+from hive.reminders import ReminderService
+from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, Store, writer
 from hive.supervisors import ChildSpec, Supervisor, run_root
-from hive.wire.harness import HarnessSettings
+from hive.wake_ups import WakeUpService
 
 
 def main(root: Path, agents: int, batch: int) -> None:
@@ -40,33 +43,35 @@ def main(root: Path, agents: int, batch: int) -> None:
     often = Rate(burst=1_000, every=0.001)
     broker = Broker(store, publish=hub.publish, directory=Named(lambda: names), broadcasts=often)
     quiet = cast(Any, lambda *_: None)
-    around = Surroundings(
+    dependencies = AgentDependencies(
         paths=paths,
+        config=AgentsConfig(stop_grace_s=1.0),
+        claude=Path("/claude"),
+        claude_config=ClaudeConfig(),
+        access=CurrentAccess(ApiAccess(), paths.credentials, Secrets()),
         broker=broker,
-        desk=Desk(store, broker, Named(lambda: names), publish=hub.publish),
-        records=Directory(store),
-        reminders=Reminders(store, broker, place=quiet, publish=hub.publish),
-        schedules=Schedules(store, broker, Named(lambda: names), publish=hub.publish),
+        questions=QuestionService(store, broker, Named(lambda: names)),
+        wake_ups=WakeUpService(store, broker),
+        directory=Directory(store),
+        reminders=ReminderService(store, broker, state_folder=quiet, publish=hub.publish),
+        schedules=ScheduleService(store, broker, Named(lambda: names), publish=hub.publish),
         driver=lambda _: SimpleNamespace(),  # no container is started
         limits=NoLimits(),
-        settings=lambda record: HarnessSettings(record.name),
         publish=hub.publish,
         changed=lambda _: None,
         readonly=(),
-        alarm_after=60.0,
-        harness_silence=30.0,
-        stop_grace=1.0,
-        reconnect_grace=5.0,
-        hide=lambda value: value,
+        redact=lambda value: value,
     )
     children = [
         ChildSpec("store", store.run),
         ChildSpec("events", hub.run),
         ChildSpec("broker", broker.run),
     ]
-    children.append(ChildSpec("agents", partial(create, records=around.records, names=names)))
+    children.append(
+        ChildSpec("agents", partial(create, records=dependencies.directory, names=names))
+    )
     for name in names:
-        agent = Agent(name, around)
+        agent = Agent(name, dependencies)
         agent.open.set()  # it may take work at once
         children.append(ChildSpec(name, partial(agent_socket.run, agent=agent)))
     stop = trio.Event()

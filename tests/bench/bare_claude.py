@@ -15,9 +15,9 @@ from attrs import define, field, frozen
 from harness.cli.arguments import Setup, argv, environment
 from harness.cli.lines import LineSplitter
 from harness.cli.session import CliSession
-from harness.shared import AgentFolders
 from harness.tools import guide, mcp
 from harness.turns.prompts import system
+from hive.paths import AgentFolders
 
 TURN_S = 60.0
 

@@ -14,7 +14,7 @@ import trio
 import trio.testing
 from bench.figures import Book
 
-from hive.gate import Client, Gates, Hold
+from hive.gate import Client, GateService, Hold
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
 from hive.wire.gates import GateCommand
@@ -44,9 +44,9 @@ class Told:
 
 
 @asynccontextmanager
-async def gates_of(told: Told, folder: Path) -> AsyncIterator[Gates]:
+async def gates_of(told: Told, folder: Path) -> AsyncIterator[GateService]:
     async with open_store(folder / "hive.sqlite", MIGRATIONS) as store:
-        gates = Gates(store, lambda _: told.clients, told.apply, lambda *_: None)
+        gates = GateService(store, lambda _: told.clients, told.apply, lambda *_: None)
         async with trio.open_nursery() as nursery:
             ctx = Context("gate")
             nursery.start_soon(gates.supervisor.run, ctx)

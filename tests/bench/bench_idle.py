@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import trio
 from bench.figures import Book
+from bench.operator_link import operator_link
 from bench.processes import cpu_seconds, distinct, family, memory
-from bench.seat import seat
 from support.running import RunningHive
 
 AGENTS = 50
@@ -20,7 +20,7 @@ PART = f"{AGENTS} agents idle, bubblewrap"
 
 async def test_idle(stub_hive: Callable[[], RunningHive], book: Book) -> None:
     hive = stub_hive()
-    async with seat(hive) as operator:
+    async with operator_link(hive) as operator:
         names = await operator.populate(AGENTS)
     await trio.sleep(SETTLE_S)
     await _daemon(hive, names, book)
@@ -66,7 +66,7 @@ def _harnesses(hive: RunningHive, names: tuple[str, ...], book: Book) -> None:
 
 async def _after_turns(hive: RunningHive, name: str, book: Book) -> None:
     """With its claude alive: one more bubblewrap, and what turns leave behind."""
-    async with seat(hive) as operator:
+    async with operator_link(hive) as operator:
         for _ in range(TURNS):
             await operator.turn(name, "work")
     await trio.sleep(1)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import trio
 from bench.figures import Book
-from bench.seat import Seat, seat
+from bench.operator_link import OperatorLink, operator_link
 from bench.stub import stub_times
 from support.running import RunningHive
 
@@ -18,7 +18,7 @@ PART = f"Limit, {AGENTS} agents of one credential, stub CLI in bubblewrap"
 
 async def test_limit(stub_hive: Callable[..., RunningHive], book: Book) -> None:
     hive = stub_hive("[gate]\nmargin_s = 0.1\nspacing_s = 0.05\n")
-    async with seat(hive) as operator:
+    async with operator_link(hive) as operator:
         names = await operator.populate(AGENTS)
         parked = [
             await _round(operator, names, names[number % AGENTS], number)
@@ -30,7 +30,7 @@ async def test_limit(stub_hive: Callable[..., RunningHive], book: Book) -> None:
 
 
 async def _round(
-    operator: Seat, names: tuple[str, ...], first: str, number: int
+    operator: OperatorLink, names: tuple[str, ...], first: str, number: int
 ) -> tuple[int, list[float]]:
     """One agent runs into a limit; the message, and when each agent was seen to wait."""
     operator.seen.clear()

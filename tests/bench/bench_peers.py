@@ -38,7 +38,7 @@ PART = f"Send, lease, ack over sockets, {AGENTS} agents, bodies of {len(BODY)} b
 OURS = "hive, synchronous=FULL"
 
 
-class Client(Protocol):
+class PeerClient(Protocol):
     """One agent's connection."""
 
     async def send(self, to: int, body: str) -> None: ...
@@ -54,7 +54,7 @@ class Contestant:
 
     label: str
     pid: int
-    clients: Sequence[Client]
+    clients: Sequence[PeerClient]
     rates: list[float] = field(factory=list)
     server: float = 0.0
     """Processor seconds of the server's process."""
@@ -84,7 +84,7 @@ class Contestant:
             got.append(body)
 
 
-class Harness:
+class HarnessClient:
     """An agent of the hive, as far as its messages go."""
 
     def __init__(self, peer: Peer) -> None:
@@ -111,7 +111,7 @@ async def hive(folder: Path) -> AsyncIterator[Contestant]:
         for path in server.sockets:
             hello = Hello(PROTOCOL, "harness", path.parent.name)
             peer, _ = await stack.enter_async_context(connect(path, hello))
-            clients.append(Harness(peer))
+            clients.append(HarnessClient(peer))
         yield Contestant(OURS, server.pid, clients)
 
 

@@ -18,7 +18,7 @@ from bench.figures import Book, quantile
 from support.directories import Named
 
 from hive.broker import Broker, Draft
-from hive.reminders import Place, Reminders, policy
+from hive.reminders import ReminderService, StateFolder, policy
 from hive.store import MIGRATIONS, Store, open_store
 from hive.supervisors import Context
 from hive.wire.names import OPERATOR
@@ -35,10 +35,10 @@ NAMES = [f"agent-{number}" for number in range(AGENTS)]
 
 
 @frozen
-class Bench:
+class ReminderBench:
     store: Store
     broker: Broker
-    reminders: Reminders
+    reminders: ReminderService
 
     def delivered(self) -> int:
         """Messages to agents; those that the bench itself sends go to the operator."""
@@ -70,17 +70,19 @@ class Bench:
 
 
 @asynccontextmanager
-async def opened(folder: Path) -> AsyncIterator[Bench]:
+async def opened(folder: Path) -> AsyncIterator[ReminderBench]:
     async with open_store(folder / f"{time.monotonic_ns()}.sqlite", MIGRATIONS) as store:
         broker = Broker(store, Named(lambda: NAMES), publish=lambda *_: None)
         await broker.load()
-        place = Place(Path("/nowhere"), Path("/nowhere"))
+        state_folder = StateFolder(Path("/nowhere"), Path("/nowhere"))
         nobody = partial(pytest.fail, "nothing fails here")
-        reminders = Reminders(store, broker, place=lambda _: place, publish=nobody)
-        yield Bench(store, broker, reminders)
+        reminders = ReminderService(
+            store, broker, state_folder=lambda _: state_folder, publish=nobody
+        )
+        yield ReminderBench(store, broker, reminders)
 
 
-async def sends(bench: Bench, took: list[float]) -> None:
+async def sends(bench: ReminderBench, took: list[float]) -> None:
     while True:
         began = time.perf_counter()
         await bench.broker.send(Draft(NAMES[0], OPERATOR, "hello"))
@@ -88,7 +90,7 @@ async def sends(bench: Bench, took: list[float]) -> None:
         await trio.sleep(PAUSE_S)
 
 
-async def idle(bench: Bench) -> list[float]:
+async def idle(bench: ReminderBench) -> list[float]:
     """Times of sends while nothing is due."""
     took: list[float] = []
     with trio.move_on_after(IDLE_S):

@@ -21,7 +21,7 @@ from support.directories import Named
 from hive.broker import Broker, Draft
 from hive.janitor import Janitor, Retention
 from hive.store import MIGRATIONS, Store, fetch, open_store
-from hive.store.migrations import migrate
+from hive.store.schema import migrate
 
 AGENTS = [f"agent-{number}" for number in range(50)]
 PAST = int(os.environ.get("BENCH_PAST", "10_000_000"))
@@ -134,7 +134,7 @@ async def test_growth(no_past: Path, long_past: Path, book: Book) -> None:
 
 
 @define
-class Watched:
+class WatchedStore:
     """The store as the janitor sees it; notes how long each of its jobs kept the writer.
 
     In wall time and in processor time of the thread (ms): a neighbour on this machine may stop
@@ -164,7 +164,7 @@ async def test_tidying_up_beside_sends(long_past: Path, book: Book) -> None:
     """Alone and beside the janitor by turns, so that a busy machine is one for both."""
     alone, beside, removed = list[float](), list[float](), 0
     async with opened(long_past) as (store, broker):
-        watched = Watched(store)
+        watched = WatchedStore(store)
         janitor = Janitor(watched, Retention(), _no_events)  # type: ignore[arg-type]
 
         async def send(name: str) -> list[float]:

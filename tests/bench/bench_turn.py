@@ -12,7 +12,7 @@ import pytest
 import trio
 from bench.bare_claude import bare_claude
 from bench.figures import Book
-from bench.seat import seat
+from bench.operator_link import operator_link
 from support.model_api import ModelApi
 from support.running import RunningHive
 
@@ -46,7 +46,7 @@ async def test_turn_overhead(
     credentials = {"ANTHROPIC_API_KEY": "test-key-1234", "ANTHROPIC_BASE_URL": model.url}
     bare, idle, by_hive = [], [], []
     async with (
-        seat(hive) as operator,
+        operator_link(hive) as operator,
         bare_claude(find_claude(None), tmp_path / "bare", credentials) as claude,
     ):
         for number in range(WARM_UP + TURNS):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import trio
 from bench.figures import Book
-from bench.seat import Seat, seat
+from bench.operator_link import OperatorLink, operator_link
 from bench.stub import stub_times
 from support.running import RunningHive
 
@@ -17,7 +17,7 @@ PART = f"Wake, {AGENTS} agents idle, stub CLI in bubblewrap"
 
 async def test_wake(stub_hive: Callable[[], RunningHive], book: Book) -> None:
     hive = stub_hive()
-    async with seat(hive) as operator:
+    async with operator_link(hive) as operator:
         names = await operator.populate(AGENTS)
         for name in names:
             await operator.turn(name, "warm up")
@@ -25,7 +25,9 @@ async def test_wake(stub_hive: Callable[[], RunningHive], book: Book) -> None:
         await _relays(hive, operator, names, book)
 
 
-async def _sends(hive: RunningHive, operator: Seat, names: tuple[str, ...], book: Book) -> None:
+async def _sends(
+    hive: RunningHive, operator: OperatorLink, names: tuple[str, ...], book: Book
+) -> None:
     """The operator sends to one idle agent after the other."""
     sent = []
     for number in range(SENDS):
@@ -43,7 +45,9 @@ async def _sends(hive: RunningHive, operator: Seat, names: tuple[str, ...], book
     book.times(PART, "result to acknowledged", [done - times["answered", s.id] for s, done in sent])
 
 
-async def _relays(hive: RunningHive, operator: Seat, names: tuple[str, ...], book: Book) -> None:
+async def _relays(
+    hive: RunningHive, operator: OperatorLink, names: tuple[str, ...], book: Book
+) -> None:
     """One idle agent sends to another with its tool, in a turn of its own."""
     relayed = []
     for number in range(RELAYS):

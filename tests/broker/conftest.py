@@ -2,7 +2,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from support.broker_bench import Bench
+from support.broker_fixture import BrokerFixture
 from support.directories import Named
 
 from hive.broker import Broker
@@ -17,7 +17,7 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def bench(store: Store) -> Bench:
+async def bench(store: Store) -> BrokerFixture:
     published: list[tuple[str | None, Event]] = []
     names = {"ann", "bob"}
     broker = Broker(
@@ -26,4 +26,4 @@ async def bench(store: Store) -> Bench:
         directory=Named(lambda: names),
     )
     await broker.load()
-    return Bench(broker, published, names)
+    return BrokerFixture(broker, published, names)

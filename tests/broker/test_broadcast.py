@@ -22,7 +22,7 @@ RATE = Rate(burst=2, every=3600.0)
 
 
 @define
-class Bench:
+class BroadcastFixture:
     broker: Broker
     store: Store
     published: list[tuple[str | None, Event]] = field(factory=list)
@@ -33,9 +33,9 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path) -> AsyncIterator[BroadcastFixture]:
     async with open_store(tmp_path / "hive.sqlite", MIGRATIONS) as store:
-        bench = Bench(None, store)  # type: ignore[arg-type]
+        bench = BroadcastFixture(None, store)  # type: ignore[arg-type]
         bench.broker = Broker(
             store,
             publish=lambda agent, event: bench.published.append((agent, event)),
@@ -47,7 +47,9 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
         yield bench
 
 
-async def test_everybody_but_the_sender_and_the_operator_gets_a_message(bench: Bench) -> None:
+async def test_everybody_but_the_sender_and_the_operator_gets_a_message(
+    bench: BroadcastFixture,
+) -> None:
     first = await bench.shout(in_reply_to=7)
     message = await bench.broker.message(first)
     assert message is not None and message.broadcast_id
@@ -64,7 +66,7 @@ async def test_everybody_but_the_sender_and_the_operator_gets_a_message(bench: B
     assert {event.broadcast_id for _, event in bench.published} == {message.broadcast_id}  # type: ignore[union-attr]
 
 
-async def test_each_recipient_has_its_own_state(bench: Bench) -> None:
+async def test_each_recipient_has_its_own_state(bench: BroadcastFixture) -> None:
     first = await bench.shout()
     lease = await bench.broker.lease("bob", "h", "t")
     assert lease is not None
@@ -75,7 +77,7 @@ async def test_each_recipient_has_its_own_state(bench: Bench) -> None:
     assert await bench.broker.broadcast("unknown") == ()
 
 
-async def test_it_wakes_all(bench: Bench) -> None:
+async def test_it_wakes_all(bench: BroadcastFixture) -> None:
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:
             for name in ("bob", "cas"):
@@ -84,7 +86,7 @@ async def test_it_wakes_all(bench: Bench) -> None:
             await bench.shout()
 
 
-async def test_two_hundred_agents_are_one_commit(bench: Bench) -> None:
+async def test_two_hundred_agents_are_one_commit(bench: BroadcastFixture) -> None:
     bench.names = {f"agent-{n}" for n in range(201)}
     commits = 0
 
@@ -100,7 +102,7 @@ async def test_two_hundred_agents_are_one_commit(bench: Bench) -> None:
     assert len(bench.broker.counts()) == 200
 
 
-async def test_a_repetition_uses_nothing_of_what_is_allowed(bench: Bench) -> None:
+async def test_a_repetition_uses_nothing_of_what_is_allowed(bench: BroadcastFixture) -> None:
     for _ in range(3 * RATE.burst):
         await bench.shout(key="k")
     for number in range(RATE.burst - 1):
@@ -113,7 +115,7 @@ async def test_a_repetition_uses_nothing_of_what_is_allowed(bench: Bench) -> Non
 
 
 async def test_the_same_key_is_the_same_broadcast_also_when_somebody_has_come(
-    bench: Bench,
+    bench: BroadcastFixture,
 ) -> None:
     first = await bench.shout(key="k")
     bench.names |= {"abe", "zoe"}
@@ -123,7 +125,7 @@ async def test_the_same_key_is_the_same_broadcast_also_when_somebody_has_come(
     assert one == first
 
 
-async def test_a_broadcast_to_nobody_or_in_haste_is_refused(bench: Bench) -> None:
+async def test_a_broadcast_to_nobody_or_in_haste_is_refused(bench: BroadcastFixture) -> None:
     with pytest.raises(BadMessage, match="cannot be urgent"):
         await bench.shout(urgent=True)
     bench.names = {"ann", OPERATOR}
@@ -132,7 +134,9 @@ async def test_a_broadcast_to_nobody_or_in_haste_is_refused(bench: Bench) -> Non
     assert bench.published == []
 
 
-async def test_too_many_broadcasts_are_refused_with_the_time_of_the_next(bench: Bench) -> None:
+async def test_too_many_broadcasts_are_refused_with_the_time_of_the_next(
+    bench: BroadcastFixture,
+) -> None:
     for key in ("k0", "k1"):
         await bench.shout(key=key)
     with pytest.raises(TooManyBroadcasts, match=r"allowed in 3[56]\d\d s") as caught:
@@ -176,7 +180,7 @@ def test_a_burst_is_allowed_at_once_then_one_each() -> None:
     assert waits == [0, 0, 0, 10.0]
 
 
-async def test_what_is_for_one_is_not_for_all(bench: Bench) -> None:
+async def test_what_is_for_one_is_not_for_all(bench: BroadcastFixture) -> None:
     bench.broker.check(Draft("ann", "bob", "a question"))
     with pytest.raises(BadMessage, match="one recipient"):
         bench.broker.check(Draft("ann", EVERYBODY, "a question"))

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.broker_bench import Bench
+from support.broker_fixture import BrokerFixture
 from support.directories import Named
 
 from hive.broker import (
@@ -24,7 +24,7 @@ from hive.wire.messages import MessageMoved, MessageSent, MessageState
 # --- sending ----------------------------------------------------------------------------------
 
 
-async def test_a_message_is_there_when_its_id_is(bench: Bench) -> None:
+async def test_a_message_is_there_when_its_id_is(bench: BrokerFixture) -> None:
     id_ = await bench.broker.send(Draft("ann", "bob", "hello", in_reply_to=4))
     message = await bench.broker.message(id_)
     assert message is not None
@@ -34,7 +34,7 @@ async def test_a_message_is_there_when_its_id_is(bench: Bench) -> None:
     assert bench.counts() == Counts(queued=1)
 
 
-async def test_the_same_key_is_the_same_message(bench: Bench) -> None:
+async def test_the_same_key_is_the_same_message(bench: BrokerFixture) -> None:
     first = await bench.broker.send(Draft("ann", "bob", "hello", key="k"))
     assert await bench.broker.send(Draft("ann", "bob", "hello again", key="k")) == first
     assert await bench.broker.send(Draft("bob", "ann", "other sender", key="k")) != first
@@ -43,7 +43,9 @@ async def test_the_same_key_is_the_same_message(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("to", ["eve", "", "..", "**", "hive", "bob\0", "ä" * 100, "\ud800"])
-async def test_an_unknown_recipient_is_refused_with_the_names(bench: Bench, to: str) -> None:
+async def test_an_unknown_recipient_is_refused_with_the_names(
+    bench: BrokerFixture, to: str
+) -> None:
     with pytest.raises(UnknownRecipient, match="ann, bob, operator") as caught:
         await bench.send(to=to)
     assert caught.value.code == "unknown_recipient"
@@ -65,7 +67,7 @@ async def test_an_unknown_recipient_is_refused_with_the_names(bench: Bench, to: 
     ],
 )
 async def test_a_bad_message_is_refused(
-    bench: Bench, draft: Draft, error: type[BrokerError], text: str
+    bench: BrokerFixture, draft: Draft, error: type[BrokerError], text: str
 ) -> None:
     with pytest.raises(error, match=text):
         await bench.broker.send(draft)
@@ -73,7 +75,7 @@ async def test_a_bad_message_is_refused(
     assert bench.published == []
 
 
-async def test_the_largest_body_passes(bench: Bench) -> None:
+async def test_the_largest_body_passes(bench: BrokerFixture) -> None:
     body = "ä" * 8_192
     id_ = await bench.send(body)
     message = await bench.broker.message(id_)
@@ -84,7 +86,7 @@ async def test_the_largest_body_passes(bench: Bench) -> None:
 # --- leases -----------------------------------------------------------------------------------
 
 
-async def test_the_oldest_is_leased_first_and_the_rest_are_counted(bench: Bench) -> None:
+async def test_the_oldest_is_leased_first_and_the_rest_are_counted(bench: BrokerFixture) -> None:
     ids = [await bench.send(str(n)) for n in range(3)]
     lease = await bench.lease()
     assert [m.id for m in lease.messages] == ids[:1]
@@ -94,12 +96,12 @@ async def test_the_oldest_is_leased_first_and_the_rest_are_counted(bench: Bench)
     assert bench.published[-1] == ("bob", MessageMoved((ids[0],), MessageState.LEASED))
 
 
-async def test_nothing_queued_is_no_lease(bench: Bench) -> None:
+async def test_nothing_queued_is_no_lease(bench: BrokerFixture) -> None:
     await bench.send(to="ann")
     assert await bench.broker.lease("bob", "h1", "t1") is None
 
 
-async def test_what_joins_is_acknowledged_with_the_lease(bench: Bench) -> None:
+async def test_what_joins_is_acknowledged_with_the_lease(bench: BrokerFixture) -> None:
     ids = [await bench.send(str(n)) for n in range(4)]
     await bench.lease()
     joined = await bench.broker.join("t1", "bob", "h1", 2)
@@ -110,7 +112,7 @@ async def test_what_joins_is_acknowledged_with_the_lease(bench: Bench) -> None:
     assert bench.published[-1] == ("bob", MessageMoved(tuple(ids[:3]), MessageState.DONE))
 
 
-async def test_nothing_joins_a_lease_that_is_over_or_of_another(bench: Bench) -> None:
+async def test_nothing_joins_a_lease_that_is_over_or_of_another(bench: BrokerFixture) -> None:
     """It would be leased for ever: nobody would acknowledge or return it."""
     await bench.send("1")
     await bench.send("2")
@@ -122,19 +124,19 @@ async def test_nothing_joins_a_lease_that_is_over_or_of_another(bench: Bench) ->
     assert bench.counts() == Counts(queued=1)
 
 
-async def test_only_the_holder_can_end_a_lease(bench: Bench) -> None:
+async def test_only_the_holder_can_end_a_lease(bench: BrokerFixture) -> None:
     await bench.send()
     await bench.lease()
     assert await bench.broker.ack("t1", "h2") == ()
-    assert await bench.broker.give_back("t1", "h2", count=True, why="") == Returned()
+    assert await bench.broker.nack("t1", "h2", count=True, why="") == Returned()
     assert bench.counts() == Counts(leased=1)
 
 
-async def test_a_returned_message_comes_first_again_and_is_marked(bench: Bench) -> None:
+async def test_a_returned_message_comes_first_again_and_is_marked(bench: BrokerFixture) -> None:
     first = await bench.send("first")
     await bench.send("second")
     await bench.lease()
-    back = await bench.broker.give_back("t1", "h1", count=False, why="the harness is gone")
+    back = await bench.broker.nack("t1", "h1", count=False, why="the harness is gone")
     assert back == Returned(queued=(first,))
     assert bench.published[-1] == (
         "bob",
@@ -144,12 +146,14 @@ async def test_a_returned_message_comes_first_again_and_is_marked(bench: Bench) 
     assert (message.id, message.redelivered, message.attempts) == (first, True, 0)
 
 
-async def test_the_fifth_failed_attempt_is_the_last_and_the_sender_is_told(bench: Bench) -> None:
+async def test_the_fifth_failed_attempt_is_the_last_and_the_sender_is_told(
+    bench: BrokerFixture,
+) -> None:
     id_ = await bench.send("please " * 200)
     for attempt in range(1, 6):
         lease = await bench.lease(f"t{attempt}")
         assert lease.messages[0].attempts == attempt - 1
-        back = await bench.broker.give_back(lease.id, "h1", count=True, why="it crashed")
+        back = await bench.broker.nack(lease.id, "h1", count=True, why="it crashed")
         assert back == (Returned(dead=(id_,)) if attempt == 5 else Returned(queued=(id_,)))
     assert await bench.broker.lease("bob", "h1", "t6") is None
     assert bench.counts() == Counts(dead=1)
@@ -165,7 +169,7 @@ async def test_the_fifth_failed_attempt_is_the_last_and_the_sender_is_told(bench
     assert kinds == [("ann", MessageSent), ("bob", MessageMoved)]
 
 
-async def test_a_bounce_does_not_bounce(bench: Bench) -> None:
+async def test_a_bounce_does_not_bounce(bench: BrokerFixture) -> None:
     bench.broker = Broker(
         bench.broker._store,
         publish=lambda *_: None,
@@ -174,38 +178,38 @@ async def test_a_bounce_does_not_bounce(bench: Bench) -> None:
     )
     await bench.send(to="bob", sender="ann")
     await bench.lease()
-    await bench.broker.give_back("t1", "h1", count=True, why="")
+    await bench.broker.nack("t1", "h1", count=True, why="")
     assert await bench.broker.lease("ann", "h2", "t2")
-    await bench.broker.give_back("t2", "h2", count=True, why="")
+    await bench.broker.nack("t2", "h2", count=True, why="")
     counts = bench.broker.counts()
     assert counts == {"bob": Counts(dead=1), "ann": Counts(dead=1)}
 
 
-async def test_a_bounce_to_nobody_goes_to_the_operator(bench: Bench) -> None:
+async def test_a_bounce_to_nobody_goes_to_the_operator(bench: BrokerFixture) -> None:
     await bench.send(sender="ann")
     bench.names.remove("ann")
     for n in range(5):
         await bench.lease(f"t{n}")
-        await bench.broker.give_back(f"t{n}", "h1", count=True, why="no")
+        await bench.broker.nack(f"t{n}", "h1", count=True, why="no")
     assert [m.sender for m in await bench.broker.inbox("operator")] == [HIVE]
     assert bench.published[-2][0] is None
 
 
-async def test_a_reason_that_is_no_text_does_not_keep_a_lease(bench: Bench) -> None:
+async def test_a_reason_that_is_no_text_does_not_keep_a_lease(bench: BrokerFixture) -> None:
     await bench.send()
     for n in range(5):
         await bench.lease(f"t{n}")
-        await bench.broker.give_back(f"t{n}", "h1", count=True, why="no \udcff" + "x" * 9_999)
+        await bench.broker.nack(f"t{n}", "h1", count=True, why="no \udcff" + "x" * 9_999)
     assert bench.counts() == Counts(dead=1)
     (bounce,) = await bench.broker.inbox("ann")
     assert "no ?xxx" in bounce.body
 
 
-async def test_attempts_that_do_not_count_never_kill(bench: Bench) -> None:
+async def test_attempts_that_do_not_count_never_kill(bench: BrokerFixture) -> None:
     await bench.send()
     for n in range(20):
         await bench.lease(f"t{n}")
-        await bench.broker.give_back(f"t{n}", "h1", count=False, why="limited")
+        await bench.broker.nack(f"t{n}", "h1", count=False, why="limited")
     assert bench.counts() == Counts(queued=1)
 
 
@@ -220,7 +224,7 @@ async def test_attempts_that_do_not_count_never_kill(bench: Bench) -> None:
     ],
 )
 async def test_release_returns_all_but_what_is_kept(
-    bench: Bench, keep: dict[str, str], stays: set[str]
+    bench: BrokerFixture, keep: dict[str, str], stays: set[str]
 ) -> None:
     for lease, holder in (("t1", "h1"), ("t2", "h1"), ("t3", "h2")):
         await bench.send()
@@ -252,7 +256,7 @@ async def test_a_lease_outlives_the_daemon(tmp_path: Path) -> None:
         assert await broker.ack("t1", "h1") == (id_,)
 
 
-async def test_a_lease_is_cut_to_what_a_frame_can_carry(bench: Bench) -> None:
+async def test_a_lease_is_cut_to_what_a_frame_can_carry(bench: BrokerFixture) -> None:
     """Messages that cannot be shown must not be acknowledged with the others."""
     for _ in range(100):
         await bench.send("\x01" * 16_000)  # six bytes each in JSON
@@ -267,14 +271,14 @@ async def test_a_lease_is_cut_to_what_a_frame_can_carry(bench: Bench) -> None:
 # --- the operator's inbox ----------------------------------------------------------------------
 
 
-async def test_the_inbox_shows_the_newest_last(bench: Bench) -> None:
+async def test_the_inbox_shows_the_newest_last(bench: BrokerFixture) -> None:
     ids = [await bench.send(str(n), to="operator") for n in range(5)]
     assert [m.id for m in await bench.broker.inbox("operator", 3)] == ids[2:]
     assert await bench.broker.inbox("operator", 0) == ()
     assert await bench.broker.inbox("nobody") == ()
 
 
-async def test_the_operator_acknowledges_his_own_messages_only(bench: Bench) -> None:
+async def test_the_operator_acknowledges_his_own_messages_only(bench: BrokerFixture) -> None:
     mine = await bench.send(to="operator")
     other = await bench.send(to="bob")
     assert await bench.broker.acknowledge([mine, other, 999, -1, 2**70]) == (mine,)
@@ -284,7 +288,7 @@ async def test_the_operator_acknowledges_his_own_messages_only(bench: Bench) -> 
     assert bench.published[-1] == ("ann", MessageMoved((mine,), MessageState.DONE))
 
 
-async def test_numbers_that_no_message_has_find_nothing(bench: Bench) -> None:
+async def test_numbers_that_no_message_has_find_nothing(bench: BrokerFixture) -> None:
     for id_ in (0, -1, 2**63, 2**80):
         assert await bench.broker.message(id_) is None
     await bench.send()

@@ -28,7 +28,7 @@ RESERVE = "bob"  # the only one to whom messages may be urgent
 
 
 @frozen
-class Send:
+class Sends:
     sender: str
     to: str
     key: str | None
@@ -36,7 +36,7 @@ class Send:
 
 
 @frozen
-class Take:
+class Takes:
     agent: str
     holder: str
     limit: int
@@ -44,7 +44,7 @@ class Take:
 
 
 @frozen
-class Join:
+class Joins:
     lease: int
     holder: str
     limit: int
@@ -52,20 +52,20 @@ class Join:
 
 
 @frozen
-class Ack:
+class Acks:
     lease: int
     holder: str
 
 
 @frozen
-class GiveBack:
+class Nacks:
     lease: int
     holder: str
     reason: str
 
 
 @frozen
-class Release:
+class Releases:
     agent: str
     keep_holder: str | None
     keep_lease: int | None
@@ -73,34 +73,34 @@ class Release:
 
 
 @frozen
-class Read:
+class Reads:
     ids: tuple[int, ...]
 
 
 @frozen
-class Retry:
+class Retries:
     ids: tuple[int, ...]
 
 
 @frozen
-class Drop:
+class Drops:
     ids: tuple[int, ...]
 
 
 @frozen
-class Destroy:
+class Destroys:
     """The end of an agent, of whose name there is a new one at once."""
 
     agent: str
 
 
 @frozen
-class Retain:
+class Retains:
     """The janitor's round, when everything is old."""
 
 
 @frozen
-class Reopen:
+class Reopens:
     pass
 
 
@@ -112,24 +112,24 @@ some = st.lists(st.integers(1, 12), max_size=6).map(tuple)
 rarely = st.sampled_from((False, False, False, True))
 reasons = st.sampled_from(("counted", "limited", "neither"))
 keys = st.sampled_from((None, None, None, "k1", "k2"))
-sends = st.builds(Send, names, recipients, keys, rarely)
-takes = st.builds(Take, agents, holders, st.integers(1, 3), rarely)
-joins = st.builds(Join, back, holders, st.integers(1, 3), rarely)
+sends = st.builds(Sends, names, recipients, keys, rarely)
+takes = st.builds(Takes, agents, holders, st.integers(1, 3), rarely)
+joins = st.builds(Joins, back, holders, st.integers(1, 3), rarely)
 
 
 @st.composite
 def turns(draw: st.DrawFn) -> list[object]:
     """What random operations rarely make of themselves: a message taken and ended, and again."""
     take = draw(takes)
-    sent = Send(draw(names), take.agent, None, take.urgent_only and take.agent == RESERVE)
+    sent = Sends(draw(names), take.agent, None, take.urgent_only and take.agent == RESERVE)
     holder = take.holder
-    joined: list[object] = [Join(0, holder, 1)] if draw(rarely) else []
+    joined: list[object] = [Joins(0, holder, 1)] if draw(rarely) else []
     ends: tuple[list[object], ...] = (
-        [Ack(0, holder)],
-        [GiveBack(0, holder, "counted")],
-        [GiveBack(0, holder, "limited")],
-        [Release(take.agent, None, None, True)],
-        [Reopen()],
+        [Acks(0, holder)],
+        [Nacks(0, holder, "counted")],
+        [Nacks(0, holder, "limited")],
+        [Releases(take.agent, None, None, True)],
+        [Reopens()],
     )
     once = [take, *joined, *draw(st.sampled_from(ends))]
     return [sent, *once * draw(st.integers(1, 5))]
@@ -138,15 +138,15 @@ def turns(draw: st.DrawFn) -> list[object]:
 one = st.one_of(
     takes,
     joins,
-    st.builds(Ack, back, holders),
-    st.builds(GiveBack, back, holders, reasons),
-    st.builds(Release, agents, st.none() | holders, st.none() | back, st.booleans()),
-    st.builds(Read, some),
-    st.builds(Retry, some),
-    st.builds(Drop, some),
-    st.builds(Destroy, agents),
-    st.just(Retain()),
-    st.just(Reopen()),
+    st.builds(Acks, back, holders),
+    st.builds(Nacks, back, holders, reasons),
+    st.builds(Releases, agents, st.none() | holders, st.none() | back, st.booleans()),
+    st.builds(Reads, some),
+    st.builds(Retries, some),
+    st.builds(Drops, some),
+    st.builds(Destroys, agents),
+    st.just(Retains()),
+    st.just(Reopens()),
 )
 episodes = st.one_of(
     st.lists(sends, min_size=1, max_size=4), turns(), turns(), one.map(lambda o: [o])
@@ -157,7 +157,7 @@ histories = st.lists(episodes, min_size=10, max_size=30).map(
 
 
 @define
-class Row:
+class ModelMessage:
     """One message as the model has it."""
 
     id: int
@@ -175,23 +175,23 @@ class Row:
 
 
 @define
-class Model:
-    rows: list[Row] = field(factory=list)
+class BrokerModel:
+    rows: list[ModelMessage] = field(factory=list)
     last: int = 0
     """The highest id that ever was."""
 
-    def add(self, *rows: Row) -> None:
+    def add(self, *rows: ModelMessage) -> None:
         self.rows = sorted([*self.rows, *rows], key=lambda row: row.id)
         self.last = max((self.last, *(row.id for row in rows)))
 
-    def queued(self, agent: str, limit: int, urgent_only: bool = False) -> list[Row]:
+    def queued(self, agent: str, limit: int, urgent_only: bool = False) -> list[ModelMessage]:
         waiting = [r for r in self.rows if r.recipient == agent and r.state == "queued"]
         return [r for r in waiting if r.urgent or not urgent_only][:limit]
 
-    def held(self, lease: str, holder: str) -> list[Row]:
+    def held(self, lease: str, holder: str) -> list[ModelMessage]:
         return [r for r in self.rows if (r.state, r.lease, r.holder) == ("leased", lease, holder)]
 
-    def give_back(self, rows: list[Row], count: bool) -> list[Row]:
+    def nack(self, rows: list[ModelMessage], count: bool) -> list[ModelMessage]:
         """Return these; gives those that are dead now."""
         for row in rows:
             row.redelivered, row.lease, row.holder = True, None, None
@@ -199,7 +199,7 @@ class Model:
             row.state = "dead" if row.attempts == MAX_ATTEMPTS else "queued"
         return [row for row in rows if row.state == "dead"]
 
-    def send_back(self, rows: list[Row]) -> list[Row]:
+    def send_back(self, rows: list[ModelMessage]) -> list[ModelMessage]:
         """A limit returns these; gives those that are held now."""
         for row in rows:
             row.redelivered, row.lease, row.holder = True, None, None
@@ -207,7 +207,7 @@ class Model:
             row.state = "held" if row.returns > MAX_REDELIVERIES else "queued"
         return [row for row in rows if row.state == "held"]
 
-    def undelivered(self, ids: tuple[int, ...]) -> list[Row]:
+    def undelivered(self, ids: tuple[int, ...]) -> list[ModelMessage]:
         return [r for r in self.rows if r.id in ids and r.state in ("dead", "held")]
 
     def counts(self) -> dict[str, Counts]:
@@ -254,18 +254,18 @@ async def retain(store: Store) -> int:
 
 
 async def apply(
-    broker: Broker, store: Store, model: Model, operation: object, leases: list[str]
+    broker: Broker, store: Store, model: BrokerModel, operation: object, leases: list[str]
 ) -> None:
     """Do the same to both and compare what they answer."""
 
     def name(number: int) -> str:
         return leases[-1 - number] if number < len(leases) else f"never-{number}"
 
-    dead: list[Row] = []
-    new: list[Row] = []
+    dead: list[ModelMessage] = []
+    new: list[ModelMessage] = []
     gone: str | None = None
     match operation:
-        case Send(sender, to, key, urgent):
+        case Sends(sender, to, key, urgent):
             draft = Draft(sender, to, "text", key=key, urgent=urgent)
             known = [r.id for r in model.rows if key and (r.sender, r.key) == (sender, key)]
             if urgent and to == EVERYBODY:
@@ -282,22 +282,22 @@ async def apply(
                 if to == EVERYBODY:
                     others = [name for name in AGENTS if name != sender]
                     model.add(
-                        Row(id_, sender, others[0], key, broadcast=True),
+                        ModelMessage(id_, sender, others[0], key, broadcast=True),
                         *(
-                            Row(id_ + n, sender, name, broadcast=True)
+                            ModelMessage(id_ + n, sender, name, broadcast=True)
                             for n, name in enumerate(others[1:], start=1)
                         ),
                     )
                 else:
-                    model.add(Row(id_, sender, to, key, urgent=urgent))
-        case Take(agent, holder, limit, urgent_only):
+                    model.add(ModelMessage(id_, sender, to, key, urgent=urgent))
+        case Takes(agent, holder, limit, urgent_only):
             leases.append(f"t{len(leases)}")
             lease = await broker.lease(agent, holder, leases[-1], limit, urgent_only=urgent_only)
             rows = model.queued(agent, limit, urgent_only)
             assert [m.id for m in lease.messages] == [r.id for r in rows] if lease else not rows
             for row in rows:
                 row.state, row.lease, row.holder = "leased", leases[-1], holder
-        case Join(number, holder, limit, urgent_only):
+        case Joins(number, holder, limit, urgent_only):
             held = model.held(name(number), holder)
             agent = held[0].recipient if held else "bob"
             rows = model.queued(agent, limit, urgent_only) if held else []
@@ -305,24 +305,24 @@ async def apply(
             assert [m.id for m in joined] == [r.id for r in rows]
             for row in rows:
                 row.state, row.lease, row.holder = "leased", name(number), holder
-        case Ack(number, holder):
+        case Acks(number, holder):
             rows = model.held(name(number), holder)
             assert await broker.ack(name(number), holder) == tuple(r.id for r in rows)
             for row in rows:
                 row.state = "done"
-        case GiveBack(number, holder, reason):
+        case Nacks(number, holder, reason):
             rows, limited = model.held(name(number), holder), reason == "limited"
             if limited:
                 waits = model.send_back(rows)
             else:
-                waits, dead = [], model.give_back(rows, reason == "counted")
-            back = await broker.give_back(
+                waits, dead = [], model.nack(rows, reason == "counted")
+            back = await broker.nack(
                 name(number), holder, count=reason == "counted", limited=limited, why="why"
             )
             assert back.dead == tuple(r.id for r in dead)
             assert back.held == tuple(r.id for r in waits)
             assert back.queued == tuple(r.id for r in rows if r.state == "queued")
-        case Release(agent, keep_holder, keep_number, count):
+        case Releases(agent, keep_holder, keep_number, count):
             keep_lease = None if keep_number is None else name(keep_number)
             rows = [r for r in model.rows if r.recipient == agent and r.state == "leased"]
             if keep_holder or keep_lease:
@@ -332,35 +332,35 @@ async def apply(
                     if (keep_holder and r.holder != keep_holder)
                     or (keep_lease and r.lease != keep_lease)
                 ]
-            dead = model.give_back(rows, count)
+            dead = model.nack(rows, count)
             number = await broker.release(
                 agent, keep_holder=keep_holder, keep_lease=keep_lease, count=count, why="why"
             )
             assert number == len(rows)
-        case Read(ids):
+        case Reads(ids):
             rows = [r for r in model.queued(OPERATOR, 99) if r.id in ids]
             assert await broker.acknowledge(ids) == tuple(r.id for r in rows)
             for row in rows:
                 row.state = "done"
-        case Retry(ids):
+        case Retries(ids):
             rows = model.undelivered(ids)
             for row in rows:
                 row.state, row.attempts, row.returns = "queued", 0, 0
             assert await broker.retry(ids) == len(rows)
-        case Drop(ids):
+        case Drops(ids):
             rows = model.undelivered(ids)
             dead = [row for row in rows if row.state == "held"]
             for row in rows:
                 row.state = "dead" if row.state == "held" else "done"
             assert await broker.drop(ids) == len(rows)
-        case Destroy(agent):
+        case Destroys(agent):
             gone = agent
             waiting = ("queued", "leased", "held")
             dead = [r for r in model.rows if r.recipient == agent and r.state in waiting]
             for row in dead:
                 row.state = "dead"
-            assert await broker.bury(agent) == len(dead)
-        case Retain():
+            assert await broker.dead_letter_all(agent) == len(dead)
+        case Retains():
             kept = [row for row in model.rows if row.state != "done"]
             assert await retain(store) == len(model.rows) - len(kept)
             model.rows = kept
@@ -371,11 +371,11 @@ async def apply(
             to = OPERATOR if row.sender == gone else row.sender
             bounces = await broker.sent(HIVE, to, after=model.last)
             (bounce,) = [m for m in bounces if m.in_reply_to == row.id]
-            new.append(Row(bounce.id, HIVE, to))
+            new.append(ModelMessage(bounce.id, HIVE, to))
     model.add(*new)
 
 
-async def compare(broker: Broker, model: Model) -> None:
+async def compare(broker: Broker, model: BrokerModel) -> None:
     """Every message is what the model says, and there are no others."""
     found = [m for name in (*AGENTS, OPERATOR) for m in await broker.inbox(name, 1_000)]
     assert sorted((m.id, m.sender, m.recipient, m.state.value) for m in found) == [
@@ -404,9 +404,9 @@ async def test_any_history_is_that_of_a_list(history: list[object]) -> None:
 async def run(history: list[object]) -> None:
     """Each Reopen ends one life of the broker and begins the next."""
     await trio.lowlevel.checkpoint()
-    model, leases = Model(), list[str]()
+    model, leases = BrokerModel(), list[str]()
     with tempfile.TemporaryDirectory() as folder:
-        for is_reopen, life in itertools.groupby(history, lambda o: o == Reopen()):
+        for is_reopen, life in itertools.groupby(history, lambda o: o == Reopens()):
             if is_reopen:
                 continue
             async with opened(Path(folder) / "hive.sqlite") as (broker, store):
@@ -421,22 +421,22 @@ async def run(history: list[object]) -> None:
 @pytest.mark.parametrize("reopen", [False, True])
 async def test_five_counted_attempts_kill_even_a_bounce(reopen: bool) -> None:
     """The corner that random histories reach too rarely."""
-    history: list[object] = [Send("ann", "bob", None)]
+    history: list[object] = [Sends("ann", "bob", None)]
     for agent in ("bob", "ann"):
         for _ in range(MAX_ATTEMPTS):
-            history += [Take(agent, "h1", 1), *[Reopen()] * reopen]
-            history += [Release(agent, None, None, False), Take(agent, "h2", 1)]
-            history += [Release(agent, None, None, True)]
+            history += [Takes(agent, "h1", 1), *[Reopens()] * reopen]
+            history += [Releases(agent, None, None, False), Takes(agent, "h2", 1)]
+            history += [Releases(agent, None, None, True)]
     await run(history)
 
 
 @pytest.mark.parametrize("reopen", [False, True])
 async def test_held_dropped_and_retried_messages_keep_their_place(reopen: bool) -> None:
     """As far as random histories rarely come: held twice, dropped, dead, retried, done."""
-    again: list[object] = [Reopen()] * reopen
-    history: list[object] = [Send("ann", "bob", None, True), Send("ann", "bob", None)]
-    for resolve in (Retry((1, 2)), Drop((1,)), Retry((1,)), Drop((1, 2))):
+    again: list[object] = [Reopens()] * reopen
+    history: list[object] = [Sends("ann", "bob", None, True), Sends("ann", "bob", None)]
+    for resolve in (Retries((1, 2)), Drops((1,)), Retries((1,)), Drops((1, 2))):
         for _ in range(MAX_REDELIVERIES + 1):
-            history += [Take("bob", "h1", 2), GiveBack(0, "h1", "limited"), *again]
+            history += [Takes("bob", "h1", 2), Nacks(0, "h1", "limited"), *again]
         history += [resolve, *again]
-    await run([*history, Drop((1, 2)), Take("bob", "h1", 2), Ack(0, "h1")])
+    await run([*history, Drops((1, 2)), Takes("bob", "h1", 2), Acks(0, "h1")])

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from support.broker_bench import Bench
+from support.broker_fixture import BrokerFixture
 from support.directories import Named
 
 from hive.broker import BadMessage, Broker, Draft
-from hive.questions import Desk
+from hive.questions import QuestionService
 from hive.store import MIGRATIONS, Store, open_store
 from hive.wire.messages import Awaited, MessageState
 from hive.wire.names import OPERATOR
@@ -21,7 +21,7 @@ from hive.wire.questions import Ask
 class Talk:
     """The operator, and the agent `bob`, whose turns are leases."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: BrokerFixture) -> None:
         self.broker, self.leases = bench.broker, 0
         self.got: dict[int, Awaited] = {}
 
@@ -49,7 +49,7 @@ class Talk:
 
 
 @pytest.fixture
-def talk(bench: Bench) -> Talk:
+def talk(bench: BrokerFixture) -> Talk:
     return Talk(bench)
 
 
@@ -145,10 +145,10 @@ async def test_an_agent_that_asked_others_first_answers_in_a_later_turn(talk: Ta
 async def test_a_question_of_the_agent_is_an_answer_that_asks_back(
     talk: Talk, store: Store
 ) -> None:
-    desk = Desk(store, talk.broker, directory=Named(lambda: {"bob"}), publish=lambda *_: None)
+    questions = QuestionService(store, talk.broker, Named(lambda: {"bob"}))
     asked = await talk.ask("paint it")
     await talk.turn()
-    back = await desk.questions.ask("bob", Ask("Which colour?"))
+    back = await questions.ask("bob", Ask("Which colour?"))
     with trio.fail_after(5):
         await talk.wait(asked)
     answer = talk.got[asked].answer
@@ -162,7 +162,7 @@ async def test_the_answer_to_a_message_that_was_delivered_again(talk: Talk) -> N
             nursery.start_soon(talk.wait, asked)
             await trio.testing.wait_all_tasks_blocked(0.02)
             lease = await talk.turn()
-            await talk.broker.give_back(lease, "h", count=True, why="crashed")
+            await talk.broker.nack(lease, "h", count=True, why="crashed")
             await trio.testing.wait_all_tasks_blocked(0.02)
             assert asked not in talk.got
             await talk.turn()
@@ -179,15 +179,15 @@ async def test_who_waits_for_a_message_that_dies_hears_it_at_once(talk: Talk) ->
             await trio.testing.wait_all_tasks_blocked(0.02)
             for _ in range(5):
                 lease = await talk.turn()
-                await talk.broker.give_back(lease, "h", count=True, why="it always crashes")
+                await talk.broker.nack(lease, "h", count=True, why="it always crashes")
     found = talk.got[asked]
     assert (found.question.state, found.answer) == (MessageState.DEAD, None)
     assert found.bounce is not None and "it always crashes" in found.bounce.body
 
 
-@pytest.mark.parametrize("end", ["held", "dropped", "buried"])
+@pytest.mark.parametrize("end", ["held", "dropped", "destroyed"])
 async def test_who_waits_for_what_nobody_will_answer_hears_it_at_once(
-    talk: Talk, bench: Bench, end: str
+    talk: Talk, bench: BrokerFixture, end: str
 ) -> None:
     with trio.fail_after(10):
         async with trio.open_nursery() as nursery:
@@ -198,21 +198,21 @@ async def test_who_waits_for_what_nobody_will_answer_hears_it_at_once(
             nursery.start_soon(talk.wait, asked)
             await trio.testing.wait_all_tasks_blocked(0.02)
             assert asked not in talk.got
-            if end == "buried":
-                await talk.broker.bury("bob")
+            if end == "destroyed":
+                await talk.broker.dead_letter_all("bob")
             else:
                 await held(talk)
             if end == "dropped":
                 await talk.broker.drop([asked])
     found = talk.got[asked]
-    assert found.question.state is (MessageState.DEAD if end == "buried" else MessageState.HELD)
-    assert (found.bounce is not None) == (end == "buried")
+    assert found.question.state is (MessageState.DEAD if end == "destroyed" else MessageState.HELD)
+    assert (found.bounce is not None) == (end == "destroyed")
 
 
 async def held(talk: Talk) -> None:
     for _ in range(6):
         lease = await talk.turn()
-        await talk.broker.give_back(lease, "h", count=False, limited=True, why="a limit")
+        await talk.broker.nack(lease, "h", count=False, limited=True, why="a limit")
 
 
 async def test_a_retried_message_may_be_waited_for_again(talk: Talk) -> None:
@@ -255,7 +255,7 @@ async def test_an_answer_is_found_again_by_the_next_daemon(tmp_path: Path) -> No
     async def daemon(store: Store) -> Talk:
         broker = Broker(store, Named(lambda: {"bob"}), publish=lambda *_: None)
         await broker.load()
-        return Talk(Bench(broker, [], {"bob"}))
+        return Talk(BrokerFixture(broker, [], {"bob"}))
 
     async with open_store(tmp_path / "db", MIGRATIONS) as store:
         talk = await daemon(store)

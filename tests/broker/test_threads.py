@@ -17,7 +17,7 @@ NAMES = ("ann", "bob", "cas", "eve")
 
 
 @define
-class Bench:
+class ThreadFixture:
     broker: Broker
     store: Store
 
@@ -33,16 +33,16 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path) -> AsyncIterator[ThreadFixture]:
     async with open_store(tmp_path / "hive.sqlite", MIGRATIONS) as store:
         broker = Broker(store, Named(lambda: NAMES), publish=lambda *_: None)
         await broker.load()
-        yield Bench(broker, store)
+        yield ThreadFixture(broker, store)
 
 
 @pytest.mark.parametrize("reply", [0, -1, 77, 2**63 - 1, 2**63, 2**80, -(2**80)])
 async def test_a_number_that_no_message_has_is_no_error_and_is_not_shown(
-    bench: Bench, reply: int
+    bench: ThreadFixture, reply: int
 ) -> None:
     id_ = await bench.send("ann", "bob", reply)
     assert await bench.delivered("bob") == [None]
@@ -50,7 +50,7 @@ async def test_a_number_that_no_message_has_is_no_error_and_is_not_shown(
     assert await bench.thread(reply) == []
 
 
-async def test_what_is_given_is_kept_and_resolved_when_it_is_read(bench: Bench) -> None:
+async def test_what_is_given_is_kept_and_resolved_when_it_is_read(bench: ThreadFixture) -> None:
     """The message that it names may come later, or go."""
     first = await bench.send("ann", "bob")
     early = await bench.send("bob", "ann", first + 2)
@@ -60,7 +60,7 @@ async def test_what_is_given_is_kept_and_resolved_when_it_is_read(bench: Bench) 
     assert await bench.delivered("bob") == [None, None]
 
 
-async def test_a_thread_is_all_that_hangs_together_wherever_one_looks(bench: Bench) -> None:
+async def test_a_thread_is_all_that_hangs_together_wherever_one_looks(bench: ThreadFixture) -> None:
     one = await bench.send(OPERATOR, "ann")
     two = await bench.send("ann", "bob", one)
     other = await bench.send("ann", "bob")
@@ -71,7 +71,7 @@ async def test_a_thread_is_all_that_hangs_together_wherever_one_looks(bench: Ben
     assert await bench.thread(other) == [other]
 
 
-async def test_only_members_read_a_thread(bench: Bench) -> None:
+async def test_only_members_read_a_thread(bench: ThreadFixture) -> None:
     one = await bench.send("ann", "bob")
     two = await bench.send("bob", "cas", one)
     for reader in ("ann", "bob", "cas", OPERATOR):
@@ -79,7 +79,7 @@ async def test_only_members_read_a_thread(bench: Bench) -> None:
     assert await bench.thread(one, "eve") == []
 
 
-async def test_nobody_joins_a_thread_by_guessing_its_number(bench: Bench) -> None:
+async def test_nobody_joins_a_thread_by_guessing_its_number(bench: ThreadFixture) -> None:
     secret = await bench.send("ann", "bob")
     guess = await bench.send("eve", "ann", secret)
     assert await bench.thread(guess, "eve") == [guess]
@@ -90,19 +90,19 @@ async def test_nobody_joins_a_thread_by_guessing_its_number(bench: Bench) -> Non
     assert await bench.thread(again, "eve") == [guess, again]
 
 
-async def test_the_operator_and_the_hive_may_answer_anything(bench: Bench) -> None:
+async def test_the_operator_and_the_hive_may_answer_anything(bench: ThreadFixture) -> None:
     one = await bench.send("ann", "bob")
     two = await bench.send(OPERATOR, "bob", one)
     for n in range(5):
         await bench.broker.lease("bob", "h", f"t{n}", 1)
-        await bench.broker.give_back(f"t{n}", "h", count=True, why="no")
+        await bench.broker.nack(f"t{n}", "h", count=True, why="no")
     (bounce,) = await bench.broker.inbox("ann")
     assert (bounce.sender, bounce.in_reply_to) == (HIVE, one)
     assert await bench.thread(bounce.id, "ann") == [one, two, bounce.id]
     assert await bench.delivered("ann") == [one]
 
 
-async def test_cycles_and_long_chains_end(bench: Bench) -> None:
+async def test_cycles_and_long_chains_end(bench: ThreadFixture) -> None:
     await bench.send("ann", "bob", 2)
     await bench.send("bob", "ann", 1)
     await bench.send("ann", "bob", 3)
@@ -134,7 +134,7 @@ async def test_cycles_and_long_chains_end(bench: Bench) -> None:
     )
 )
 async def test_threads_are_the_connected_parts(
-    bench: Bench, messages: list[tuple[str, str, int | None]]
+    bench: ThreadFixture, messages: list[tuple[str, str, int | None]]
 ) -> None:
     await bench.store.write(lambda c: fetch(c, "DELETE FROM messages; DELETE FROM sqlite_sequence"))
     sent = {await bench.send(*one): one for one in messages}

@@ -26,7 +26,7 @@ HELD, QUEUED, DEAD, DONE = (
 
 
 @define
-class Bench:
+class UndeliveredFixture:
     """A broker, what it published, and who may be sent urgent messages now."""
 
     broker: Broker
@@ -42,13 +42,13 @@ class Bench:
         for n in range(times):
             lease = await self.broker.lease("bob", "h1", f"l{n}", 10)
             assert lease is not None
-            back = await self.broker.give_back(lease.id, "h1", count=False, limited=True, why=why)
+            back = await self.broker.nack(lease.id, "h1", count=False, limited=True, why=why)
         return back
 
     async def kill(self) -> None:
         for n in range(5):
             assert await self.broker.lease("bob", "h1", f"k{n}", 10)
-            await self.broker.give_back(f"k{n}", "h1", count=True, why="it crashed")
+            await self.broker.nack(f"k{n}", "h1", count=True, why="it crashed")
 
     async def message(self, id_: int) -> Message:
         message = await self.broker.message(id_)
@@ -60,9 +60,9 @@ class Bench:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path) -> AsyncIterator[UndeliveredFixture]:
     async with open_store(tmp_path / "hive.sqlite", MIGRATIONS) as store:
-        bench = Bench(None, store)  # type: ignore[arg-type]
+        bench = UndeliveredFixture(None, store)  # type: ignore[arg-type]
         bench.broker = Broker(
             store,
             publish=lambda agent, event: bench.published.append((agent, event)),
@@ -76,7 +76,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 # --- urgent -----------------------------------------------------------------------------------
 
 
-async def test_urgent_messages_are_counted_and_leased_apart(bench: Bench) -> None:
+async def test_urgent_messages_are_counted_and_leased_apart(bench: UndeliveredFixture) -> None:
     first = await bench.send("first")
     urgent = [await bench.send(str(n), urgent=True) for n in range(3)]
     assert bench.counts() == Counts(queued=4, urgent=3)
@@ -87,7 +87,7 @@ async def test_urgent_messages_are_counted_and_leased_apart(bench: Bench) -> Non
     joined = await bench.broker.join("t1", "bob", "h1", 1, urgent_only=True)
     assert [m.id for m in joined] == [urgent[1]]
     assert bench.counts() == Counts(queued=2, leased=2, urgent=1)
-    await bench.broker.give_back("t1", "h1", count=False, why="")
+    await bench.broker.nack("t1", "h1", count=False, why="")
     assert bench.counts() == Counts(queued=4, urgent=3)
     everything = await bench.broker.lease("bob", "h1", "t2", 10)
     assert everything is not None
@@ -95,13 +95,13 @@ async def test_urgent_messages_are_counted_and_leased_apart(bench: Bench) -> Non
     assert bench.counts() == Counts(leased=4)
 
 
-async def test_nothing_urgent_is_no_lease(bench: Bench) -> None:
+async def test_nothing_urgent_is_no_lease(bench: UndeliveredFixture) -> None:
     await bench.send()
     assert await bench.broker.lease("bob", "h1", "t1", urgent_only=True) is None
     assert bench.counts() == Counts(queued=1)
 
 
-async def test_who_waits_for_urgent_ones_is_not_woken_by_others(bench: Bench) -> None:
+async def test_who_waits_for_urgent_ones_is_not_woken_by_others(bench: UndeliveredFixture) -> None:
     await bench.send()
     woken = trio.Event()
 
@@ -119,7 +119,9 @@ async def test_who_waits_for_urgent_ones_is_not_woken_by_others(bench: Bench) ->
             await bench.send(urgent=True)
 
 
-async def test_without_a_reserve_an_urgent_message_is_refused_whole(bench: Bench) -> None:
+async def test_without_a_reserve_an_urgent_message_is_refused_whole(
+    bench: UndeliveredFixture,
+) -> None:
     with pytest.raises(NotUrgent, match="ann has no reserve") as caught:
         await bench.send(urgent=True, to="ann")
     assert caught.value.code == "not_urgent"
@@ -128,14 +130,14 @@ async def test_without_a_reserve_an_urgent_message_is_refused_whole(bench: Bench
     assert await bench.send(urgent=True) == 1, "a refused message uses up no id"
 
 
-async def test_by_default_nobody_may(bench: Bench) -> None:
+async def test_by_default_nobody_may(bench: UndeliveredFixture) -> None:
     broker = Broker(bench.store, publish=lambda *_: None, directory=Named(lambda: ["bob"]))
     with pytest.raises(NotUrgent, match="send it without"):
         await broker.send(Draft("ann", "bob", "now", urgent=True))
 
 
 async def test_a_repeated_urgent_message_is_the_first_one_even_without_a_reserve(
-    bench: Bench,
+    bench: UndeliveredFixture,
 ) -> None:
     draft = Draft("ann", "bob", "now", key="k", urgent=True)
     first = await bench.broker.send(draft)
@@ -146,7 +148,9 @@ async def test_a_repeated_urgent_message_is_the_first_one_even_without_a_reserve
 # --- limits -----------------------------------------------------------------------------------
 
 
-async def test_the_fifth_return_by_a_limit_holds_and_tells_the_operator(bench: Bench) -> None:
+async def test_the_fifth_return_by_a_limit_holds_and_tells_the_operator(
+    bench: UndeliveredFixture,
+) -> None:
     id_ = await bench.send()
     assert await bench.limited(5) == Returned(queued=(id_,))
     message = await bench.message(id_)
@@ -168,7 +172,7 @@ async def test_the_fifth_return_by_a_limit_holds_and_tells_the_operator(bench: B
     assert await bench.broker.inbox("ann") == (), "nobody is told that it failed: it did not"
 
 
-async def test_several_held_messages_are_one_notice(bench: Bench) -> None:
+async def test_several_held_messages_are_one_notice(bench: UndeliveredFixture) -> None:
     ids = [await bench.send() for _ in range(2)]
     await bench.limited(6)
     (notice,) = [event for _, event in bench.published if isinstance(event, Notice)]
@@ -176,30 +180,28 @@ async def test_several_held_messages_are_one_notice(bench: Bench) -> None:
     assert notice.text.endswith(f"hive retry {ids[0]} {ids[1]} or hive drop {ids[0]} {ids[1]}")
 
 
-async def test_returns_and_attempts_are_counted_apart(bench: Bench) -> None:
+async def test_returns_and_attempts_are_counted_apart(bench: UndeliveredFixture) -> None:
     id_ = await bench.send()
     for n in range(4):
         for count in (True, False):
             await bench.broker.lease("bob", "h1", f"{n}{count}")
-            await bench.broker.give_back(
-                f"{n}{count}", "h1", count=count, limited=not count, why="x"
-            )
+            await bench.broker.nack(f"{n}{count}", "h1", count=count, limited=not count, why="x")
     message = await bench.message(id_)
     assert (message.attempts, message.returns, message.state) == (4, 4, QUEUED)
 
 
-async def test_a_limit_is_no_attempt(bench: Bench) -> None:
+async def test_a_limit_is_no_attempt(bench: UndeliveredFixture) -> None:
     await bench.send()
     await bench.broker.lease("bob", "h1", "t1")
     with pytest.raises(ValueError, match="either count or limited"):
-        await bench.broker.give_back("t1", "h1", count=True, limited=True, why="")
+        await bench.broker.nack("t1", "h1", count=True, limited=True, why="")
     assert bench.counts() == Counts(leased=1)
 
 
 # --- the operator -----------------------------------------------------------------------------
 
 
-async def test_a_retried_held_message_starts_anew_and_wakes(bench: Bench) -> None:
+async def test_a_retried_held_message_starts_anew_and_wakes(bench: UndeliveredFixture) -> None:
     id_ = await bench.send()
     await bench.limited(6)
     with trio.fail_after(5):
@@ -214,7 +216,7 @@ async def test_a_retried_held_message_starts_anew_and_wakes(bench: Bench) -> Non
     assert await bench.limited(5) == Returned(queued=(id_,)), "it has all its returns again"
 
 
-async def test_a_retried_dead_message_has_all_its_attempts_again(bench: Bench) -> None:
+async def test_a_retried_dead_message_has_all_its_attempts_again(bench: UndeliveredFixture) -> None:
     id_ = await bench.send(urgent=True)
     await bench.kill()
     assert bench.counts() == Counts(dead=1)
@@ -224,7 +226,9 @@ async def test_a_retried_dead_message_has_all_its_attempts_again(bench: Bench) -
     assert bench.counts() == Counts(dead=1)
 
 
-async def test_a_dropped_held_message_is_dead_and_its_sender_is_told(bench: Bench) -> None:
+async def test_a_dropped_held_message_is_dead_and_its_sender_is_told(
+    bench: UndeliveredFixture,
+) -> None:
     id_ = await bench.send("please do it")
     await bench.limited(6)
     assert await bench.broker.drop([id_]) == 1
@@ -240,7 +244,7 @@ async def test_a_dropped_held_message_is_dead_and_its_sender_is_told(bench: Benc
     assert moved == ("bob", MessageMoved((id_,), DEAD, "dropped by the operator"))
 
 
-async def test_a_dropped_dead_message_is_done_and_silent(bench: Bench) -> None:
+async def test_a_dropped_dead_message_is_done_and_silent(bench: UndeliveredFixture) -> None:
     id_ = await bench.send()
     await bench.kill()
     told = await bench.broker.inbox("ann")
@@ -251,7 +255,7 @@ async def test_a_dropped_dead_message_is_done_and_silent(bench: Bench) -> None:
     assert await bench.broker.drop([id_]) == 0
 
 
-async def test_others_are_left_alone(bench: Bench) -> None:
+async def test_others_are_left_alone(bench: UndeliveredFixture) -> None:
     held = await bench.send()
     await bench.limited(6)
     done = await bench.send()
@@ -268,7 +272,7 @@ async def test_others_are_left_alone(bench: Bench) -> None:
     assert await bench.broker.ack("t2", "h1") == (leased,)
 
 
-async def test_undelivered_are_the_newest_of_all(bench: Bench) -> None:
+async def test_undelivered_are_the_newest_of_all(bench: UndeliveredFixture) -> None:
     dead = await bench.send()
     await bench.kill()
     held = [await bench.send() for _ in range(2)]
@@ -280,7 +284,7 @@ async def test_undelivered_are_the_newest_of_all(bench: Bench) -> None:
     assert shown[-1].returns == 6
 
 
-async def test_a_start_counts_what_the_last_life_counted(bench: Bench) -> None:
+async def test_a_start_counts_what_the_last_life_counted(bench: UndeliveredFixture) -> None:
     await bench.send(urgent=True)
     await bench.limited(6)
     await bench.send(urgent=True)
@@ -291,7 +295,7 @@ async def test_a_start_counts_what_the_last_life_counted(bench: Bench) -> None:
     assert bench.broker.counts() == now
 
 
-async def test_a_start_and_a_look_read_nothing_that_is_done(bench: Bench) -> None:
+async def test_a_start_and_a_look_read_nothing_that_is_done(bench: UndeliveredFixture) -> None:
     """There may be ten million of it: only the indexes of the other states are used."""
     asked: list[str] = []
 

@@ -5,7 +5,7 @@ import threading
 import pytest
 import trio
 import trio.testing
-from support.broker_bench import Bench
+from support.broker_fixture import BrokerFixture
 
 from hive.broker import Counts, Draft, NotUrgent
 from hive.store import Store
@@ -13,7 +13,7 @@ from hive.wire.messages import MessageMoved, MessageSent
 from hive.wire.turns import Lease
 
 
-async def test_wait_queued_returns_at_once_or_when_something_comes(bench: Bench) -> None:
+async def test_wait_queued_returns_at_once_or_when_something_comes(bench: BrokerFixture) -> None:
     woken = trio.Event()
 
     async def waiter() -> None:
@@ -33,7 +33,7 @@ async def test_wait_queued_returns_at_once_or_when_something_comes(bench: Bench)
 
 
 async def test_who_waits_is_woken_before_the_commit_and_leases_in_it(
-    bench: Bench, store: Store
+    bench: BrokerFixture, store: Store
 ) -> None:
     """The lease is right behind the message, so that one commit serves both."""
     commit, leases = threading.Event(), list[Lease | None]()
@@ -59,7 +59,9 @@ async def test_who_waits_is_woken_before_the_commit_and_leases_in_it(
     assert [type(event) for _, event in bench.published] == [MessageSent, MessageMoved]
 
 
-async def test_a_wake_for_a_send_that_fails_finds_nothing_and_waits_on(bench: Bench) -> None:
+async def test_a_wake_for_a_send_that_fails_finds_nothing_and_waits_on(
+    bench: BrokerFixture,
+) -> None:
     taken: list[int] = []
 
     async def taker() -> None:
@@ -83,7 +85,7 @@ async def test_a_wake_for_a_send_that_fails_finds_nothing_and_waits_on(bench: Be
     assert taken == [sent]
 
 
-async def test_a_returned_message_wakes(bench: Bench) -> None:
+async def test_a_returned_message_wakes(bench: BrokerFixture) -> None:
     await bench.send()
     await bench.lease()
     with trio.fail_after(5):
@@ -93,7 +95,7 @@ async def test_a_returned_message_wakes(bench: Bench) -> None:
             await bench.broker.release("bob", count=False, why="gone")
 
 
-async def test_no_wake_is_lost_between_many_senders_and_takers(bench: Bench) -> None:
+async def test_no_wake_is_lost_between_many_senders_and_takers(bench: BrokerFixture) -> None:
     taken: list[int] = []
 
     async def taker(n: int) -> None:
@@ -115,7 +117,7 @@ async def test_no_wake_is_lost_between_many_senders_and_takers(bench: Bench) -> 
     assert len(set(taken)) == len(taken) == 60
 
 
-async def test_a_send_whose_caller_is_cancelled_is_counted_and_wakes(bench: Bench) -> None:
+async def test_a_send_whose_caller_is_cancelled_is_counted_and_wakes(bench: BrokerFixture) -> None:
     """The commit decides, not whether somebody still waits for it."""
     with trio.fail_after(5):
         async with trio.open_nursery() as nursery:

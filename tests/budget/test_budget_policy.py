@@ -5,7 +5,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from hive.budget import HIVE, THRESHOLDS, Budget, Ledger, policy
-from hive.budget import ledger as books
+from hive.budget import ledger as accounting
 from hive.wire.budgets import Period, SetBudget, Unit
 from hive.wire.states import Condition
 from hive.wire.turns import Usage
@@ -34,21 +34,21 @@ def ledgers(draw: st.DrawFn) -> Ledger:
     usages = st.builds(Usage, st.integers(0, 30), cost_usd=st.integers(0, 30).map(float))
     ledger = Ledger(DAY - 1)
     for day in (DAY - 1, DAY):
-        ledger = books.turned(ledger, day)
+        ledger = accounting.at_day(ledger, day)
         for name in NAMES:
             for number in range(draw(st.integers(0, 2))):
-                ledger, _ = books.ended(ledger, name, f"{day}-{number}", draw(usages))
+                ledger, _ = accounting.turn_ended(ledger, name, f"{day}-{number}", draw(usages))
     for name in NAMES:
         if draw(st.booleans()):
             urgent = draw(st.booleans())
-            ledger, _ = books.reported(ledger, name, "now", draw(usages), urgent=urgent)
+            ledger, _ = accounting.turn_reported(ledger, name, "now", draw(usages), urgent=urgent)
     return ledger
 
 
 def used(*parts: tuple[str, Usage], day: int = DAY) -> Ledger:
     ledger = Ledger(day)
     for number, (agent, usage) in enumerate(parts):
-        ledger, _ = books.ended(ledger, agent, str(number), usage)
+        ledger, _ = accounting.turn_ended(ledger, agent, str(number), usage)
     return ledger
 
 
@@ -87,7 +87,7 @@ def test_an_urgent_message_waits_only_if_others_do(
 
 @given(BUDGETS, ledgers())
 def test_who_must_stop_is_who_must_not_start(budgets: tuple[Budget, ...], ledger: Ledger) -> None:
-    assert policy.over(budgets, ledger) == {
+    assert policy.agents_over(budgets, ledger) == {
         agent
         for agent, turn in ledger.running.items()
         if policy.hold(budgets, ledger, agent, urgent=turn.urgent)
@@ -98,7 +98,7 @@ def test_who_must_stop_is_who_must_not_start(budgets: tuple[Budget, ...], ledger
 def test_the_next_day_frees_day_budgets_only(
     budgets: tuple[Budget, ...], ledger: Ledger, agent: str
 ) -> None:
-    tomorrow = books.turned(ledger, DAY + 1)
+    tomorrow = accounting.at_day(ledger, DAY + 1)
     totals = tuple(budget for budget in budgets if budget.period is Period.TOTAL)
     assert policy.hold(budgets, tomorrow, agent) == policy.hold(totals, tomorrow, agent)
     assert (policy.hold(totals, tomorrow, agent) is None) == (
@@ -179,8 +179,8 @@ def test_each_threshold_is_announced_once_in_a_period(
     told: list[tuple[int, float]] = []
     expected: set[tuple[int, float]] = set()
     for number, (days, dollars) in enumerate(steps):
-        ledger = books.turned(ledger, ledger.day + days // 6)
-        ledger, _ = books.ended(ledger, "ann", str(number), Usage(cost_usd=dollars))
+        ledger = accounting.at_day(ledger, ledger.day + days // 6)
+        ledger, _ = accounting.turn_ended(ledger, "ann", str(number), Usage(cost_usd=dollars))
         news, announced = policy.crossed([budget], ledger, announced)
         which = ledger.day if period is Period.DAY else 0
         told += [(which, share) for _, share in news]
@@ -196,7 +196,7 @@ def test_a_raised_budget_is_announced_anew() -> None:
     assert [share for _, share in news] == [0.8]
     news, announced = policy.crossed([large], ledger, announced)
     assert news == ()
-    ledger, _ = books.ended(ledger, "ann", "much", Usage(cost_usd=91.0))
+    ledger, _ = accounting.turn_ended(ledger, "ann", "much", Usage(cost_usd=91.0))
     news, announced = policy.crossed([large], ledger, announced)
     assert [share for _, share in news] == [0.8, 1.0]
     news, announced = policy.crossed([], ledger, announced)  # cleared,

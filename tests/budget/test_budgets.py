@@ -13,7 +13,7 @@ import pytest
 import trio
 from support.directories import Named
 
-from hive.budget import Budgets
+from hive.budget import BudgetService
 from hive.store import MIGRATIONS, Store, StoreClosed, StoreError, fetch, open_store
 from hive.wire.budgets import BudgetReached, Period, SetBudget, Unit
 from hive.wire.events import Event
@@ -23,7 +23,7 @@ MIDNIGHT = 20_000 * 86_400.0
 DOLLARS_A_DAY = SetBudget("ann", Period.DAY, Unit.USD, 5.0, 1.0)
 
 
-class Hive:
+class BudgetFixture:
     """What budgets see of a hive."""
 
     def __init__(self) -> None:
@@ -32,11 +32,11 @@ class Hive:
         self.events: list[tuple[str | None, Event]] = []
         self.changes = 0
 
-    def budgets(self, store: Any) -> Budgets:
+    def budgets(self, store: Any) -> BudgetService:
         def changed() -> None:
             self.changes += 1
 
-        return Budgets(
+        return BudgetService(
             store,
             directory=Named(lambda: self.names),
             publish=lambda agent, event: self.events.append((agent, event)),
@@ -50,8 +50,8 @@ class Hive:
 
 
 @pytest.fixture
-def hive() -> Hive:
-    return Hive()
+def hive() -> BudgetFixture:
+    return BudgetFixture()
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ async def store(path: Path) -> AsyncIterator[Store]:
 
 
 @pytest.fixture
-async def budgets(hive: Hive, store: Store) -> Budgets:
+async def budgets(hive: BudgetFixture, store: Store) -> BudgetService:
     made = hive.budgets(store)
     await made.load()
     return made
@@ -86,7 +86,7 @@ def usd(amount: float) -> Usage:
 
 
 async def test_what_was_used_and_set_outlives_the_process(
-    hive: Hive, store: Store, budgets: Budgets
+    hive: BudgetFixture, store: Store, budgets: BudgetService
 ) -> None:
     await budgets.set(DOLLARS_A_DAY)
     await budgets.set(SetBudget("hive", Period.TOTAL, Unit.TOKENS, 1000.0))
@@ -104,7 +104,7 @@ async def test_what_was_used_and_set_outlives_the_process(
     assert hive.announced == [("ann", 0.8)]  # before the restart, and not again
 
 
-async def test_the_same_end_told_twice_counts_once(budgets: Budgets, rows: Any) -> None:
+async def test_the_same_end_told_twice_counts_once(budgets: BudgetService, rows: Any) -> None:
     budgets.spending("ann", "one", usd(1.0))
     async with trio.open_nursery() as nursery:
         for _ in range(3):
@@ -115,8 +115,8 @@ async def test_the_same_end_told_twice_counts_once(budgets: Budgets, rows: Any) 
     assert budgets.spent_today()[0].usage == usd(2.0)
 
 
-async def test_a_lost_turn_costs_what_it_was_seen_to_use(budgets: Budgets, rows: Any) -> None:
-    budgets.began("ann", "one")
+async def test_a_lost_turn_costs_what_it_was_seen_to_use(budgets: BudgetService, rows: Any) -> None:
+    budgets.turn_began("ann", "one")
     budgets.spending("ann", "one", usd(1.5))
     await budgets.charge("ann", "one", Usage())
     assert await rows() == [("2024-10-04", "ann", 1, 1.5)]
@@ -124,7 +124,9 @@ async def test_a_lost_turn_costs_what_it_was_seen_to_use(budgets: Budgets, rows:
     assert await rows() == [("2024-10-04", "ann", 1, 2.0)]
 
 
-async def test_the_running_turn_counts_and_must_stop(hive: Hive, budgets: Budgets) -> None:
+async def test_the_running_turn_counts_and_must_stop(
+    hive: BudgetFixture, budgets: BudgetService
+) -> None:
     await budgets.set(DOLLARS_A_DAY)
     assert not budgets.spending("ann", "one", usd(4.9))
     assert budgets.hold("ann") is None
@@ -136,32 +138,34 @@ async def test_the_running_turn_counts_and_must_stop(hive: Hive, budgets: Budget
     assert hive.announced == [("ann", 0.8), ("ann", 1.0)]
 
 
-async def test_an_urgent_turn_may_use_the_reserve(budgets: Budgets) -> None:
+async def test_an_urgent_turn_may_use_the_reserve(budgets: BudgetService) -> None:
     await budgets.set(DOLLARS_A_DAY)
     await budgets.charge("ann", "one", usd(5.0))
-    budgets.began("ann", "two", urgent=True)
-    assert budgets.over() == frozenset()
+    budgets.turn_began("ann", "two", urgent=True)
+    assert budgets.agents_over() == frozenset()
     assert not budgets.spending("ann", "two", usd(0.9))
     assert budgets.urgent_allowed("ann") is None
     assert budgets.spending("ann", "two", usd(1.0))
     assert "reserve of $1.00" in str(budgets.urgent_allowed("ann"))
 
 
-async def test_a_budget_of_the_hive_stops_all_of_it(hive: Hive, budgets: Budgets) -> None:
+async def test_a_budget_of_the_hive_stops_all_of_it(
+    hive: BudgetFixture, budgets: BudgetService
+) -> None:
     await budgets.set(SetBudget("hive", Period.DAY, Unit.TOKENS, 100.0))
-    budgets.began("bob", "b")
+    budgets.turn_began("bob", "b")
     assert not budgets.spending("ann", "a", Usage(99))
     before = hive.changes
     assert budgets.spending("ann", "a", Usage(100))
     assert hive.changes == before + 1  # the others' holds have begun too
     budgets.spending("ann", "a", Usage(101))
     assert hive.changes == before + 1
-    assert budgets.over() == {"ann", "bob"}
+    assert budgets.agents_over() == {"ann", "bob"}
     assert budgets.hold("anybody") is not None
     assert hive.announced == [(None, 0.8), (None, 1.0)]
 
 
-async def test_raising_frees_and_clearing_too(hive: Hive, budgets: Budgets) -> None:
+async def test_raising_frees_and_clearing_too(hive: BudgetFixture, budgets: BudgetService) -> None:
     await budgets.set(DOLLARS_A_DAY)
     await budgets.charge("ann", "one", usd(6.0))
     for amount in (7.0, None):
@@ -176,7 +180,7 @@ async def test_raising_frees_and_clearing_too(hive: Hive, budgets: Budgets) -> N
         await budgets.set(SetBudget("ann", Period.DAY, Unit.USD, None))
 
 
-async def test_a_total_budget_counts_from_when_it_was_first_set(budgets: Budgets) -> None:
+async def test_a_total_budget_counts_from_when_it_was_first_set(budgets: BudgetService) -> None:
     def order(amount: float | None) -> SetBudget:
         return SetBudget("ann", Period.TOTAL, Unit.USD, amount)
 
@@ -195,7 +199,7 @@ async def test_a_total_budget_counts_from_when_it_was_first_set(budgets: Budgets
 
 
 async def test_a_new_day_begins_anew_in_memory_and_in_the_table(
-    hive: Hive, budgets: Budgets, rows: Any
+    hive: BudgetFixture, budgets: BudgetService, rows: Any
 ) -> None:
     await budgets.set(DOLLARS_A_DAY)
     await budgets.charge("ann", "one", usd(1.0))
@@ -211,20 +215,22 @@ async def test_a_new_day_begins_anew_in_memory_and_in_the_table(
 
 
 async def test_a_turn_that_says_nothing_until_its_end_counts_on_that_day(
-    hive: Hive, budgets: Budgets, rows: Any
+    hive: BudgetFixture, budgets: BudgetService, rows: Any
 ) -> None:
     hive.now = MIDNIGHT + 86_400
     await budgets.charge("ann", "one", usd(1.0))
     assert await rows() == [("2024-10-05", "ann", 1, 1.0)]
 
 
-async def test_nothing_is_charged_before_the_tables_are_read(hive: Hive, store: Store) -> None:
+async def test_nothing_is_charged_before_the_tables_are_read(
+    hive: BudgetFixture, store: Store
+) -> None:
     with pytest.raises(StoreClosed, match="try again"):
         await hive.budgets(store).charge("ann", "one", usd(1.0))
 
 
 async def test_what_cannot_be_written_counts_and_is_written_later(
-    hive: Hive, store: Store, budgets: Budgets, rows: Any
+    hive: BudgetFixture, store: Store, budgets: BudgetService, rows: Any
 ) -> None:
     await budgets.set(DOLLARS_A_DAY)
     break_it = "ALTER TABLE usage RENAME TO hidden"
@@ -239,7 +245,9 @@ async def test_what_cannot_be_written_counts_and_is_written_later(
     assert [row[1:] for row in await rows()] == [("ann", 1, 5.0), ("bob", 1, 1.0)]
 
 
-async def test_a_charge_whose_caller_is_cancelled_is_written(budgets: Budgets, rows: Any) -> None:
+async def test_a_charge_whose_caller_is_cancelled_is_written(
+    budgets: BudgetService, rows: Any
+) -> None:
     with trio.CancelScope() as scope:
         scope.cancel()
         await budgets.charge("ann", "one", usd(1.0))
@@ -249,7 +257,7 @@ async def test_a_charge_whose_caller_is_cancelled_is_written(budgets: Budgets, r
 
 
 async def test_reading_anew_while_turns_end_counts_each_once(
-    hive: Hive, store: Store, budgets: Budgets
+    hive: BudgetFixture, store: Store, budgets: BudgetService
 ) -> None:
     """The restart of the child: what is in the writer's queue is in memory already."""
     async with trio.open_nursery() as nursery:
@@ -267,14 +275,14 @@ CHILD = """
 import os, sys
 from pathlib import Path
 import trio
-from hive.budget import Budgets
+from hive.budget import BudgetService
 from hive.directory import Directory
 from hive.store import MIGRATIONS, open_store
-from hive.wire import Usage
+from hive.wire.turns import Usage
 
 async def main(path, first):
     async with open_store(Path(path), MIGRATIONS) as store:
-        budgets = Budgets(
+        budgets = BudgetService(
             store, directory=Directory(store), publish=lambda *_: None, changed=lambda: None
         )
         await budgets.load()

@@ -10,7 +10,7 @@ import trio
 import trio.testing
 from support.directories import Named
 
-from hive.budget import Budgets
+from hive.budget import BudgetService
 from hive.store import MIGRATIONS, Store, StoreFull, fetch
 from hive.supervisors import Context
 from hive.wire.budgets import BudgetReached, Period, SetBudget, Unit
@@ -27,7 +27,7 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
     return ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})
 
 
-class MemoryStore:
+class VirtualTimeStore:
     """The store without threads, which a virtual clock would not wait for."""
 
     def __init__(self) -> None:
@@ -48,7 +48,7 @@ class MemoryStore:
         return result
 
 
-class Recorder(Context):
+class TickRecorder(Context):
     """Remembers the ticks."""
 
     def __init__(self) -> None:
@@ -63,13 +63,13 @@ class Recorder(Context):
 class Clocked:
     """Budgets whose wall clock is the virtual one, and `ahead` seconds more."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: VirtualTimeStore) -> None:
         self.ahead = float(MIDNIGHT + 1000)
         self.changes: list[float] = []
         self.events: list[Event] = []
         self.start = trio.current_time()
-        self.ctx = Recorder()
-        self.budgets = Budgets(
+        self.ctx = TickRecorder()
+        self.budgets = BudgetService(
             cast(Store, store),
             directory=Named(lambda: ["ann"]),
             publish=lambda _, event: self.events.append(event),
@@ -82,14 +82,14 @@ class Clocked:
 
 
 @pytest.fixture
-def store() -> Iterator[MemoryStore]:
-    made = MemoryStore()
+def store() -> Iterator[VirtualTimeStore]:
+    made = VirtualTimeStore()
     yield made
     made.connection.close()
 
 
 @pytest.fixture
-async def clocked(store: MemoryStore, nursery: trio.Nursery) -> Clocked:
+async def clocked(store: VirtualTimeStore, nursery: trio.Nursery) -> Clocked:
     made = Clocked(store)
     nursery.start_soon(made.budgets.run, made.ctx)
     await made.ctx.was_ready.wait()
@@ -124,7 +124,7 @@ async def test_it_ticks_at_least_every_minute(clocked: Clocked) -> None:
 
 
 async def test_a_clock_that_was_wrong_and_is_set_right(
-    clocked: Clocked, store: MemoryStore
+    clocked: Clocked, store: VirtualTimeStore
 ) -> None:
     """Forward: noticed within a minute. Back: that day goes on where it was."""
     clocked.ahead += 3 * DAY_S
@@ -142,7 +142,7 @@ async def test_a_clock_that_was_wrong_and_is_set_right(
 
 
 async def test_a_store_that_fails_at_midnight_stops_nothing(
-    clocked: Clocked, store: MemoryStore
+    clocked: Clocked, store: VirtualTimeStore
 ) -> None:
     clocked.ahead = MIDNIGHT + DAY_S - 30.0 - (trio.current_time() - clocked.start)
     store.failure = StoreFull("no space")

@@ -19,7 +19,7 @@ from support.fake_control import control
 
 import hive.cli.ask
 from hive.cli import main, reach
-from hive.link import Credentials, Limits, Session, connect, serve
+from hive.link import Credentials, LinkLimits, Session, connect, serve
 from hive.paths import Paths
 from hive.wire.codec import PROTOCOL
 from hive.wire.daemon import Done
@@ -43,7 +43,7 @@ time.sleep(60)
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    limits = Limits(hello=0.5)
+    limits = LinkLimits(hello=0.5)
     monkeypatch.setattr(hive.cli.ask, "connect", partial(connect, limits=limits))
     monkeypatch.setattr(hive.cli.ask, "REPEAT_S", 0.2)
 
@@ -184,7 +184,7 @@ async def test_a_full_daemon_says_that_it_is_full(paths: Paths) -> None:
 
     hello = Hello(PROTOCOL, "operator", "x")
     async with trio.open_nursery() as nursery:
-        limited = partial(serve, limits=Limits(connections=1))
+        limited = partial(serve, limits=LinkLimits(connections=1))
         await nursery.start(limited, paths.control, accept)
         async with connect(paths.control, hello):
             with trio.fail_after(10):
@@ -213,7 +213,7 @@ def test_a_hive_of_another_user(paths: Paths, monkeypatch: pytest.MonkeyPatch) -
     def refused(_: Path) -> Credentials:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr(reach, "listener", refused)
+    monkeypatch.setattr(reach, "listener_credentials", refused)
     text, code = reach.unreachable(paths, PermissionError(errno.EACCES, "Permission denied"))
     assert code == 4
     assert f"belongs to {reach._user(os.geteuid())}" in text and "as that user" in text

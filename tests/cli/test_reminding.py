@@ -17,10 +17,12 @@ from support.directories import Named
 from support.no_limits import NoLimits
 from support.operator_socket import listen
 
-from hive.agents import Agent, Surroundings
+from hive.agents import Agent, AgentDependencies
 from hive.agents import socket as agent_socket
+from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.broker import Broker
 from hive.cli import main
+from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
 from hive.link import RemoteError, connect
 from hive.operator import reminders as reminders_of
@@ -28,15 +30,16 @@ from hive.operator import schedules as schedules_of
 from hive.operator.audit import AuditLog
 from hive.operator.handlers import sum_of
 from hive.paths import Paths
-from hive.questions import Desk
-from hive.reminders import Place, Reminders
-from hive.schedules import Schedules
+from hive.questions import QuestionService
+from hive.redact import Secrets
+from hive.reminders import ReminderService, StateFolder
+from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, Store, open_store
 from hive.supervisors import Context
+from hive.wake_ups import WakeUpService
 from hive.wire.bodies import Body
 from hive.wire.codec import PROTOCOL
 from hive.wire.frames import Hello
-from hive.wire.harness import HarnessSettings
 from hive.wire.reminders import CancelReminder, GetReminders, ListReminders, Remind, ReminderRollup
 from hive.wire.schedules import RequestSchedule, ResolveSchedule
 
@@ -44,15 +47,15 @@ HOSTILE = "\x1b]0;title\x07\x1b[2J\r\n\u202emoc\x9b31m<b>"
 
 
 @define(eq=False)
-class Seat:
+class ReminderCommands:
     """As much of a hive as these requests need; its agent is `ann`."""
 
     paths: Paths
     store: Store
     broker: Broker
     audit: AuditLog
-    reminders: Reminders
-    schedules: Schedules
+    reminders: ReminderService
+    schedules: ScheduleService
 
     async def command(self, *arguments: str) -> Result:
         """`hive …` in a thread, so that the daemon's side can answer."""
@@ -75,7 +78,7 @@ class Seat:
 
 
 @pytest.fixture
-async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
+async def hive(tmp_path: Path) -> AsyncIterator[ReminderCommands]:
     paths = Paths(tmp_path)
     paths.prepare()
     state = tmp_path / "agents" / "ann" / "state"
@@ -84,39 +87,39 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         broker = Broker(store, Named(lambda: ["ann"]), publish=lambda *_: None)
         await broker.load()
         audit = AuditLog(store)
-        reminders = Reminders(
+        reminders = ReminderService(
             store,
             broker,
-            place=lambda name: Place(state, Path(f"/agents/{name}/state")),
+            state_folder=lambda name: StateFolder(state, Path(f"/agents/{name}/state")),
             publish=lambda *_: None,
         )
-        schedules = Schedules(
+        schedules = ScheduleService(
             store, broker, directory=Named(lambda: ["ann"]), publish=lambda *_: None
         )
-        around = Surroundings(
+        dependencies = AgentDependencies(
             paths=paths,
+            config=AgentsConfig(stop_grace_s=1, reconnect_grace_s=1),
+            claude=Path("/claude"),
+            claude_config=ClaudeConfig(),
+            access=CurrentAccess(ApiAccess(), paths.credentials, Secrets()),
             broker=broker,
-            desk=Desk(store, broker, Named(lambda: {"ann"}), publish=lambda *_: None),
+            questions=QuestionService(store, broker, Named(lambda: {"ann"})),
+            wake_ups=WakeUpService(store, broker),
             limits=NoLimits(),
-            records=Directory(store),
+            directory=Directory(store),
             reminders=reminders,
             schedules=schedules,
             driver=lambda name: pytest.fail("no container here"),
-            settings=lambda record: HarnessSettings(record.name),
             publish=lambda *_: None,
             changed=lambda name: None,
             readonly=(),
-            alarm_after=60,
-            harness_silence=30,
-            stop_grace=1,
-            reconnect_grace=1,
-            hide=lambda value: value,
+            redact=lambda value: value,
         )
-        await around.records.create(AgentRecord("ann", "none"))
-        agent = Agent("ann", around)
-        seat = Seat(paths, store, broker, audit, reminders, schedules)
+        await dependencies.directory.create(AgentRecord("ann", "none"))
+        agent = Agent("ann", dependencies)
+        hive = ReminderCommands(paths, store, broker, audit, reminders, schedules)
         tables = (
-            reminders_of.table(reminders, around.records),
+            reminders_of.table(reminders, dependencies.directory),
             schedules_of.table(schedules),
         )
         await listen(nursery, paths, sum_of(*tables), audit)
@@ -131,124 +134,130 @@ async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
         with trio.fail_after(5):
             while any(ctx.ready_at is None for ctx in contexts):
                 await trio.testing.wait_all_tasks_blocked(0.01)
-        yield seat
+        yield hive
         nursery.cancel_scope.cancel()
 
 
-async def test_an_agent_sets_lists_and_cancels(seat: Seat) -> None:
-    first = await seat.ask(Remind("later", delay_s=500.0))
+async def test_an_agent_sets_lists_and_cancels(hive: ReminderCommands) -> None:
+    first = await hive.ask(Remind("later", delay_s=500.0))
     soon = f"{datetime.now(UTC) + timedelta(seconds=50):%Y-%m-%dT%H:%M:%SZ}"
-    second = await seat.ask(Remind("sooner", at=soon))
-    listed = (await seat.ask(ListReminders())).reminders
+    second = await hive.ask(Remind("sooner", at=soon))
+    listed = (await hive.ask(ListReminders())).reminders
     assert [(one.id, one.text) for one in listed] == [(second.id, "sooner"), (first.id, "later")]
-    await seat.ask(CancelReminder(first.id))
-    await seat.ask(CancelReminder(first.id))  # said again: its answer was lost
+    await hive.ask(CancelReminder(first.id))
+    await hive.ask(CancelReminder(first.id))  # said again: its answer was lost
     with pytest.raises(RemoteError, match="see list_reminders") as refused:
-        await seat.ask(CancelReminder(first.id + 1000))
+        await hive.ask(CancelReminder(first.id + 1000))
     assert refused.value.code == "no_such_reminder"
-    rollup = await seat.ask(ReminderRollup(0.0, agent="somebody-else"))
+    rollup = await hive.ask(ReminderRollup(0.0, agent="somebody-else"))
     assert (rollup.pending, rollup.cancelled, rollup.lateness_p50_s) == (1, 1, None)
 
 
-async def test_the_burst_is_limited_and_the_error_tells_until_when(seat: Seat) -> None:
-    await seat.ask(*[Remind("x", delay_s=500.0)] * 10)
+async def test_the_burst_is_limited_and_the_error_tells_until_when(hive: ReminderCommands) -> None:
+    await hive.ask(*[Remind("x", delay_s=500.0)] * 10)
     with pytest.raises(RemoteError, match=r"next one is allowed in 1\d\d s, at 20") as refused:
-        await seat.ask(Remind("x", delay_s=500.0))
+        await hive.ask(Remind("x", delay_s=500.0))
     assert refused.value.code == "too_many_reminders"
 
 
-async def test_the_operators_requests_do_not_exist_on_an_agents_socket(seat: Seat) -> None:
+async def test_the_operators_requests_do_not_exist_on_an_agents_socket(
+    hive: ReminderCommands,
+) -> None:
     for body in (GetReminders(), ResolveSchedule(1, "approve")):
         with pytest.raises(RemoteError) as refused:
-            await seat.ask(body)
+            await hive.ask(body)
         assert refused.value.code == "not_allowed"
 
 
-async def test_a_long_one_comes_in_a_file_and_its_message_says_where(seat: Seat) -> None:
+async def test_a_long_one_comes_in_a_file_and_its_message_says_where(
+    hive: ReminderCommands,
+) -> None:
     text = "ä" * 10_000
-    await seat.ask(Remind(text, delay_s=0.05), Remind("short", delay_s=0.05, file="plan.md"))
+    await hive.ask(Remind(text, delay_s=0.05), Remind("short", delay_s=0.05, file="plan.md"))
     with trio.fail_after(5):
-        while seat.broker.counts().get("ann") is None or seat.broker.counts()["ann"].queued < 2:
+        while hive.broker.counts().get("ann") is None or hive.broker.counts()["ann"].queued < 2:
             await trio.testing.wait_all_tasks_blocked(0.01)
-    long, short = [message.body for message in await seat.broker.inbox("ann")]
+    long, short = [message.body for message in await hive.broker.inbox("ann")]
     assert "is in /agents/ann/state/reminders/1.txt and begins:\nää" in long
     assert "is in /agents/ann/state/reminders/plan.md and begins:\nshort" in short
-    folder = seat.paths.agent("ann") / "state" / "reminders"
+    folder = hive.paths.agent("ann").state / "reminders"
     assert (folder / "1.txt").read_text() == text
     assert (folder / "plan.md").read_text() == "short"
-    result = await seat.command("reminders", "ann")
+    result = await hive.command("reminders", "ann")
     assert "2 attempted, 2 delivered, 0 cancelled; late by" in result.output
 
 
-async def test_one_that_cannot_be_written_fails_and_the_operator_retries_it(seat: Seat) -> None:
-    elsewhere = seat.paths.root / "elsewhere"
+async def test_one_that_cannot_be_written_fails_and_the_operator_retries_it(
+    hive: ReminderCommands,
+) -> None:
+    elsewhere = hive.paths.root / "elsewhere"
     elsewhere.mkdir()
-    link = seat.paths.agent("ann") / "state" / "reminders"
+    link = hive.paths.agent("ann").state / "reminders"
     link.symlink_to(elsewhere)
-    await seat.ask(Remind("x" * 5000, delay_s=0.01))
+    await hive.ask(Remind("x" * 5000, delay_s=0.01))
     with trio.fail_after(5):
-        while not (one := (await seat.reminders.listed("ann"))[0]).attempts:
+        while not (one := (await hive.reminders.listed("ann"))[0]).attempts:
             await trio.testing.wait_all_tasks_blocked(0.01)
     assert one.error is not None and "could not be written" in one.error
     assert list(elsewhere.iterdir()) == []
-    await seat.store.write(
+    await hive.store.write(
         lambda c: c.execute("UPDATE reminders SET state = 'failed', attempts = 5").fetchall()
     )
-    assert "failed" in (await seat.command("reminders")).output
+    assert "failed" in (await hive.command("reminders")).output
     link.unlink()
-    result = await seat.command("reminders", "retry", "1")
+    result = await hive.command("reminders", "retry", "1")
     assert (result.exit_code, result.output) == (0, "reminder 1 is tried again\n")
     with trio.fail_after(5):
-        await seat.broker.wait_queued("ann")
-    assert await seat.audited() == [("retry", "reminder 1")]
+        await hive.broker.wait_queued("ann")
+    assert await hive.audited() == [("retry", "reminder 1")]
 
 
-async def test_the_list_of_reminders_drives_no_terminal(seat: Seat) -> None:
-    assert "no reminder waits" in (await seat.command("reminders")).output
-    await seat.ask(Remind(HOSTILE, delay_s=500.0))
-    shown = (await seat.command("reminders", "ann")).output
+async def test_the_list_of_reminders_drives_no_terminal(hive: ReminderCommands) -> None:
+    assert "no reminder waits" in (await hive.command("reminders")).output
+    await hive.ask(Remind(HOSTILE, delay_s=500.0))
+    shown = (await hive.command("reminders", "ann")).output
     assert all(c.isprintable() or c == "\n" for c in shown)
-    whole = json.loads((await seat.command("reminders", "--json")).output)
+    whole = json.loads((await hive.command("reminders", "--json")).output)
     assert whole["reminders"][0]["text"] == HOSTILE
     assert whole["rollup"]["pending"] == 1
-    result = await seat.command("reminders", "cancel", "1")
+    result = await hive.command("reminders", "cancel", "1")
     assert result.output == "reminder 1 is cancelled\n"
-    again = await seat.command("reminders", "cancel", "1")
+    again = await hive.command("reminders", "cancel", "1")
     assert again.exit_code == 1 and "see `hive reminders`" in again.output
-    unknown = await seat.command("reminders", "nobody")
+    unknown = await hive.command("reminders", "nobody")
     assert unknown.exit_code == 1 and "no agent 'nobody'" in unknown.output
     for words in (("retry", "x"), ("undo", "1"), ("a", "b", "c")):
-        assert (await seat.command("reminders", *words)).exit_code == 2
+        assert (await hive.command("reminders", *words)).exit_code == 2
 
 
-async def test_a_schedule_from_request_to_run(seat: Seat) -> None:
-    asked = await seat.ask(
+async def test_a_schedule_from_request_to_run(hive: ReminderCommands) -> None:
+    asked = await hive.ask(
         RequestSchedule(HOSTILE, ("ann", "operator"), cron="30 9 * * 1-5", zone="Europe/Berlin")
     )
     assert len(asked.next) == 3 and asked.next[0] > time.time()
-    shown = (await seat.command("schedules")).output
+    shown = (await hive.command("schedules")).output
     assert "requested" in shown and "30 9 * * 1-5 Europe/Berlin" in shown
     assert all(c.isprintable() or c == "\n" for c in shown)
-    approved = await seat.command("schedules", "approve", "1")
+    approved = await hive.command("schedules", "approve", "1")
     assert (approved.exit_code, approved.output) == (0, "schedule 1 runs from now on\n")
-    assert (await seat.ask(ListReminders())).schedules[0].state == "active"
-    edited = await seat.command(
+    assert (await hive.ask(ListReminders())).schedules[0].state == "active"
+    edited = await hive.command(
         "schedules", "edit", "1", "--every", "90m", "--text", "go", "--to", "ann"
     )
     assert (edited.exit_code, edited.output) == (0, "schedule 1 is changed\n")
-    assert (await seat.command("schedules", "edit", "1")).exit_code == 2
-    assert (await seat.command("schedules", "fire", "1")).output == "schedule 1 has run\n"
-    assert (await seat.broker.inbox("ann"))[-1].body.endswith(":\ngo")
-    (one,) = json.loads((await seat.command("schedules", "--json")).output)
+    assert (await hive.command("schedules", "edit", "1")).exit_code == 2
+    assert (await hive.command("schedules", "fire", "1")).output == "schedule 1 has run\n"
+    assert (await hive.broker.inbox("ann"))[-1].body.endswith(":\ngo")
+    (one,) = json.loads((await hive.command("schedules", "--json")).output)
     assert (one["every_s"], one["cron"], one["fired"], one["to"]) == (5400.0, None, 1, ["ann"])
-    await seat.ask(CancelReminder(1, schedule=True))
-    assert (await seat.command("schedules")).output == "no schedules\n"
-    assert "cancelled" in (await seat.command("schedules", "--all")).output
-    assert (await seat.command("schedules", "deny", "1")).exit_code == 1
-    assert [action for action, _ in await seat.audited()] == ["approve", "edit", "fire", "deny"]
+    await hive.ask(CancelReminder(1, schedule=True))
+    assert (await hive.command("schedules")).output == "no schedules\n"
+    assert "cancelled" in (await hive.command("schedules", "--all")).output
+    assert (await hive.command("schedules", "deny", "1")).exit_code == 1
+    assert [action for action, _ in await hive.audited()] == ["approve", "edit", "fire", "deny"]
 
 
-async def test_a_bad_schedule_is_explained_to_the_agent(seat: Seat) -> None:
+async def test_a_bad_schedule_is_explained_to_the_agent(hive: ReminderCommands) -> None:
     with pytest.raises(RemoteError, match="IANA time zone") as refused:
-        await seat.ask(RequestSchedule("x", cron="* * * * *", zone="Mars"))
+        await hive.ask(RequestSchedule("x", cron="* * * * *", zone="Mars"))
     assert refused.value.code == "bad_schedule"

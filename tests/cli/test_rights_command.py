@@ -30,7 +30,7 @@ from hive.wire.tree import TreeNode
 
 
 @define
-class Seat:
+class RightsCommands:
     """As much of a hive as these requests need, and its operator."""
 
     paths: Paths
@@ -40,7 +40,7 @@ class Seat:
     def status(self) -> Status:
         agents = tuple(
             AgentStatus(one.name, AgentState.STOPPED, 0.0, may_send=one.may_send)
-            for one in self.fleet.records.values()
+            for one in self.fleet.dependencies.directory.known.values()
         )
         tree = TreeNode("hive", "supervisor", AgentState.RUNNING, 0.0)
         return Status(1, str(self.paths.root), 0, agents, tree)
@@ -52,36 +52,36 @@ class Seat:
 
 
 @pytest.fixture
-async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
+async def hive(tmp_path: Path) -> AsyncIterator[RightsCommands]:
     paths = Paths(tmp_path)
     paths.prepare()
     async with open_store(paths.database, MIGRATIONS) as store, trio.open_nursery() as nursery:
         records = Directory(store)
         await records.create(AgentRecord("ann", "none"))
         await records.create(AgentRecord("bob", "none", may_send=("cas", "*")))
-        around: Any = SimpleNamespace(records=records)
-        fleet = Fleet(around, {})
-        seat = Seat(paths, fleet, AuditLog(store))
-        table = {**agents.table(fleet, Mock(), Mock()), **daemon.table(seat.status, Mock())}
-        await listen(nursery, paths, table, seat.audit)
-        yield seat
+        dependencies: Any = SimpleNamespace(directory=records)
+        fleet = Fleet(dependencies)
+        hive = RightsCommands(paths, fleet, AuditLog(store))
+        table = {**agents.table(fleet, Mock()), **daemon.table(hive.status, Mock())}
+        await listen(nursery, paths, table, hive.audit)
+        yield hive
         nursery.cancel_scope.cancel()
 
 
-async def test_rights_are_shown_set_kept_and_audited(seat: Seat) -> None:
-    assert (await seat.command("rights", "ann")).output == "ann may send to all\n"
-    shown = await seat.command("rights", "bob", "--json")
+async def test_rights_are_shown_set_kept_and_audited(hive: RightsCommands) -> None:
+    assert (await hive.command("rights", "ann")).output == "ann may send to all\n"
+    shown = await hive.command("rights", "bob", "--json")
     assert json.loads(shown.output) == {"name": "bob", "may_send": ["cas", "*"]}
-    said = await seat.command("rights", "ann", "--may-send", "bob, cas,bob")
+    said = await hive.command("rights", "ann", "--may-send", "bob, cas,bob")
     assert said.output == "ann may send to manager, operator, bob, cas\n"
-    await seat.command("rights", "bob", "--may-send", "")
-    await seat.fleet.around.records.load()
-    kept = {one.name: one.may_send for one in seat.fleet.records.values()}
+    await hive.command("rights", "bob", "--may-send", "")
+    await hive.fleet.dependencies.directory.load()
+    kept = {one.name: one.may_send for one in hive.fleet.dependencies.directory.known.values()}
     assert kept == {"ann": ("bob", "cas"), "bob": ()}, "nobody else is not all"
-    await seat.command("rights", "bob", "--all")
-    await seat.fleet.around.records.load()
-    assert seat.fleet.records["bob"].may_send is None
-    entries = [(one.action, one.target, one.detail) for one in await seat.audit.newest(10)]
+    await hive.command("rights", "bob", "--all")
+    await hive.fleet.dependencies.directory.load()
+    assert hive.fleet.dependencies.directory.known["bob"].may_send is None
+    entries = [(one.action, one.target, one.detail) for one in await hive.audit.newest(10)]
     assert entries == [
         ("rights", "ann", "may send to bob cas"),
         ("rights", "bob", "may send to nobody else"),
@@ -99,11 +99,11 @@ async def test_rights_are_shown_set_kept_and_audited(seat: Seat) -> None:
     ],
 )
 async def test_what_is_wrong_is_said(
-    seat: Seat, arguments: tuple[str, ...], code: int, said: str
+    hive: RightsCommands, arguments: tuple[str, ...], code: int, said: str
 ) -> None:
-    result = await seat.command("rights", *arguments)
+    result = await hive.command("rights", *arguments)
     assert result.exit_code == code and said in result.output
-    assert all(one.outcome == "refused" for one in await seat.audit.newest(10))
+    assert all(one.outcome == "refused" for one in await hive.audit.newest(10))
 
 
 async def test_the_directory_limits_the_broker_and_names_only_peers_that_may_be_written_to(
@@ -125,6 +125,6 @@ async def test_the_directory_limits_the_broker_and_names_only_peers_that_may_be_
             await broker.send(Draft("ann", "cas", "text"))
 
 
-async def test_who_may_always_be_written_to_is_named_once(seat: Seat) -> None:
-    said = await seat.command("rights", "ann", "--may-send", "manager,bob")
+async def test_who_may_always_be_written_to_is_named_once(hive: RightsCommands) -> None:
+    said = await hive.command("rights", "ann", "--may-send", "manager,bob")
     assert said.output == "ann may send to manager, operator, bob\n"

@@ -75,7 +75,7 @@ async def ticks(ctx: Context) -> None:
 
 
 class Once:
-    """Counts who is alive; the second incarnation behaves."""
+    """ChildCounts who is alive; the second incarnation behaves."""
 
     def __init__(self, start: Callable[[Context], Awaitable[None]]) -> None:
         self.start = start

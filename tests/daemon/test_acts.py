@@ -50,7 +50,7 @@ async def fleet(tmp_path: Path) -> AsyncIterator[Fleet]:
     parts: Any = fleet
     audit: Any = SimpleNamespace(record=record)
     async with trio.open_nursery() as nursery:
-        await listen(nursery, paths, agents.table(parts, Mock(), Mock()), audit)
+        await listen(nursery, paths, agents.table(parts, Mock()), audit)
         yield fleet
         nursery.cancel_scope.cancel()
 

@@ -13,16 +13,16 @@ from attrs import define, field
 from support.directories import Named
 from support.operator_socket import listen
 
-from hive.actors import MailboxFull, NoActor, Parked
+from hive.actors import ActorParked, MailboxFull, NoActor
 from hive.actors.exits import Park
 from hive.broker import Broker, Counts
 from hive.containers import ContainerError, DriverUnavailable
+from hive.credentials import ApiAccess
 from hive.daemon.config import Config
 from hive.daemon.control import operator_table, page_table
-from hive.daemon.credentials import ApiAccess
-from hive.daemon.hive import Hive, Options
+from hive.daemon.hive import Options, build
 from hive.directory import AgentExists, NoSuchAgent
-from hive.gate import Gates
+from hive.gate import GateService
 from hive.link import LinkError, Peer, RemoteError, connect
 from hive.operator import agents, budgets, daemon, gates, logins, messages, questions, tree
 from hive.operator.audit import AuditLog
@@ -30,7 +30,7 @@ from hive.operator.faults import NotDone, explained
 from hive.operator.handlers import Act, Handler, Stream, Table, act, read, sum_of
 from hive.paths import Paths
 from hive.store import MIGRATIONS, Store, StoreClosed, StoreFull, open_store
-from hive.supervisors import NotFound, NotRunning, NotStopped, StartFailed, Supervisor
+from hive.supervisors import NotFound, NotRunning, NotStopped, StartFailed
 from hive.wire.agents import AgentCommand, Spawn
 from hive.wire.audit import ActOutcome
 from hive.wire.bodies import Body, OperatorBody, OperatorRead, PageBody
@@ -52,8 +52,7 @@ def acts_of(table: Table) -> set[type]:
 
 
 def test_each_request_has_one_handler_and_each_act_words_in_the_audit(tmp_path: Path) -> None:
-    hive = Hive(Options(Paths(tmp_path), Config(), ApiAccess(), Path("/claude"), {}))
-    hive.root = Supervisor([])
+    hive = build(Options(Paths(tmp_path), Config(), ApiAccess(), Path("/claude"), {}))
     for table, allowed in ((operator_table(hive), OperatorBody), (page_table(hive), PageBody)):
         assert set(table) == set(get_args(allowed))
         assert acts_of(table) == set(table) - set(get_args(OperatorRead))
@@ -69,7 +68,7 @@ def test_a_request_has_no_second_handler() -> None:
 
 
 @define(slots=False)
-class Seat:
+class AuditFixture:
     """As much of a hive as these requests need; what is missing fails inside."""
 
     paths: Paths
@@ -81,10 +80,10 @@ class Seat:
     table: dict[type, Handler | Stream] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        missing = Mock()
+        missing, fleet = Mock(), Mock(create=self.spawn)
         self.table = {
             **messages.table(self.broker, missing),
-            **agents.table(missing, missing, self.spawn),
+            **agents.table(fleet, missing),
             **tree.table(missing),
             **gates.table(missing),
             **budgets.table(missing),
@@ -114,23 +113,23 @@ class Seat:
 
 
 @pytest.fixture
-async def seat(tmp_path: Path) -> AsyncIterator[Seat]:
+async def hive(tmp_path: Path) -> AsyncIterator[AuditFixture]:
     paths = Paths(tmp_path)
     paths.prepare()
     async with open_store(paths.database, MIGRATIONS) as store, trio.open_nursery() as nursery:
         broker = Broker(store, Named(lambda: ["ann", "bob"]), publish=lambda *_: None)
         await broker.load()
-        seat = Seat(paths, store, broker, AuditLog(store))
-        await listen(nursery, paths, seat.table, seat.audit)
-        await listen(nursery, paths, messages.page_table(broker, Mock()), seat.audit, "web")
-        yield seat
+        hive = AuditFixture(paths, store, broker, AuditLog(store))
+        await listen(nursery, paths, hive.table, hive.audit)
+        await listen(nursery, paths, messages.page_table(broker, Mock()), hive.audit, "web")
+        yield hive
         nursery.cancel_scope.cancel()
 
 
-async def test_what_the_page_sends_is_in_the_audit_and_who_sent_it(seat: Seat) -> None:
-    await seat.ask(OperatorSend("bob", "from the page"), "web")
-    await seat.ask(OperatorSend("ann", "from a shell", urgent=False, in_reply_to=1))
-    first, second = await seat.audit.newest(10)
+async def test_what_the_page_sends_is_in_the_audit_and_who_sent_it(hive: AuditFixture) -> None:
+    await hive.ask(OperatorSend("bob", "from the page"), "web")
+    await hive.ask(OperatorSend("ann", "from a shell", urgent=False, in_reply_to=1))
+    first, second = await hive.audit.newest(10)
     assert f"uid {os.geteuid()}) by the page, pid {os.getpid()}" in first.who
     assert f"uid {os.geteuid()}) by command line, pid {os.getpid()}" in second.who
     assert (first.action, first.target, first.detail) == ("send", "bob", "from the page")
@@ -148,12 +147,12 @@ async def test_what_the_page_sends_is_in_the_audit_and_who_sent_it(seat: Seat) -
 )
 @pytest.mark.parametrize("role", ["operator", "web"])
 async def test_a_refused_act_is_recorded_as_refused(
-    seat: Seat, act: Body, code: str, why: str, role: str
+    hive: AuditFixture, act: Body, code: str, why: str, role: str
 ) -> None:
     with pytest.raises(RemoteError, match=why) as refused:
-        await seat.ask(act, role)
+        await hive.ask(act, role)
     assert refused.value.code == code
-    ((*_, outcome, kept),) = await seat.ended()
+    ((*_, outcome, kept),) = await hive.ended()
     assert outcome == "refused" and why in kept
 
 
@@ -172,20 +171,20 @@ async def test_a_refused_act_is_recorded_as_refused(
     ],
 )
 async def test_how_an_act_ended_is_recorded(
-    seat: Seat, error: Exception, outcome: str, why: str
+    hive: AuditFixture, error: Exception, outcome: str, why: str
 ) -> None:
-    seat.fails = error
+    hive.fails = error
     with pytest.raises(RemoteError) as told:
-        await seat.ask(Spawn("new"))
-    ((action, target, found, kept),) = await seat.ended()
+        await hive.ask(Spawn("new"))
+    ((action, target, found, kept),) = await hive.ended()
     assert (action, target, found) == ("spawn", "new", outcome)
     assert why in kept
     assert isinstance(error, KeyError) or why in told.value.message
     assert isinstance(error, KeyError) == (told.value.code == "internal")
 
 
-async def test_an_act_whose_asker_left_is_there_with_an_unknown_outcome(seat: Seat) -> None:
-    begun, over, end = trio.Event(), trio.Event(), seat.audit._end
+async def test_an_act_whose_asker_left_is_there_with_an_unknown_outcome(hive: AuditFixture) -> None:
+    begun, over, end = trio.Event(), trio.Event(), hive.audit._end
 
     async def command(_: GateCommand) -> None:
         begun.set()
@@ -195,23 +194,23 @@ async def test_an_act_whose_asker_left_is_there_with_an_unknown_outcome(seat: Se
         await end(*arguments)
         over.set()
 
-    seat.audit._end = watched  # type: ignore[method-assign]
+    hive.audit._end = watched  # type: ignore[method-assign]
     keeper: Any = SimpleNamespace(command=command)
-    seat.table |= gates.table(keeper)
+    hive.table |= gates.table(keeper)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(seat.ask, GateCommand("work", "probe"))
+        nursery.start_soon(hive.ask, GateCommand("work", "probe"))
         with trio.fail_after(5):
             await begun.wait()
-        assert await seat.ended() == [("gate probe", "work", "unknown", "")]
+        assert await hive.ended() == [("gate probe", "work", "unknown", "")]
         nursery.cancel_scope.cancel()
     with trio.fail_after(5):
         await over.wait()
-    ((*_, outcome, why),) = await seat.ended()
+    ((*_, outcome, why),) = await hive.ended()
     assert outcome == "unknown" and "who asked was gone" in why
 
 
 async def test_a_message_and_its_entry_are_there_together_or_not_at_all(
-    seat: Seat, monkeypatch: pytest.MonkeyPatch
+    hive: AuditFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object) -> int:
         raise StoreFull("no space left for it")
@@ -219,41 +218,41 @@ async def test_a_message_and_its_entry_are_there_together_or_not_at_all(
     with monkeypatch.context() as patch:
         patch.setattr("hive.operator.audit._insert", fails)
         with pytest.raises(RemoteError, match="no space left"):
-            await seat.ask(OperatorSend("ann", "hello"))
-        assert seat.broker.counts().get("ann", Counts()).queued == 0
-    await seat.ask(OperatorSend("ann", "hello"))
-    assert seat.broker.counts()["ann"].queued == 1
-    assert await seat.ended() == [("send", "ann", "done", "message 1")]
+            await hive.ask(OperatorSend("ann", "hello"))
+        assert hive.broker.counts().get("ann", Counts()).queued == 0
+    await hive.ask(OperatorSend("ann", "hello"))
+    assert hive.broker.counts()["ann"].queued == 1
+    assert await hive.ended() == [("send", "ann", "done", "message 1")]
 
 
 async def test_a_refusal_that_cannot_be_recorded_is_logged(
-    seat: Seat, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    hive: AuditFixture, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fails(*_: object) -> int:
         raise StoreFull("no space left for it")
 
     monkeypatch.setattr("hive.operator.audit._insert", fails)
     with pytest.raises(RemoteError) as refused:
-        await seat.ask(OperatorSend("nobody", "hello"))
+        await hive.ask(OperatorSend("nobody", "hello"))
     assert refused.value.code == "unknown_recipient"
     assert "the audit has no entry of send to nobody: no space left" in caplog.text
 
 
-async def test_no_act_is_done_that_cannot_be_recorded(seat: Seat) -> None:
+async def test_no_act_is_done_that_cannot_be_recorded(hive: AuditFixture) -> None:
     async def closed(*_: object) -> None:
         raise StoreClosed("the store is not open: try again")
 
-    seat.audit._store = type("Closed", (), {"write": closed})()  # type: ignore[assignment]
+    hive.audit._store = type("Closed", (), {"write": closed})()  # type: ignore[assignment]
     with pytest.raises(RemoteError, match="not open") as refused:
-        await seat.ask(Down())
+        await hive.ask(Down())
     assert refused.value.code == "store_closed"
-    assert seat.stopped == 0
+    assert hive.stopped == 0
 
 
-async def test_the_end_of_the_hive_is_answered_and_recorded_as_done(seat: Seat) -> None:
-    await seat.ask(Down())
-    assert seat.stopped == 1
-    assert await seat.ended() == [("down", "the hive", "done", "")]
+async def test_the_end_of_the_hive_is_answered_and_recorded_as_done(hive: AuditFixture) -> None:
+    await hive.ask(Down())
+    assert hive.stopped == 1
+    assert await hive.ended() == [("down", "the hive", "done", "")]
 
 
 SECRETIVE: list[Body] = [
@@ -269,23 +268,23 @@ SECRETIVE: list[Body] = [
 ]
 
 
-async def test_no_secret_enters_the_audit(seat: Seat) -> None:
+async def test_no_secret_enters_the_audit(hive: AuditFixture) -> None:
     for one in SECRETIVE:
         with pytest.raises(RemoteError):
-            await seat.ask(one)
+            await hive.ask(one)
             raise RemoteError("done", "it was done")
-    entries = await seat.audit.newest(50)
+    entries = await hive.audit.newest(50)
     assert len(entries) == len(SECRETIVE)
     assert TOKEN not in repr(entries)
     assert "very-secret" not in repr(entries)
 
 
-async def test_a_text_of_any_length_is_cut(seat: Seat) -> None:
+async def test_a_text_of_any_length_is_cut(hive: AuditFixture) -> None:
     with pytest.raises(RemoteError):
-        await seat.ask(AgentCommand("x" * 100_000, "y" * 100_000))
+        await hive.ask(AgentCommand("x" * 100_000, "y" * 100_000))
     with pytest.raises(RemoteError):
-        await seat.ask(Answer(7, "z" * 100_000))
-    for entry in await seat.audit.newest(50):
+        await hive.ask(Answer(7, "z" * 100_000))
+    for entry in await hive.audit.newest(50):
         assert len(repr(entry)) < 2000
 
 
@@ -343,21 +342,26 @@ class _Away:
     [
         (NoActor("none"), ["is being restarted or stopped", "nothing was done", "hive tree"]),
         (MailboxFull("full"), ["too much to decide", "nothing was done"]),
-        (Parked("gate work", Park("broken", None)), ["parked (broken)", "hive unpark hive/gate/"]),
+        (
+            ActorParked("gate work", Park("broken", None)),
+            ["parked (broken)", "hive unpark hive/gate/"],
+        ),
         (trio.TooSlowError(), ["did not answer within 2 s", "may do it yet", "hive gate"]),
     ],
 )
 async def test_a_gate_that_is_away_says_so_to_the_operator(
-    seat: Seat, error: Exception, words: list[str]
+    hive: AuditFixture, error: Exception, words: list[str]
 ) -> None:
-    keeper = Gates(seat.store, clients=lambda _: (), apply=lambda *_: None, publish=lambda *_: None)
+    keeper = GateService(
+        hive.store, clients=lambda _: (), apply=lambda *_: None, publish=lambda *_: None
+    )
     keeper._memory("work")
     keeper._hosts["work"] = _Away(error)  # type: ignore[assignment]
-    seat.table |= gates.table(keeper)
+    hive.table |= gates.table(keeper)
     with pytest.raises(RemoteError) as told:
-        await seat.ask(GateCommand("work", "probe"))
+        await hive.ask(GateCommand("work", "probe"))
     assert told.value.code == "gate_unavailable"
     assert all(word in told.value.message for word in words), told.value.message
     assert "failed inside" not in told.value.message
-    ((_, _, outcome, why),) = await seat.ended()
+    ((_, _, outcome, why),) = await hive.ended()
     assert outcome == "failed" and words[0] in why

@@ -5,15 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hive.daemon.config import (
-    Config,
-    ConfigError,
-    NamedCredential,
-    check_model,
-    load,
-    parse,
-)
-from hive.daemon.credentials import demo, resolve
+from hive.agents.settings import check_model
+from hive.credentials import BadCredential, NamedCredential, demo_access, resolve
+from hive.daemon.config import Config, ConfigError, load, parse
 
 
 def test_an_empty_file_is_all_defaults() -> None:
@@ -127,7 +121,9 @@ def test_a_named_file_must_exist(tmp_path: Path) -> None:
 
 def test_the_file_wins_over_the_environment_and_only_one_is_passed_on() -> None:
     config = parse("[credentials.default]\noauth_token = 'from-file'")
-    api = resolve(config, {"ANTHROPIC_API_KEY": "from-environment", "ANTHROPIC_BASE_URL": "u"})
+    api = resolve(
+        config.credentials, {"ANTHROPIC_API_KEY": "from-environment", "ANTHROPIC_BASE_URL": "u"}
+    )
     assert api.environment("default") == (
         ("CLAUDE_CODE_OAUTH_TOKEN", "from-file"),
         ("ANTHROPIC_BASE_URL", "u"),
@@ -136,14 +132,14 @@ def test_the_file_wins_over_the_environment_and_only_one_is_passed_on() -> None:
 
 def test_what_login_kept_wins_over_the_file() -> None:
     config = parse("[credentials.default]\noauth_token = 'from-file'")
-    api = resolve(config, {}, (NamedCredential("default", api_key="kept"),))
+    api = resolve(config.credentials, {}, (NamedCredential("default", api_key="kept"),))
     assert api.environment("default") == (("ANTHROPIC_API_KEY", "kept"),)
     assert ("default", "from-file") not in api.secrets
 
 
 def test_each_agent_gets_its_own_credential_and_never_another() -> None:
     config = parse("[credentials.work]\napi_key = 'key-of-work'\n")
-    api = resolve(config, {"CLAUDE_CODE_OAUTH_TOKEN": "token"})
+    api = resolve(config.credentials, {"CLAUDE_CODE_OAUTH_TOKEN": "token"})
     assert api.environment("work") == (("ANTHROPIC_API_KEY", "key-of-work"),)
     assert api.environment("default") == (("CLAUDE_CODE_OAUTH_TOKEN", "token"),)
     assert api.environment("gone") == api.environment("own") == ()
@@ -151,39 +147,39 @@ def test_each_agent_gets_its_own_credential_and_never_another() -> None:
 
 
 def test_an_unknown_credential_is_refused_with_the_known_ones() -> None:
-    api = resolve(parse("[credentials.work]\napi_key = 'a'"), {})
+    api = resolve(parse("[credentials.work]\napi_key = 'a'").credentials, {})
     assert [api.check(name) for name in ("work", "default", "own")] == ["work", "default", "own"]
-    with pytest.raises(ConfigError, match="there are: default, own, work"):
+    with pytest.raises(BadCredential, match="there are: default, own, work"):
         api.check("wrok")
 
 
 def test_two_in_the_environment_are_refused_unless_they_decide_nothing() -> None:
     both = {"ANTHROPIC_API_KEY": "a", "CLAUDE_CODE_OAUTH_TOKEN": "b"}
-    with pytest.raises(ConfigError, match="unset"):
-        resolve(Config(), both)
+    with pytest.raises(BadCredential, match="unset"):
+        resolve((), both)
     kept = (NamedCredential("default", api_key="kept"),)
-    assert resolve(Config(), both, kept).environment("default") == (("ANTHROPIC_API_KEY", "kept"),)
+    assert resolve((), both, kept).environment("default") == (("ANTHROPIC_API_KEY", "kept"),)
 
 
 def test_none_is_falsy_and_the_demo_is_not() -> None:
-    assert not resolve(Config(), {"ANTHROPIC_BASE_URL": "u"})
-    assert demo(8000)
+    assert not resolve((), {"ANTHROPIC_BASE_URL": "u"})
+    assert demo_access(8000)
 
 
 def test_the_demo_takes_no_real_credential() -> None:
-    assert dict(demo(8000).environment("work"))["ANTHROPIC_API_KEY"] == "demo"
+    assert dict(demo_access(8000).environment("work"))["ANTHROPIC_API_KEY"] == "demo"
 
 
 def test_nothing_secret_is_in_a_repr() -> None:
     config = parse("[credentials.default]\napi_key = 'sk-secret'")
     kept = (NamedCredential("work", oauth_token="sk-secret"),)
-    api = resolve(config, {}, kept)
+    api = resolve(config.credentials, {}, kept)
     assert "sk-secret" not in f"{config!r} {kept!r} {api!r} {api.source}"
 
 
 @pytest.mark.parametrize("model", ["", "a b", "--print", "a,b", "a\0b", "x\x1b[2J", "\ud800"])
 def test_what_cannot_be_the_name_of_a_model_is_refused(model: str) -> None:
-    with pytest.raises(ConfigError, match="cannot be the name of a model"):
+    with pytest.raises(ValueError, match="cannot be the name of a model"):
         check_model(model)
     assert check_model("claude-opus-4[1m]") == "claude-opus-4[1m]"
     with pytest.raises(ConfigError, match=r"claude\.model: '-x' cannot"):
@@ -193,8 +189,8 @@ def test_what_cannot_be_the_name_of_a_model_is_refused(model: str) -> None:
 @pytest.mark.parametrize("value", ["two words", "line\n", "\udcff", "ä", "x" * 5000])
 def test_an_environment_that_no_api_takes_is_refused_without_being_shown(value: str) -> None:
     for name in ("ANTHROPIC_API_KEY", "CLAUDE_CODE_OAUTH_TOKEN"):
-        with pytest.raises(ConfigError, match=name) as refused:
-            resolve(Config(), {name: value})
+        with pytest.raises(BadCredential, match=name) as refused:
+            resolve((), {name: value})
         assert value not in str(refused.value)
-    with pytest.raises(ConfigError, match="ANTHROPIC_BASE_URL"):
-        resolve(Config(), {"ANTHROPIC_BASE_URL": "http://x/\udcff"})
+    with pytest.raises(BadCredential, match="ANTHROPIC_BASE_URL"):
+        resolve((), {"ANTHROPIC_BASE_URL": "http://x/\udcff"})

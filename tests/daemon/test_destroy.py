@@ -10,10 +10,9 @@ import trio
 
 from hive.agents import fleet as fleet_module
 from hive.broker import Draft, UnknownRecipient
+from hive.credentials import ApiAccess
 from hive.daemon.config import Config
-from hive.daemon.control import destroyer
-from hive.daemon.credentials import ApiAccess
-from hive.daemon.hive import Hive, Options
+from hive.daemon.hive import Hive, Options, build
 from hive.directory import AgentExists, AgentRecord, NoSuchAgent
 from hive.link import LinkError
 from hive.paths import Paths
@@ -36,38 +35,38 @@ async def started(root: Path) -> AsyncIterator[Hive]:
     """A hive of which nothing runs but the store; with all that it kept."""
     paths = Paths(root)
     paths.prepare()
-    hive = Hive(Options(paths, Config(), ApiAccess(()), Path("/claude"), {}))
+    hive = build(Options(paths, Config(), ApiAccess(()), Path("/claude"), {}))
     with trio.fail_after(20):
         async with hive.store.opened():
             await hive.events.load()
             await hive.broker.load()
             await hive.budgets.load()
-            await hive.desk.load()
-            await hive.fleet.around.records.load()
+            await hive.wake_ups.load()
+            await hive.directory.load()
             yield hive
 
 
 async def furnish(hive: Hive) -> None:
     """The agent with a home and one of everything that must go with it."""
-    await hive.fleet.around.records.create(AgentRecord(NAME, "none"))
-    await hive.fleet.around.records.create(AgentRecord("bob", "none"))
-    home = hive.paths.agent(NAME) / "state"
+    await hive.directory.create(AgentRecord(NAME, "none"))
+    await hive.directory.create(AgentRecord("bob", "none"))
+    home = hive.options.paths.agent(NAME).state
     home.mkdir(parents=True)
     (home / "notes").write_text("kept")
     await hive.broker.send(Draft(OPERATOR, NAME, "undone"))
     await hive.reminders.remind(NAME, Remind("look", 1000.0))
-    await hive.desk.handle(NAME, Ask("May I?", to="bob"))
+    await hive.questions.ask(NAME, Ask("May I?", to="bob"))
     await hive.budgets.set(SetBudget(NAME, Period.DAY, Unit.TOKENS, 5.0))
 
 
 async def left_over(hive: Hive) -> dict[str, int]:
     return {
-        "records": len({NAME} & hive.fleet.names()),
-        "homes": int(hive.paths.agent(NAME).exists()),
-        "kept": len(list((hive.paths.root / "destroyed").glob(f"{NAME}-*/state/notes"))),
+        "records": len({NAME} & hive.directory.names()),
+        "homes": int(hive.options.paths.agent(NAME).base.exists()),
+        "kept": len(list((hive.options.paths.root / "destroyed").glob(f"{NAME}-*/state/notes"))),
         "bounces": len([m for m in await hive.broker.inbox(OPERATOR) if m.sender == "hive"]),
         "reminders": len(await hive.reminders.listed(NAME)),
-        "questions": len(await hive.desk.questions.listed()),
+        "questions": len(await hive.questions.listed()),
         "budgets": sum(budget.scope == NAME for budget in hive.budgets.statuses()),
     }
 
@@ -79,14 +78,15 @@ GONE = {
     "records": 0, "homes": 0, "kept": 1, "bounces": 1, "reminders": 0, "questions": 0, "budgets": 0,
 }  # fmt: skip
 STEPS = {
-    "leave": lambda hive: (hive.fleet.around.records, "leave"),
-    "tell": lambda hive: (hive.fleet, "tell"),
+    "leave": lambda hive: (hive.directory, "leave"),
+    "tell": lambda hive: (hive.fleet, "push_settings"),
     "reminders": lambda hive: (hive.reminders, "cancel"),
-    "questions": lambda hive: (hive.desk, "forget"),
+    "questions": lambda hive: (hive.questions, "forget"),
+    "wake-ups": lambda hive: (hive.wake_ups, "forget"),
     "budgets": lambda hive: (hive.budgets, "set"),
-    "bury": lambda hive: (hive.broker, "bury"),
+    "dead-letters": lambda hive: (hive.broker, "dead_letter_all"),
     "folder": lambda _: (fleet_module, "_put_away"),
-    "delete": lambda hive: (hive.fleet.around.records, "delete"),
+    "delete": lambda hive: (hive.directory, "delete"),
 }
 
 
@@ -122,20 +122,20 @@ async def test_a_kill_at_any_step_leaves_it_whole_or_gone(
             await furnish(hive)
             cut_off(patch, *STEPS[step](hive), Killed(), after=after)
             with pytest.raises(Killed):
-                await destroyer(hive).destroy(NAME)
+                await hive.destroyer.destroy(NAME)
     async with started(tmp_path) as hive:
         whole = step == "leave" and not after
         if whole:
             assert await left_over(hive) == WHOLE
-        await destroyer(hive).complete_all()
+        await hive.destroyer.complete_all()
         assert await left_over(hive) == (WHOLE if whole else GONE)
         assert hive.fleet.leaving == ()
         if not whole:  # a namesake begins with nothing of it
-            await hive.fleet.around.records.create(AgentRecord(NAME, "none"))
-            assert not hive.paths.agent(NAME).exists()
+            await hive.directory.create(AgentRecord(NAME, "none"))
+            assert not hive.options.paths.agent(NAME).base.exists()
 
 
-@pytest.mark.parametrize("step", ["bury", "folder", "delete"])
+@pytest.mark.parametrize("step", ["dead-letters", "folder", "delete"])
 @pytest.mark.parametrize("error", [StoreFull("no space left"), OSError("read-only")])
 async def test_a_failure_is_told_and_the_same_command_completes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: Exception
@@ -145,17 +145,17 @@ async def test_a_failure_is_told_and_the_same_command_completes_it(
         with monkeypatch.context() as patch:
             cut_off(patch, *STEPS[step](hive), error, after=False)
             with pytest.raises(LinkError, match=f"hive destroy {NAME}.* again"):
-                await destroyer(hive).destroy(NAME)
-            await destroyer(hive).complete_all()
+                await hive.destroyer.destroy(NAME)
+            await hive.destroyer.complete_all()
             (last,) = await hive.events.recent(limit=1)
             assert isinstance(last.event, Notice) and str(error) in last.event.text
         with pytest.raises(NoSuchAgent):
-            hive.fleet.record(NAME)
+            hive.directory.record(NAME)
         with pytest.raises(UnknownRecipient):
             await hive.broker.send(Draft(OPERATOR, NAME, "hello?"))
         with pytest.raises(AgentExists, match="still being destroyed"):
-            await hive.fleet.around.records.create(AgentRecord(NAME, "none"))
-        await destroyer(hive).destroy(NAME)
+            await hive.directory.create(AgentRecord(NAME, "none"))
+        await hive.destroyer.destroy(NAME)
         assert await left_over(hive) == GONE
 
 
@@ -167,7 +167,7 @@ async def test_a_failure_before_the_first_commit_changes_nothing(
         with monkeypatch.context() as patch:
             cut_off(patch, *STEPS["leave"](hive), StoreFull("no space left"), after=False)
             with pytest.raises(StoreFull):
-                await destroyer(hive).destroy(NAME)
+                await hive.destroyer.destroy(NAME)
         assert await left_over(hive) == WHOLE
 
 
@@ -177,9 +177,9 @@ async def test_two_namesakes_that_end_in_one_second_are_both_kept(
     monkeypatch.setattr("hive.operator.destroy.time.strftime", lambda *_: "20310517T000000Z")
     async with started(tmp_path) as hive:
         for number in range(3):
-            await hive.fleet.around.records.create(AgentRecord(NAME, "none"))
-            hive.paths.agent(NAME).mkdir(parents=True)
-            (hive.paths.agent(NAME) / "number").write_text(str(number))
-            await destroyer(hive).destroy(NAME)
-        kept = sorted((hive.paths.root / "destroyed").glob("*/number"))
+            await hive.directory.create(AgentRecord(NAME, "none"))
+            hive.options.paths.agent(NAME).base.mkdir(parents=True)
+            (hive.options.paths.agent(NAME).base / "number").write_text(str(number))
+            await hive.destroyer.destroy(NAME)
+        kept = sorted((hive.options.paths.root / "destroyed").glob("*/number"))
         assert [file.read_text() for file in kept] == ["0", "1", "2"]

@@ -8,7 +8,7 @@ import trio
 import trio.testing
 from attrs import evolve
 
-from hive.daemon.disk import FULL, LOW, LOW_FILES, Disk, Room, Space, room, space, words
+from hive.daemon.disk import FULL, LOW, LOW_FILES, DiskWatch, Room, Space, disk_notice, room, space
 from hive.store import Store, StoreError, StoreFull
 from hive.supervisors import Context
 from hive.wire.daemon import Notice
@@ -38,7 +38,7 @@ def test_what_is_said_of_a_disk(
     free: Space | None, trouble: StoreError | None, expected: Room
 ) -> None:
     assert room(free, trouble) is expected
-    text = words(ROOT, free, trouble)
+    text = disk_notice(ROOT, free, trouble)
     assert (text is None) is (expected is Room.ENOUGH)
     if expected is Room.FULL:
         assert text is not None and text.startswith("the disk is full")
@@ -69,7 +69,7 @@ async def test_each_change_is_told_once_and_the_notice_goes_by_itself() -> None:
         with trio.fail_after(5):
             await news.wait()
 
-    disk = Disk(ROOT, store, publish, look=lambda _: found)
+    disk = DiskWatch(ROOT, store, publish, look=lambda _: found)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(disk.run, Context("hive/disk"))
         await trio.testing.wait_all_tasks_blocked(0.01)

@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 import trio
-from attrs import define, field
+from attrs import evolve
 
 from hive.agents import Agent
 from hive.agents import socket as agent_socket
-from hive.daemon import control, vault
+from hive.containers import Bubblewrap, UnsafeProcess
+from hive.credentials import BadCredential, NamedCredential, Variables, keep, kept, resolve
+from hive.daemon import control
 from hive.daemon.claude import find_claude
-from hive.daemon.config import ConfigError, NamedCredential, parse
-from hive.daemon.credentials import resolve
-from hive.daemon.drivers import drivers
-from hive.daemon.hive import Hive, Options
+from hive.daemon.config import parse
+from hive.daemon.hive import Hive, Options, build
 from hive.directory import AgentRecord
 from hive.link import Peer, Session, connect
 from hive.paths import Paths
-from hive.supervisors import Context, Supervisor
+from hive.supervisors import Context
 from hive.wire.bodies import Body
 from hive.wire.codec import PROTOCOL, encode
 from hive.wire.frames import Hello
@@ -60,24 +60,6 @@ esac
 """
 
 
-@define(eq=False)
-class Watched(Hive):
-    """Remembers whose limits were to be tried again."""
-
-    changed: list[str] = field(factory=list)
-    meanwhile: NamedCredential | None = None
-    """Changes right after the next settings were made."""
-
-    async def credential_changed(self, key: str) -> None:
-        self.changed.append(key)
-
-    def _settings(self, record: AgentRecord) -> HarnessSettings:
-        settings = super()._settings(record)
-        if self.meanwhile is not None:
-            self.api, self.meanwhile = self.api.with_(self.meanwhile, "test"), None
-        return settings
-
-
 class Harness(Session):
     """Collects what the daemon tells a harness."""
 
@@ -94,23 +76,27 @@ class Harness(Session):
 class Scene:
     """The daemon's parts that a login needs, with the agent `scout`, whose harness is the test."""
 
-    def __init__(self, hive: Watched, nursery: trio.Nursery) -> None:
+    def __init__(self, hive: Hive, nursery: trio.Nursery) -> None:
         self.hive, self.nursery = hive, nursery
+        self.changed: list[str] = []
+        """Whose limits were to be tried again."""
 
     @property
     def root(self) -> Path:
-        return self.hive.paths.root
+        return self.hive.options.paths.root
 
     async def agent(self, driver: str = "bubblewrap", credential: str = "default") -> Agent:
         record = AgentRecord(name := "scout", driver, credential=credential)
-        await self.hive.fleet.around.records.create(record)
-        agent = Agent(name, self.hive.fleet.around)
+        await self.hive.directory.create(record)
+        agent = Agent(name, self.hive.fleet.dependencies)
         self.hive.fleet.live[name] = agent
         await started(self.nursery, partial(agent_socket.run, agent=agent))
         return agent
 
     def harness(self, session: Session):  # type: ignore[no-untyped-def]
-        return connect(self.hive.paths.socket("scout"), Hello(PROTOCOL, "harness", "i"), session)
+        return connect(
+            self.hive.options.paths.socket("scout"), Hello(PROTOCOL, "harness", "i"), session
+        )
 
     async def login(
         self, *arguments: str, stdin: str = "", command: str = "login"
@@ -127,8 +113,8 @@ class Scene:
 
     async def stored(self) -> list[AgentRecord]:
         """Every agent as the table has it."""
-        await self.hive.fleet.around.records.load()
-        return list(self.hive.fleet.records.values())
+        await self.hive.directory.load()
+        return list(self.hive.directory.known.values())
 
     async def audit(self) -> list[tuple[str, str, str]]:
         return [(one.action, one.target, one.detail) for one in await self.hive.audit.newest(9)]
@@ -164,13 +150,18 @@ async def scene(tmp_path: Path, claude: Path) -> AsyncIterator[Scene]:
     paths = Paths(tmp_path / "root")
     paths.prepare()
     config = parse(CONFIG)
-    known = drivers(unsafe_no_container=True)
-    hive = Watched(Options(paths, config, resolve(config, {}), claude, known))
+    drivers = {kind.name: kind for kind in (Bubblewrap(), UnsafeProcess(allowed=True))}
+    hive = build(Options(paths, config, resolve(config.credentials, {}), claude, drivers))
     async with trio.open_nursery() as nursery:
-        hive.root = Supervisor([])
-        for run in (hive.store.run, hive.broker.run, partial(control.operator, hive=hive)):
+        scene = Scene(hive, nursery)
+
+        async def changed(key: str) -> None:
+            scene.changed.append(key)
+
+        scene.hive = hive = evolve(hive, logins=evolve(hive.logins, changed=changed))
+        for run in (hive.store.run, hive.broker.run, control.operator(hive)):
             await started(nursery, run)
-        yield Scene(hive, nursery)
+        yield scene
         nursery.cancel_scope.cancel()
 
 
@@ -186,19 +177,19 @@ async def test_a_token_is_kept_told_to_its_agents_and_in_no_other_place(scene: S
         with trio.fail_after(5):
             settings = await session.told.receive()
     assert settings.environment == (("CLAUDE_CODE_OAUTH_TOKEN", TOKEN),)
-    assert scene.hive.changed == ["default"]
+    assert scene.changed == ["default"]
     assert await scene.audit() == [("login", "default", "credential, OAuth token")]
 
-    file = scene.hive.paths.credentials / "default"
+    file = scene.hive.options.paths.credentials / "default"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    again = resolve(parse(CONFIG), {}, vault.kept(file.parent))
+    again = resolve(parse(CONFIG).credentials, {}, kept(file.parent))
     assert again.environment("default") == settings.environment
     assert again.environment("work") == (("ANTHROPIC_API_KEY", "of-work"),)
 
     places = [one for one in scene.root.rglob("*") if one.is_file() and one != file]
     assert places
-    said = [ended.stdout, ended.stderr, repr(scene.hive.api).encode()]
+    said = [ended.stdout, ended.stderr, repr(scene.hive.access.api).encode()]
     assert not [one for one in places if TOKEN.encode() in one.read_bytes()]
     assert not [one for one in said if TOKEN.encode() in one]
 
@@ -211,8 +202,8 @@ async def test_agents_of_another_credential_are_left_alone(scene: Scene) -> None
         assert (await scene.login("--credential", "new", stdin=KEY)).returncode == 0
         with pytest.raises(trio.WouldBlock):
             session.told.receive_nowait()
-    assert scene.hive.api.environment("new") == (("ANTHROPIC_API_KEY", KEY),)
-    assert scene.hive.changed == ["work", "new"]
+    assert scene.hive.access.api.environment("new") == (("ANTHROPIC_API_KEY", KEY),)
+    assert scene.changed == ["work", "new"]
 
 
 @pytest.mark.parametrize(
@@ -237,14 +228,14 @@ async def test_what_is_wrong_is_said_without_the_secret(
     scene: Scene, arguments: tuple[str, ...], stdin: str, code: int, says: str
 ) -> None:
     await scene.agent()
-    before = scene.hive.api
+    before = scene.hive.access.api
     ended = await scene.login(*arguments, stdin=stdin)
     assert (ended.returncode, ended.stdout) == (code, b"")
     assert says in ended.stderr.decode()
     assert b"a-secret" not in ended.stderr
     assert KEY.encode() not in ended.stderr
-    assert scene.hive.api == before
-    assert scene.hive.changed == []
+    assert scene.hive.access.api == before
+    assert scene.changed == []
 
 
 async def test_a_file_and_a_flag_tell_what_it_is(scene: Scene, tmp_path: Path) -> None:
@@ -252,7 +243,9 @@ async def test_a_file_and_a_flag_tell_what_it_is(scene: Scene, tmp_path: Path) -
     file.write_text("without-a-prefix\n")
     arguments = ("--credential", "work", "--oauth-token", "--token-file", str(file))
     assert (await scene.login(*arguments)).returncode == 0
-    assert scene.hive.api.environment("work") == (("CLAUDE_CODE_OAUTH_TOKEN", "without-a-prefix"),)
+    assert scene.hive.access.api.environment("work") == (
+        ("CLAUDE_CODE_OAUTH_TOKEN", "without-a-prefix"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -269,9 +262,19 @@ async def test_an_agent_gets_its_own_credential_or_none(
         assert welcome.settings.environment == environment
 
 
-async def test_what_changes_while_a_harness_connects_reaches_it(scene: Scene) -> None:
+async def test_what_changes_while_a_harness_connects_reaches_it(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await scene.agent()
-    scene.hive.meanwhile = NamedCredential("default", oauth_token="newer")
+    access = scene.hive.access
+
+    def environment(name: str) -> Variables:
+        """What is in force, which changes right after."""
+        found = access.api.environment(name)
+        access.use(access.api.with_(NamedCredential("default", oauth_token="newer"), "test"))
+        return found
+
+    monkeypatch.setattr(access, "environment", environment)
     session = Harness()
     async with scene.harness(session) as (_, welcome):
         assert welcome.settings is not None
@@ -294,7 +297,7 @@ async def test_at_a_terminal_it_is_asked_for_without_echo(scene: Scene) -> None:
     )
     assert code == 0, seen
     assert KEY not in seen
-    assert scene.hive.api.environment("work") == (("ANTHROPIC_API_KEY", KEY),)
+    assert scene.hive.access.api.environment("work") == (("ANTHROPIC_API_KEY", KEY),)
 
 
 async def test_without_a_daemon_it_is_3(tmp_path: Path) -> None:
@@ -387,8 +390,8 @@ async def test_an_agent_logs_in_by_itself_and_back(scene: Scene, driver: str) ->
         assert "HIVE_SECRET" not in seen
         assert ("sees its harness" in seen) is (driver == "process")
         assert (scene.root / "agents/scout/claude/login").exists()
-        assert agent.record.credential == scene.hive.fleet.records["scout"].credential == "own"
-        assert scene.hive.changed == ["own:scout"]
+        assert agent.record.credential == scene.hive.directory.known["scout"].credential == "own"
+        assert scene.changed == ["own:scout"]
 
         ended = await scene.login("scout", "--use", "work")
         assert ended.returncode == 0, ended.stderr
@@ -396,7 +399,7 @@ async def test_an_agent_logs_in_by_itself_and_back(scene: Scene, driver: str) ->
             told = await session.told.receive()
     assert told.environment == (("ANTHROPIC_API_KEY", "of-work"),)
     assert not (scene.root / "agents/scout/claude/login").exists()
-    assert scene.hive.changed == ["own:scout", "work"]
+    assert scene.changed == ["own:scout", "work"]
     assert await scene.audit() == [
         ("login", "scout", "credential own"),
         ("use-credential", "scout", "credential work"),
@@ -413,7 +416,7 @@ async def test_a_login_that_fails_changes_nothing(scene: Scene, keys: bytes) -> 
     assert "scout is not logged in" in seen
     assert "goes on as before" in seen
     assert agent.record.credential == "default"
-    assert scene.hive.changed == []
+    assert scene.changed == []
     assert await scene.audit() == []
 
 
@@ -439,13 +442,13 @@ async def test_the_real_cli_asks_in_the_agents_home(scene: Scene, keys: bytes, s
 
 def test_a_spoiled_file_is_named_and_leftovers_are_ignored(tmp_path: Path) -> None:
     folder = tmp_path / "credentials"
-    assert vault.kept(folder) == ()
-    vault.keep(folder, NamedCredential("work", api_key="a-secret"))
-    vault.keep(folder, NamedCredential("work", oauth_token="a-secret"))
+    assert kept(folder) == ()
+    keep(folder, NamedCredential("work", api_key="a-secret"))
+    keep(folder, NamedCredential("work", oauth_token="a-secret"))
     (folder / ".left-over").write_text("half")
-    assert vault.kept(folder) == (NamedCredential("work", oauth_token="a-secret"),)
+    assert kept(folder) == (NamedCredential("work", oauth_token="a-secret"),)
     for text in (b"{", b'{"name": "work"}', encode(NamedCredential("other", api_key="a-secret"))):
         (folder / "work").write_bytes(text)
-        with pytest.raises(ConfigError, match="work cannot be used") as caught:
-            vault.kept(folder)
+        with pytest.raises(BadCredential, match="work cannot be used") as caught:
+            kept(folder)
         assert "a-secret" not in str(caught.value)

@@ -1,6 +1,6 @@
 from attrs import evolve
 
-from hive.daemon.notices import notices
+from hive.operator.daemon import notices
 from hive.supervisors import Snapshot, State
 from hive.wire.budgets import BudgetStatus, Period, Unit
 

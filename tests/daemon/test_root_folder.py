@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from support.running import HIVE, scrubbed
 
-from hive.paths import BadRoot, resolve_root
+from hive.paths import BadRoot, check_root
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,14 @@ from hive.paths import BadRoot, resolve_root
 )
 def test_folders_of_the_system_are_refused(root: str) -> None:
     with pytest.raises(BadRoot, match=r"belongs to the system; choose a folder .* --root"):
-        resolve_root(Path(root))
+        check_root(Path(root), to_run=True)
 
 
 @pytest.mark.parametrize(
     "root", ["/usr/local/hive", "/var/lib/hyperhive", "/srv/hive", "/dev/shm/x"]
 )
 def test_folders_of_their_own_are_taken(root: str) -> None:
-    assert resolve_root(Path(root)) == Path(root)
+    assert check_root(Path(root)) == Path(root, to_run=True)
 
 
 def test_links_and_dots_are_resolved_and_files_refused(tmp_path: Path) -> None:
@@ -40,11 +40,11 @@ def test_links_and_dots_are_resolved_and_files_refused(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("real")
     (tmp_path / "file").touch()
     (tmp_path / "dangling").symlink_to("later")
-    assert resolve_root(tmp_path / "link/../link/x") == tmp_path / "real/x"
-    assert resolve_root(tmp_path / "dangling") == tmp_path / "later"
+    assert check_root(tmp_path / "link/../link/x", to_run=True) == tmp_path / "real/x"
+    assert check_root(tmp_path / "dangling", to_run=True) == tmp_path / "later"
     for root in ("file", "file/x"):
         with pytest.raises(BadRoot, match=f"{tmp_path}/file is no folder"):
-            resolve_root(tmp_path / root)
+            check_root(tmp_path / root, to_run=True)
 
 
 @pytest.mark.parametrize("command", ["up", "daemon"])

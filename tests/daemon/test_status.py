@@ -6,12 +6,13 @@ from attrs import evolve
 from hive.broker import Counts
 from hive.directory import AgentRecord
 from hive.gate import Hold
-from hive.operator.status import Clock, agent_status, tree
+from hive.operator.status import agent_status, tree_with_harnesses
+from hive.supervision import ClockReading
 from hive.supervisors import Snapshot, State
 from hive.wire.states import AgentState, Condition
 from hive.wire.tree import TreeNode
 
-CLOCK = Clock(trio=100.0, epoch=1_000_100.0)
+CLOCK = ClockReading(trio=100.0, epoch=1_000_100.0)
 RECORD = AgentRecord("scout", "bubblewrap")
 
 
@@ -35,7 +36,7 @@ def agent_node(**states: State) -> Snapshot:
 class Connected:
     """As much of an agent as the status looks at."""
 
-    peer, report, lease, waits = object(), None, "turn-1", None
+    peer, report, lease, why_waiting = object(), None, "turn-1", None
 
 
 class Alone(Connected):
@@ -84,7 +85,7 @@ def test_a_harness_that_is_silent_is_told_of(
 
 def test_an_agent_that_a_gate_holds_is_parked_with_its_reason() -> None:
     class Held(Connected):
-        waits = Hold(Condition.RATE_LIMITED, "usage limit", 1_000_200.0)
+        why_waiting = Hold(Condition.RATE_LIMITED, "usage limit", 1_000_200.0)
 
     limits = Counts(queued=2, held=1)
     status = agent_status(RECORD, Held, agent_node(), limits, CLOCK)  # type: ignore[arg-type]
@@ -112,7 +113,7 @@ def test_the_harness_reports_into_the_tree_and_times_become_wall_time() -> None:
         children=(TreeNode("harness/serve", "worker", AgentState.RUNNING, 1.0),),
     )  # fmt: skip
     whole = node("hive", State.RUNNING, node("hive/agents", State.RUNNING, agent_node()))
-    seen = tree(whole, CLOCK, lambda name: reported if name == "scout" else None)
+    seen = tree_with_harnesses(whole, CLOCK, lambda name: reported if name == "scout" else None)
     scout = seen.children[0].children[0]
     assert scout.children[-1].path == "hive/agents/scout/harness"
     assert scout.children[-1].children[0].path == "hive/agents/scout/harness/serve"

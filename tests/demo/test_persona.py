@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.message_text import framed_all
 from hive.demo.persona import ANSWER, FIRST_TASK, SEND, answer
-from hive.demo.reply import Answer, Call, Say
+from hive.demo.reply import CallTool, ModelAnswer, Say
 from hive.demo.request import parse
 from hive.questions import texts
 from hive.wire.messages import Message
@@ -49,19 +49,19 @@ def result(text: str = "sent", *, error: bool = False) -> dict[str, Any]:
     return {"role": "user", "content": [block]}
 
 
-def used(call: Call) -> dict[str, Any]:
+def used(call: CallTool) -> dict[str, Any]:
     block = {"type": "tool_use", "id": "t1", "name": call.tool, "input": dict(call.arguments)}
     return {"role": "assistant", "content": [block]}
 
 
-def reply(name: str, *messages: dict[str, Any], others: str = "worker-1, worker-2") -> Answer:
+def reply(name: str, *messages: dict[str, Any], others: str = "worker-1, worker-2") -> ModelAnswer:
     given_ = answer(parse(request(name, *messages, others=others)))
-    assert isinstance(given_, Answer)
+    assert isinstance(given_, ModelAnswer)
     return given_
 
 
-def calls(said: Answer) -> list[Call]:
-    return [block for block in said.blocks if isinstance(block, Call)]
+def calls(said: ModelAnswer) -> list[CallTool]:
+    return [block for block in said.blocks if isinstance(block, CallTool)]
 
 
 def only_send(name: str, *messages: dict[str, Any], others: str = "worker-1") -> dict[str, Any]:
@@ -124,9 +124,9 @@ def test_a_reply_between_workers_ends_there() -> None:
 
 
 def test_the_turn_ends_after_the_send() -> None:
-    wake = user(prompt(1, "operator", "welcome"))
-    (call,) = calls(reply("manager", wake))
-    said = reply("manager", wake, used(call), result())
+    wake_prompt = user(prompt(1, "operator", "welcome"))
+    (call,) = calls(reply("manager", wake_prompt))
+    said = reply("manager", wake_prompt, used(call), result())
     assert said.blocks == (Say("I have asked worker-1 and wait for the answer."),)
 
 
@@ -146,9 +146,11 @@ def test_an_unreachable_agent_is_told_to_the_operator_once() -> None:
 
 
 def test_another_tools_result_changes_nothing() -> None:
-    wake = user(prompt(1, "operator", "hm"))
-    before = reply("manager", wake)
-    assert reply("manager", wake, used(Call("Bash", {"command": "ls"})), result()) == before
+    wake_prompt = user(prompt(1, "operator", "hm"))
+    before = reply("manager", wake_prompt)
+    assert (
+        reply("manager", wake_prompt, used(CallTool("Bash", {"command": "ls"})), result()) == before
+    )
 
 
 def test_a_new_wake_starts_anew() -> None:
@@ -236,12 +238,12 @@ def test_a_question_is_answered_with_its_own_tool_once(
     name: str, options: tuple[str, ...], given_: set[str]
 ) -> None:
     question = Question(9, "worker-2", name, "Which colour?", 0.0, options)
-    wake = delivered(name, "worker-2", texts.asking(question))
-    (call,) = calls(reply(name, wake))
+    wake_prompt = delivered(name, "worker-2", texts.asking(question))
+    (call,) = calls(reply(name, wake_prompt))
     assert call.tool == ANSWER and call.arguments["question"] == 9
     assert call.arguments.keys() == {"question"} | given_
     for failed in (False, True):
-        assert calls(reply(name, wake, used(call), result("over", error=failed))) == []
+        assert calls(reply(name, wake_prompt, used(call), result("over", error=failed))) == []
 
 
 @pytest.mark.parametrize("name", ["manager", "worker-1"])

@@ -10,12 +10,12 @@ import pytest
 import trio
 
 from hive.demo import (
-    Answer,
-    Call,
+    CallTool,
     Drop,
     Fail,
     FailKind,
-    Limits,
+    LimitHeaders,
+    ModelAnswer,
     Reply,
     Rule,
     Say,
@@ -50,7 +50,9 @@ async def test_an_unreachable_agent_is_told_to_the_operator(claude: Any) -> None
 
 
 async def test_a_scripted_tool_call_runs_and_the_persona_goes_on(api: Any, claude: Any) -> None:
-    api.script.add(Rule(Answer((Call("Bash", {"command": "echo buzz"}),)), text="boom", count=1))
+    api.script.add(
+        Rule(ModelAnswer((CallTool("Bash", {"command": "echo buzz"}),)), text="boom", count=1)
+    )
     async with claude(agent="worker-1") as cli:
         await cli.turn(prompt("boom", 3))
         outputs = [b["content"] for line in cli.lines for b in _results(line)]
@@ -80,8 +82,8 @@ API_KEY: list[tuple[Reply, dict[str, Any]]] = [
     (Fail(FailKind.NO_MODEL), {"api_error_status": 404, "error": "model_not_found"}),
     (Drop("headers"), {"api_error": "connection_failed"}),
     (Drop("stream"), {"api_error": "connection_failed"}),
-    (Answer((Say("x"),), stop_reason="refusal"), {"stop_reason": "refusal"}),
-    (Answer((Say("x"),), stop_reason="max_tokens"), {"api_error": "max_output_tokens"}),
+    (ModelAnswer((Say("x"),), stop_reason="refusal"), {"stop_reason": "refusal"}),
+    (ModelAnswer((Say("x"),), stop_reason="max_tokens"), {"api_error": "max_output_tokens"}),
 ]
 
 
@@ -130,7 +132,9 @@ async def test_a_subscription_says_when_its_limit_resets(api: Any, claude: Any) 
             assert info["resetsAt"] == reset
             assert len(api.script.requests) == before + 1
         api.script.clear()
-        api.script.add(Rule(Limits("allowed_warning", "seven_day", seven_day=0.9, reset=reset)))
+        api.script.add(
+            Rule(LimitHeaders("allowed_warning", "seven_day", seven_day=0.9, reset=reset))
+        )
         assert not (await cli.turn(prompt("hello")))["is_error"]
         info = cli.last("rate_limit_event")["rate_limit_info"]
         assert (info["status"], info["utilization"]) == ("allowed_warning", 0.9)
@@ -165,7 +169,7 @@ async def test_retry_after_and_should_retry_are_obeyed(api: Any, claude: Any) ->
 
 
 async def test_an_empty_answer_is_asked_for_again(api: Any, claude: Any) -> None:
-    api.script.add(Rule(Answer()))
+    api.script.add(Rule(ModelAnswer()))
     async with claude() as cli:
         result = await cli.turn(prompt("hello"))
     assert (result["is_error"], result["result"]) == (False, "")

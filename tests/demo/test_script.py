@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hive.demo import (
-    Answer,
-    Call,
+    CallTool,
     Delay,
     Drop,
     Fail,
     FailKind,
-    Limits,
+    LimitHeaders,
     MessagesRequest,
+    ModelAnswer,
     Persona,
     Reply,
     Rule,
@@ -23,21 +23,21 @@ from hive.demo import (
     Stall,
 )
 from hive.demo.control import BadRules, rules_from_json, rules_to_json
-from hive.demo.request import Text
+from hive.demo.request import TextPart
 from hive.demo.script import resolve
 
 FAIL = Fail(FailKind.OVERLOADED)
 
 
 def ask(agent: str = "manager", body: str = "hello") -> MessagesRequest:
-    wake = f"[hive] message 1 from operator\n{body}\n[hive] end of message 1"
+    wake_prompt = f"[hive] message 1 from operator\n{body}\n[hive] end of message 1"
     return MessagesRequest(
-        system=f"You are {agent}, an agent of this hive", parts=(Text("user", wake),)
+        system=f"You are {agent}, an agent of this hive", parts=(TextPart("user", wake_prompt),)
     )
 
 
 def test_without_rules_the_persona_answers() -> None:
-    assert isinstance(Script().decide(ask()), Answer)
+    assert isinstance(Script().decide(ask()), ModelAnswer)
 
 
 def test_a_rule_takes_only_its_agent_and_text() -> None:
@@ -64,15 +64,15 @@ def test_rules_can_be_added_and_cleared_while_others_count() -> None:
     assert script.decide(ask()) == Drop()
     script.add(Rule(FAIL))
     script.clear()
-    assert isinstance(script.decide(ask()), Answer)
+    assert isinstance(script.decide(ask()), ModelAnswer)
     assert [r.rule for r in script.requests] == [0, 1, None]
 
 
 def test_the_persona_is_put_into_what_wraps_it() -> None:
-    wrapped = resolve(Delay(1.0, Limits()), ask())
+    wrapped = resolve(Delay(1.0, LimitHeaders()), ask())
     assert isinstance(wrapped, Delay)
-    assert isinstance(wrapped.reply, Limits)
-    assert isinstance(wrapped.reply.reply, Answer)
+    assert isinstance(wrapped.reply, LimitHeaders)
+    assert isinstance(wrapped.reply.reply, ModelAnswer)
 
 
 def test_what_was_asked_is_recorded() -> None:
@@ -87,12 +87,12 @@ REPLIES: st.SearchStrategy[Reply] = st.deferred(
     lambda: st.one_of(
         st.builds(Persona),
         st.builds(
-            Answer,
+            ModelAnswer,
             st.lists(
                 st.one_of(
                     st.builds(Say, st.text(max_size=5), st.floats(0, 9)),
                     st.builds(
-                        Call,
+                        CallTool,
                         st.text(max_size=5),
                         st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
                     ),
@@ -119,7 +119,7 @@ REPLIES: st.SearchStrategy[Reply] = st.deferred(
         ),
         st.builds(Drop, st.sampled_from(["headers", "stream"])),
         st.builds(Delay, st.floats(0, 9), REPLIES),
-        st.builds(Limits, reply=REPLIES, overage=st.booleans()),
+        st.builds(LimitHeaders, reply=REPLIES, overage=st.booleans()),
     )
 )
 

@@ -13,13 +13,13 @@ import trio.testing
 from attrs import define, field
 
 from hive.demo import (
-    Answer,
-    Call,
+    CallTool,
     Delay,
     Drop,
     Fail,
     FailKind,
-    Limits,
+    LimitHeaders,
+    ModelAnswer,
     Rule,
     Say,
     Script,
@@ -36,13 +36,13 @@ BODY: dict[str, Any] = {
 }
 
 
-class Api(Protocol):
+class ScriptedApi(Protocol):
     script: Script
     port: int
 
 
 @define
-class Client:
+class HttpClient:
     """An HTTP client on one connection."""
 
     stream: trio.SocketStream
@@ -79,18 +79,18 @@ class Client:
 
 
 @asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Client]:
+async def connected(port: int) -> AsyncIterator[HttpClient]:
     async with await trio.open_tcp_stream("127.0.0.1", port) as stream:
         with trio.fail_after(5):
             await trio.lowlevel.checkpoint()
-            yield Client(stream)
+            yield HttpClient(stream)
 
 
 def events(body: bytes) -> list[dict[str, Any]]:
     return [json.loads(line[6:]) for line in body.splitlines() if line.startswith(b"data: ")]
 
 
-async def test_one_connection_serves_many_requests(api: Api) -> None:
+async def test_one_connection_serves_many_requests(api: ScriptedApi) -> None:
     async with connected(api.port) as client:
         for _ in range(3):
             await client.ask("POST", "/v1/messages?beta=true", BODY)
@@ -100,7 +100,7 @@ async def test_one_connection_serves_many_requests(api: Api) -> None:
             assert (kinds[0], kinds[-1]) == ("message_start", "message_stop")
 
 
-async def test_stream_and_whole_answer_say_the_same(api: Api) -> None:
+async def test_stream_and_whole_answer_say_the_same(api: ScriptedApi) -> None:
     async with connected(api.port) as client:
         await client.ask("POST", "/v1/messages", BODY)
         _, body = await client.answer()
@@ -111,8 +111,8 @@ async def test_stream_and_whole_answer_say_the_same(api: Api) -> None:
     assert whole["stop_reason"] == "end_turn"
 
 
-async def test_a_tool_call_is_streamed_with_its_arguments(api: Api) -> None:
-    api.script.add(Rule(Answer((Say("now"), Call("Bash", {"command": "ls"})))))
+async def test_a_tool_call_is_streamed_with_its_arguments(api: ScriptedApi) -> None:
+    api.script.add(Rule(ModelAnswer((Say("now"), CallTool("Bash", {"command": "ls"})))))
     async with connected(api.port) as client:
         await client.ask("POST", "/v1/messages", BODY)
         _, body = await client.answer()
@@ -124,14 +124,14 @@ async def test_a_tool_call_is_streamed_with_its_arguments(api: Api) -> None:
     assert streamed[-2]["delta"]["stop_reason"] == "tool_use"
 
 
-async def test_tokens_are_counted(api: Api) -> None:
+async def test_tokens_are_counted(api: ScriptedApi) -> None:
     async with connected(api.port) as client:
         status, answer = await client.get("POST", "/v1/messages/count_tokens", BODY)
     assert status == 200
     assert answer["input_tokens"] > 10
 
 
-async def test_head_of_anything_and_unknown_paths(api: Api) -> None:
+async def test_head_of_anything_and_unknown_paths(api: ScriptedApi) -> None:
     async with connected(api.port) as client:
         assert (await client.get("GET", "/v1/nothing"))[0] == 404
         assert (await client.get("GET", "/control/requests"))[0] == 404
@@ -152,7 +152,9 @@ async def test_head_of_anything_and_unknown_paths(api: Api) -> None:
         {"messages": [{"role": "user", "content": "x"}]},
     ],
 )
-async def test_bad_requests_are_told_why_and_the_connection_goes_on(api: Api, body: Any) -> None:
+async def test_bad_requests_are_told_why_and_the_connection_goes_on(
+    api: ScriptedApi, body: Any
+) -> None:
     async with connected(api.port) as client:
         status, answer = await client.get("POST", "/v1/messages", body)
         assert (status, answer["error"]["type"]) == (400, "invalid_request_error")
@@ -172,7 +174,7 @@ async def test_bad_requests_are_told_why_and_the_connection_goes_on(api: Api, bo
     ],
 )
 async def test_noise_ends_only_its_own_connection(
-    api: Api, noise: bytes, caplog: pytest.LogCaptureFixture
+    api: ScriptedApi, noise: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with connected(api.port) as client:
         try:
@@ -187,28 +189,30 @@ async def test_noise_ends_only_its_own_connection(
     assert not caplog.records
 
 
-async def test_what_is_no_http_is_told_so(api: Api) -> None:
+async def test_what_is_no_http_is_told_so(api: ScriptedApi) -> None:
     async with connected(api.port) as client:
         await client.stream.send_all(b"this is no HTTP\r\n\r\n")
         assert (await client.stream.receive_some()).startswith(b"HTTP/1.1 400")
         assert await client.stream.receive_some() == b""
 
 
-async def test_a_body_over_the_cap_is_refused(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_over_the_cap_is_refused(
+    api: ScriptedApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(limits_of_connections, "MAX_BODY", 1000)
     async with connected(api.port) as client:
         status, answer = await client.get("POST", "/v1/messages", BODY | {"system": "x" * 2000})
     assert (status, answer["error"]["type"]) == (413, "request_too_large")
 
 
-async def test_a_drop_before_the_headers_sends_nothing(api: Api) -> None:
+async def test_a_drop_before_the_headers_sends_nothing(api: ScriptedApi) -> None:
     api.script.add(Rule(Drop("headers")))
     async with connected(api.port) as client:
         await client.ask("POST", "/v1/messages", BODY)
         assert await client.stream.receive_some() == b""
 
 
-async def test_a_drop_in_the_stream_leaves_it_unfinished(api: Api) -> None:
+async def test_a_drop_in_the_stream_leaves_it_unfinished(api: ScriptedApi) -> None:
     api.script.add(Rule(Drop("stream", text="so far")))
     async with connected(api.port) as client:
         await client.ask("POST", "/v1/messages", BODY)
@@ -220,7 +224,7 @@ async def test_a_drop_in_the_stream_leaves_it_unfinished(api: Api) -> None:
             await client.event()
 
 
-async def test_a_stalled_stream_pings(api: Api) -> None:
+async def test_a_stalled_stream_pings(api: ScriptedApi) -> None:
     api.script.add(Rule(Stall("stream", ping=0.01)))
     async with connected(api.port) as client:
         await client.ask("POST", "/v1/messages", BODY)
@@ -233,7 +237,8 @@ async def test_a_stalled_stream_pings(api: Api) -> None:
 
 
 @pytest.mark.parametrize(
-    "reply", [Stall("headers"), Stall("stream"), Delay(3600.0), Answer((Say("slow", over=3600.0),))]
+    "reply",
+    [Stall("headers"), Stall("stream"), Delay(3600.0), ModelAnswer((Say("slow", over=3600.0),))],
 )
 async def test_a_stall_ends_when_the_client_leaves(reply: Any) -> None:
     script = Script((Rule(reply),))
@@ -242,12 +247,12 @@ async def test_a_stall_ends_when_the_client_leaves(reply: Any) -> None:
         async with trio.open_nursery() as nursery:  # ends with the connection
             nursery.start_soon(Service(script).connection, trio.SocketStream(theirs))
             async with trio.SocketStream(ours) as stream:
-                await Client(stream).ask("POST", "/v1/messages", BODY)
+                await HttpClient(stream).ask("POST", "/v1/messages", BODY)
                 await script.wait_requests(1)
                 await trio.testing.wait_all_tasks_blocked()
 
 
-async def test_an_error_in_the_stream_is_an_event(api: Api) -> None:
+async def test_an_error_in_the_stream_is_an_event(api: ScriptedApi) -> None:
     api.script.add(Rule(Fail(FailKind.OVERLOADED, in_stream=True)))
     async with connected(api.port) as client:
         await client.ask("POST", "/v1/messages", BODY)
@@ -256,13 +261,13 @@ async def test_an_error_in_the_stream_is_an_event(api: Api) -> None:
     assert events(body)[-1]["error"]["type"] == "overloaded_error"
 
 
-async def test_headers_of_failures(api: Api) -> None:
+async def test_headers_of_failures(api: ScriptedApi) -> None:
     api.script.add(
         Rule(Fail(FailKind.RATE_LIMIT, retry_after=7, should_retry=False), count=1),
         Rule(Fail(FailKind.LIMIT_7D, reset=2_000_000_000), count=1),
-        Rule(Limits("allowed_warning", five_hour=0.8, reset=2_000_000_000), count=1),
+        Rule(LimitHeaders("allowed_warning", five_hour=0.8, reset=2_000_000_000), count=1),
         Rule(Fail(FailKind.LIMIT_7D, claim="seven_day_opus"), count=1),
-        Rule(Limits("rejected", overage=True)),
+        Rule(LimitHeaders("rejected", overage=True)),
     )
     seen = []
     async with connected(api.port) as client:
@@ -287,8 +292,8 @@ async def test_headers_of_failures(api: Api) -> None:
     assert (over[f"{prefix}-status"], over[f"{prefix}-overage-status"]) == ("rejected", "allowed")
 
 
-async def test_slow_text_comes_in_many_pieces_over_its_time(api: Api) -> None:
-    api.script.add(Rule(Answer((Say("word " * 40, over=0.2),))))
+async def test_slow_text_comes_in_many_pieces_over_its_time(api: ScriptedApi) -> None:
+    api.script.add(Rule(ModelAnswer((Say("word " * 40, over=0.2),))))
     async with connected(api.port) as client:
         begin = trio.current_time()
         await client.ask("POST", "/v1/messages", BODY)

@@ -6,9 +6,9 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 import trio
 import trio.testing
-from support.gatehouse import Hive
+from support.gate_fixture import GateFixture
 
-from hive.gate import Gates
+from hive.gate import GateService
 from hive.supervisors import Context
 
 
@@ -18,16 +18,16 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
 
 
 @pytest.fixture
-def hive() -> Hive:
-    return Hive()
+def hive() -> GateFixture:
+    return GateFixture()
 
 
 @pytest.fixture
-def running() -> Callable[[Gates], AbstractAsyncContextManager[Gates]]:
+def running() -> Callable[[GateService], AbstractAsyncContextManager[GateService]]:
     """`async with running(gates):` the supervisor runs in the block, then stops in order."""
 
     @asynccontextmanager
-    async def run(gates: Gates) -> AsyncIterator[Gates]:
+    async def run(gates: GateService) -> AsyncIterator[GateService]:
         ready = trio.Event()
         ctx = Context("hive/gate", on_ready=lambda _: ready.set())
         async with trio.open_nursery() as nursery:

@@ -35,7 +35,7 @@ chances = st.floats(0, 1, exclude_max=True)
 
 
 @define
-class Agent:
+class SimulatedAgent:
     client: Client
     turns: int = 0
     rejected: bool = False
@@ -51,7 +51,7 @@ class GateMachine(RuleBasedStateMachine):
         super().__init__()
         self.gate = Gate("default")
         self.now = T0
-        self.agents: dict[str, Agent] = {}
+        self.agents: dict[str, SimulatedAgent] = {}
         self.refused: set[str] = set()  # leases, since the last answer
         self.chance = 0.0
         self.needed = False
@@ -84,7 +84,7 @@ class GateMachine(RuleBasedStateMachine):
                 case GateState.HELD:
                     assert due, "a hold ended by itself"
 
-    def busy(self, name: str) -> Agent | None:
+    def busy(self, name: str) -> SimulatedAgent | None:
         agent = self.agents.get(name)
         return agent if agent is not None and agent.client.busy else None
 
@@ -92,7 +92,7 @@ class GateMachine(RuleBasedStateMachine):
 
     @rule(name=names, model=st.sampled_from(MODELS))
     def comes(self, name: str, model: str | None) -> None:
-        self.agents.setdefault(name, Agent(Client(name, model)))
+        self.agents.setdefault(name, SimulatedAgent(Client(name, model)))
         self.do(Look())
 
     @rule(name=names)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import trio
-from support.gatehouse import Hive
+from support.gate_fixture import GateFixture
 
-from hive.gate import Client, Gates
+from hive.gate import Client, GateService
 from hive.gate.gate import Bucket
 from hive.gate.rows import GateTable, row_of
 from hive.store import MIGRATIONS, open_store
@@ -37,13 +37,15 @@ async def test_rows_come_back_as_they_were(tmp_path: Path) -> None:
         assert {b.condition for b in (await table.all())[C]} == {Condition.PARKED}
 
 
-def gates_of(hive: Hive, store: object) -> Gates:
+def gates_of(hive: GateFixture, store: object) -> GateService:
     gates = hive.gates(store)
     hive.holds.clear()
     return gates
 
 
-async def test_a_limit_and_a_hold_outlive_the_daemon(tmp_path: Path, hive: Hive, running) -> None:
+async def test_a_limit_and_a_hold_outlive_the_daemon(
+    tmp_path: Path, hive: GateFixture, running
+) -> None:
     hive.wall = time.time
     hive.add(C, Client("ann", queued=1), Client("bob", queued=1))
     hive.add("work", Client("cid"))

@@ -2,7 +2,7 @@
 
 import pytest
 import trio
-from support.gatehouse import T0, Hive
+from support.gate_fixture import T0, GateFixture
 from trio.testing import wait_all_tasks_blocked
 
 from hive.actors import resume, suspend
@@ -25,12 +25,12 @@ def answered(lease: str) -> ApiSignal:
 
 
 @pytest.fixture
-def ten(hive: Hive) -> Hive:
+def ten(hive: GateFixture) -> GateFixture:
     hive.add(C, *(Client(f"a{n}", queued=1, waiting_since=T0 - 100 + n) for n in range(10)))
     return hive
 
 
-async def test_nobody_passes_a_signal_that_is_not_decided_yet(ten: Hive, running) -> None:
+async def test_nobody_passes_a_signal_that_is_not_decided_yet(ten: GateFixture, running) -> None:
     async with running(ten.gates()) as gates:
         await gates.ensure(C)
         gates.signal(C, "a7", rejected("l1", T0 + 600))
@@ -38,7 +38,7 @@ async def test_nobody_passes_a_signal_that_is_not_decided_yet(ten: Hive, running
         assert held is not None and held.condition is Condition.RATE_LIMITED
 
 
-async def test_an_end_of_a_turn_comes_after_its_signals(ten: Hive, running) -> None:
+async def test_an_end_of_a_turn_comes_after_its_signals(ten: GateFixture, running) -> None:
     async with running(ten.gates()) as gates:
         await gates.ensure(C)
         gates.signal(C, "a7", rejected("l1", T0 + 600))
@@ -46,7 +46,7 @@ async def test_an_end_of_a_turn_comes_after_its_signals(ten: Hive, running) -> N
         assert held is not None and held.condition is Condition.RATE_LIMITED
 
 
-async def test_a_limit_from_the_signal_to_the_last_follower(ten: Hive, running) -> None:
+async def test_a_limit_from_the_signal_to_the_last_follower(ten: GateFixture, running) -> None:
     async with running(ten.gates()) as gates:
         assert await gates.admit(C, "a7") is None
         assert ten.free() == ALL and ten.events == []
@@ -84,7 +84,7 @@ async def test_a_limit_from_the_signal_to_the_last_follower(ten: Hive, running) 
         assert ten.store.rows() == [(C, "all", "open")]
 
 
-async def test_when_all_ask_at_once_one_becomes_the_probe(ten: Hive, running) -> None:
+async def test_when_all_ask_at_once_one_becomes_the_probe(ten: GateFixture, running) -> None:
     async with running(ten.gates()) as gates:
         for name in ALL:
             ten.change(C, name, queued=0)
@@ -104,7 +104,7 @@ async def test_when_all_ask_at_once_one_becomes_the_probe(ten: Hive, running) ->
         assert gates.statuses()[0].probe == probe
 
 
-async def test_work_that_comes_while_it_is_tried_makes_a_probe(ten: Hive, running) -> None:
+async def test_work_that_comes_while_it_is_tried_makes_a_probe(ten: GateFixture, running) -> None:
     async with running(ten.gates()) as gates:
         for name in ALL:
             ten.change(C, name, queued=0)
@@ -119,7 +119,7 @@ async def test_work_that_comes_while_it_is_tried_makes_a_probe(ten: Hive, runnin
         assert sorted(ten.applied) == sorted(ALL - {"a4"})
 
 
-async def test_messages_that_queue_up_meanwhile_are_shown(ten: Hive, running) -> None:
+async def test_messages_that_queue_up_meanwhile_are_shown(ten: GateFixture, running) -> None:
     async with running(ten.gates()) as gates:
         gates.signal(C, "a7", rejected("l1", T0 + 600))
         await gates.ensure(C)
@@ -131,7 +131,7 @@ async def test_messages_that_queue_up_meanwhile_are_shown(ten: Hive, running) ->
         assert gates.statuses()[0].queued == 14
 
 
-async def test_an_agent_that_comes_late_is_told(ten: Hive, running) -> None:
+async def test_an_agent_that_comes_late_is_told(ten: GateFixture, running) -> None:
     async with running(ten.gates()) as gates:
         await gates.turn_ended(C, "a0", "l", TurnReport(Outcome.BILLING))
         ten.add(C, Client("late"))
@@ -147,7 +147,7 @@ async def test_an_agent_that_comes_late_is_told(ten: Hive, running) -> None:
         assert ten.holds["late"] is None
 
 
-async def test_credentials_do_not_touch_each_other(ten: Hive, running) -> None:
+async def test_credentials_do_not_touch_each_other(ten: GateFixture, running) -> None:
     ten.add("own:mia", Client("mia"))
     async with running(ten.gates()) as gates:
         await gates.ensure(C)
@@ -156,7 +156,7 @@ async def test_credentials_do_not_touch_each_other(ten: Hive, running) -> None:
         assert [one.credential for one in gates.statuses()] == [C, "own:mia"]
 
 
-async def test_a_bucket_that_is_over_leaves_table_and_page(hive: Hive, running) -> None:
+async def test_a_bucket_that_is_over_leaves_table_and_page(hive: GateFixture, running) -> None:
     hive.add(C, Client("o", "opus"))
     async with running(hive.gates()) as gates:
         report = TurnReport(Outcome.LIMITED, window="seven_day_opus", until=T0 + 60)
@@ -174,7 +174,7 @@ async def test_a_bucket_that_is_over_leaves_table_and_page(hive: Hive, running) 
 # -- restarts -----------------------------------------------------------------------------------
 
 
-async def test_a_restart_of_the_daemon_keeps_it_closed(ten: Hive, running) -> None:
+async def test_a_restart_of_the_daemon_keeps_it_closed(ten: GateFixture, running) -> None:
     async with running(ten.gates()) as gates:
         await gates.turn_ended(C, "a7", "l", TurnReport(Outcome.LIMITED, until=T0 + 600))
     ten.holds.clear()
@@ -190,7 +190,7 @@ async def test_a_restart_of_the_daemon_keeps_it_closed(ten: Hive, running) -> No
         assert ten.free() == {"a0"}
 
 
-async def test_a_restart_of_the_supervisor_alone_forgets_nothing(ten: Hive, running) -> None:
+async def test_a_restart_of_the_supervisor_alone_forgets_nothing(ten: GateFixture, running) -> None:
     gates = ten.gates()
     async with running(gates):
         await gates.ensure(C)
@@ -202,7 +202,7 @@ async def test_a_restart_of_the_supervisor_alone_forgets_nothing(ten: Hive, runn
         assert (await gates.admit(C, "a0")).until == T0 + 605
 
 
-async def test_what_is_decided_last_is_kept_when_the_hive_stops(ten: Hive, running) -> None:
+async def test_what_is_decided_last_is_kept_when_the_hive_stops(ten: GateFixture, running) -> None:
     async with running(ten.gates()) as gates:
         await gates.ensure(C)
         await gates.command(GateCommand(C, "hold"))
@@ -210,7 +210,7 @@ async def test_what_is_decided_last_is_kept_when_the_hive_stops(ten: Hive, runni
 
 
 async def test_a_gate_that_crashes_comes_back_as_it_was(
-    ten: Hive, running, monkeypatch: pytest.MonkeyPatch
+    ten: GateFixture, running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running(ten.gates()) as gates:
         await gates.turn_ended(C, "a7", "l", TurnReport(Outcome.LIMITED, until=T0 + 600))
@@ -231,7 +231,7 @@ async def test_a_gate_that_crashes_comes_back_as_it_was(
         assert ten.free() == {"a0"}
 
 
-async def test_without_an_actor_the_last_value_decides(ten: Hive, running) -> None:
+async def test_without_an_actor_the_last_value_decides(ten: GateFixture, running) -> None:
     gates = ten.gates()
     assert await gates.admit(C, "a0") is None
     gates.signal(C, "a0", rejected("l", T0 + 600))
@@ -244,7 +244,7 @@ async def test_without_an_actor_the_last_value_decides(ten: Hive, running) -> No
     assert gates.statuses()[0].state is GateState.CLOSED
 
 
-async def test_who_asks_while_it_starts_waits_for_it(ten: Hive, running) -> None:
+async def test_who_asks_while_it_starts_waits_for_it(ten: GateFixture, running) -> None:
     async with running(ten.gates()) as gates:
         gates.signal(C, "a7", rejected("l", T0 + 600))  # it is known, and not started
         async with trio.open_nursery() as nursery:
@@ -254,7 +254,7 @@ async def test_who_asks_while_it_starts_waits_for_it(ten: Hive, running) -> None
 
 
 async def test_a_gate_that_cannot_live_is_parked_and_stays_closed(
-    ten: Hive, running, monkeypatch: pytest.MonkeyPatch
+    ten: GateFixture, running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with running(ten.gates()) as gates:
         await gates.turn_ended(C, "a7", "l", TurnReport(Outcome.LIMITED, until=T0 + 600))
@@ -270,7 +270,7 @@ async def test_a_gate_that_cannot_live_is_parked_and_stays_closed(
 
 
 async def test_while_it_is_tried_and_its_actor_hangs_only_the_probe_goes_on(
-    ten: Hive, running
+    ten: GateFixture, running
 ) -> None:
     async with running(ten.gates()) as gates:
         for name in ALL:
@@ -292,7 +292,7 @@ async def test_while_it_is_tried_and_its_actor_hangs_only_the_probe_goes_on(
 # -- the store, the clock, the operator ---------------------------------------------------------
 
 
-async def test_a_store_that_fails_keeps_nothing_open(ten: Hive, running) -> None:
+async def test_a_store_that_fails_keeps_nothing_open(ten: GateFixture, running) -> None:
     async with running(ten.gates()) as gates:
         await gates.ensure(C)
         await wait_all_tasks_blocked()
@@ -309,7 +309,7 @@ async def test_a_store_that_fails_keeps_nothing_open(ten: Hive, running) -> None
         assert ten.store.rows() == [(C, "all", "closed")]
 
 
-async def test_a_clock_that_jumps_forward_is_noticed_soon(ten: Hive, running) -> None:
+async def test_a_clock_that_jumps_forward_is_noticed_soon(ten: GateFixture, running) -> None:
     async with running(ten.gates()) as gates:
         await gates.turn_ended(C, "a7", "l", TurnReport(Outcome.LIMITED, until=T0 + 86400))
         ten.clock += 90000
@@ -317,7 +317,7 @@ async def test_a_clock_that_jumps_forward_is_noticed_soon(ten: Hive, running) ->
         assert ten.free() == {"a0"}
 
 
-async def test_a_clock_that_jumps_back_does_not_wake_too_early(ten: Hive, running) -> None:
+async def test_a_clock_that_jumps_back_does_not_wake_too_early(ten: GateFixture, running) -> None:
     async with running(ten.gates()) as gates:
         await gates.ensure(C)
         await gates.command(GateCommand(C, "hold", until=T0 + 100))
@@ -337,7 +337,7 @@ async def test_a_clock_that_jumps_back_does_not_wake_too_early(ten: Hive, runnin
     ],
 )
 async def test_a_wrong_command_harms_nobody(
-    ten: Hive, running, command: GateCommand, allowed: str
+    ten: GateFixture, running, command: GateCommand, allowed: str
 ) -> None:
     async with running(ten.gates()) as gates:
         await gates.ensure(C)
@@ -347,7 +347,7 @@ async def test_a_wrong_command_harms_nobody(
         assert gates.supervisor.snapshot().children[0].incarnation == 1
 
 
-async def test_a_new_login_tries_again(ten: Hive, running) -> None:
+async def test_a_new_login_tries_again(ten: GateFixture, running) -> None:
     async with running(ten.gates()) as gates:
         assert await gates.turn_ended(C, "a7", "1", TurnReport(Outcome.UNAUTHORISED)) is None
         hold = await gates.turn_ended(C, "a7", "2", TurnReport(Outcome.UNAUTHORISED))

@@ -11,10 +11,11 @@ import trio
 from attrs import define, evolve, field
 
 from harness.app import Harness
-from harness.shared import AgentFolders, HarnessOptions
+from harness.shared import HarnessOptions
 from hive.demo import Script
 from hive.demo import serve as serve_api
 from hive.link import Credentials, LinkError, Peer, Session, serve
+from hive.paths import AgentFolders
 from hive.supervisors import run_root
 from hive.wire.bodies import AgentBody, Body
 from hive.wire.codec import PROTOCOL

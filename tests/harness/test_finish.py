@@ -8,9 +8,10 @@ import trio
 import trio.testing
 
 from harness.link import Link, NoAnswer, NotConnected
-from harness.shared import AgentFolders, HarnessOptions, Shared
+from harness.shared import HarnessOptions, Shared
 from harness.turns.serve import ServeLoop
 from hive.link import RemoteError
+from hive.paths import AgentFolders
 from hive.supervisors import Context
 from hive.wire.daemon import Done
 from hive.wire.turns import Finish, Lease, Outcome, TurnReport

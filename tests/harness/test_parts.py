@@ -12,8 +12,8 @@ from harness.cli.arguments import CredentialsError, Setup, argv, environment
 from harness.cli.lines import LineSplitter, Tail
 from harness.cli.session import CliSession
 from harness.outbox import Outbox
-from harness.shared import AgentFolders
 from harness.turns.silence import RETRIES_S, TOOL_S, SilenceWatch
+from hive.paths import AgentFolders
 from hive.wire.daemon import Notice
 
 # --- lines -------------------------------------------------------------------------------------

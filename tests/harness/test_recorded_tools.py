@@ -19,10 +19,11 @@ import trio
 from attrs import frozen
 
 from harness.link import NoAnswer, NotConnected
-from harness.shared import AgentFolders, HarnessOptions, HeldLease, Shared
+from harness.shared import HarnessOptions, HeldLease, Shared
 from harness.tools import Tools, guide, mcp
 from harness.turns.prompts import system
 from hive.link import RemoteError
+from hive.paths import AgentFolders
 from hive.supervisors import Context
 from hive.wire.bodies import Body
 from hive.wire.codec import WireError, encode

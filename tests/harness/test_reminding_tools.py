@@ -10,13 +10,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.link import NotConnected
-from harness.shared import AgentFolders, HarnessOptions, Shared
+from harness.shared import HarnessOptions, Shared
 from harness.tools import Tools
 from harness.tools.base import BadArguments, ToolFailed
 from harness.tools.reminders import CancelReminderTool, ListRemindersTool, RemindTool
 from harness.tools.schedules import ScheduleTool
 from harness.tools.table import parse_call, schemas
 from hive.link import RemoteError
+from hive.paths import AgentFolders
 from hive.wire.daemon import Done
 from hive.wire.reminders import (
     CancelReminder,

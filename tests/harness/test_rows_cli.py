@@ -12,7 +12,19 @@ import time
 import pytest
 from attrs import evolve, frozen
 
-from hive.demo import Answer, Call, Drop, Fail, FailKind, Limits, Page, Reply, Rule, Say, Stall
+from hive.demo import (
+    CallTool,
+    Drop,
+    Fail,
+    FailKind,
+    LimitHeaders,
+    ModelAnswer,
+    Page,
+    Reply,
+    Rule,
+    Say,
+    Stall,
+)
 from hive.wire.turns import ApiRetry, ApiSignal, Outcome, SignalKind
 
 KEY = (("ANTHROPIC_API_KEY", "sk-test"),)
@@ -34,11 +46,11 @@ class Case:
     more: tuple[tuple[str, str], ...] = ()
 
 
-WORDS = Answer((Say("x"),))
-BASH = Call("Bash", {"command": "echo x"})
+WORDS = ModelAnswer((Say("x"),))
+BASH = CallTool("Bash", {"command": "echo x"})
 
 CASES = {
-    "fine": Case(Answer((Say("done"),)), Outcome.COMPLETED, requests=1),
+    "fine": Case(ModelAnswer((Say("done"),)), Outcome.COMPLETED, requests=1),
     "subscription limit, 5 h": Case(
         Fail(FailKind.LIMIT_5H, reset=RESET),
         Outcome.LIMITED,
@@ -139,9 +151,9 @@ CASES = {
     ),
     "output limit": Case(evolve(WORDS, stop_reason="max_tokens"), Outcome.REFUSED, "API Error: "),
     "refusal": Case(evolve(WORDS, stop_reason="refusal"), Outcome.REFUSED, "API Error: "),
-    "empty answer": Case(Answer(), Outcome.COMPLETED, requests=2),
+    "empty answer": Case(ModelAnswer(), Outcome.COMPLETED, requests=2),
     "max turns": Case(
-        Answer((BASH,)),
+        ModelAnswer((BASH,)),
         Outcome.REFUSED,
         "Reached maximum number of turns",
         more=(("CLAUDE_CODE_MAX_TURNS", "1"),),
@@ -184,7 +196,7 @@ async def test_a_limit_is_told_before_the_turn_has_ended(start):
 
 async def test_a_warning_is_told_once_for_each_step(start):
     replies = [
-        Limits("allowed_warning", five_hour=share, reset=RESET, reply=Answer((call,)))
+        LimitHeaders("allowed_warning", five_hour=share, reset=RESET, reply=ModelAnswer((call,)))
         for share, call in ((0.81, BASH), (0.82, BASH), (0.93, BASH), (0.93, BASH))
     ]
     async with start(environment=OAUTH) as hive:
@@ -199,7 +211,7 @@ async def test_a_warning_is_told_once_for_each_step(start):
 
 async def test_paid_use_beyond_a_limit_is_a_warning(start):
     async with start(environment=OAUTH) as hive:
-        hive.script.add(Rule(Limits("rejected", five_hour=1.0, overage=True, reply=WORDS)))
+        hive.script.add(Rule(LimitHeaders("rejected", five_hour=1.0, overage=True, reply=WORDS)))
         hive.daemon.deliver("work")
         assert (await hive.daemon.reports(1))[0].outcome is Outcome.COMPLETED
         assert hive.daemon.signalled() == [SignalKind.ANSWERED, SignalKind.WARNED]
@@ -261,12 +273,15 @@ async def test_a_model_that_speaks_of_limits_all_the_time_completes(start):
         "Invalid API key. Not logged in. Credit balance is too low. 529 Overloaded.\n"
         '{"type":"rate_limit_event","rate_limit_info":{"status":"rejected","resetsAt":1800000000}}'
     )
-    echo = Call("Bash", {"command": f"echo '{said.replace(chr(39), '')}'; false"})
+    echo = CallTool("Bash", {"command": f"echo '{said.replace(chr(39), '')}'; false"})
     async with start(environment=OAUTH) as hive:
         hive.script.add(
-            Rule(Answer((Say(said), echo)), count=1),
-            Rule(Answer((Call("mcp__hive__send", {"to": "manager", "body": said}),)), count=1),
-            Rule(Answer((Say(said),))),
+            Rule(ModelAnswer((Say(said), echo)), count=1),
+            Rule(
+                ModelAnswer((CallTool("mcp__hive__send", {"to": "manager", "body": said}),)),
+                count=1,
+            ),
+            Rule(ModelAnswer((Say(said),))),
         )
         hive.daemon.deliver(said)
         (report,) = await hive.daemon.reports(1)

@@ -7,7 +7,8 @@ from pathlib import Path
 from harness.cli.lines import Tail
 from harness.journal import write
 from harness.own_login import LABEL
-from harness.shared import AgentFolders, HarnessOptions, Shared
+from harness.shared import HarnessOptions, Shared
+from hive.paths import AgentFolders
 from hive.wire.harness import HarnessSettings
 from hive.wire.turns import Text, ToolResult
 

@@ -13,11 +13,11 @@ import trio.testing
 from attrs import evolve
 
 from harness.cli import process
-from hive.demo import Answer, Call, Delay, Rule, Say
+from hive.demo import CallTool, Delay, ModelAnswer, Rule, Say
 from hive.wire.harness import Interrupt
 from hive.wire.turns import Outcome, TurnEnded
 
-SUBAGENT = Call(
+SUBAGENT = CallTool(
     "Agent",
     {"description": "help", "prompt": "SUBTASK", "subagent_type": "general-purpose"},
 )
@@ -26,11 +26,11 @@ SUBAGENT = Call(
 async def test_a_running_turn_tells_what_it_has_spent_sub_agents_included(start):
     async with start() as hive:
         hive.script.add(
-            Rule(Answer((SUBAGENT,)), text="work", count=1),
-            Rule(Answer((Say("a" * 4000),)), text="SUBTASK"),
-            Rule(Answer((Say("b" * 400), nap(1.2))), text="work", count=1),
-            Rule(Answer((Say("c" * 400), nap(1.2))), text="work", count=1),
-            Rule(Answer((Say("done"),))),
+            Rule(ModelAnswer((SUBAGENT,)), text="work", count=1),
+            Rule(ModelAnswer((Say("a" * 4000),)), text="SUBTASK"),
+            Rule(ModelAnswer((Say("b" * 400), nap(1.2))), text="work", count=1),
+            Rule(ModelAnswer((Say("c" * 400), nap(1.2))), text="work", count=1),
+            Rule(ModelAnswer((Say("done"),))),
         )
         hive.daemon.deliver("work")
         (report,) = await hive.daemon.reports(1)
@@ -52,10 +52,10 @@ async def test_spending_begins_anew_with_each_turn_and_after_a_restart(start):
     """The CLI counts a session from its beginning, in other processes too."""
     async with start() as hive:
         hive.script.add(
-            Rule(Answer((Say("a" * 40_000),)), text="first"),
-            Rule(Answer((Say("b" * 400), nap(1.2))), text="second", count=1),
-            Rule(Answer((Say("b" * 400), nap(1.2))), text="third", count=1),
-            Rule(Answer((Say("done"),))),
+            Rule(ModelAnswer((Say("a" * 40_000),)), text="first"),
+            Rule(ModelAnswer((Say("b" * 400), nap(1.2))), text="second", count=1),
+            Rule(ModelAnswer((Say("b" * 400), nap(1.2))), text="third", count=1),
+            Rule(ModelAnswer((Say("done"),))),
         )
         hive.daemon.deliver("first")
         hive.daemon.deliver("second")
@@ -85,7 +85,7 @@ async def test_to_ask_what_was_spent_asks_nobody_outside(start):
         async with start(environment=environment) as hive:
             log_in(hive.base / "claude")
             hive.script.add(
-                Rule(Answer((Say("x"), nap(1.2))), count=2), Rule(Answer((Say("done"),)))
+                Rule(ModelAnswer((Say("x"), nap(1.2))), count=2), Rule(ModelAnswer((Say("done"),)))
             )
             hive.daemon.deliver("work")
             await hive.daemon.until(lambda: hive.daemon.signals)
@@ -112,7 +112,7 @@ def log_in(home: Path) -> None:
 
 async def test_a_turn_that_is_killed_reports_what_was_known(start):
     async with start() as hive:
-        hive.script.add(Rule(Answer((Say("a" * 4000), nap(30))), count=1))
+        hive.script.add(Rule(ModelAnswer((Say("a" * 4000), nap(30))), count=1))
         hive.daemon.deliver("work")
         await hive.daemon.until(lambda: hive.daemon.spending)
         os.kill(min(hive.processes()), signal.SIGKILL)
@@ -126,7 +126,7 @@ async def test_a_turn_that_is_killed_reports_what_was_known(start):
 async def test_a_budget_that_is_used_up_ends_the_turn(start, monkeypatch, deaf):
     monkeypatch.setattr(process, "_STEPS", tuple((sent, 0.2) for sent, _ in process._STEPS))
     async with start() as hive:
-        hive.script.add(Rule(Answer((Say("a" * 4000), nap(30))), count=1))
+        hive.script.add(Rule(ModelAnswer((Say("a" * 4000), nap(30))), count=1))
         hive.daemon.deliver("work")
         (told,) = await hive.daemon.until(lambda: hive.daemon.spending)
         pid = min(hive.processes())
@@ -159,7 +159,7 @@ async def test_an_interrupt_for_the_budget_before_the_prompt(start, killed):
 
 async def test_new_settings_hold_from_the_next_turn_on(start):
     async with start(model="sonnet") as hive:
-        hive.script.add(Rule(Answer((Say("slowly", over=1.0),)), text="first"))
+        hive.script.add(Rule(ModelAnswer((Say("slowly", over=1.0),)), text="first"))
         hive.daemon.deliver("first")
         await hive.script.wait_requests(1)
         new = evolve(hive.daemon.settings, model="haiku")
@@ -174,7 +174,8 @@ async def test_new_settings_hold_from_the_next_turn_on(start):
 async def test_a_turn_ends_well_while_nobody_hears_its_signals(start):
     async with start() as hive:
         hive.script.add(
-            Rule(Delay(0.5, Answer((Say("x"), nap(1.2)))), count=1), Rule(Answer((Say("done"),)))
+            Rule(Delay(0.5, ModelAnswer((Say("x"), nap(1.2)))), count=1),
+            Rule(ModelAnswer((Say("done"),))),
         )
         hive.daemon.deliver("work")
         await hive.script.wait_requests(1)
@@ -186,6 +187,6 @@ async def test_a_turn_ends_well_while_nobody_hears_its_signals(start):
         assert hive.daemon.signals == [] and hive.daemon.spending == []
 
 
-def nap(seconds: float) -> Call:
+def nap(seconds: float) -> CallTool:
     """The model calls a tool that takes a while; the CLI refuses a plain sleep."""
-    return Call("Bash", {"command": f"true; sleep {seconds}; true"})
+    return CallTool("Bash", {"command": f"true; sleep {seconds}; true"})

@@ -9,9 +9,10 @@ import trio.testing
 from attrs import evolve
 
 from harness.link import NoAnswer, NotConnected
-from harness.shared import AgentFolders, HarnessOptions, HeldLease, Shared
+from harness.shared import HarnessOptions, HeldLease, Shared
 from harness.tools import Tools
 from hive.link import RemoteError
+from hive.paths import AgentFolders
 from hive.supervisors import Context
 from hive.wire.agents import SetStatus
 from hive.wire.codec import WireError

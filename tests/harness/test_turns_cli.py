@@ -10,7 +10,7 @@ import trio.testing
 from attrs import evolve
 
 from harness.cli.repair import Repaired, repair
-from hive.demo import Answer, Call, Fail, FailKind, Rule, Say, Stall
+from hive.demo import CallTool, Fail, FailKind, ModelAnswer, Rule, Say, Stall
 from hive.wire.daemon import Notice
 from hive.wire.harness import Interrupt, StopHarness
 from hive.wire.turns import Outcome, Text, ToolCall, ToolResult, TurnEnded, TurnStarted
@@ -164,7 +164,7 @@ async def test_a_killed_process_fails_its_turn_and_leaves_nothing(start):
     """SIGKILL in the first turn of a session; its tool runs in a session of its own."""
     command = "setsid sleep 300 & sleep 1; while true; do sleep 1; done"
     async with start() as hive:
-        hive.script.add(Rule(Answer((Call("Bash", {"command": command}),)), count=1))
+        hive.script.add(Rule(ModelAnswer((CallTool("Bash", {"command": command}),)), count=1))
         hive.daemon.deliver("work")
         await hive.daemon.until(lambda: hive.daemon.of(ToolCall))
         claude = min(hive.processes())
@@ -181,7 +181,7 @@ async def test_orphans_are_reaped_while_the_harness_lives(start):
     async with start() as hive:
         before = zombies()  # of tests before this one, in this same process
         command = "(setsid sh -c 'exit 3' &) ; true"
-        hive.script.add(Rule(Answer((Call("Bash", {"command": command}),)), count=1))
+        hive.script.add(Rule(ModelAnswer((CallTool("Bash", {"command": command}),)), count=1))
         hive.daemon.deliver("work")
         await hive.daemon.reports(1)
         await hive.until(lambda: zombies() <= before)
@@ -189,7 +189,7 @@ async def test_orphans_are_reaped_while_the_harness_lives(start):
 
 async def test_recv_takes_waiting_messages_into_the_turn(start):
     async with start() as hive:
-        rule = Rule(Answer((Call("mcp__hive__recv", {}),)), text="first", count=1)
+        rule = Rule(ModelAnswer((CallTool("mcp__hive__recv", {}),)), text="first", count=1)
         hive.script.add(rule)
         hive.daemon.deliver("first")
         hive.daemon.deliver("second")
@@ -202,7 +202,7 @@ async def test_recv_takes_waiting_messages_into_the_turn(start):
 
 async def test_a_lost_connection_costs_no_turn(start):
     async with start() as hive:
-        hive.script.add(Rule(Answer((Say("slowly", over=1.5),)), count=1))
+        hive.script.add(Rule(ModelAnswer((Say("slowly", over=1.5),)), count=1))
         hive.daemon.deliver("work")
         await hive.script.wait_requests(1)
         lease = hive.daemon.lease
@@ -219,7 +219,7 @@ async def test_a_lost_connection_costs_no_turn(start):
 
 async def test_a_finish_waits_for_the_daemon(start):
     async with start() as hive:
-        hive.script.add(Rule(Answer((Say("slowly", over=1.0),)), count=1))
+        hive.script.add(Rule(ModelAnswer((Say("slowly", over=1.0),)), count=1))
         hive.daemon.deliver("work")
         await hive.script.wait_requests(1)
         hive.stop_daemon()
@@ -233,7 +233,7 @@ async def test_a_finish_waits_for_the_daemon(start):
 
 async def test_without_a_daemon_the_harness_ends_after_its_turn(start):
     async with start(orphan_after_s=0.5) as hive:
-        hive.script.add(Rule(Answer((Say("slowly", over=2.0),)), count=1))
+        hive.script.add(Rule(ModelAnswer((Say("slowly", over=2.0),)), count=1))
         hive.daemon.deliver("work")
         await hive.script.wait_requests(1)
         hive.stop_daemon()

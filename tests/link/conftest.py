@@ -10,14 +10,14 @@ from attrs import define, field
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import Event, Request, TextMessage
 
-from hive.link import Limits, LinkError, Peer, Session, serve
+from hive.link import LinkError, LinkLimits, Peer, Session, serve
 from hive.wire.bodies import AgentBody, Body
 from hive.wire.codec import MAX_FRAME, PROTOCOL, encode_frame
 from hive.wire.frames import Hello, Push
 from hive.wire.harness import Report
 from hive.wire.messages import Send, Sent
 
-QUICK = Limits(close=0.2)
+QUICK = LinkLimits(close=0.2)
 
 
 class Recorder(Session):
@@ -80,7 +80,10 @@ def serving(tmp_path: Path) -> Serving:
 
     @asynccontextmanager
     async def run(
-        make: Callable[[], Session] = Recorder, *, limits: Limits = QUICK, path: Path | None = None
+        make: Callable[[], Session] = Recorder,
+        *,
+        limits: LinkLimits = QUICK,
+        path: Path | None = None,
     ) -> AsyncIterator[Hive]:
         path = path or tmp_path / "hive.sock"
 
@@ -169,7 +172,7 @@ def recorder() -> type[Recorder]:
 
 
 @pytest.fixture
-def quick() -> Limits:
+def quick() -> LinkLimits:
     return QUICK
 
 

@@ -21,8 +21,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from wsproto.events import BytesMessage, CloseConnection, Event, TextMessage
 
-from hive.link import Limits, LinkRefused, Peer, RemoteError, connect
-from hive.link.intake import MESSAGE_CAP
+from hive.link import LinkLimits, LinkRefused, Peer, RemoteError, connect
+from hive.link.decoding import MESSAGE_CAP
 from hive.wire.bodies import Body
 from hive.wire.codec import MAX_FRAME, PROTOCOL, decode_frame
 from hive.wire.frames import Failure, Hello
@@ -187,7 +187,9 @@ async def test_a_link_begins_with_a_good_hello(
         await peer.stream.aclose()
 
 
-async def test_who_says_no_hello_is_closed_in_time(serving: Any, raw: Any, quick: Limits) -> None:
+async def test_who_says_no_hello_is_closed_in_time(
+    serving: Any, raw: Any, quick: LinkLimits
+) -> None:
     async with serving(limits=evolve(quick, hello=0.3)) as hive:
         mute = await raw.dial(hive.path)
         upgraded = await raw.dial(hive.path)
@@ -320,7 +322,7 @@ def test_no_bytes_end_the_server(serving: Any, raw: Any, junk: list[bytes], half
     trio.run(main)
 
 
-async def test_who_does_not_read_is_dropped(serving: Any, raw: Any, quick: Limits) -> None:
+async def test_who_does_not_read_is_dropped(serving: Any, raw: Any, quick: LinkLimits) -> None:
     limits = evolve(quick, stall=0.3, ping_every=60.0)
     async with serving(limits=limits) as hive:
         peer = await raw.dial(hive.path)
@@ -336,7 +338,7 @@ async def test_who_does_not_read_is_dropped(serving: Any, raw: Any, quick: Limit
         await peer.stream.aclose()
 
 
-async def test_who_reads_slowly_is_not_dropped(serving: Any, raw: Any, quick: Limits) -> None:
+async def test_who_reads_slowly_is_not_dropped(serving: Any, raw: Any, quick: LinkLimits) -> None:
     limits = evolve(quick, stall=0.5, ping_every=60.0)
     async with serving(limits=limits) as hive:
         peer = await raw.dial(hive.path)
@@ -362,7 +364,7 @@ async def test_who_reads_slowly_is_not_dropped(serving: Any, raw: Any, quick: Li
         await peer.stream.aclose()
 
 
-async def test_who_answers_no_ping_is_dropped(serving: Any, raw: Any, quick: Limits) -> None:
+async def test_who_answers_no_ping_is_dropped(serving: Any, raw: Any, quick: LinkLimits) -> None:
     limits = evolve(quick, ping_every=0.05, ping_deadline=0.2)
     async with serving(limits=limits) as hive:
         peer = await raw.dial(hive.path)
@@ -375,7 +377,7 @@ async def test_who_answers_no_ping_is_dropped(serving: Any, raw: Any, quick: Lim
         await peer.stream.aclose()
 
 
-async def test_an_idle_link_stays(serving: Any, quick: Limits) -> None:
+async def test_an_idle_link_stays(serving: Any, quick: LinkLimits) -> None:
     limits = evolve(quick, ping_every=0.02, ping_deadline=3.0)
     async with (
         serving(limits=limits) as hive,
@@ -401,7 +403,7 @@ CLIENT = textwrap.dedent("""
 """)
 
 
-async def test_a_stopped_process_is_dropped_on_both_sides(serving: Any, quick: Limits) -> None:
+async def test_a_stopped_process_is_dropped_on_both_sides(serving: Any, quick: LinkLimits) -> None:
     limits = evolve(quick, ping_every=0.1, ping_deadline=0.4)
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join(sys.path)}
     async with serving(limits=limits) as hive:
@@ -426,7 +428,7 @@ async def test_a_stopped_process_is_dropped_on_both_sides(serving: Any, quick: L
 
 
 async def test_who_asks_and_never_reads_the_refusals_is_dropped(
-    serving: Any, raw: Any, quick: Limits
+    serving: Any, raw: Any, quick: LinkLimits
 ) -> None:
     limits = evolve(quick, buffer=50_000, overflow=50_000, stall=60.0, ping_every=60.0)
     async with serving(limits=limits) as hive:
@@ -462,7 +464,7 @@ async def test_answers_quote_only_a_little(serving: Any, raw: Any) -> None:
         await peer.stream.aclose()
 
 
-async def test_connections_are_bounded(serving: Any, raw: Any, quick: Limits) -> None:
+async def test_connections_are_bounded(serving: Any, raw: Any, quick: LinkLimits) -> None:
     limits = evolve(quick, connections=2)
     async with serving(limits=limits) as hive:
         first, second, third = [await raw.dial(hive.path) for _ in range(3)]

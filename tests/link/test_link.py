@@ -14,17 +14,17 @@ from trio_websocket import wrap_server_stream
 
 from hive.link import (
     Credentials,
-    Limits,
     LinkClosed,
+    LinkLimits,
     LinkRefused,
     Peer,
-    Refuse,
+    RefuseHello,
     RemoteError,
     Session,
     connect,
-    keep_connected,
     serve,
 )
+from hive.link.reconnect import RECONNECT, keep_connected
 from hive.link.unix import bind
 from hive.wire.bodies import Body
 from hive.wire.codec import MAX_FRAME, PROTOCOL, WireError, encode_frame
@@ -125,7 +125,7 @@ async def test_a_bad_push_harms_nobody(serving: Any, caplog: pytest.LogCaptureFi
         assert "Down cannot be pushed here" in caplog.text  # told to the one who pushed it
 
 
-async def test_too_many_requests_at_once_are_busy(serving: Any, quick: Limits) -> None:
+async def test_too_many_requests_at_once_are_busy(serving: Any, quick: LinkLimits) -> None:
     codes: list[str] = []
     async with (
         serving(limits=evolve(quick, handlers=3)) as hive,
@@ -242,7 +242,7 @@ async def test_each_side_says_why_it_closes(serving: Any) -> None:
         assert hive.sessions[0].closings == ["the agent was stopped"]
 
 
-async def test_a_goodbye_that_is_answered_takes_no_time(serving: Any, quick: Limits) -> None:
+async def test_a_goodbye_that_is_answered_takes_no_time(serving: Any, quick: LinkLimits) -> None:
     limits = evolve(quick, close=20.0)
     async with (
         serving(limits=limits) as hive,
@@ -325,7 +325,7 @@ async def listening(path: Path, welcome: bytes | None) -> AsyncIterator[None]:
     ],
 )
 async def test_a_strange_welcome_is_refused(
-    tmp_path: Path, quick: Limits, welcome: bytes, code: str
+    tmp_path: Path, quick: LinkLimits, welcome: bytes, code: str
 ) -> None:
     async with listening(tmp_path / "s", welcome):
         with pytest.raises(LinkRefused) as caught:
@@ -334,7 +334,7 @@ async def test_a_strange_welcome_is_refused(
         assert caught.value.code == code
 
 
-async def test_a_silent_server_is_too_slow(tmp_path: Path, quick: Limits) -> None:
+async def test_a_silent_server_is_too_slow(tmp_path: Path, quick: LinkLimits) -> None:
     quick = evolve(quick, hello=0.2)
     async with listening(tmp_path / "s", None):
         with pytest.raises(trio.TooSlowError):
@@ -373,7 +373,7 @@ async def test_accept_sees_who_connects_and_may_refuse(tmp_path: Path) -> None:
         seen.append((hello, who))
         if hello.role == "broken":
             raise RuntimeError("a bug in accept")
-        raise Refuse("wrong_role", "only a harness connects here")
+        raise RefuseHello("wrong_role", "only a harness connects here")
 
     async with trio.open_nursery() as nursery:
         await nursery.start(serve, tmp_path / "s", accept)
@@ -426,7 +426,7 @@ async def test_cancelled_senders_leave_the_link_whole(serving: Any) -> None:
 
 
 async def test_two_sides_that_flood_each_other_do_not_lock_up(
-    serving: Any, recorder: Any, quick: Limits
+    serving: Any, recorder: Any, quick: LinkLimits
 ) -> None:
     """Both write more than the sockets hold, with pings in between, and both go on reading."""
     limits = evolve(quick, ping_every=0.005, stall=5.0)
@@ -468,11 +468,12 @@ async def test_keep_connected_comes_back_with_a_new_hello(serving: Any, recorder
         assert await peer.request(Send("a", ""), timeout=2) == Sent(0)
         await peer.closed.wait()
 
+    backoff = evolve(RECONNECT, max=0.1, healthy_after=0.1)
     async with trio.open_nursery() as nursery:
         async with serving() as hive:
             nursery.start_soon(
                 lambda: keep_connected(
-                    hive.path, hello, use, recorder(), longest=0.1, failed=failed
+                    hive.path, hello, use, recorder(), backoff=backoff, failed=failed
                 )
             )
             with trio.fail_after(2):

@@ -1,12 +1,15 @@
 """The alarm clock of questions, in virtual time, with a wall clock that somebody may set."""
 
+from typing import Any
+
 import pytest
 import trio
 import trio.testing
 from attrs import define, field
 
 from hive.alarm import RECHECK_S
-from hive.questions.expiry import RETRY_S, Expiry
+from hive.questions import QuestionService
+from hive.questions.service import RETRY_S
 from hive.store import StoreFull
 from hive.supervisors import Context
 
@@ -45,15 +48,19 @@ class Fake:
         self.ended += [trio.current_time()] * len(over)
         return len(over)
 
-    def expiry(self) -> Expiry:
-        return Expiry(self.next_due, self.expire, self.wall)
+    def service(self) -> QuestionService:
+        """The service with these questions in the place of those of a store."""
+        nothing: Any = None
+        service = QuestionService(nothing, nothing, nothing, wall=self.wall)
+        service.next_due, service.expire = self.next_due, self.expire  # type: ignore[method-assign]
+        return service
 
 
 async def ran(fake: Fake, seconds: float) -> float:
     """Run the alarm for that long; gives when it began."""
     began = trio.current_time()
     with trio.move_on_after(seconds):
-        await fake.expiry().run(Context("test/questions"))
+        await fake.service().run(Context("test/questions"))
     return began
 
 
@@ -68,12 +75,12 @@ async def test_each_question_ends_when_its_time_is_over() -> None:
 async def test_a_question_that_comes_later_and_is_due_earlier() -> None:
     fake = Fake()
     fake.due = [fake.wall() + 50]
-    expiry, began = fake.expiry(), trio.current_time()
+    service, began = fake.service(), trio.current_time()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(expiry.run, Context("test/questions"))
+        nursery.start_soon(service.run, Context("test/questions"))
         await trio.sleep(10)
         fake.due.append(fake.wall() + 5)
-        expiry.look()
+        service._alarm.ring()
         await trio.sleep(6)
         nursery.cancel_scope.cancel()
     assert [at - began for at in fake.ended] == [15.0]
@@ -85,7 +92,7 @@ async def test_a_wall_clock_that_is_set(step: float, expected: float) -> None:
     fake.due = [fake.wall() + 1800]
     async with trio.open_nursery() as nursery:
         began = trio.current_time()
-        nursery.start_soon(fake.expiry().run, Context("test/questions"))
+        nursery.start_soon(fake.service().run, Context("test/questions"))
         await trio.sleep(1)
         fake.offset += step
         await trio.sleep(2 * 3600)

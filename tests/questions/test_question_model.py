@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.directories import Named
 
 from hive.broker import HIVE, Broker, BrokerError, Draft
-from hive.questions import Questions
+from hive.questions import QuestionService
 from hive.store import MIGRATIONS, Store, fetch, open_store
 from hive.wire.names import OPERATOR
 from hive.wire.questions import Answer, Ask, QuestionState
@@ -85,7 +85,7 @@ operations = st.one_of(
 
 
 @define
-class Row:
+class ModelQuestion:
     """One question as the model has it; `told` is who gets the message about its end."""
 
     id: int
@@ -106,23 +106,25 @@ class Row:
 
 
 @define
-class Model:
-    rows: list[Row] = field(factory=list)
+class QuestionModel:
+    rows: list[ModelQuestion] = field(factory=list)
     mail: int = 0
     now: float = 1_000.0
 
-    def over(self, row: Row) -> bool:
+    def over(self, row: ModelQuestion) -> bool:
         timed_out = row.expires is not None and row.expires <= self.now
         return row.state is not QuestionState.OPEN or timed_out
 
 
 @asynccontextmanager
-async def opened(path: Path, model: Model) -> AsyncIterator[tuple[Store, Broker, Questions]]:
+async def opened(
+    path: Path, model: QuestionModel
+) -> AsyncIterator[tuple[Store, Broker, QuestionService]]:
     async with open_store(path, MIGRATIONS) as store:
         broker = Broker(store, Named(lambda: AGENTS), publish=lambda *_: None)
         await broker.load()
         wall = lambda: model.now  # noqa: E731
-        yield store, broker, Questions(store, broker, Named(lambda: AGENTS), wall=wall)
+        yield store, broker, QuestionService(store, broker, Named(lambda: AGENTS), wall=wall)
 
 
 async def refused(attempt) -> bool:
@@ -133,10 +135,12 @@ async def refused(attempt) -> bool:
     return False
 
 
-async def apply(broker: Broker, questions: Questions, model: Model, operation: object) -> None:
+async def apply(
+    broker: Broker, questions: QuestionService, model: QuestionModel, operation: object
+) -> None:
     """Do the same to both and compare what they answer."""
 
-    def row(number: int) -> Row | None:
+    def row(number: int) -> ModelQuestion | None:
         return model.rows[-1 - number] if number < len(model.rows) else None
 
     match operation:
@@ -151,7 +155,7 @@ async def apply(broker: Broker, questions: Questions, model: Model, operation: o
                 assert [id_] == known
                 return
             expires = None if ttl is None else model.now + ttl
-            model.rows.append(Row(id_, asker, to, options, expires, key))
+            model.rows.append(ModelQuestion(id_, asker, to, options, expires, key))
         case Answers(number, by, text):
             attempt = questions.answer(by, Answer(one.id if (one := row(number)) else 999, text))
             if one is None or by not in (one.to, OPERATOR) or (one.options and text == "maybe"):
@@ -190,7 +194,7 @@ async def apply(broker: Broker, questions: Questions, model: Model, operation: o
             raise AssertionError(operation)
 
 
-async def compare(store: Store, questions: Questions, model: Model) -> None:
+async def compare(store: Store, questions: QuestionService, model: QuestionModel) -> None:
     """Every question is what the model says; every message is one of a question, or mail."""
     found = await questions.listed(1_000, ended=True)
     assert [
@@ -220,7 +224,7 @@ async def compare(store: Store, questions: Questions, model: Model) -> None:
 async def test_any_history_is_that_of_the_model(history: list[object]) -> None:
     """Each Reopen ends one life of the daemon and begins the next."""
     await trio.lowlevel.checkpoint()
-    model = Model()
+    model = QuestionModel()
     with tempfile.TemporaryDirectory() as folder:
         for is_reopen, life in itertools.groupby(history, lambda o: o == Reopen()):
             if is_reopen:

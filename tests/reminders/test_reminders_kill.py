@@ -17,7 +17,7 @@ from pathlib import Path
 import trio
 from hive.broker import Broker
 from hive.directory import Directory
-from hive.reminders import Place, Reminders
+from hive.reminders import StateFolder, ReminderService
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
 
@@ -32,9 +32,9 @@ async def main(path):
             store, publish=lambda *_: os.write(1, b"."), directory=Named(store)
         )
         await broker.load()
-        place = Place(Path("/nowhere"), Path("/nowhere"))
+        folder = StateFolder(Path("/nowhere"), Path("/nowhere"))
         quiet = lambda *_: None
-        reminders = Reminders(store, broker, place=lambda _: place, publish=quiet)
+        reminders = ReminderService(store, broker, state_folder=lambda _: folder, publish=quiet)
         for name in names:
             nursery.start_soon(reminders.scheduler, Context("t"), name)
 
@@ -44,8 +44,7 @@ trio.run(main, sys.argv[1])
 
 def prepare(path: Path) -> None:
     from hive.store.connections import open_writer
-    from hive.store.migrations import migrate
-    from hive.store.schema import MIGRATIONS
+    from hive.store.schema import MIGRATIONS, migrate
 
     connection = open_writer(path, create=True)
     migrate(connection, MIGRATIONS)

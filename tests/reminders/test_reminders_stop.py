@@ -9,7 +9,7 @@ import trio.testing
 from support.directories import Named
 
 from hive.broker import Broker
-from hive.reminders import Place, Reminders, policy
+from hive.reminders import ReminderService, StateFolder, policy
 from hive.store import MIGRATIONS, Store
 from hive.supervisors import ChildSpec, Context, Event, Overdue, Strategy, Supervisor
 
@@ -26,7 +26,7 @@ def fill(connection: apsw.Connection) -> None:
     )
 
 
-def tree(store: Store, broker: Broker, reminders: Reminders) -> Supervisor:
+def tree(store: Store, broker: Broker, reminders: ReminderService) -> Supervisor:
     """The daemon's parts in their order, as far as reminders need them."""
     children = [ChildSpec("store", store.run, grace=30.0), ChildSpec("broker", broker.run)]
     children += [
@@ -40,9 +40,9 @@ async def test_a_stop_under_load(tmp_path: Path) -> None:
     path = tmp_path / "hive.sqlite"
     store = Store(path, MIGRATIONS)
     broker = Broker(store, Named(lambda: NAMES), publish=lambda *_: None)
-    place = Place(Path("/nowhere"), Path("/nowhere"))
+    state_folder = StateFolder(Path("/nowhere"), Path("/nowhere"))
     quiet = lambda *_: None  # noqa: E731
-    reminders = Reminders(store, broker, place=lambda _: place, publish=quiet)  # type: ignore[arg-type]
+    reminders = ReminderService(store, broker, state_folder=lambda _: state_folder, publish=quiet)  # type: ignore[arg-type]
     events: list[Event] = []
     ctx = Context("top", on_event=events.append)
     top = tree(store, broker, reminders)

@@ -3,9 +3,9 @@
 import pytest
 import trio
 import trio.testing
-from support.reminder_world import BEGIN, World, world
+from support.reminder_fixture import BEGIN, ReminderFixture, reminder_fixture
 
-from hive.reminders import Limits, NoSuchReminder, TooManyReminders, policy
+from hive.reminders import NoSuchReminder, ReminderLimits, TooManyReminders, policy
 from hive.store import StoreFull
 from hive.supervisors import Context
 from hive.wire.daemon import Notice
@@ -17,7 +17,7 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
     return ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})
 
 
-def consistent(here: World) -> None:
+def consistent(here: ReminderFixture) -> None:
     """Never sent without a message, never a message without sent."""
     marked = {
         f"reminder-{id_}" for (id_,) in here.fetch("SELECT id FROM reminders WHERE state='sent'")
@@ -27,7 +27,7 @@ def consistent(here: World) -> None:
 
 
 async def test_it_comes_when_it_is_due_and_not_before() -> None:
-    async with world() as here, trio.open_nursery() as nursery:
+    async with reminder_fixture() as here, trio.open_nursery() as nursery:
         nursery.start_soon(here.reminders.scheduler, Context("t"), "ann")
         await here.reminders.remind("ann", Remind("x", delay_s=100.0))
         await trio.sleep(99.9)
@@ -41,7 +41,7 @@ async def test_it_comes_when_it_is_due_and_not_before() -> None:
 
 
 async def test_an_earlier_one_is_not_held_up_by_a_later_one() -> None:
-    async with world() as here, trio.open_nursery() as nursery:
+    async with reminder_fixture() as here, trio.open_nursery() as nursery:
         nursery.start_soon(here.reminders.scheduler, Context("t"), "ann")
         await here.reminders.remind("ann", Remind("late", delay_s=10_000.0))
         await trio.sleep(1)
@@ -52,7 +52,7 @@ async def test_an_earlier_one_is_not_held_up_by_a_later_one() -> None:
 
 
 async def test_waiting_asks_the_store_nothing() -> None:
-    async with world() as here, trio.open_nursery() as nursery:
+    async with reminder_fixture() as here, trio.open_nursery() as nursery:
         ctx = Context("t")
         nursery.start_soon(here.reminders.scheduler, ctx, "ann")
         await here.reminders.remind("ann", Remind("x", delay_s=86_400.0))
@@ -66,7 +66,7 @@ async def test_waiting_asks_the_store_nothing() -> None:
 
 @pytest.mark.parametrize("jump", [3600.0, 0.5])
 async def test_a_clock_that_is_set_forward_is_seen_within_a_minute(jump: float) -> None:
-    async with world() as here, trio.open_nursery() as nursery:
+    async with reminder_fixture() as here, trio.open_nursery() as nursery:
         nursery.start_soon(here.reminders.scheduler, Context("t"), "ann")
         await here.reminders.remind("ann", Remind("x", delay_s=3600.0))
         await trio.sleep(1)
@@ -78,7 +78,7 @@ async def test_a_clock_that_is_set_forward_is_seen_within_a_minute(jump: float) 
 
 
 async def test_a_clock_that_is_set_back_makes_nothing_early_nor_a_busy_loop() -> None:
-    async with world() as here, trio.open_nursery() as nursery:
+    async with reminder_fixture() as here, trio.open_nursery() as nursery:
         ticks: list[float] = []
 
         class Counting(Context):
@@ -100,16 +100,16 @@ async def test_a_clock_that_is_set_back_makes_nothing_early_nor_a_busy_loop() ->
 
 
 async def test_many_are_delivered_in_bounded_batches() -> None:
-    async with world() as here, trio.open_nursery() as nursery:
+    async with reminder_fixture() as here, trio.open_nursery() as nursery:
         batches: list[int] = []
-        send = here.broker.send_within
+        send = here.broker.send_in_transaction
 
         async def counted(prepare):
             ids = await send(prepare)
             batches.append(len(ids))
             return ids
 
-        here.broker.send_within = counted  # type: ignore[method-assign]
+        here.broker.send_in_transaction = counted  # type: ignore[method-assign]
         here.due("ann", -1, 250)
         nursery.start_soon(here.reminders.scheduler, Context("t"), "ann")
         await trio.sleep(1)
@@ -120,7 +120,7 @@ async def test_many_are_delivered_in_bounded_batches() -> None:
 
 @pytest.mark.parametrize("after", [0.0, 0.05, 0.1, 0.15, 0.25, 0.35])
 async def test_a_stop_takes_effect_between_batches_never_in_one(after: float) -> None:
-    async with world() as here:
+    async with reminder_fixture() as here:
         here.due("ann", -1, 1000)
         here.due("bob", -1, 1000)
         here.store.latency = 0.1
@@ -138,7 +138,7 @@ async def test_a_stop_takes_effect_between_batches_never_in_one(after: float) ->
 
 
 async def test_those_of_a_stopped_agent_come_all_the_same() -> None:
-    async with world() as here, trio.open_nursery() as nursery:
+    async with reminder_fixture() as here, trio.open_nursery() as nursery:
         nursery.start_soon(here.reminders.run, Context("t"))
         with trio.CancelScope() as ann:
             async with trio.open_nursery() as inner:
@@ -156,7 +156,7 @@ async def test_those_of_a_stopped_agent_come_all_the_same() -> None:
 
 
 async def test_who_comes_first_delivers_and_the_other_finds_nothing() -> None:
-    async with world() as here:
+    async with reminder_fixture() as here:
         here.due("ann", -1, 150)
         here.store.latency = 0.1
         async with trio.open_nursery() as nursery:
@@ -167,7 +167,7 @@ async def test_who_comes_first_delivers_and_the_other_finds_nothing() -> None:
 
 
 async def test_a_full_disk_delays_and_loses_nothing() -> None:
-    async with world() as here, trio.open_nursery() as nursery:
+    async with reminder_fixture() as here, trio.open_nursery() as nursery:
         here.due("ann", 1)
         nursery.start_soon(here.reminders.scheduler, Context("t"), "ann")
         await trio.sleep(0.5)
@@ -183,7 +183,7 @@ async def test_a_full_disk_delays_and_loses_nothing() -> None:
 
 
 async def test_one_that_is_refused_does_not_hold_up_others_and_waits_for_the_operator() -> None:
-    async with world(body_cap=300) as here, trio.open_nursery() as nursery:
+    async with reminder_fixture(body_cap=300) as here, trio.open_nursery() as nursery:
         nursery.start_soon(here.reminders.scheduler, Context("t"), "ann")
         bad = await here.reminders.remind("ann", Remind("x" * 1000, delay_s=10.0))
         await here.reminders.remind("ann", Remind("good", delay_s=10.0))
@@ -210,7 +210,7 @@ async def test_one_that_is_refused_does_not_hold_up_others_and_waits_for_the_ope
 
 
 async def test_limits_hold_over_a_restart_and_cancelling_makes_room() -> None:
-    async with world(Limits(pending=12, burst=10, per_hour=30)) as here:
+    async with reminder_fixture(ReminderLimits(pending=12, burst=10, per_hour=30)) as here:
         first = [await here.reminders.remind("ann", Remind("x", delay_s=9e5)) for _ in range(10)]
         with pytest.raises(TooManyReminders, match="allowed in 120 s"):
             await here.reminders.remind("ann", Remind("x", delay_s=9e5))
@@ -231,7 +231,7 @@ async def test_limits_hold_over_a_restart_and_cancelling_makes_room() -> None:
 
 
 async def test_the_same_key_is_the_same_reminder() -> None:
-    async with world(Limits(burst=1)) as here:
+    async with reminder_fixture(ReminderLimits(burst=1)) as here:
         first = await here.reminders.remind("ann", Remind("x", delay_s=50, key="k"))
         await trio.sleep(1)
         assert await here.reminders.remind("ann", Remind("x", delay_s=50, key="k")) == first

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hive.schedules import BadSchedule, Rule, policy
+from hive.schedules import BadSchedule, RecurrenceRule, policy
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC).timestamp()
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Kolkata"]
 CRONS = ["* * * * *", "*/5 * * * *", "30 2 * * *", "0 0 * * *", "59 23 31 12 *", "15 1,2,3 * * 0"]
-RULES = st.builds(Rule, cron=st.sampled_from(CRONS), zone=st.sampled_from(ZONES)) | st.builds(
-    Rule, every_s=st.floats(60, 1e6)
-)
+RULES = st.builds(
+    RecurrenceRule, cron=st.sampled_from(CRONS), zone=st.sampled_from(ZONES)
+) | st.builds(RecurrenceRule, every_s=st.floats(60, 1e6))
 MOMENTS = st.floats(NOW - 3e7, NOW + 3e7)
 
 
@@ -28,13 +28,13 @@ def local(epoch: float | None, zone: str = "Europe/Berlin") -> str:
     return datetime.fromtimestamp(epoch, ZoneInfo(zone)).isoformat(timespec="minutes")
 
 
-def many(rule: Rule, after: float, count: int) -> list[str]:
+def many(rule: RecurrenceRule, after: float, count: int) -> list[str]:
     found = policy.runs(rule, after)
     return [local(next(found), rule.zone) for _ in range(count)]
 
 
 def test_the_lost_hour_runs_right_after_it() -> None:
-    rule = Rule("30 2 * * *", zone="Europe/Berlin")
+    rule = RecurrenceRule("30 2 * * *", zone="Europe/Berlin")
     assert many(rule, at("2026-03-28T12:00"), 2) == [
         "2026-03-29T03:00+02:00",
         "2026-03-30T02:30+02:00",
@@ -42,7 +42,7 @@ def test_the_lost_hour_runs_right_after_it() -> None:
 
 
 def test_the_doubled_hour_runs_once() -> None:
-    rule = Rule("30 2 * * *", zone="Europe/Berlin")
+    rule = RecurrenceRule("30 2 * * *", zone="Europe/Berlin")
     assert many(rule, at("2026-10-24T12:00"), 2) == [
         "2026-10-25T02:30+02:00",
         "2026-10-26T02:30+01:00",
@@ -53,7 +53,7 @@ def test_the_doubled_hour_runs_once() -> None:
 
 
 def test_what_runs_all_the_time_goes_on_over_both_changes() -> None:
-    rule = Rule("*/30 * * * *", zone="Europe/Berlin")
+    rule = RecurrenceRule("*/30 * * * *", zone="Europe/Berlin")
     for day in ("2026-03-29T01:15", "2026-10-25T01:15"):
         found = policy.runs(rule, at(day))
         times = [next(found) for _ in range(8)]
@@ -61,7 +61,7 @@ def test_what_runs_all_the_time_goes_on_over_both_changes() -> None:
 
 
 def test_the_same_wall_time_all_year() -> None:
-    rule = Rule("0 9 * * 1-5", zone="America/New_York")
+    rule = RecurrenceRule("0 9 * * 1-5", zone="America/New_York")
     found = policy.runs(rule, NOW)
     for _ in range(260):
         when = datetime.fromtimestamp(next(found), ZoneInfo("America/New_York"))
@@ -69,8 +69,8 @@ def test_the_same_wall_time_all_year() -> None:
 
 
 @given(RULES, MOMENTS)
-@example(Rule("30 2 * * *", zone="Europe/Berlin"), at("2026-10-25T02:30", fold=1))
-def test_runs_only_go_forward(rule: Rule, after: float) -> None:
+@example(RecurrenceRule("30 2 * * *", zone="Europe/Berlin"), at("2026-10-25T02:30", fold=1))
+def test_runs_only_go_forward(rule: RecurrenceRule, after: float) -> None:
     found, before = policy.runs(rule, after), after
     for _ in range(5):
         one = next(found)
@@ -79,7 +79,7 @@ def test_runs_only_go_forward(rule: Rule, after: float) -> None:
 
 
 @given(RULES, MOMENTS, st.floats(0, 86_400))
-def test_asking_again_later_skips_nothing(rule: Rule, after: float, later: float) -> None:
+def test_asking_again_later_skips_nothing(rule: RecurrenceRule, after: float, later: float) -> None:
     """The plan does not depend on when it was asked for, but intervals count from their start."""
     first = policy.first(rule, after)
     assert first is not None
@@ -89,7 +89,9 @@ def test_asking_again_later_skips_nothing(rule: Rule, after: float, later: float
 
 @settings(deadline=None, max_examples=50)
 @given(RULES, MOMENTS, st.floats(-100, 4e5))
-def test_one_run_makes_up_for_all_that_were_missed(rule: Rule, plan: float, away: float) -> None:
+def test_one_run_makes_up_for_all_that_were_missed(
+    rule: RecurrenceRule, plan: float, away: float
+) -> None:
     next_at = policy.first(rule, plan)
     assert next_at is not None
     now = next_at + away
@@ -109,7 +111,7 @@ def test_one_run_makes_up_for_all_that_were_missed(rule: Rule, plan: float, away
 
 @given(RULES, MOMENTS, st.lists(st.floats(-0.9, 0.9), min_size=5, max_size=40))
 def test_sub_second_changes_of_the_clock_double_and_lose_no_run(
-    rule: Rule, begin: float, jitter: list[float]
+    rule: RecurrenceRule, begin: float, jitter: list[float]
 ) -> None:
     """A loop that wakes at the plan, its clock off by less than a second each time."""
     next_at, fired = policy.first(rule, begin), []
@@ -128,7 +130,7 @@ def test_sub_second_changes_of_the_clock_double_and_lose_no_run(
 
 
 def test_a_year_away_is_counted_up_to_a_bound() -> None:
-    rule = Rule("* * * * *")
+    rule = RecurrenceRule("* * * * *")
     run = policy.due(rule, NOW, NOW + 365 * 86_400)
     assert run is not None and run.skipped == policy.MOST_COUNTED
     assert run.following == NOW + 365 * 86_400 + 60
@@ -137,22 +139,25 @@ def test_a_year_away_is_counted_up_to_a_bound() -> None:
 @pytest.mark.parametrize(
     ("rule", "said"),
     [
-        (Rule(), "exactly one of cron and every_seconds"),
-        (Rule("* * * * *", 60.0), "exactly one"),
-        (Rule(every_s=59.9), "from 60 to"),
-        (Rule(every_s=1e9), "from 60 to"),
-        (Rule("* * * *"), "five fields"),
-        (Rule("* * * * * *"), "five fields"),
-        (Rule("61 * * * *"), "Bad minute"),
-        (Rule("0 0 31 2 *"), "day"),
-        (Rule("* * * * *", zone="Europe/Nowhere"), "IANA time zone such as Europe/Berlin"),
-        (Rule("* * * * *", zone="../../etc/passwd"), "IANA"),
-        (Rule("* * * * *", zone="Europe"), "IANA"),
-        (Rule("* * * * *", zone=""), "IANA"),
-        (Rule("1," * 60 + "1 * * * *"), "at most 100"),
+        (RecurrenceRule(), "exactly one of cron and every_seconds"),
+        (RecurrenceRule("* * * * *", 60.0), "exactly one"),
+        (RecurrenceRule(every_s=59.9), "from 60 to"),
+        (RecurrenceRule(every_s=1e9), "from 60 to"),
+        (RecurrenceRule("* * * *"), "five fields"),
+        (RecurrenceRule("* * * * * *"), "five fields"),
+        (RecurrenceRule("61 * * * *"), "Bad minute"),
+        (RecurrenceRule("0 0 31 2 *"), "day"),
+        (
+            RecurrenceRule("* * * * *", zone="Europe/Nowhere"),
+            "IANA time zone such as Europe/Berlin",
+        ),
+        (RecurrenceRule("* * * * *", zone="../../etc/passwd"), "IANA"),
+        (RecurrenceRule("* * * * *", zone="Europe"), "IANA"),
+        (RecurrenceRule("* * * * *", zone=""), "IANA"),
+        (RecurrenceRule("1," * 60 + "1 * * * *"), "at most 100"),
     ],
 )
-def test_what_cannot_run_is_refused(rule: Rule, said: str) -> None:
+def test_what_cannot_run_is_refused(rule: RecurrenceRule, said: str) -> None:
     with pytest.raises(BadSchedule) as refused:
         policy.check(rule, NOW)
     assert said in str(refused.value)
@@ -169,9 +174,9 @@ FIELD = st.text("0123456789*/,-#LWMON", min_size=1, max_size=6)
 @example("* * " + "9" * 90 + " * *")
 def test_any_expression_runs_or_is_explained(cron: str) -> None:
     try:
-        policy.check(Rule(cron), NOW)
+        policy.check(RecurrenceRule(cron), NOW)
     except BadSchedule as error:
         assert len(str(error)) < 300
     else:
-        first = policy.first(Rule(cron), NOW)
+        first = policy.first(RecurrenceRule(cron), NOW)
         assert first is not None and first > NOW

@@ -10,11 +10,11 @@ import pytest
 import trio
 import trio.testing
 from support.directories import Named
-from support.reminder_world import World, world
+from support.reminder_fixture import ReminderFixture, reminder_fixture
 
 from hive.broker import NotAllowed
 from hive.directory import Rights
-from hive.schedules import BadSchedule, NoSuchSchedule, Schedules, TooManySchedules
+from hive.schedules import BadSchedule, NoSuchSchedule, ScheduleService, TooManySchedules
 from hive.supervisors import Context
 from hive.wire.daemon import Notice
 from hive.wire.schedules import (
@@ -31,14 +31,14 @@ def anyio_backend() -> tuple[str, dict[str, object]]:
     return ("trio", {"clock": trio.testing.MockClock(autojump_threshold=0)})
 
 
-class Seat:
+class ScheduleFixture:
     """Schedules in a world; `start` runs their child until `stop`."""
 
-    def __init__(self, here: World, nursery: trio.Nursery) -> None:
+    def __init__(self, here: ReminderFixture, nursery: trio.Nursery) -> None:
         self.here, self.nursery = here, nursery
         self.scope = trio.CancelScope()
 
-        self.schedules = Schedules(
+        self.schedules = ScheduleService(
             here.store,  # type: ignore[arg-type]
             here.broker,
             directory=Named(lambda: here.names),
@@ -76,14 +76,14 @@ class Seat:
 
 
 @asynccontextmanager
-async def seat() -> AsyncIterator[Seat]:
-    async with world() as here, trio.open_nursery() as nursery:
-        yield Seat(here, nursery)
+async def schedule_fixture() -> AsyncIterator[ScheduleFixture]:
+    async with reminder_fixture() as here, trio.open_nursery() as nursery:
+        yield ScheduleFixture(here, nursery)
         nursery.cancel_scope.cancel()
 
 
 async def test_nothing_runs_before_the_operator_has_approved_it() -> None:
-    async with seat() as s:
+    async with schedule_fixture() as s:
         s.start()
         asked = await s.schedules.request("ann", RequestSchedule("look", every_s=3600.0, key="k"))
         assert asked.state is ScheduleState.REQUESTED
@@ -107,7 +107,7 @@ async def test_nothing_runs_before_the_operator_has_approved_it() -> None:
 
 
 async def test_every_target_gets_every_run_once_over_restarts_and_clock_changes() -> None:
-    async with seat() as s:
+    async with schedule_fixture() as s:
         await s.hourly()
         await s.do("approve")
         for n in range(20):
@@ -128,7 +128,7 @@ async def test_every_target_gets_every_run_once_over_restarts_and_clock_changes(
 async def test_a_clock_that_is_set_back_by_hours_stops_no_schedule(
     rule: dict[str, Any], within: float, running: bool
 ) -> None:
-    async with seat() as s:
+    async with schedule_fixture() as s:
         await s.schedules.request("ann", RequestSchedule("look", **rule))
         await s.do("approve")
         s.start()
@@ -148,7 +148,7 @@ async def test_a_clock_that_is_set_back_by_hours_stops_no_schedule(
 
 
 async def test_after_downtime_it_comes_once_and_tells_how_many_were_skipped() -> None:
-    async with seat() as s:
+    async with schedule_fixture() as s:
         await s.hourly(("bob",))
         await s.do("approve")
         await trio.sleep(5.5 * 3600)  # nothing runs
@@ -164,7 +164,7 @@ async def test_after_downtime_it_comes_once_and_tells_how_many_were_skipped() ->
 
 
 async def test_a_day_with_a_lost_hour() -> None:
-    async with seat() as s:
+    async with schedule_fixture() as s:
         zone = ZoneInfo("Europe/Berlin")
         begin = datetime(2026, 3, 28, 12, tzinfo=zone).timestamp()
         s.here.offset = begin - trio.current_time()
@@ -178,7 +178,7 @@ async def test_a_day_with_a_lost_hour() -> None:
 
 
 async def test_denied_and_cancelled_ones_end() -> None:
-    async with seat() as s:
+    async with schedule_fixture() as s:
         s.start()
         await s.hourly()
         await s.do("deny", reason="too often")
@@ -200,7 +200,7 @@ async def test_denied_and_cancelled_ones_end() -> None:
 
 
 async def test_firing_by_hand_leaves_the_plan() -> None:
-    async with seat() as s:
+    async with schedule_fixture() as s:
         s.start()
         await s.hourly()
         await s.do("approve")
@@ -214,7 +214,7 @@ async def test_firing_by_hand_leaves_the_plan() -> None:
 
 
 async def test_editing_changes_what_comes_next() -> None:
-    async with seat() as s:
+    async with schedule_fixture() as s:
         s.start()
         await s.hourly(("ann",))
         await s.do("approve")
@@ -238,7 +238,7 @@ async def test_editing_changes_what_comes_next() -> None:
 
 
 async def test_a_target_that_is_gone_stops_neither_the_others_nor_the_schedule() -> None:
-    async with seat() as s:
+    async with schedule_fixture() as s:
         s.start()
         await s.hourly()
         await s.do("approve")
@@ -254,7 +254,7 @@ async def test_a_target_that_is_gone_stops_neither_the_others_nor_the_schedule()
 
 
 async def test_what_cannot_be_requested() -> None:
-    async with seat() as s:
+    async with schedule_fixture() as s:
         for wish, said in (
             (RequestSchedule("x", ("eve",), every_s=60.0), "nobody is called 'eve'"),
             (RequestSchedule("x" * 4097, every_s=60.0), "at most 4096"),
@@ -270,7 +270,7 @@ async def test_what_cannot_be_requested() -> None:
 
 @pytest.mark.parametrize("after", [0.0, 0.05, 0.1, 0.15])
 async def test_a_stop_never_leaves_half_a_run(after: float) -> None:
-    async with seat() as s:
+    async with schedule_fixture() as s:
         await s.hourly()
         await s.do("approve")
         await trio.sleep(3600)
@@ -283,7 +283,7 @@ async def test_a_stop_never_leaves_half_a_run(after: float) -> None:
 
 
 async def test_an_approval_whose_asker_leaves_still_runs_in_time() -> None:
-    async with seat() as s:
+    async with schedule_fixture() as s:
         s.start()
         await s.hourly()
         await trio.sleep(1)
@@ -295,7 +295,7 @@ async def test_an_approval_whose_asker_leaves_still_runs_in_time() -> None:
 
 
 async def test_rights_hold_for_schedules() -> None:
-    async with seat() as s:
+    async with schedule_fixture() as s:
         s.start()
         await s.hourly()
         await s.do("approve")

@@ -117,7 +117,7 @@ async def test_leases_keys_and_dead_letters_go_on(
         assert [(m.id, m.in_reply_to) for m in lease.messages] == [(2, 1)]
         for n in range(6):
             await messages.lease("bob", "h1", f"l{n}")
-            await messages.give_back(f"l{n}", "h1", count=False, limited=True, why="limited")
+            await messages.nack(f"l{n}", "h1", count=False, limited=True, why="limited")
         held = await messages.message(5)
         assert held is not None and held.state is MessageState.HELD
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import apsw
 import pytest
 
-from hive.reminders import Limits, TooManyReminders, policy, rows
+from hive.reminders import ReminderLimits, TooManyReminders, policy, rows
 from hive.store import MIGRATIONS, fetch, open_store
 
 BEFORE = MIGRATIONS[:8]
@@ -23,6 +23,6 @@ async def test_as_many_may_be_set_as_before(tmp_path: Path, tokens: int) -> None
     async with open_store(path, MIGRATIONS) as store:
         pace = await store.read(lambda c: rows.pace(c, "ann"))
     for _ in range(tokens):
-        pace = policy.take(pace, Limits(), AT)
+        pace = policy.take(pace, ReminderLimits(), AT)
     with pytest.raises(TooManyReminders, match="allowed in 120 s"):
-        policy.take(pace, Limits(), AT)
+        policy.take(pace, ReminderLimits(), AT)

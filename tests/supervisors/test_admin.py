@@ -10,8 +10,8 @@ from hive.supervisors import (
     AlreadyPresent,
     AutoShutdown,
     Backoff,
+    ChildCounts,
     ChildSpec,
-    Counts,
     Event,
     Exited,
     NotFound,
@@ -160,7 +160,7 @@ async def test_counts(script) -> None:
     inner = script.make([script.child("x")])
     top = script.make([script.child("a"), supervisor_spec("in", inner)])
     async with script.running(top):
-        assert top.count_children() == Counts(2, 2, 1, 1, 0, 0, 0)
+        assert top.count_children() == ChildCounts(2, 2, 1, 1, 0, 0, 0)
 
 
 async def test_snapshot_shows_the_whole_tree_also_before_and_after(script) -> None:

@@ -24,7 +24,7 @@ from hive.supervisors import (
     Strategy,
     requests,
 )
-from hive.supervisors.flags import Flags
+from hive.supervisors.flags import SupervisorFlags
 from hive.supervisors.machine import Machine
 
 NAMES = "abcd"
@@ -67,7 +67,7 @@ class Bench:
         for _ in range(50):
             ended = self.machine.advance()
             self.machine.fire_timers()
-            self.machine.incarnations.tell()
+            self.machine.incarnations.deliver_events()
             if not self.machine.incarnations.changed.is_set():
                 break
             self.machine.incarnations.changed = trio.Event()
@@ -93,7 +93,7 @@ class Bench:
 def make(
     strategy: Strategy, restarts: list[Restart], intensity: RestartIntensity, width: int = 1
 ) -> Bench:
-    flags = Flags(strategy, intensity, AutoShutdown.NEVER, lambda: 0.0, width)
+    flags = SupervisorFlags(strategy, intensity, AutoShutdown.NEVER, lambda: 0.0, width)
     specs = [
         ChildSpec(name, _start, restart, grace=5, backoff=STEPS, park_jitter=0)
         for name, restart in zip(NAMES, restarts, strict=False)

@@ -128,7 +128,7 @@ async def test_history_holds_the_last_events_and_nothing_alive(script) -> None:
         texts = [one.text for one in top.history("a")]
         assert texts[1] == "crashed: ValueError: boom"
         assert texts[5] == "parked: by hand\\x1b"
-        assert top.snapshot().find("top/a").past == top.history("a")
+        assert top.snapshot().find("top/a").history == top.history("a")
         for _ in range(100):
             top.kick("a")
             await trio.testing.wait_all_tasks_blocked()

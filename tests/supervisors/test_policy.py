@@ -15,7 +15,7 @@ from hive.supervisors import (
     Strategy,
 )
 from hive.supervisors import one_line as flat
-from hive.supervisors.policy import Decision, End, History, decide, judge, taken_along
+from hive.supervisors.policy import Action, End, FailureCounts, action_for, decide, restarts_with
 
 times = st.floats(0, 1e6, allow_nan=False)
 chance = st.floats(0, 1, exclude_max=True)
@@ -70,50 +70,52 @@ def test_the_intensity_is_the_count_of_recent_failures(at, intensity, period):
     st.booleans(),
 )
 def test_temporary_children_are_never_restarted_and_parks_always_park(kind, restart, ready, retry):
-    decision = decide(Exit(kind), restart, was_ready=ready, retry_start=retry)
-    assert (decision is Decision.PARK) == (kind is ExitKind.PARKED)
+    action = action_for(Exit(kind), restart, was_ready=ready, retry_start=retry)
+    assert (action is Action.PARK) == (kind is ExitKind.PARKED)
     if restart is Restart.TEMPORARY:
-        assert decision is not Decision.RESTART
+        assert action is not Action.RESTART
     if kind is ExitKind.CRASHED and restart is not Restart.TEMPORARY and (ready or retry):
-        assert decision is Decision.RESTART
+        assert action is Action.RESTART
     if ready or retry:
-        assert decision is not Decision.FAIL_START
+        assert action is not Action.FAIL_START
 
 
 @given(st.lists(times, min_size=1, max_size=30), chance, st.booleans())
 def test_a_crash_restarts_later_or_escalates_or_parks_by_the_intensity_alone(at, luck, own):
     spec = ChildSpec("a", _start, park_on_exhausted=own)
-    limit, history, window = RestartIntensity(3, 10.0), History(), ()
+    limit, counts, window = RestartIntensity(3, 10.0), FailureCounts(), ()
     for now in sorted(at):
         end = End(Exit(ExitKind.CRASHED, "", ValueError()), now, 0.0, True)
-        before = history.window if own else window
+        before = counts.window if own else window
         exhausted = limit.add(before, now)[1]
-        verdict = judge(end, spec, history, window, limit, luck)
-        history, window = verdict.history, verdict.window
-        gone = Decision.PARK if own else Decision.ESCALATE
-        assert verdict.decision is (gone if exhausted else Decision.RESTART)
-        assert verdict.until is None or verdict.until >= now
+        decision = decide(end, spec, counts, window, limit, luck)
+        counts, window = decision.counts, decision.window
+        gone = Action.PARK if own else Action.ESCALATE
+        assert decision.action is (gone if exhausted else Action.RESTART)
+        assert decision.until is None or decision.until >= now
         assert not (own and window)
-        assert own or not history.window
+        assert own or not counts.window
 
 
 @given(times, st.floats(-1e6, 2e6, allow_nan=False), st.integers(0, 50), chance)
 def test_a_park_never_ends_before_its_time_nor_at_once(now, until, parks, luck):
     spec = ChildSpec("a", _start, park_jitter=5.0)
     end = End(classify(Park("limited", until), None), now, None, False)
-    verdict = judge(end, spec, History(parks=parks), (1.0,), RestartIntensity(0, 1), luck)
-    assert verdict.decision is Decision.PARK
-    assert verdict.window == (1.0,)
-    assert verdict.until >= until
-    assert verdict.until > now
-    assert verdict.until <= max(until, now + spec.backoff.max) + spec.park_jitter
+    decision = decide(end, spec, FailureCounts(parks=parks), (1.0,), RestartIntensity(0, 1), luck)
+    assert decision.action is Action.PARK
+    assert decision.window == (1.0,)
+    assert decision.until >= until
+    assert decision.until > now
+    assert decision.until <= max(until, now + spec.backoff.max) + spec.park_jitter
 
 
 def test_a_supervisor_that_gave_up_parks_without_a_second_look_at_the_intensity():
     spec = ChildSpec("a", _start, park_on_exhausted=True)
     gave_up = IntensityExceeded("p", "c", "b", None)
     end = End(Exit(ExitKind.CRASHED, "", ExceptionGroup("g", [gave_up])), 0.0, 5.0, True)
-    assert judge(end, spec, History(), (), RestartIntensity(100, 1), 0.0).decision is Decision.PARK
+    assert (
+        decide(end, spec, FailureCounts(), (), RestartIntensity(100, 1), 0.0).action is Action.PARK
+    )
 
 
 @given(st.sampled_from(Strategy), st.integers(0, 20), st.integers(0, 20))
@@ -123,7 +125,7 @@ def test_who_is_taken_along(strategy, failed, other):
         Strategy.REST_FOR_ONE: other >= failed,
         Strategy.ONE_FOR_ALL: True,
     }
-    assert taken_along(strategy, failed, other) == expected[strategy]
+    assert restarts_with(strategy, failed, other) == expected[strategy]
 
 
 leaf = st.sampled_from([ValueError("v"), Shutdown("s"), Park("p", 1.0), KeyboardInterrupt()])

@@ -22,7 +22,7 @@ def test_a_report_is_bounded_and_printable_whatever_is_in_it(
     event = Exited(path, 1.0, 1, Exit(ExitKind.CRASHED, "", error), 1.0, tuple(messages))
     past = (PastEvent(0.0, "started", 1, "started"),)
     form = Form(depth=depth, limit=limit, line_limit=50)
-    text = report(event, form, past=past)
+    text = report(event, form, history=past)
     assert len(text) <= max(limit, 7)
     assert all(line.isprintable() for line in text.split("\n"))
 
@@ -33,9 +33,9 @@ def test_secrets_are_redacted_in_every_line() -> None:
     event = Exited("top/sk-secret", 1.0, 1, Exit(ExitKind.CRASHED, "", error), 1.0, ("sk-secret",))
     past = (PastEvent(0.0, "parked", 1, "parked: sk-secret"),)
     form = Form(redact=lambda line: line.replace("sk-secret", "***"))
-    assert "sk-secret" in report(event, past=past)
-    assert "sk-secret" not in report(event, form, past=past)
-    assert report(event, form, past=past).count("***") == 6
+    assert "sk-secret" in report(event, history=past)
+    assert "sk-secret" not in report(event, form, history=past)
+    assert report(event, form, history=past).count("***") == 6
 
 
 def test_a_cause_that_is_its_own_cause_ends() -> None:

@@ -19,7 +19,7 @@ from hive.supervisors import (
     StartFailed,
     State,
 )
-from hive.supervisors.policy import Decision, End, History, judge
+from hive.supervisors.policy import Action, End, FailureCounts, decide
 
 seconds = st.floats(allow_nan=False)
 chance = st.floats(0, 1, exclude_max=True)
@@ -36,32 +36,32 @@ def crash(error: BaseException, at: float = 0.0) -> End:
 def test_the_delay_is_what_was_asked_within_the_cap(asked, initial, luck, cap) -> None:
     spec = ChildSpec("a", _start, backoff=Backoff(initial=initial, min=0.1, max=cap, jitter=1))
     group = ExceptionGroup("g", [ValueError(), *map(RetryAfter, asked)])
-    verdict = judge(crash(group), spec, History(), (), RestartIntensity(), luck)
-    assert verdict.decision is Decision.RESTART
-    assert verdict.until == min(max(0.0, *asked), cap)
-    assert verdict.history.failures == 1
+    decision = decide(crash(group), spec, FailureCounts(), (), RestartIntensity(), luck)
+    assert decision.action is Action.RESTART
+    assert decision.until == min(max(0.0, *asked), cap)
+    assert decision.counts.failures == 1
 
 
 @given(st.integers(0, 5), st.integers(0, 10), st.booleans())
 def test_too_many_in_a_row_however_slow(limit, failures, own) -> None:
     spec = ChildSpec("a", _start, park_on_exhausted=own)
     intensity = RestartIntensity(1000, 0.001, in_a_row=limit)
-    verdict = judge(crash(ValueError()), spec, History(failures), (), intensity, 0.0)
-    gone = Decision.PARK if own else Decision.ESCALATE
-    assert verdict.decision is (gone if failures + 1 > limit else Decision.RESTART)
+    decision = decide(crash(ValueError()), spec, FailureCounts(failures), (), intensity, 0.0)
+    gone = Action.PARK if own else Action.ESCALATE
+    assert decision.action is (gone if failures + 1 > limit else Action.RESTART)
 
 
 @given(st.sampled_from(Restart), st.booleans())
 def test_a_class_that_is_never_retried_parks_for_good_and_costs_nothing(restart, own) -> None:
     spec = ChildSpec("a", _start, restart, never_retry=(LookupError,), park_on_exhausted=own)
     end = crash(ExceptionGroup("g", [RetryAfter(3), KeyError("gone")]))
-    verdict = judge(end, spec, History(), (1.0,), RestartIntensity(0, 100), 0.0)
+    decision = decide(end, spec, FailureCounts(), (1.0,), RestartIntensity(0, 100), 0.0)
     if restart is Restart.TEMPORARY:
-        assert verdict.decision is Decision.REMOVE
+        assert decision.action is Action.REMOVE
     else:
-        assert (verdict.decision, verdict.until) == (Decision.PARK, None)
-        assert "not retried" in verdict.reason
-    assert (verdict.window, verdict.history) == ((1.0,), History())
+        assert (decision.action, decision.until) == (Action.PARK, None)
+        assert "not retried" in decision.reason
+    assert (decision.window, decision.counts) == ((1.0,), FailureCounts())
 
 
 def test_a_delay_that_is_no_number_is_refused() -> None:

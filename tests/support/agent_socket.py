@@ -12,23 +12,25 @@ import trio.testing
 from support.directories import Named
 from support.no_limits import NoLimits
 
-from hive.agents import Agent, Surroundings
+from hive.agents import Agent, AgentDependencies
 from hive.agents import socket as agent_socket
+from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.broker import Broker, Draft
+from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
-from hive.link import Limits, Peer, connect
+from hive.link import LinkLimits, Peer, connect
 from hive.paths import Paths
-from hive.questions import Desk
+from hive.questions import QuestionService
 from hive.redact import Secrets
-from hive.reminders import Place, Reminders
-from hive.schedules import Schedules
+from hive.reminders import ReminderService, StateFolder
+from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, open_store
 from hive.supervisors import Context
+from hive.wake_ups import WakeUpService
 from hive.wire.bodies import Body
 from hive.wire.codec import PROTOCOL
 from hive.wire.events import Event
 from hive.wire.frames import Hello
-from hive.wire.harness import HarnessSettings
 from hive.wire.names import OPERATOR
 from hive.wire.turns import Take, Taken
 
@@ -55,9 +57,9 @@ class Fixture:
     def link(
         self, instance: str, *, lease: str | None = None, role: str = "harness"
     ) -> AbstractAsyncContextManager[Any]:
-        path = self.agent.around.paths.socket("scout")
+        path = self.agent.dependencies.paths.socket("scout")
         hello = Hello(PROTOCOL, role, instance, lease=lease)
-        return connect(path, hello, limits=Limits(close=0.1))
+        return connect(path, hello, limits=LinkLimits(close=0.1))
 
     async def mail(self, body: str = "work") -> int:
         return await self.broker.send(Draft(OPERATOR, "scout", body))
@@ -95,43 +97,40 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
         )
         await broker.load()
         quiet: Any = lambda *_: None  # noqa: E731
-        place = Place(root / "state", Path("/agents/scout/state"))
-        desk = Desk(
-            store,
-            broker,
-            directory=Named(lambda: {"scout", "ann"}),
-            publish=lambda agent, event: published.append((agent, event)),
-        )
-        await desk.load()
+        state_folder = StateFolder(root / "state", Path("/agents/scout/state"))
+        wake_ups = WakeUpService(store, broker)
+        await wake_ups.load()
         stamps: list[float | None] = []
 
         def publish(agent: str | None, event: Event, at: float | None = None, /) -> None:
             published.append((agent, event))
             stamps.append(at)
 
-        around = Surroundings(
+        dependencies = AgentDependencies(
             paths=paths,
+            config=AgentsConfig(stop_grace_s=1, reconnect_grace_s=GRACE),
+            claude=Path("/claude"),
+            claude_config=ClaudeConfig(),
+            access=CurrentAccess(ApiAccess(), paths.credentials, secrets),
             broker=broker,
-            desk=desk,
-            records=Directory(store),
-            reminders=Reminders(store, broker, place=lambda _: place, publish=quiet),
-            schedules=Schedules(store, broker, Named(lambda: {"scout"}), publish=quiet),
+            questions=QuestionService(store, broker, Named(lambda: {"scout", "ann"})),
+            wake_ups=wake_ups,
+            directory=Directory(store),
+            reminders=ReminderService(
+                store, broker, state_folder=lambda _: state_folder, publish=quiet
+            ),
+            schedules=ScheduleService(store, broker, Named(lambda: {"scout"}), publish=quiet),
             driver=lambda name: pytest.fail("no container here"),
-            settings=lambda record: HarnessSettings(record.name),
             limits=limits,
             publish=publish,
             changed=lambda name: None,
             readonly=(),
-            alarm_after=60,
-            harness_silence=30,
-            stop_grace=1,
-            reconnect_grace=GRACE,
-            hide=secrets.hide,
+            redact=secrets.hide,
         )
-        await around.records.load()
-        if "scout" not in around.records.known:
-            await around.records.create(AgentRecord("scout", "none"))
-        agent = Agent("scout", around)
+        await dependencies.directory.load()
+        if "scout" not in dependencies.directory.known:
+            await dependencies.directory.create(AgentRecord("scout", "none"))
+        agent = Agent("scout", dependencies)
         agent.open.set()
         async with trio.open_nursery() as nursery:
             ctx = Context("hive/agents/scout/socket")

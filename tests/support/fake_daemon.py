@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import trio
 from attrs import evolve
 
-from hive.link import Credentials, LinkError, Peer, Refuse, Session, serve
+from hive.link import Credentials, LinkError, Peer, RefuseHello, Session, serve
 from hive.wire.agents import AgentStatus
 from hive.wire.bodies import Body, PageBody
 from hive.wire.daemon import Done, GetStatus, Status
@@ -59,7 +59,7 @@ class FakeDaemon:
 
     async def _accept(self, hello: Hello, _: Credentials) -> Session:
         if hello.role != "web":
-            raise Refuse("wrong_role", "only the web process connects here")
+            raise RefuseHello("wrong_role", "only the web process connects here")
         return _WebSession(self)
 
     def publish(self, agent: str | None, *events: Event) -> int:

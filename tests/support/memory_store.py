@@ -7,7 +7,7 @@ import apsw
 import trio
 
 from hive.store import MIGRATIONS
-from hive.store.migrations import migrate
+from hive.store.schema import migrate
 
 T = TypeVar("T")
 

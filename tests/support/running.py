@@ -30,7 +30,7 @@ def scrubbed(**more: str) -> dict[str, str]:
     }
 
 
-class Lines:
+class PipeLines:
     """The lines of a pipe, read by a thread, so that a test can wait for one with a deadline."""
 
     def __init__(self, pipe: Any) -> None:
@@ -71,7 +71,7 @@ class RunningHive:
         root.mkdir(parents=True, exist_ok=True)
         (root / "hive.toml").write_text(config)
         self.process: subprocess.Popen[str] | None = None
-        self.output: Lines | None = None
+        self.output: PipeLines | None = None
 
     def up(self, *arguments: str) -> None:
         """Start it and wait until all of it is ready."""
@@ -84,7 +84,7 @@ class RunningHive:
             text=True,
             start_new_session=True,
         )
-        self.output = Lines(self.process.stdout)
+        self.output = PipeLines(self.process.stdout)
         line = self.output.wait_for(lambda line: "http://" in line)
         self.url = line[line.index("http://") :].split()[0].rstrip("/")
         self.output.wait_for(lambda line: line.startswith("Ready"))
@@ -143,8 +143,8 @@ class RunningHive:
     def agent(self, name: str) -> dict[str, Any]:
         return next(one for one in self.json("status")["agents"] if one["name"] == name)
 
-    def follow(self, *arguments: str) -> "Follower":
-        return Follower(self, arguments)
+    def follow(self, *arguments: str) -> "EventFollower":
+        return EventFollower(self, arguments)
 
     def wait_event(self, wanted: Callable[[dict[str, Any]], bool], timeout: float = 60) -> Any:
         """Wait for an event, those of the past included."""
@@ -198,7 +198,7 @@ class RunningHive:
         return found[0]
 
 
-class Follower:
+class EventFollower:
     """`hive events --follow --json`, first the past and then what comes."""
 
     def __init__(self, hive: RunningHive, arguments: tuple[str, ...]) -> None:
@@ -210,9 +210,9 @@ class Follower:
             stderr=subprocess.DEVNULL,
             text=True,
         )
-        self.lines = Lines(self.process.stdout)
+        self.lines = PipeLines(self.process.stdout)
 
-    def __enter__(self) -> "Follower":
+    def __enter__(self) -> "EventFollower":
         return self
 
     def __exit__(self, *_: object) -> None:
