@@ -96,7 +96,7 @@ class GitOutputTooLong(GitError):
         self.begin = begin
 
 
-def visible(text: str) -> str:
+def escaped(text: str) -> str:
     """The text with all that is not printable but line breaks and tabs written as escapes.
 
     Nothing in it can drive a terminal, turn the direction of writing, or look like nothing.
@@ -106,9 +106,9 @@ def visible(text: str) -> str:
     )
 
 
-def visible_line(text: str, most: int = _MOST_SAID) -> str:
-    """The text, `visible`, on one line of at most `most` characters."""
-    line = " ".join(visible(text[: 4 * most]).split())
+def escaped_line(text: str, most: int = _MOST_SAID) -> str:
+    """The text, `escaped`, on one line of at most `most` characters."""
+    line = " ".join(escaped(text[: 4 * most]).split())
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
@@ -159,7 +159,7 @@ async def run_git(
     if memory is not None:
         argv = ("sh", "-c", 'ulimit -v "$0" && exec "$@"', str(memory // 1024), *argv)
     environment = git_environment(folder) | dict(extra or {})
-    what = visible_line(" ".join(("git", *arguments)), 80)
+    what = escaped_line(" ".join(("git", *arguments)), 80)
     return await run_program(argv, environment, what, data=data, within=within, most=most)
 
 
@@ -173,7 +173,7 @@ async def check_git() -> None:
         raise GitUnavailable(f"git does not work: {error}; {_INSTALL}") from None
     found = re.match(rb"git version (\d+)\.(\d+)", said)
     if found is None or (int(found[1]), int(found[2])) < OLDEST:
-        version = visible_line(said.decode(errors="replace"))
+        version = escaped_line(said.decode(errors="replace"))
         raise GitUnavailable(f"{version!r} is too old for the hive: {_INSTALL}")
 
 
@@ -232,7 +232,7 @@ async def run_program(
         raise GitOutputTooLong(what, bytes(output[:most]))
     if status is None:
         raise GitTimedOut(f"`{what}` did not end within {within:g} s and was killed")
-    line = visible_line("; ".join(said.decode(errors="backslashreplace").splitlines()))
+    line = escaped_line("; ".join(said.decode(errors="backslashreplace").splitlines()))
     if status == 127:  # of a shell that has not found the program
         raise GitUnavailable(f"git cannot be started ({line}): {_INSTALL}")
     if status:

@@ -108,6 +108,11 @@ class AgentFolders:
         """The CLI's home: its configuration, login and transcripts."""
         return self.base / "claude"
 
+    @property
+    def config(self) -> Path:
+        """The git repository in which changes of the agent's configuration are proposed."""
+        return self.base / "config"
+
 
 @frozen
 class Paths:
@@ -201,12 +206,11 @@ class Paths:
         """The folders of one agent; raises ValueError unless `name` may name one."""
         return AgentFolders(self.agents / check_name(name))
 
-    def proposed_config(self, name: str) -> Path:
-        """The repository in which changes of the agent's configuration are proposed."""
-        return self.agent(name) / "config"
-
     def applied_config(self, name: str) -> Path:
-        """The daemon's own repository of the agent's configuration."""
+        """The daemon's own repository of the agent's configuration.
+
+        Raises ValueError unless `name` may name an agent.
+        """
         return self.applied / check_name(name)
 
     def destroyed(self, name: str, when: str) -> Path:

@@ -18,8 +18,8 @@ from hive.git import (
     identity,
     run_git,
     run_program,
-    visible,
-    visible_line,
+    escaped,
+    escaped_line,
 )
 
 
@@ -195,7 +195,7 @@ async def test_an_old_git_is_refused(
 
 def test_nothing_invisible_is_left() -> None:
     assert (
-        visible("a\tb\nc\r\x1b\u202e\u200b\u2028ä😀") == "a\tb\nc\\r\\x1b\\u202e\\u200b\\u2028ä😀"
+        escaped("a\tb\nc\r\x1b\u202e\u200b\u2028ä😀") == "a\tb\nc\\r\\x1b\\u202e\\u200b\\u2028ä😀"
     )
-    assert visible_line(" a\r\nb\tc ") == r"a\r b c"
-    assert visible_line("x" * 1000, 10) == "x" * 9 + "…"
+    assert escaped_line(" a\r\nb\tc ") == r"a\r b c"
+    assert escaped_line("x" * 1000, 10) == "x" * 9 + "…"

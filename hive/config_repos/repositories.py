@@ -28,8 +28,8 @@ from hive.git import (
     GitOutputTooLong,
     identity,
     run_git,
-    visible,
-    visible_line,
+    escaped,
+    escaped_line,
 )
 from hive.paths import Paths, make_private
 
@@ -104,7 +104,7 @@ class ConfigRepositories:
             if not await trio.to_thread.run_sync(applied.is_dir):
                 await self._create_applied(agent, files)
             first = (await self._git(agent, "rev-parse", "--verify", _MAIN)).decode().strip()
-            proposals = self._paths.proposed_config(agent)
+            proposals = self._paths.agent(agent).config
             if not await trio.to_thread.run_sync(_holds_something, proposals):
                 await self._create_proposals(agent, await self.deployed(agent) or first)
             return first
@@ -120,7 +120,7 @@ class ConfigRepositories:
         prefix = commit.lower()
         if not _ASKED.fullmatch(prefix):
             raise NotAHash(
-                f"{visible_line(commit, 60)!r} is not the hash of a commit: give 7 to 40 "
+                f"{escaped_line(commit, 60)!r} is not the hash of a commit: give 7 to 40 "
                 "hexadecimal digits, as `git rev-parse HEAD` says them; names of branches and tags "
                 "can move"
             )
@@ -217,13 +217,13 @@ class ConfigRepositories:
         except GitOutputTooLong as error:
             begin = error.begin.rpartition(b"\n")[0].decode(errors="backslashreplace")
             end = f"cut here: the difference has more than {MOST_DIFF} bytes"
-            return f"{visible(begin)}\n[{end}; see all of it with git diff {trees[0]} {trees[1]}]\n"
-        return visible(data.decode(errors="backslashreplace"))
+            return f"{escaped(begin)}\n[{end}; see all of it with git diff {trees[0]} {trees[1]}]\n"
+        return escaped(data.decode(errors="backslashreplace"))
 
     async def remove(self, agent: str) -> None:
         """Remove both repositories with all that was ever pinned; raises OSError."""
         async with self._locks[agent]:
-            for folder in (self._paths.applied_config(agent), self._paths.proposed_config(agent)):
+            for folder in (self._paths.applied_config(agent), self._paths.agent(agent).config):
                 await trio.to_thread.run_sync(_remove, folder)
 
     # --- applied/NAME --------------------------------------------------------------------------
@@ -253,7 +253,7 @@ class ConfigRepositories:
         await trio.to_thread.run_sync(_put, new, applied)
 
     async def _create_proposals(self, agent: str, commit: str) -> None:
-        proposals = self._paths.proposed_config(agent)
+        proposals = self._paths.agent(agent).config
         new = _beside(proposals, "new")
         git = new / ".git"
         await trio.to_thread.run_sync(_fresh, new)
@@ -269,7 +269,7 @@ class ConfigRepositories:
         """Bring the commit that begins so from the proposals into applied/NAME; its full hash."""
         applied = self._paths.applied_config(agent)
         own = applied / "incoming"
-        folder = self._paths.proposed_config(agent).parent
+        folder = self._paths.agent(agent).base
         objects = await trio.to_thread.run_sync(find_objects, agent, folder)
         try:
             await trio.to_thread.run_sync(_fresh_git_folder, own)
@@ -287,7 +287,7 @@ class ConfigRepositories:
     ) -> None:
         if proposal < 1:
             raise ValueError(f"{proposal} is not the number of a proposal: they begin at 1")
-        message = visible_line(reason, MOST_REASON) or kind
+        message = escaped_line(reason, MOST_REASON) or kind
         name = f"{kind}/{proposal}"
         options = ("--annotate", "--file=-", "--cleanup=verbatim")
         # Nobody else writes here, so a lock is one that a git has left which was killed.

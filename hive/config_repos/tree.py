@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from attrs import frozen
 
 from hive.config_repos.errors import BadTree
-from hive.git import visible_line
+from hive.git import escaped_line
 
 ENTRY_POINT = "agent.toml"
 MOST_ENTRIES = 1000
@@ -43,13 +43,13 @@ def parse_entries(listing: bytes) -> tuple[TreeEntry, ...]:
 def _parse(line: bytes) -> TreeEntry:
     found = _LINE.fullmatch(line)
     if found is None:
-        shown = visible_line(line.decode(errors="backslashreplace"), _SHOWN)
+        shown = escaped_line(line.decode(errors="backslashreplace"), _SHOWN)
         raise BadTree(f"the commit has an entry that git cannot list: {shown}")
     mode, _, digest, size, path = found.groups()
     try:
         name = path.decode()
     except UnicodeDecodeError:
-        shown = visible_line(path.decode(errors="backslashreplace"), _SHOWN)
+        shown = escaped_line(path.decode(errors="backslashreplace"), _SHOWN)
         raise BadTree(f"the path {shown} is not UTF-8: rename it") from None
     return TreeEntry(mode.decode(), digest.decode(), int(size) if size.isdigit() else None, name)
 
@@ -74,7 +74,7 @@ def check_tree(entries: Iterable[TreeEntry]) -> None:
         largest = max(found, key=lambda entry: entry.size or 0)
         raise BadTree(
             f"the files of the commit have {total} bytes, at most {MOST_BYTES} are allowed: the "
-            f"largest is {visible_line(largest.path, _SHOWN)} with {largest.size}; keep large "
+            f"largest is {escaped_line(largest.path, _SHOWN)} with {largest.size}; keep large "
             "files in the agent's state folder or the shared space"
         )
 
@@ -88,7 +88,7 @@ def too_many_entries() -> BadTree:
 
 
 def _check(entry: TreeEntry) -> None:
-    shown = visible_line(entry.path, _SHOWN)
+    shown = escaped_line(entry.path, _SHOWN)
     if entry.mode not in (*_FILES, _FOLDER):
         what = _REFUSED.get(entry.mode, f"of a kind ({entry.mode}) that is not allowed")
         raise BadTree(f"{shown} is {what}: only files and folders are allowed")

@@ -112,7 +112,7 @@ def created(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def agent(created: Path, paths: Paths) -> Git:
     """The repository of proposals of an agent that was just created."""
     shutil.copytree(created, paths.root)
-    return Git(paths.proposed_config(AGENT))
+    return Git(paths.agent(AGENT).config)
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def main(act: str, created: Path, folder: Path) -> None:
     paths = Paths(folder / "root")
     base = folder / "base"
     shutil.copytree(created, base)
-    config = Paths(base).proposed_config(AGENT)
+    config = Paths(base).agent(AGENT).config
     git(config, "commit", "--quiet", "--allow-empty", "-m", "x")
     commit = git(config, "rev-parse", "HEAD")
 
@@ -122,8 +122,8 @@ def main(act: str, created: Path, folder: Path) -> None:
 
     if act == "tag":
         assert in_child(pinned) == 0
-    applied, proposed = paths.applied_config(AGENT), paths.proposed_config(AGENT)
-    new = paths.applied_config(NEW), paths.proposed_config(NEW)
+    applied, proposed = paths.applied_config(AGENT), paths.agent(AGENT).config
+    new = paths.applied_config(NEW), paths.agent(NEW).config
     acts: dict[str, Callable[[], Any]] = {
         "create": lambda: repos().create(NEW, FILES),
         "pin": lambda: repos().pin(AGENT, commit, 1),
@@ -150,7 +150,9 @@ def main(act: str, created: Path, folder: Path) -> None:
                 assert git(repository, "status", "--porcelain", check=False) == ""
 
     def check_after() -> None:
-        left = {path.name for path in (*paths.applied.iterdir(), *paths.agent(AGENT).iterdir())}
+        left = {
+            path.name for path in (*paths.applied.iterdir(), *paths.agent(AGENT).base.iterdir())
+        }
         if act == "remove":
             assert left == {"secret"}, left
             return
@@ -160,7 +162,7 @@ def main(act: str, created: Path, folder: Path) -> None:
         if act == "create":
             heads = {git(repository, "rev-parse", "HEAD") for repository in new}
             assert len(heads) == 1
-            assert {path.name for path in paths.agent(NEW).iterdir()} == {"config"}
+            assert {path.name for path in paths.agent(NEW).base.iterdir()} == {"config"}
         else:
             expected = {"pin": ["proposal/1"], "tag": ["deployed/1", "proposal/1"]}[act]
             assert git(applied, "tag").splitlines() == expected

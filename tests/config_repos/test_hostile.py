@@ -33,7 +33,7 @@ def marker(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def secret(agent: Git, paths: Paths) -> Git:
     """A repository that the agent must not reach, with a commit that it has heard of."""
-    secret = Git(paths.proposed_config("secret"))
+    secret = Git(paths.agent("secret").config)
     secret.commit(**{"password.txt": "of somebody else"})
     return secret
 
@@ -241,7 +241,7 @@ async def test_what_leads_out_after_the_check_leads_nowhere(
 ) -> None:
     """What bubblewrap is for: the agent goes on while its repository is read."""
     commit = secret("rev-parse", "HEAD")
-    objects = find_objects(AGENT, paths.agent(AGENT))
+    objects = find_objects(AGENT, paths.agent(AGENT).base)
     lead_out(agent, secret)
     own = tmp_path / "own"
     for folder in ("objects", "refs"):
@@ -256,7 +256,7 @@ async def test_what_leads_out_after_the_check_leads_nowhere(
 async def test_objects_that_are_replaced_after_the_check_are_noticed(
     agent: Git, secret: Git, paths: Paths, tmp_path: Path, bwrap: str | None
 ) -> None:
-    objects = find_objects(AGENT, paths.agent(AGENT))
+    objects = find_objects(AGENT, paths.agent(AGENT).base)
     (agent.folder / ".git/objects").rename(agent.folder / "former")
     (agent.folder / ".git/objects").symlink_to(secret.folder / ".git/objects")
     with pytest.raises(BadProposals, match="were replaced while they were read"):

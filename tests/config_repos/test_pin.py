@@ -149,7 +149,7 @@ async def test_a_commit_of_another_agent_is_refused(
     repos: ConfigRepositories, agent: Git, applied: Git, paths: Paths
 ) -> None:
     await repos.create("other", FILES)
-    commit = Git(paths.proposed_config("other")).commit(x="secret")
+    commit = Git(paths.agent("other").config).commit(x="secret")
     await repos.pin("other", commit, 1)
     with pytest.raises(NoSuchCommit):
         await repos.pin(AGENT, commit, 1)
@@ -330,7 +330,7 @@ async def test_agents_are_served_side_by_side_and_each_in_turn(
     for name in ("a", "b", "c"):
         await repos.create(name, FILES)
         for number in (1, 2, 3):
-            commits[name, number] = Git(paths.proposed_config(name)).commit(x=f"{name}{number}")
+            commits[name, number] = Git(paths.agent(name).config).commit(x=f"{name}{number}")
     pinned: list[Pinned] = []
 
     async def pin(name: str, number: int, commit: str) -> None:

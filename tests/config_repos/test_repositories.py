@@ -45,7 +45,7 @@ async def test_creating_makes_two_repositories_with_one_commit(
 ) -> None:
     files = {**FILES, 'a "b" \\ ä.md': b"\0\xff\n", "empty": b"", "x/y/z": b"no line break"}
     commit = await timed.create(AGENT, files)
-    proposals, applied = Git(paths.proposed_config(AGENT)), Git(paths.applied_config(AGENT))
+    proposals, applied = Git(paths.agent(AGENT).config), Git(paths.applied_config(AGENT))
     for repository in (proposals, applied):
         assert repository("rev-parse", "refs/heads/main", "HEAD").split() == [commit, commit]
         assert repository("fsck", "--strict", "--unreachable") == ""
@@ -57,7 +57,7 @@ async def test_creating_makes_two_repositories_with_one_commit(
     assert proposals("config", "core.worktree", check=False) == ""
     assert await timed.files(AGENT, commit) == files
     assert await timed.deployed(AGENT) is None
-    assert [one.name for one in (*paths.applied.iterdir(), *paths.agent(AGENT).iterdir())] == [
+    assert [one.name for one in (*paths.applied.iterdir(), *paths.agent(AGENT).base.iterdir())] == [
         AGENT,
         "config",
     ]
@@ -67,7 +67,7 @@ async def test_creating_again_changes_nothing(
     timed: ConfigRepositories, paths: Paths, clock: Clock
 ) -> None:
     first = await timed.create(AGENT, FILES)
-    proposals = Git(paths.proposed_config(AGENT))
+    proposals = Git(paths.agent(AGENT).config)
     changed = proposals.commit(x="1")
     clock.now += 10
     assert await timed.create(AGENT, {"agent.toml": b"other"}) == first
@@ -78,7 +78,7 @@ async def test_creating_again_changes_nothing(
 async def test_a_folder_that_is_there_is_used_only_if_empty(
     timed: ConfigRepositories, paths: Paths, empty: bool
 ) -> None:
-    config = paths.proposed_config(AGENT)
+    config = paths.agent(AGENT).config
     config.mkdir(parents=True)
     if not empty:
         (config / "mine").touch()
@@ -90,7 +90,7 @@ async def test_lost_proposals_are_made_again_from_what_is_deployed(
     timed: ConfigRepositories, paths: Paths
 ) -> None:
     await timed.create(AGENT, FILES)
-    proposals = Git(paths.proposed_config(AGENT))
+    proposals = Git(paths.agent(AGENT).config)
     commit = proposals.commit(**{"role.md": "deployed"})
     await timed.pin(AGENT, commit, 1)
     await timed.tag(AGENT, "deployed", 1, commit, "")
@@ -120,8 +120,8 @@ async def test_removing_leaves_nothing_and_may_be_repeated(
     first = await timed.create(AGENT, FILES)
     await timed.remove(AGENT)
     await timed.remove(AGENT)
-    assert not [*paths.applied.iterdir(), *paths.agent(AGENT).iterdir()]
-    paths.proposed_config(AGENT).symlink_to(paths.root)  # what a link leads to stays
+    assert not [*paths.applied.iterdir(), *paths.agent(AGENT).base.iterdir()]
+    paths.agent(AGENT).config.symlink_to(paths.root)  # what a link leads to stays
     await timed.remove(AGENT)
     assert paths.root.exists()
     assert await timed.create(AGENT, FILES) == first
@@ -131,7 +131,7 @@ async def test_tags_tell_the_whole_story(
     timed: ConfigRepositories, paths: Paths, clock: Clock
 ) -> None:
     await timed.create(AGENT, FILES)
-    commit = Git(paths.proposed_config(AGENT)).commit(x="1")
+    commit = Git(paths.agent(AGENT).config).commit(x="1")
     at = int(clock.now)
     await timed.pin(AGENT, commit, 7)
     story: list[tuple[TagKind, str]] = [
@@ -167,7 +167,7 @@ async def test_tags_of_others_are_not_ours(timed: ConfigRepositories, paths: Pat
 
 async def test_only_what_was_pinned_is_tagged(timed: ConfigRepositories, paths: Paths) -> None:
     first = await timed.create(AGENT, FILES)
-    commit = Git(paths.proposed_config(AGENT)).commit(x="1")
+    commit = Git(paths.agent(AGENT).config).commit(x="1")
     await timed.pin(AGENT, commit, 1)
     for proposal, other in ((1, first), (2, commit), (1, commit[:12]), (1, "main")):
         with pytest.raises(NotPinned):
@@ -179,7 +179,7 @@ async def test_what_was_deployed_last_is_so_whatever_the_clock_says(
     timed: ConfigRepositories, paths: Paths, clock: Clock
 ) -> None:
     await timed.create(AGENT, FILES)
-    proposals = Git(paths.proposed_config(AGENT))
+    proposals = Git(paths.agent(AGENT).config)
     first, second = proposals.commit(x="1"), proposals.commit(x="2")
     for proposal, commit in ((1, first), (2, second), (3, first)):
         await timed.pin(AGENT, commit, proposal)
@@ -193,7 +193,7 @@ async def test_what_was_deployed_last_is_so_whatever_the_clock_says(
 
 async def test_a_base_that_moved_is_told(timed: ConfigRepositories, paths: Paths) -> None:
     await timed.create(AGENT, FILES)
-    proposals = Git(paths.proposed_config(AGENT))
+    proposals = Git(paths.agent(AGENT).config)
     first, second = proposals.commit(x="1"), proposals.commit(x="2")
     assert (await timed.pin(AGENT, first, 1)).base is None
     await timed.check_base(AGENT, None)
@@ -231,7 +231,7 @@ async def test_a_difference_hides_nothing(timed: ConfigRepositories, paths: Path
     first = await timed.create(
         AGENT, {**FILES, "old.md": b"gone\n", ".gitattributes": b"* -diff\n"}
     )
-    proposals = Git(paths.proposed_config(AGENT))
+    proposals = Git(paths.agent(AGENT).config)
     (proposals.folder / "old.md").unlink()
     (proposals.folder / "agent.toml").chmod(0o755)
     commit = proposals.commit(
@@ -256,7 +256,7 @@ async def test_a_long_difference_is_cut_and_says_so(
     timed: ConfigRepositories, paths: Paths
 ) -> None:
     first = await timed.create(AGENT, FILES)
-    commit = Git(paths.proposed_config(AGENT)).commit(x="ä line\n" * 100_000)
+    commit = Git(paths.agent(AGENT).config).commit(x="ä line\n" * 100_000)
     await timed.pin(AGENT, commit, 1)
     text = await timed.diff(AGENT, first, commit)
     *lines, last = text.splitlines()
@@ -272,7 +272,7 @@ async def test_a_lock_that_a_killed_git_has_left_is_no_obstacle(
     timed: ConfigRepositories, paths: Paths
 ) -> None:
     await timed.create(AGENT, FILES)
-    commit = Git(paths.proposed_config(AGENT)).commit(x="1")
+    commit = Git(paths.agent(AGENT).config).commit(x="1")
     for name in ("proposal/1", "approved/1"):
         Git(paths.applied_config(AGENT)).write(f"refs/tags/{name}.lock", "")
     await timed.pin(AGENT, commit, 1)
