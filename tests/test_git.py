@@ -14,12 +14,12 @@ from hive.git import (
     GitTimedOut,
     GitUnavailable,
     check_git,
+    escaped,
+    escaped_line,
     git_environment,
     identity,
     run_git,
     run_program,
-    escaped,
-    escaped_line,
 )
 
 

@@ -26,10 +26,10 @@ from hive.git import (
     EMPTY_TREE,
     MOST_MEMORY,
     GitOutputTooLong,
-    identity,
-    run_git,
     escaped,
     escaped_line,
+    identity,
+    run_git,
 )
 from hive.paths import Paths, make_private
 
