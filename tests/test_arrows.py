@@ -45,6 +45,8 @@ ALLOWED: dict[str, set[str]] = {
     "hive.agent_config": {"hive.files", "hive.wire"},
     "hive.directory": {"hive.store", "hive.wire"},
     "hive.clock": set(),
+    "hive.config_repos": {"hive.containers", "hive.git", "hive.paths"},
+    "hive.git": set(),
     "hive.supervisors": {"hive.actors"},
     "hive.strict": {"hive.text"},
     "hive.supervision": {"hive.supervisors", "hive.wire"},
