@@ -1,6 +1,6 @@
 """The program `hive-harness`: one agent's harness, a small supervisor tree of its own.
 
-`hive-harness wake …` is for the agent's own programs: see `harness.wake`.
+`hive-harness wake …` is for the agent's own programs: see `harness.wake_command`.
 """
 
 import argparse
@@ -11,14 +11,14 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from harness import wake
+from harness import wake_command
 from hive.output import finish_output
 
 
 def main() -> None:
     """Send the agent a message (`hive-harness wake …`), or run its harness."""
     if sys.argv[1:2] == ["wake"]:
-        sys.exit(finish_output(wake.main(sys.argv[2:])))
+        sys.exit(finish_output(wake_command.main(sys.argv[2:])))
     run()
 
 
@@ -27,7 +27,7 @@ def run() -> None:
     import trio  # none of this is needed to wake somebody, and it takes most of the time
 
     from harness.app import run_harness
-    from harness.shared import HarnessOptions
+    from harness.state import HarnessOptions
     from hive import logs
     from hive.clock import LoopClock
     from hive.paths import AgentFolders

@@ -1,15 +1,15 @@
-"""The harness's tree: journal, link, tools, turns, serve; started so, stopped in reverse.
+"""The harness's tree: journal, link, tools, turns, serve; in this order, stopped in reverse.
 
-Each lives through a restart of any other, so one failed child never costs the others' work.
+Each survives a restart of any other, so one child that fails never costs the work of the others.
 """
 
 from harness.cli.subreaper import Subreaper
 from harness.journal import Journal
 from harness.link import Link
-from harness.shared import HarnessOptions, Shared
-from harness.tools import Tools
+from harness.state import HarnessOptions, HarnessState
+from harness.tools import ToolServer
 from harness.turns.runner import STOPPED_S, TurnRunner
-from harness.turns.serve import DRAIN_S, GRACE_S, ServeLoop
+from harness.turns.serve_loop import DRAIN_S, GRACE_S, ServeLoop
 from harness.wake_socket import WakeSocket
 from hive import logs
 from hive.supervision import read_clocks, supervision, tree_node
@@ -25,16 +25,16 @@ class Harness:
     """All parts of one harness, made in the order of their dependence, and the tree of them."""
 
     def __init__(self, options: HarnessOptions) -> None:
-        self.shared = Shared(options)
-        self.link = Link(self.shared, report=self._report, interrupt=self._interrupt)
-        self.tools = Tools(self.shared, self.link)
+        self.state = HarnessState(options)
+        self.link = Link(self.state, report=self._report, interrupt=self._interrupt)
+        self.tools = ToolServer(self.state, self.link)
         self.wake_socket = WakeSocket(options.folders.claude, self.link)
-        self.turns = TurnRunner(self.shared, self.tools, Subreaper())
-        self.serve = ServeLoop(self.shared, self.link, self.turns)
+        self.turns = TurnRunner(self.state, self.tools, Subreaper())
+        self.serve = ServeLoop(self.state, self.link, self.turns)
         self.journal = Journal(
             options.folders.harness,
-            self.shared.records,
-            lambda text: self.shared.outbox.put(Notice(text)),
+            self.state.records,
+            lambda text: self.state.outbox.put(Notice(text)),
         )
         self.root = Supervisor(
             self._specs(options), intensity=RestartIntensity(intensity=10, period=60.0)
@@ -45,7 +45,7 @@ class Harness:
             ChildSpec("journal", self.journal.run, grace=10.0),
             ChildSpec("link", self.link.run, grace=5.0),
             ChildSpec("tools", self.tools.run, grace=2.0),
-            # The name that operators know it by: `hive tree` shows it, `hive park` takes it.
+            # Operators and their scripts know the wake socket by this name: `hive tree` shows it.
             ChildSpec("door", self.wake_socket.run, grace=2.0, park_on_exhausted=True),
             ChildSpec("turns", self.turns.run, grace=STOPPED_S),
             ChildSpec(
@@ -60,7 +60,7 @@ class Harness:
     def sink(self, event: Event) -> None:
         """A supervisor's event: to the log, the daemon and the disk, and into the next report."""
         log_sink(event)
-        self.shared.emit(supervision(event, self.shared.secrets.redact))
+        self.state.emit(supervision(event, self.state.secrets.redact))
         self.link.changed()
 
     def _interrupt(self, asked: Interrupt) -> None:
@@ -77,12 +77,12 @@ async def run_harness(options: HarnessOptions, *, signals: bool = True) -> int:
     0: stopped in order; 1: the tree gave up, see the log.
     """
     harness = Harness(options)
-    logs.redact_by(harness.shared.secrets.redact)
+    logs.redact_by(harness.state.secrets.redact)
     return await run_root(
         harness.root,
         name=NAME,
         signals=signals,
-        stop=harness.shared.stop,
+        stop=harness.state.stop,
         sink=harness.sink,
         hard_deadline=HARD_DEADLINE_S,
     )

@@ -1,7 +1,7 @@
-"""The agent's own record on disk: its events, and one line for each turn.
+"""The agent's own record on disk: its events, and one row for each turn.
 
 Nothing waits for the disk: a thread writes, and what does not fit into the bounded queue, or cannot
-be written, is lost and said once. How long it is kept is the host's business.
+be written, is lost, which is reported once. How long the record is kept is up to the host.
 """
 
 import errno
@@ -47,19 +47,22 @@ _PRAGMAS = "PRAGMA journal_mode=DELETE; PRAGMA synchronous=OFF; PRAGMA cache_siz
 
 
 class Journal:
-    """Writes what `records` holds into the folder; a supervised child."""
+    """A supervised child that writes what `records` holds into databases in `folder`.
+
+    `notify` is called with a text when writing begins to fail.
+    """
 
     def __init__(
-        self, folder: Path, records: Outbox, tell: Callable[[str], object] = lambda _: None
+        self, folder: Path, records: Outbox, notify: Callable[[str], object] = lambda _: None
     ) -> None:
         self._folder = folder
         self._records = records
-        self._tell = tell
+        self._notify = notify
         self._failing = False
         self._thread = trio.CapacityLimiter(1)
 
     async def run(self, ctx: Context) -> None:
-        """One incarnation; writes what is left when it is stopped."""
+        """One incarnation of the supervised child; writes what is left when it is stopped."""
         ctx.ready()
         try:
             while True:
@@ -95,7 +98,7 @@ class Journal:
         if not self._failing:
             self._failing = True
             _log.warning("%s", text)
-            self._tell(text)
+            self._notify(text)
 
 
 def write(folder: Path, events: Sequence[Stamped]) -> None:

@@ -1,4 +1,4 @@
-"""Reading JSON of another program's making: a value of the expected type, or nothing."""
+"""Reading JSON that another program made: a value of the expected type, or nothing."""
 
 import json
 import math
@@ -25,7 +25,7 @@ def as_blocks(content: object) -> list[Json]:
 
 
 def flat_text(content: object) -> str:
-    """A tool result's content as text; other blocks by their type."""
+    """A tool result's content as text; a block that is no text is shown by its type."""
     parts = (
         as_text(one.get("text")) if one.get("type") == "text" else f"[{as_text(one.get('type'))}]"
         for one in as_blocks(content)
@@ -34,7 +34,7 @@ def flat_text(content: object) -> str:
 
 
 def clean(text: str) -> str:
-    """Without lone surrogates, which no encoder behind us would take."""
+    """The text without lone surrogates (half an emoji), which UTF-8 and SQLite do not take."""
     return text.encode("utf-8", "replace").decode() if not text.isascii() else text
 
 

@@ -1,4 +1,4 @@
-"""The harness's link to the daemon: connects for ever, uploads events, reports its own tree."""
+"""The harness's link to the daemon: it connects for ever, uploads events, reports its own tree."""
 
 import logging
 from collections.abc import Callable
@@ -6,7 +6,7 @@ from collections.abc import Callable
 import trio
 
 from harness.outbox import Stamped
-from harness.shared import Shared
+from harness.state import HarnessState
 from hive.link import LinkClosed, Peer, RemoteError, Session
 from hive.link.reconnect import keep_connected
 from hive.supervisors import Context
@@ -30,72 +30,78 @@ _ORPHAN_AFTER_S = 900.0
 
 
 class NotConnected(Exception):
-    """The daemon is away: it was not asked."""
+    """There was no connection to the daemon: it was not asked."""
 
 
 class NoAnswer(NotConnected):
-    """The daemon was asked and did not answer: it may or may not have been done."""
+    """The daemon was asked and did not answer: what was asked may or may not have been done."""
 
 
 class Link:
-    """The one connection. The other parts of the harness ask the daemon through `request`."""
+    """The one connection to the daemon, through which all parts of the harness ask it.
+
+    `report` makes the report that is pushed; `interrupt` is called when the daemon interrupts.
+    """
 
     def __init__(
         self,
-        shared: Shared,
+        state: HarnessState,
         *,
         report: Callable[[], Report],
         interrupt: Callable[[Interrupt], object],
     ) -> None:
-        self._shared = shared
+        self._state = state
         self._report = report
-        self._pushes = _Pushes(shared, interrupt)
+        self._pushes = _Pushes(state, interrupt)
         self._peer: Peer | None = None
-        self._here = trio.Event()
-        self._gone_at: float | None = None
+        self._connected = trio.Event()
+        self._disconnected_at: float | None = None
         self._changed = trio.Event()
 
-    async def wait_connected(self, within: float) -> bool:
-        """Whether there is a connection, now or within that many seconds."""
-        with trio.move_on_after(within):
-            await self._here.wait()
-        return self._here.is_set()
+    async def wait_connected(self, timeout: float) -> bool:
+        """Wait up to `timeout` seconds for a connection; whether there is one."""
+        with trio.move_on_after(timeout):
+            await self._connected.wait()
+        return self._connected.is_set()
 
     @property
     def orphaned(self) -> bool:
         """Whether the daemon has been away for so long that this harness is to end."""
-        settings = self._shared.settings
+        settings = self._state.settings
         limit = _ORPHAN_AFTER_S if settings is None else settings.orphan_after_s
-        if self._here.is_set() or self._gone_at is None:
+        if self._connected.is_set() or self._disconnected_at is None:
             return False
-        return trio.current_time() - self._gone_at > limit
+        return trio.current_time() - self._disconnected_at > limit
 
     def changed(self) -> None:
-        """The tree, the turn or the session changed: report it soon."""
+        """Have a report pushed soon: the tree, the turn or the session changed."""
         self._changed.set()
 
     async def request(
-        self, body: Body, *, timeout: float, within: float, once: bool = False
+        self, body: Body, *, timeout: float, total_timeout: float, once: bool = False
     ) -> Body:
-        """Ask the daemon, waiting for a connection, until `within` seconds have passed.
+        """Ask the daemon; wait for a connection and its answer, up to `total_timeout` seconds.
 
-        After a lost connection or `timeout` seconds without an answer it is asked again, unless
-        `once`. Raises RemoteError when the daemon refuses, NotConnected and NoAnswer when there was
-        no answer, WireError when it cannot be sent, ValueError when `within` is shorter than
-        `timeout`: the question would be repeated before its answer is due.
+        After a lost connection, or `timeout` seconds without an answer, it is asked again, unless
+        `once`. Raises RemoteError when the daemon refuses, NotConnected when it could not be asked,
+        NoAnswer when it was asked and did not answer, WireError when the request cannot be sent,
+        and ValueError when `total_timeout` is shorter than `timeout`: then an answer could come too
+        late though it was in time.
         """
-        if within < timeout:
-            raise ValueError(f"within is {within:g} s, it must be at least timeout: {timeout:g} s")
-        asked, body = False, self._shared.hide(body)
-        with trio.move_on_after(within):
+        if total_timeout < timeout:
+            raise ValueError(
+                f"total_timeout is {total_timeout:g} s, it must be at least timeout: {timeout:g} s"
+            )
+        asked, body = False, self._state.redact(body)
+        with trio.move_on_after(total_timeout):
             while not (asked and once):
-                await self._here.wait()
+                await self._connected.wait()
                 assert self._peer is not None
                 peer, asked = self._peer, True
                 try:
                     return await peer.request(body, timeout=timeout)
                 except LinkClosed:
-                    self._gone(peer)
+                    self._disconnected(peer)
                 except trio.TooSlowError:
                     pass
         if asked:
@@ -104,11 +110,11 @@ class Link:
 
     async def run(self, ctx: Context) -> None:
         """One incarnation of the supervised child: connects, and again whenever that has ended."""
-        self._gone_at = self._gone_at or trio.current_time()
+        self._disconnected_at = self._disconnected_at or trio.current_time()
         ctx.ready()
         ctx.note("connecting")
         await keep_connected(
-            self._shared.options.socket,
+            self._state.options.socket,
             self._hello,
             lambda peer, welcome: self._use(ctx, peer, welcome),
             self._pushes,
@@ -116,11 +122,11 @@ class Link:
         )
 
     def _hello(self) -> Hello:
-        holding = self._shared.holding
+        holding = self._state.holding
         return Hello(
             PROTOCOL,
             "harness",
-            self._shared.instance,
+            self._state.instance,
             lease=None if holding is None else holding.lease,
         )
 
@@ -131,41 +137,41 @@ class Link:
     async def _use(self, ctx: Context, peer: Peer, welcome: Welcome) -> None:
         """Serve one connection until it is closed."""
         if welcome.settings is not None:
-            self._shared.take_settings(welcome.settings)
+            self._state.take_settings(welcome.settings)
         self._peer = peer
-        self._here.set()
+        self._connected.set()
         ctx.tick()
         ctx.note(None)
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._hint, peer)
+                nursery.start_soon(self._push_queued, peer)
                 nursery.start_soon(self._upload, peer)
                 nursery.start_soon(self._report_changes, ctx, peer)
                 await peer.closed.wait()
                 nursery.cancel_scope.cancel()
         finally:
-            self._gone(peer)
+            self._disconnected(peer)
 
-    def _gone(self, peer: Peer) -> None:
+    def _disconnected(self, peer: Peer) -> None:
         if peer is self._peer:
             self._peer = None
-            self._here = trio.Event()
-            self._gone_at = trio.current_time()
+            self._connected = trio.Event()
+            self._disconnected_at = trio.current_time()
 
-    async def _hint(self, peer: Peer) -> None:
-        hints = self._shared.hints
-        hints.clear()  # of a time when nobody listened: the turn's report says it again
+    async def _push_queued(self, peer: Peer) -> None:
+        queue = self._state.pushes
+        queue.clear()  # of a time when nobody listened: the turn's report says it again
         while True:
-            hint = await hints.take()
+            push = await queue.take()
             try:
-                await peer.push(self._shared.hide(hint))
+                await peer.push(self._state.redact(push))
             except LinkClosed:
                 return
             except WireError as error:
-                _log.warning("%s cannot be sent: %s", type(hint).__name__, error)
+                _log.warning("%s cannot be sent: %s", type(push).__name__, error)
 
     async def _upload(self, peer: Peer) -> None:
-        outbox = self._shared.outbox
+        outbox = self._state.outbox
         while True:
             await outbox.wait()
             await trio.sleep(GATHER_S)
@@ -192,7 +198,7 @@ class Link:
             self._changed = trio.Event()
             ctx.tick()
             try:
-                await peer.push(self._shared.hide(self._report()))
+                await peer.push(self._state.redact(self._report()))
             except LinkClosed:
                 return
             with trio.move_on_after(REPORT_EVERY_S):
@@ -205,16 +211,16 @@ class _Pushes(Session):
 
     pushes = StopHarness | Interrupt | HarnessSettings
 
-    def __init__(self, shared: Shared, interrupt: Callable[[Interrupt], object]) -> None:
-        self._shared = shared
+    def __init__(self, state: HarnessState, interrupt: Callable[[Interrupt], object]) -> None:
+        self._state = state
         self._interrupt = interrupt
 
     def pushed(self, peer: Peer, body: Body) -> None:
         match body:
             case StopHarness():
-                self._shared.stop_grace = max(0.0, body.grace)
-                self._shared.stop.set()
+                self._state.stop_grace = max(0.0, body.grace)
+                self._state.stop.set()
             case Interrupt():
                 self._interrupt(body)
             case HarnessSettings():
-                self._shared.take_settings(body)
+                self._state.take_settings(body)

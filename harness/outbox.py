@@ -1,8 +1,8 @@
-"""What the harness tells: its events, to the daemon and the disk, and hints, to the daemon only.
+"""Two bounded queues, of which no writer ever waits: the events of a harness, and its pushes.
 
-Both queues are bounded, and no writer waits. Each event has a number, counted from 0 in the life of
+Events must arrive, at the daemon and on the disk. Each has a number, counted from 0 in the life of
 this harness instance; the daemon skips the numbers that it has, so a batch may be sent again after
-a broken connection.
+a broken connection. Pushes go to the daemon only, at once or not at all.
 """
 
 import time
@@ -12,19 +12,17 @@ import trio
 
 from hive.wire.daemon import Notice
 from hive.wire.events import Event
-from hive.wire.turns import ApiSignal, Spending
+from hive.wire.turns import PushedByAgent
 
 CAPACITY = 5000
 BATCH = 50
 """Events of 2,000 characters each: a batch stays far below the largest frame."""
 
-HINTS = 32
-"""Hints that may wait for the daemon."""
+MOST_PUSHES = 32
+"""Pushes that may wait for the daemon."""
 
 Stamped = tuple[float, Event]
 """An event and when it happened, in epoch seconds."""
-
-Hint = ApiSignal | Spending
 
 
 class Outbox:
@@ -54,7 +52,10 @@ class Outbox:
             await self._filled.wait()
 
     def batch(self, limit: int = BATCH) -> tuple[int, tuple[Stamped, ...]]:
-        """The number of the first event, and the events; they stay until `done`."""
+        """The number of the first event, and up to `limit` events; they stay until `done`.
+
+        Events that were lost are told by a notice in their place.
+        """
         events = tuple(self._events[place] for place in range(min(limit, len(self._events))))
         if not self._lost or not events:
             return self._first, events
@@ -63,34 +64,34 @@ class Outbox:
         return self._first - 1, ((self._lost_at, notice), *events)
 
     def done(self, upto: int) -> None:
-        """The events below the number `upto` are where they should be."""
+        """Remove the events whose number is below `upto`: they have arrived."""
         while self._events and self._first < upto:
             self._events.popleft()
             self._first += 1
         self._lost = max(0, self._first - upto)  # the others were in the batch, or told by it
 
 
-class Hints:
+class PushQueue:
     """What the daemon should know at once and may miss, in a bounded queue for one reader.
 
     When it is full the oldest go: newer ones say more.
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Hint] = deque(maxlen=HINTS)
+        self._waiting: deque[PushedByAgent] = deque(maxlen=MOST_PUSHES)
         self._filled = trio.Event()
 
-    def put(self, hint: Hint) -> None:
-        """Add a hint. Never blocks, never fails."""
-        self._waiting.append(hint)
+    def put(self, push: PushedByAgent) -> None:
+        """Add a push. Never blocks, never fails."""
+        self._waiting.append(push)
         self._filled.set()
 
     def clear(self) -> None:
-        """Forget the hints that wait."""
+        """Forget the pushes that wait."""
         self._waiting.clear()
 
-    async def take(self) -> Hint:
-        """The oldest hint that waits, or the next one; it is taken out of the queue."""
+    async def take(self) -> PushedByAgent:
+        """The oldest push that waits, or the next one; it is taken out of the queue."""
         while not self._waiting:
             self._filled = trio.Event()
             await self._filled.wait()

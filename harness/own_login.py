@@ -12,20 +12,23 @@ _MOST = 1 << 16
 
 
 class OwnLogin:
-    """Teaches `secrets` the tokens; the CLI writes new ones whenever old ones expire."""
+    """Teaches `secrets` the tokens of the login in `home`.
+
+    The CLI writes new ones whenever old ones expire, so it is asked again before each text.
+    """
 
     def __init__(self, home: Path, secrets: Secrets) -> None:
         self._file = str(home / ".claude" / ".credentials.json")
         self._secrets = secrets
-        self._seen: tuple[int, int, int] | None = None
+        self._last_stat: tuple[int, int, int] | None = None
 
-    def look(self) -> None:
+    def refresh(self) -> None:
         """Read the file if it has changed; as long as it has not, this costs one stat."""
         try:
             found = os.lstat(self._file)
-            seen = found.st_ino, found.st_mtime_ns, found.st_size
-            if seen != self._seen:
-                self._seen = seen
+            stat = found.st_ino, found.st_mtime_ns, found.st_size
+            if stat != self._last_stat:
+                self._last_stat = stat
                 self._learn(_read(self._file))
         except OSError:
             return  # no login, or none that could be read by the CLI either
@@ -43,7 +46,7 @@ class OwnLogin:
 
 
 def _read(file: str) -> bytes:
-    """Its beginning; the folder is the agent's, so no link there is followed, nor waited for."""
+    """The beginning of the file; the folder is the agent's, so no link or pipe there is trusted."""
     opened = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(opened, "rb") as reader:
         return reader.read(_MOST) or b""

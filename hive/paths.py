@@ -108,6 +108,11 @@ class AgentFolders:
         """The CLI's home: its configuration, login and transcripts."""
         return self.base / "claude"
 
+    @property
+    def config(self) -> Path:
+        """The git repository in which changes of the agent's configuration are proposed."""
+        return self.base / "config"
+
 
 @frozen
 class Paths:
@@ -181,9 +186,14 @@ class Paths:
         return self.root / "destroyed"
 
     @property
+    def applied(self) -> Path:
+        """The configuration repositories that are the daemon's alone."""
+        return self.root / "applied"
+
+    @property
     def private_folders(self) -> tuple[Path, ...]:
         """Those below the root that no container may see; each may be a link to another disk."""
-        names = ("agents", "credentials", "destroyed", "run")
+        names = ("agents", "applied", "credentials", "destroyed", "run")
         return tuple(self.root / name for name in names)
 
     @property
@@ -195,6 +205,13 @@ class Paths:
     def agent(self, name: str) -> AgentFolders:
         """The folders of one agent; raises ValueError unless `name` may name one."""
         return AgentFolders(self.agents / check_name(name))
+
+    def applied_config(self, name: str) -> Path:
+        """The daemon's own repository of the agent's configuration.
+
+        Raises ValueError unless `name` may name an agent.
+        """
+        return self.applied / check_name(name)
 
     def destroyed(self, name: str, when: str) -> Path:
         """Where the folder of an agent goes that was destroyed at `when`, as in 20260131T090000Z.

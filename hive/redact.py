@@ -84,10 +84,10 @@ class Secrets:
             text = _ANY_KEY.sub(KEY_HIDDEN, text)
         return text
 
-    def hide(self, value: T) -> T:
+    def redact_value(self, value: T) -> T:
         """Return a wire value with all texts redacted; the same object when there is no secret."""
-        hidden: Any = self._hidden(value)
-        return hidden  # type: ignore[no-any-return]
+        redacted: Any = self._redacted(value)
+        return redacted  # type: ignore[no-any-return]
 
     def _without(self, text: str, head: str) -> str:
         """Several forms may begin alike: hidden is the one of which the most is there."""
@@ -100,12 +100,12 @@ class Secrets:
             done = found + length
         return "".join([*parts, text[done:]])
 
-    def _hidden(self, value: Any) -> Any:
+    def _redacted(self, value: Any) -> Any:
         kind: Any = type(value)
         if kind is str:
             return self.redact(value)
         if kind is tuple:
-            parts = [self._hidden(part) for part in value]
+            parts = [self._redacted(part) for part in value]
             same = all(new is old for new, old in zip(parts, value, strict=True))
             return value if same else tuple(parts)
         changes = {}
@@ -113,7 +113,7 @@ class Secrets:
             old = getattr(value, name)
             if type(old) in _PLAIN:
                 continue
-            if (new := self._hidden(old)) is not old:
+            if (new := self._redacted(old)) is not old:
                 changes[name] = new
         return attrs.evolve(value, **changes) if changes else value
 

@@ -12,10 +12,14 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("hive", "harness", "web")
 MAX_LINES = 700
+FEW_LINES = 40
+ROLES = {"__init__", "__main__", "errors", "policy", "rows"}
+"""Files that are named for their role in their package, and are looked for there however short."""
 
 # A unit is a package below hive (or a module such as hive.paths), or harness, or web.
 # Units that are not named here are the daemon's insides, free to import each other without a cycle.
 BORDER = {
+    "hive.address",
     "hive.actors",
     "hive.clock",
     "hive.files",
@@ -23,16 +27,20 @@ BORDER = {
     "hive.logs",
     "hive.output",
     "hive.paths",
+    "hive.processes",
     "hive.rate",
     "hive.redact",
     "hive.rlimits",
+    "hive.strict",
     "hive.supervision",
     "hive.supervisors",
+    "hive.text",
     "hive.uncontended",
     "hive.wire",
 }
 ALLOWED: dict[str, set[str]] = {
     "hive": set(),
+    "hive.address": set(),
     "hive.actors": set(),
     "hive.approvals": {"hive.agent_config", "hive.wire"},
     "hive.deployments": {"hive.approvals", "hive.directory", "hive.supervisors", "hive.wire"},
@@ -40,19 +48,24 @@ ALLOWED: dict[str, set[str]] = {
     "hive.agent_config": {"hive.files", "hive.wire"},
     "hive.directory": {"hive.store", "hive.wire"},
     "hive.clock": set(),
+    "hive.config_repos": {"hive.containers", "hive.git", "hive.paths"},
+    "hive.git": set(),
     "hive.supervisors": {"hive.actors"},
+    "hive.strict": {"hive.text"},
     "hive.supervision": {"hive.supervisors", "hive.wire"},
-    "hive.wire": set(),
+    "hive.text": set(),
+    "hive.wire": {"hive.strict"},
     "hive.link": {"hive.supervisors", "hive.uncontended", "hive.wire"},
     "hive.logs": {"hive.output", "hive.rate"},
     "hive.paths": {"hive.wire"},
     "hive.files": set(),
     "hive.output": set(),
+    "hive.processes": set(),
     "hive.rate": set(),
     "hive.redact": set(),
     "hive.rlimits": set(),
     "hive.uncontended": set(),
-    "hive.demo": {"hive.logs", "hive.output"},
+    "hive.demo": {"hive.logs", "hive.output", "hive.strict"},
     # The daemon only to start and stop it: see the test below.
     "hive.cli": BORDER | {"hive.agent_config", "hive.daemon"},
     "harness": BORDER,
@@ -93,6 +106,18 @@ def unit_of(name: str, known: set[str]) -> str | None:
         return None
     candidate = f"{head}.{rest.partition('.')[0]}"
     return candidate if head == "hive" and candidate in known else head
+
+
+@cache
+def files() -> dict[str, Path]:
+    """Every module by its dotted name; a package is its `__init__.py`."""
+    return {".".join(module_of(path)): path for path in sources()}
+
+
+def imported_by(path: Path) -> set[str]:
+    """The dotted names of all modules of ours that the file at `path` imports."""
+    names = imports(path.read_text("utf-8"), module_of(path), path.name == "__init__.py")
+    return {name for name in names if name in files()}
 
 
 @cache
@@ -153,12 +178,8 @@ def test_units_import_each_other_without_a_cycle() -> None:
 
 def test_files_import_each_other_without_a_cycle() -> None:
     """Also what is imported for the type checker alone: a small protocol cuts such a circle."""
-    files = {".".join(module_of(path)): path for path in sources() if path.name != "__init__.py"}
-    found = {
-        name: {to for to in imports(path.read_text("utf-8"), module_of(path), False) if to in files}
-        for name, path in files.items()
-    }
-    assert not cycle(found)
+    plain = {name: path for name, path in files().items() if path.name != "__init__.py"}
+    assert not cycle({name: imported_by(path) & plain.keys() for name, path in plain.items()})
 
 
 def test_rooms_of_the_harness_import_each_other_without_a_cycle() -> None:
@@ -214,6 +235,41 @@ def test_no_file_is_longer_than_one_concept() -> None:
     }
     long = {name: lines for name, lines in lengths.items() if lines > MAX_LINES}
     assert not long, f"more than {MAX_LINES} lines; a concept wants out: {long}"
+
+
+def test_no_file_is_a_splinter() -> None:
+    """A short file that one other file alone imports is a part of that one: join them.
+
+    Not meant are the files that a package exports, those of a role, and those of a subject, which
+    has its name in `hive/wire/` (a file of each for the wire, the operator and the command line).
+    """
+    importers: dict[str, set[str]] = {}
+    for name, path in files().items():
+        for imported in imported_by(path) - {name}:
+            importers.setdefault(imported, set()).add(name)
+    subjects = {path.stem for path in (ROOT / "hive" / "wire").glob("*.py")}
+    splinters = []
+    for name, path in files().items():
+        lines, package = len(path.read_text("utf-8").splitlines()), name.rpartition(".")[0]
+        users = importers.get(name, set())
+        if lines < FEW_LINES and path.stem not in ROLES | subjects and package not in users:
+            splinters += [
+                f"{path.relative_to(ROOT)} has {lines} lines and is a part of {user}"
+                for user in users
+                if len(users) == 1
+            ]
+    assert not splinters, "\n".join(splinters)
+
+
+def test_a_public_class_name_exists_once() -> None:
+    """Who reads a name must not have to ask which of two things it means."""
+    places: dict[str, list[str]] = {}
+    for path in sources():
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    twice = [f"{name}: {', '.join(at)}" for name, at in sorted(places.items()) if len(at) > 1]
+    assert not twice, "rename all but one:\n" + "\n".join(twice)
 
 
 def test_no_requirement_or_lock_file_names_a_download_host() -> None:

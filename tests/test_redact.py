@@ -82,17 +82,17 @@ def test_a_replaced_value_stays_known_and_not_without_end() -> None:
 
 
 def test_every_text_of_a_wire_value_and_nothing_else() -> None:
-    hide = knows(KEY).hide
+    redact = knows(KEY).redact_value
     call = ToolCall("t", "i", "Bash", json.dumps({"command": f"curl -H 'x-api-key: {KEY}'"}))
-    emit = hide(Emit(7, ((1.5, call), (2.5, Notice("nothing")))))
+    emit = redact(Emit(7, ((1.5, call), (2.5, Notice("nothing")))))
     assert "9f2c" not in repr(emit)
     assert (emit.first, emit.events[0][0], emit.events[1]) == (7, 1.5, (2.5, Notice("nothing")))
-    assert hide(Send("b", f"my key: {KEY}", 3)) == Send("b", "my key: [secret №0]", 3)
+    assert redact(Send("b", f"my key: {KEY}", 3)) == Send("b", "my key: [secret №0]", 3)
     node = TreeNode("a", "worker", AgentState.RUNNING, 1.0, reason=KEY)
     tree = TreeNode("harness", "supervisor", AgentState.RUNNING, 1.0, children=(node,))
-    assert hide(Report(tree)).tree.children[0].reason == "[secret №0]"
+    assert redact(Report(tree)).tree.children[0].reason == "[secret №0]"
     plain = Send("b", "no secret")
-    assert hide(plain) is plain
+    assert redact(plain) is plain
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
+from hive.address import AddressRefused, loopback_address
 from hive.rlimits import FILES, LimitTooLow, raise_limits
 from web.assets import NotBuilt
-from web.loopback import BindRefused, listen, parse_bind
+from web.loopback import listen
 from web.server import run
 
 
@@ -24,8 +25,8 @@ def main(socket_path: Path | None, root: Path | None, bind: str, lifeline: bool)
         raise click.UsageError("give either --socket or --root")
     path = socket_path or root / "run" / "web.sock"  # type: ignore[operator]
     try:
-        address = parse_bind(bind)
-    except BindRefused as error:
+        address = loopback_address(bind)
+    except AddressRefused as error:
         raise click.BadParameter(str(error), param_hint="--bind") from None
     try:
         raise_limits(FILES)

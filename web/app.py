@@ -19,14 +19,23 @@ from hive.wire.events import GetEvents
 from hive.wire.messages import OperatorSend
 from hive.wire.names import check_name
 from web.assets import Asset
-from web.guard import SECURITY_HEADERS, host_fault, origin_fault
-from web.live import Live
+from web.loopback import host_fault, origin_fault
+from web.state import PageState
 from web.upstream import DaemonAway, Upstream
 from web.viewer import BROKEN, FULL, Goodbye, watch
 
 MAX_VIEWERS = 100
 MAX_UPLOAD = 6 * MOST_BODY + 4096
 """Bytes of a request's body: a message at its cap, every character escaped."""
+
+SECURITY_HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; object-src 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 _log = logging.getLogger("hive.web")
 
@@ -41,14 +50,18 @@ class SendForm:
     key: str | None = None
 
 
-def create_app(live: Live, upstream: Upstream, assets: Mapping[str, Asset]) -> QuartTrio:
-    """The ASGI application on these parts."""
+def create_app(state: PageState, upstream: Upstream, assets: Mapping[str, Asset]) -> QuartTrio:
+    """Make the ASGI application of the page.
+
+    `state` is what pages are shown, `upstream` passes their requests on, `assets` are the files of
+    the page by name.
+    """
     app = QuartTrio(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_UPLOAD
     _guard(app)
     _pages(app, assets)
-    _api(app, live, upstream)
-    _stream(app, live)
+    _api(app, state, upstream)
+    _stream(app, state)
     return app
 
 
@@ -117,7 +130,7 @@ def _pages(app: QuartTrio, assets: Mapping[str, Asset]) -> None:
         return Response(asset.body, 200, headers, content_type=asset.content_type)
 
 
-def _api(app: QuartTrio, live: Live, upstream: Upstream) -> None:
+def _api(app: QuartTrio, state: PageState, upstream: Upstream) -> None:
     @app.get("/api/status")
     async def status() -> Response:
         return _json(jsonable(await upstream.status()))
@@ -125,9 +138,9 @@ def _api(app: QuartTrio, live: Live, upstream: Upstream) -> None:
     @app.get("/api/snapshot")
     async def snapshot() -> Response:
         await upstream.status()
-        if live.away is not None:  # its history is still coming
-            raise DaemonAway(live.away)
-        return _json(live.snapshot())
+        if state.away is not None:  # its history is still coming
+            raise DaemonAway(state.away)
+        return _json(state.snapshot())
 
     @app.get("/api/events")
     async def events() -> Response:
@@ -161,7 +174,7 @@ def _number(text: str) -> int:
     return int(text)
 
 
-def _stream(app: QuartTrio, live: Live) -> None:
+def _stream(app: QuartTrio, state: PageState) -> None:
     @app.websocket("/ws")
     async def stream() -> None:
         try:
@@ -170,7 +183,7 @@ def _stream(app: QuartTrio, live: Live) -> None:
             abort(400)
         await websocket.accept()
         try:
-            goodbye = await _view(live, since)
+            goodbye = await _view(state, since)
         except Exception:  # Quart would close with 1000, as if all were well
             _log.exception("a websocket failed")
             goodbye = BROKEN
@@ -178,15 +191,15 @@ def _stream(app: QuartTrio, live: Live) -> None:
             await websocket.close(goodbye.code, goodbye.reason)
 
 
-async def _view(live: Live, since: int) -> Goodbye | None:
+async def _view(state: PageState, since: int) -> Goodbye | None:
     """Talk to one page; None when it left."""
-    if live.viewers >= MAX_VIEWERS:
+    if state.viewers >= MAX_VIEWERS:
         return FULL
     goodbye: Goodbye | None = None
-    with live.viewer():
+    with state.viewer():
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_until_gone, nursery.cancel_scope)
-            goodbye = await watch(live, since, _send)
+            goodbye = await watch(state, since, _send)
             nursery.cancel_scope.cancel()
     return goodbye
 

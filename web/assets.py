@@ -31,7 +31,7 @@ class Asset:
 
 
 def load(folder: Path = FOLDER) -> Mapping[str, Asset]:
-    """The files of `folder` by name; raises NotBuilt when the page is not among them."""
+    """Read the files of `folder` by name; raises NotBuilt when the page is not among them."""
     assets = {
         file.name: _asset(file)
         for file in (folder.iterdir() if folder.is_dir() else ())

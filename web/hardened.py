@@ -79,6 +79,7 @@ class HardenedTCPServer(TCPServer):
             self.address = ""
 
     async def run(self) -> None:
+        """Serve the connection to its end; its faults are logged and end nothing else."""
         with self._connections.entered(self):
             try:
                 await super().run()
@@ -87,7 +88,7 @@ class HardenedTCPServer(TCPServer):
                 await trio.aclose_forcefully(self.stream)
 
     def waits_for_peer(self) -> bool:
-        """Whether it is the peer's turn: its request, or its websocket's handshake, is not whole.
+        """Return whether it is the peer's turn: its request or its handshake is not whole.
 
         So waits, too, a connection that is kept alive, and one that has been answered for good.
         """
@@ -104,10 +105,11 @@ class HardenedTCPServer(TCPServer):
         return connection.their_state is not h11.DONE or connection.our_state is h11.DONE
 
     def drop(self) -> None:
-        """Close it; its task sees that and ends."""
+        """Close the connection; its task sees that and ends."""
         self.stream.socket.close()
 
     async def protocol_send(self, event: Event) -> None:
+        """Send what the protocol has written, and drop a peer that does not read it."""
         if not isinstance(event, RawData):
             await super().protocol_send(event)
             return
@@ -140,7 +142,7 @@ class Connections:
 
     @contextmanager
     def entered(self, one: HardenedTCPServer) -> Iterator[None]:
-        """Count a connection in the block; another one may have to go for it, or it itself."""
+        """Count a connection for the block; another one may have to go for it, or it itself."""
         self._open[one] = None
         if len(self._open) > self._most:
             _log.warning("more than %d connections: the oldest idle one is closed", self._most)
@@ -176,6 +178,7 @@ class BoundedBuffer(WebsocketBuffer):
     """A websocket's message whose end must come before it is too long (defect 7)."""
 
     def extend(self, event: Any) -> None:
+        """Add a piece of the message; raises ValueError when it becomes too long."""
         if self.length + len(event.data) > self.max_length:
             raise ValueError(f"a websocket message of more than {self.max_length} bytes")
         super().extend(event)
@@ -193,8 +196,10 @@ def _first(faults: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def harden(app: ASGIFramework) -> ASGIFramework:
-    """`app` whose last send of a response is finished, whose websocket sends yield, and which sees
-    no target that is not a path (3, 4 and 5).
+    """Wrap `app` against the defects 3, 4 and 5.
+
+    The last send of a response is finished, websocket sends are checkpoints, and no target is seen
+    that is not a path.
     """
 
     async def hardened(scope: Scope, receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
@@ -252,7 +257,7 @@ async def serve(
     shutdown_trigger: Callable[[], Awaitable[None]],
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
-    """Serve `app` until `shutdown_trigger` returns; started with the list of bound addresses.
+    """Serve `app` until `shutdown_trigger` returns; starts with the list of bound addresses.
 
     Connections then have `config.graceful_timeout` seconds. Raises OSError when binding fails.
     """

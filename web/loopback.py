@@ -1,73 +1,12 @@
-"""Where the page may be bound and by which names it may be asked: this machine only."""
+"""The page is for this machine only: where it listens, and which requests come from it."""
 
-import ipaddress
-import re
 import socket
 
-from attrs import frozen
-
-_HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9A-Za-z.-]+))(?::([0-9]{1,5}))?")
-
-
-class BindRefused(ValueError):
-    """An address that the page must not or cannot be bound to; the text says what is allowed."""
-
-
-@frozen
-class Address:
-    """A loopback address; port 0 lets the kernel choose."""
-
-    host: str
-    port: int
-
-    def url(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{host}:{self.port}/"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` (a name or an address, no port) can only mean this machine."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def split_port(text: str) -> tuple[str, str]:
-    """`host:port` or `[v6]:port` as two strings; the port is empty where there is none."""
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        return host, rest.removeprefix(":")
-    host, _, port = text.partition(":")
-    return host, port
-
-
-def split_host(header: str) -> str | None:
-    """The host of a `Host` header, None when that is not `HOST` or `HOST:PORT`."""
-    if (match := _HOST.fullmatch(header)) is None:
-        return None
-    v6, name, port = match.groups()
-    return (v6 or name) if port is None or int(port) < 65536 else None
-
-
-def parse_bind(text: str) -> Address:
-    """Read `HOST:PORT`; raises BindRefused for anything but loopback."""
-    host, port = split_port(text)
-    if not (port.isascii() and port.isdigit() and int(port) < 65536):
-        raise BindRefused(f"{text!r} is not HOST:PORT: write, for example, 127.0.0.1:8420")
-    if not is_loopback(host):
-        raise BindRefused(
-            f"{host or 'an empty host'} is not a loopback address. The page has no login yet, so "
-            "whoever reaches it commands the hive: use 127.0.0.1, [::1] or localhost, and an SSH "
-            "tunnel (ssh -L 8420:127.0.0.1:8420 …) to look from elsewhere"
-        )
-    return Address("127.0.0.1" if host.lower() == "localhost" else host, int(port))
+from hive.address import Address, is_loopback, split_host_port
 
 
 def listen(address: Address) -> socket.socket:
-    """A listening socket; raises OSError, for example when the port is taken."""
+    """Return a listening socket; raises OSError, for example when the port is taken."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -78,3 +17,27 @@ def listen(address: Address) -> socket.socket:
         sock.close()
         raise
     return sock
+
+
+def host_fault(host: str | None) -> str | None:
+    """Say why the `Host` header is not ours; None when it is.
+
+    A foreign name that resolves to 127.0.0.1 (DNS rebinding) would make a foreign page same-origin.
+    """
+    found = None if host is None else split_host_port(host)
+    if found is not None and is_loopback(found[0]):
+        return None
+    return f"host {host!r:.200} is refused: open the page as localhost or 127.0.0.1"
+
+
+def origin_fault(host: str | None, origin: str | None, fetch_site: str | None) -> str | None:
+    """Say why a request that acts or listens does not come from our page; None when it does.
+
+    The arguments are the headers `Host`, `Origin` and `Sec-Fetch-Site`. Browsers name the origin
+    of every POST and websocket; programs without one may ask.
+    """
+    if origin is not None and origin != f"http://{host}":
+        return f"origin {origin!r:.200} is refused: only the hive's own page may do this"
+    if fetch_site not in (None, "same-origin", "none"):
+        return "a request from another site is refused: only the hive's own page may do this"
+    return None

@@ -13,12 +13,12 @@ import trio
 from hypercorn.config import Config
 
 from hive import logs
+from hive.address import Address
 from hive.clock import LoopClock
 from hive.output import Output
 from web import assets, hardened
 from web.app import create_app
-from web.live import Live
-from web.loopback import Address
+from web.state import PageState
 from web.upstream import Upstream
 
 GOODBYE = 0.3
@@ -37,12 +37,12 @@ async def serve(
 ) -> None:
     """Serve the page until a signal to stop or the end of the file descriptor `lifeline`.
 
-    `ready` is called with the page's URL. Raises assets.NotBuilt.
+    `ready` is called with the page's URL. Raises assets.NotBuilt, OSError when it cannot listen.
     """
-    live = Live()
-    upstream = Upstream(upstream_path, live)
-    app = create_app(live, upstream, assets.load())
-    url = Address(*listener.getsockname()[:2]).url()
+    state = PageState()
+    upstream = Upstream(upstream_path, state)
+    app = create_app(state, upstream, assets.load())
+    url = f"http://{Address(*listener.getsockname()[:2])}/"
     config = Config()
     config.bind = [f"fd://{listener.detach()}"]
     config.loglevel = "WARNING"
@@ -59,9 +59,9 @@ async def serve(
             await server.start(partial(hardened.serve, app, config, shutdown_trigger=shut.wait))
             ready(url)
             await stop.wait()
-            live.drain()
+            state.drain()
             with trio.move_on_after(GOODBYE):
-                await live.wait_viewers(some=False)
+                await state.wait_viewers(some=False)
             shut.set()
         nursery.cancel_scope.cancel()
 
@@ -87,7 +87,11 @@ async def _stop_at_eof(lifeline: int, stop: trio.Event) -> None:
 
 
 def run(path: Path, listener: socket.socket, *, lifeline: bool) -> None:
-    """Run the process's one loop; says on standard output where the page is."""
+    """Serve the page until the process is told to stop; says on standard output where it is.
+
+    `path` is the daemon's web socket. With `lifeline` the end of standard input stops it, too.
+    Raises assets.NotBuilt.
+    """
     logs.set_up("hive web: %(message)s", level=logging.WARNING)
     say = Output(1)
     trio.run(

@@ -17,7 +17,7 @@ from hive.wire.events import EventBatch, Events, Follow, GetEvents, Resync
 from hive.wire.frames import Hello, Welcome
 from hive.wire.messages import OperatorSend, Sent
 from hive.wire.turns import Text, ToolCall, ToolResult
-from web.live import Live
+from web.state import PageState
 
 TIMEOUT = 5.0
 """Seconds for an answer of the daemon; it is a local process."""
@@ -43,25 +43,25 @@ class DaemonAway(Exception):
     """The daemon cannot be asked now; the text says why."""
 
 
-class AnswerLost(DaemonAway):
-    """The daemon was asked, and no answer came: it may have done it."""
+class Unanswered(DaemonAway):
+    """The daemon was asked, and no answer came: it may have done what it was asked."""
 
 
 class Upstream(Session):
-    """Keeps the link, fills `live`; `follow` goes on until cancelled."""
+    """Keeps the link to the daemon and fills `state` from it, while `follow` runs."""
 
     pushes = EventBatch | Resync
 
-    def __init__(self, path: Path, live: Live) -> None:
+    def __init__(self, path: Path, state: PageState) -> None:
         self._path = path
-        self._live = live
+        self._state = state
         self._hello = Hello(PROTOCOL, "web", uuid.uuid4().hex)
         self._peer: Peer | None = None
         self._stale = trio.Event()
         self._lagged = trio.Event()
 
     async def follow(self) -> NoReturn:
-        """Follow the daemon, whenever there is one."""
+        """Follow the daemon, whenever there is one; ends only when it is cancelled."""
         await keep_connected(
             self._path,
             lambda: self._hello,
@@ -72,27 +72,37 @@ class Upstream(Session):
         )
 
     async def status(self) -> Status:
-        """The hive's status now, also published to the viewers; raises DaemonAway, RemoteError."""
+        """Ask for the hive's status, which viewers are shown as well.
+
+        Raises DaemonAway, and RemoteError when the daemon refuses.
+        """
         status = await self._ask(GetStatus(), Status)
-        self._live.set_status(status)
+        self._state.set_status(status)
         return status
 
     async def send(self, message: OperatorSend) -> int:
-        """Send as the operator; the id comes after the commit. Raises DaemonAway, RemoteError."""
+        """Send a message as the operator; returns its id, once it is committed.
+
+        Raises DaemonAway, which says whether it may be stored, and RemoteError when the daemon
+        refuses.
+        """
         try:
             return (await self._ask(message, Sent)).id
-        except AnswerLost as error:
+        except Unanswered as error:
             again = "stores it once" if message.key is not None else "may store it twice"
             raise DaemonAway(f"{error}; it may be stored, sending it again {again}") from None
 
     async def events(self, query: GetEvents) -> Events:
-        """Older events than `live` has, or one agent's; raises DaemonAway, RemoteError."""
+        """Ask for events older than those of `state`, or of one agent.
+
+        Raises DaemonAway, and RemoteError when the daemon refuses.
+        """
         return await self._ask(query, Events)
 
     def pushed(self, peer: Peer, body: Body) -> None:
         match body:
             case EventBatch():
-                self._live.add(body)
+                self._state.add(body)
                 if any(not isinstance(live.event, _STREAM) for live in body.events):
                     self._stale.set()
             case Resync():
@@ -100,13 +110,13 @@ class Upstream(Session):
 
     async def _ask(self, body: Body, expected: type[_T]) -> _T:
         if self._peer is None:
-            raise DaemonAway(self._live.away or "connecting")
+            raise DaemonAway(self._state.away or "connecting")
         try:
             answer = await self._peer.request(body, timeout=TIMEOUT)
         except LinkClosed as error:
-            raise AnswerLost(f"the daemon left before it answered: {error}") from None
+            raise Unanswered(f"the daemon left before it answered: {error}") from None
         except trio.TooSlowError:
-            raise AnswerLost(f"the daemon did not answer within {TIMEOUT:g} s") from None
+            raise Unanswered(f"the daemon did not answer within {TIMEOUT:g} s") from None
         if not isinstance(answer, expected):
             raise RemoteError("bad_answer", f"expected {expected.__name__}, got {answer!r:.100}")
         return answer
@@ -114,18 +124,18 @@ class Upstream(Session):
     def _failed(self, error: Exception) -> None:
         slow = isinstance(error, trio.TooSlowError)
         why = "it does not answer" if slow else str(error) or type(error).__name__
-        if why != self._live.away:
+        if why != self._state.away:
             _log.warning("no daemon at %s: %s", self._path, why)
-        self._live.lose(why)
+        self._state.lose(why)
 
     async def _use(self, peer: Peer, _: Welcome) -> None:
         self._peer, self._stale, self._lagged = peer, trio.Event(), trio.Event()
-        self._live.forget()
+        self._state.forget()
         try:
             status = await self.status()
             await peer.request(Follow(), timeout=TIMEOUT)
             await self._catch_up(status.seq)
-            self._live.arrive()
+            self._state.arrive()
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._poll, peer)
                 nursery.start_soon(self._leave_when_lagged, peer)
@@ -140,10 +150,10 @@ class Upstream(Session):
     async def _catch_up(self, seq: int) -> None:
         """Wait for the history up to `seq`, of which the newest may be lost for good."""
         with trio.move_on_after(TIMEOUT):
-            while (before := self._live.ring.last) < seq:
+            while (before := self._state.events.last) < seq:
                 with trio.move_on_after(HISTORY_GAP) as gap:
-                    while self._live.ring.last == before:
-                        await self._live.changed.wait()
+                    while self._state.events.last == before:
+                        await self._state.changed.wait()
                 if gap.cancelled_caught:
                     return
 
@@ -154,7 +164,7 @@ class Upstream(Session):
 
     async def _poll(self, peer: Peer) -> None:
         while True:
-            await self._live.wait_viewers(some=True)
+            await self._state.wait_viewers(some=True)
             self._stale = trio.Event()
             try:
                 await self.status()

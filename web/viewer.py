@@ -7,7 +7,7 @@ import orjson
 import trio
 from attrs import frozen
 
-from web.live import Live
+from web.state import PageState
 
 BATCH = 0.05
 """Seconds between two frames: what happens meanwhile goes into one."""
@@ -34,30 +34,34 @@ FULL = Goodbye(1013, "too many pages are open")
 BROKEN = Goodbye(1011, "internal error")
 
 
-async def watch(live: Live, since: int, send: Callable[[bytes], Awaitable[object]]) -> Goodbye:
-    """Send frames of what comes after `since` until the page must go; returns why.
+async def watch(
+    state: PageState, since: int, send: Callable[[bytes], Awaitable[object]]
+) -> Goodbye:
+    """Send frames of what comes after the event number `since` until the page must go.
 
-    A frame is an object with any of `events`, `status`, `daemon` (`{"away": why or null}`) and
-    `resync`. A page that reads too slowly finds its place overwritten in the ring.
+    Returns why it must. A frame is a JSON object with any of `events`, `status`, `daemon`
+    (`{"away": why or null}`) and `resync`. For a page that reads so slowly that events are gone, it
+    is time to go. Raises what `send` raises.
     """
-    cursor, generation = since, live.generation
+    cursor, generation = since, state.generation
     told: dict[str, Any] = {"status": None, "daemon": {"away": None}}
     while True:
-        changed = live.changed
-        if live.draining:
+        changed = state.changed
+        if state.draining:
             return RESTART
-        if live.generation != generation or (live.away is None and not live.ring.covers(cursor)):
+        missed = state.away is None and not state.events.covers(cursor)
+        if missed or state.generation != generation:
             await send(orjson.dumps({"resync": True}))
             return RESYNC
-        news: dict[str, Any] = {"status": live.status, "daemon": {"away": live.away}}
+        news: dict[str, Any] = {"status": state.status, "daemon": {"away": state.away}}
         frame = {key: value for key, value in news.items() if value and value != told[key]}
         told |= frame
-        if live.away is None and (events := live.ring.after(cursor)[:FRAME_EVENTS]):
+        if state.away is None and (events := state.events.after(cursor)[:FRAME_EVENTS]):
             frame["events"] = [event.json for event in events]
             cursor = events[-1].seq
         if frame:
             await send(orjson.dumps(frame))
-        if live.away is not None or live.ring.last == cursor:
+        if state.away is not None or state.events.last == cursor:
             if frame:
                 await trio.sleep(BATCH)
             with trio.move_on_after(BEAT) as quiet:

@@ -3,11 +3,11 @@
 from attrs import field, frozen
 
 from harness.cli.session import CliSession
-from harness.wake import NAME, SOCKET
+from harness.wake_command import SOCKET_NAME, SOCKET_VARIABLE
 from hive.paths import AgentFolders
 
 CONTAINER = "HIVE_CONTAINER"
-"""By this variable a driver without walls finds all that belongs to a container."""
+"""The variable that marks all processes of a container, so that its driver finds them."""
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -43,12 +43,12 @@ _FLAGS = {
 
 
 class CredentialsError(ValueError):
-    """More than one kind of credentials: the CLI would choose, and bill, by itself."""
+    """There is more than one kind of credentials: the CLI would choose itself which to bill."""
 
 
 @frozen
-class Setup:
-    """What a process is started with, but for its session. Contains credentials."""
+class CliSetup:
+    """How to start a process, apart from its session; `environment` contains credentials."""
 
     binary: str
     model: str | None
@@ -56,8 +56,8 @@ class Setup:
     environment: tuple[tuple[str, str], ...] = field(repr=False)
 
 
-def argv(setup: Setup, session: CliSession) -> tuple[str, ...]:
-    """The command line of a process that begins `session`, or goes on with it if it is known."""
+def argv(setup: CliSetup, session: CliSession) -> tuple[str, ...]:
+    """The command line of a process that begins `session`, or resumes it when it is known."""
     return (
         setup.binary,
         "--print",
@@ -84,9 +84,12 @@ def environment(
     container: str | None,
     commands: str = "",
 ) -> tuple[tuple[str, str], ...]:
-    """The whole environment; `given` holds credentials, `container` marks what we start.
+    """The whole environment of a process.
 
-    `commands` is the folder of `hive-harness`, last on the PATH. Raises CredentialsError.
+    `given` is what the daemon gives, credentials among it; `root` says that the process runs as
+    root; `container` is the value of the mark CONTAINER, None without one; `commands` is the folder
+    of `hive-harness`, which comes last on the PATH. Raises CredentialsError when `given` holds more
+    than one kind of credentials.
     """
     kinds = [name for name, value in given if name in _CREDENTIALS and value]
     if len(kinds) > 1:
@@ -99,7 +102,7 @@ def environment(
         "HOME": str(folders.claude),
         "LANG": "C.UTF-8",
         "CLAUDE_CODE_TMPDIR": str(folders.claude / "tmp"),
-        SOCKET: str(folders.claude / NAME),
+        SOCKET_VARIABLE: str(folders.claude / SOCKET_NAME),
         **_FLAGS,
         **({"IS_SANDBOX": "1"} if root else {}),
         **({CONTAINER: container} if container else {}),

@@ -5,7 +5,7 @@ MAX_LINE = 16 << 20
 
 
 class LineSplitter:
-    """Splits a stream at newlines; a line over `limit` bytes is dropped and comes out as None."""
+    """Splits a stream at newlines; one over `limit` bytes is dropped: it becomes None."""
 
     def __init__(self, limit: int = MAX_LINE) -> None:
         self._limit = limit
@@ -50,6 +50,6 @@ class Tail:
         self._cut = self._cut or len(whole) > self._limit
 
     def __str__(self) -> str:
-        """The text; where its beginning is lost, from the next word on: half a key is one, too."""
+        """The text. If its beginning is lost it starts at a whole word: half a key is a secret."""
         text = self._data.decode("utf-8", "replace")
         return " ".join(text.split(None, 1)[1:]) if self._cut else text

@@ -7,7 +7,7 @@ becomes `Other`. Shapes as observed with CLI 2.1.330 (`--output-format stream-js
 import json
 from collections.abc import Callable
 
-from harness.cli.stream import (
+from harness.cli.stream_events import (
     ApiFailure,
     ControlCancelled,
     ControlRequest,

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-from hive.supervisors import one_line
+from hive.text import one_line
 
 KEPT = 3
 """How many damaged files of one name are kept, the latest."""
@@ -52,14 +52,14 @@ def repair(home: Path, session: str) -> Repaired:
     notes: list[str] = []
     lost_session = False
     for name in _FOLDERS:
-        notes += _look(home / name, _folder_damage)
-    if found := _look(home / ".claude.json", _config_damage):
+        notes += _inspect(home / name, _folder_damage)
+    if found := _inspect(home / ".claude.json", _config_damage):
         notes += [*found, _restore(home)]
     for folder in (home, home / ".claude"):
         for pipe in list(_pipes(folder)):
-            notes += _look(pipe, _pipe_damage)
+            notes += _inspect(pipe, _pipe_damage)
     for project in _entries(home / ".claude" / "projects"):
-        if found := _look(Path(project.path, f"{session}.jsonl"), _file_damage):
+        if found := _inspect(Path(project.path, f"{session}.jsonl"), _file_damage):
             lost_session = True
             notes += [*found, "its conversation is lost: a new one begins"]
     return Repaired(tuple(notes[:_MOST_NOTES]), lost_session)
@@ -69,7 +69,7 @@ class _Damage(Exception):
     """What is wrong with a file."""
 
 
-def _look(path: Path, check: Callable[[Path], None]) -> list[str]:
+def _inspect(path: Path, check: Callable[[Path], None]) -> list[str]:
     """Set `path` aside if `check` finds damage; what there is to say."""
     try:
         check(path)

@@ -1,4 +1,4 @@
-"""Which conversation of the CLI goes on, also after a restart: one small file."""
+"""Which conversation of the CLI is continued, also after a restart: its id in a small file."""
 
 import logging
 import uuid
@@ -24,16 +24,19 @@ def load(path: Path) -> CliSession:
     try:
         return CliSession(str(uuid.UUID(read_small(path).decode().strip())), known=True)
     except (OSError, ValueError):
-        return fresh()
+        return new_session()
 
 
-def fresh() -> CliSession:
+def new_session() -> CliSession:
     """A session with a new id, which the CLI does not know yet."""
     return CliSession(str(uuid.uuid4()), known=False)
 
 
 def save(path: Path, session: CliSession) -> None:
-    """Note the session, as a whole or not at all; a disk that is full costs the memory only."""
+    """Write the session's id to `path`, wholly or not at all; what fails is only logged.
+
+    Then a restarted harness begins a new conversation.
+    """
     new = path.with_name(f"{path.name}.new")
     try:
         new.write_text(f"{session.id}\n")

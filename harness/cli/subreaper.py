@@ -1,4 +1,4 @@
-"""Every process that claude leaves behind becomes a child of the harness, which ends and reaps it.
+"""Processes that claude leaves behind become children of the harness, which ends and reaps them.
 
 A tool's command runs in a session of its own, so no signal to claude's process group reaches it.
 The harness is a "child subreaper" (prctl(2)): orphans below it are handed to it and not to init.
@@ -20,7 +20,10 @@ _POLL_S = 0.02
 
 
 class Subreaper:
-    """The children of this process but for those it had before."""
+    """Makes this process a subreaper, and looks after all children that it gets from then on.
+
+    Raises OSError when the kernel refuses.
+    """
 
     def __init__(self) -> None:
         libc = ctypes.CDLL(None, use_errno=True)
@@ -31,9 +34,9 @@ class Subreaper:
         self._starting = 0
 
     async def start(self, argv: Sequence[str], **options: Any) -> trio.Process:
-        """`trio.lowlevel.open_process`; whoever gets the process waits for it, then `forget`s it.
+        """Start a process as `trio.lowlevel.open_process` does; the caller waits for its end.
 
-        Raises OSError.
+        After that the caller calls `forget`. Raises OSError when it cannot be started.
         """
         self._starting += 1  # until its pid is known here, it could be taken for an orphan
         try:
@@ -45,7 +48,7 @@ class Subreaper:
         return process
 
     def forget(self, pid: int) -> None:
-        """That process has been waited for; its pid may be used again."""
+        """Note that the process has been waited for: its pid may be another's from now on."""
         self._waited_for.discard(pid)
 
     def reap(self) -> None:
@@ -64,7 +67,7 @@ class Subreaper:
                 self.reap()
 
     async def kill_all(self, timeout: float) -> int:
-        """Kill until none is left, at most for `timeout` s; returns how many still are."""
+        """Kill all orphans, for `timeout` seconds at most; returns how many are left."""
         with trio.move_on_after(timeout):
             while orphans := self._orphans():
                 _kill(orphans)

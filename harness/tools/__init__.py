@@ -1,9 +1,11 @@
-"""The tools that the hive gives to its model: a class for each, and the runner that serves them.
+"""The tools that the hive gives to its model: a class for each, and the server that performs
+them.
 
 To add one, see CONTRIBUTING.md.
 """
 
-from harness.tools.runner import SERVER, Tools
+from harness.tools.mcp_server import SERVER, ToolServer
+from harness.tools.message_text import framed_all
 from harness.tools.table import guide
 
-__all__ = ["SERVER", "Tools", "guide"]
+__all__ = ["SERVER", "ToolServer", "framed_all", "guide"]

@@ -15,7 +15,7 @@ import attrs
 from attrs import frozen
 
 from harness.lenient_json import Json, clean
-from harness.shared import Shared
+from harness.state import HarnessState
 from hive.wire.bodies import Body
 from hive.wire.turns import Lease
 
@@ -32,10 +32,10 @@ class ToolFailed(Exception):
 
 
 class ToolContext(Protocol):
-    """What a tool can use while it is performed; the runner is one."""
+    """What a tool can use while it is performed; `ToolServer` is one."""
 
     @property
-    def shared(self) -> Shared:
+    def state(self) -> HarnessState:
         """The harness's options, the daemon's settings, and what the running turn holds."""
 
     async def ask(self, request: Body, unanswered: str) -> Body:
@@ -70,10 +70,10 @@ class Tool(ABC):
 
     @abstractmethod
     async def perform(self, context: ToolContext) -> str:
-        """Do it; the answer for the model.
+        """Do what the tool does; returns the answer for the model.
 
         What others wrote must not look like a line of the hive's own: answer in JSON. Raises
-        ToolFailed when it was not done, and what `ToolContext` raises: the runner tells the model.
+        ToolFailed when it was not done, and what `ToolContext` raises: the server tells the model.
         """
 
 
@@ -96,7 +96,7 @@ class DaemonTool(Tool):
         """
 
     def answer_text(self, answer: Body) -> str:
-        """The daemon's answer as the model reads it. Raises ToolFailed for one without sense."""
+        """The daemon's answer as the model reads it. Raises ToolFailed when it makes no sense."""
         return DONE
 
 
@@ -116,7 +116,7 @@ def argument(
 T = TypeVar("T", bound=Tool)
 
 
-def checked(tool: type[T], given: object) -> T:
+def parse_arguments(tool: type[T], given: object) -> T:
     """The call of `tool` with the arguments that a model has `given`.
 
     Raises BadArguments with everything that is wrong and what is right.
@@ -126,8 +126,8 @@ def checked(tool: type[T], given: object) -> T:
     if not isinstance(given, dict):
         raise BadArguments(f"{tool.NAME} takes an object of arguments: {_usage(tool)}")
     known = {one.name: one for one in _arguments(tool)}
-    faults = [f"unknown argument {shown(key)}" for key in given if key not in known]
-    faults += [
+    errors = [f"unknown argument {excerpt(key)}" for key in given if key not in known]
+    errors += [
         f"{one.name} is missing" for one in known.values() if one.required and one.name not in given
     ]
     values = {
@@ -135,9 +135,9 @@ def checked(tool: type[T], given: object) -> T:
         for key, value in given.items()
         if key in known and (value is not None or known[key].required)
     }
-    faults += [fault for key, value in values.items() if (fault := known[key].fault(value))]
-    if faults:
-        raise BadArguments(f"{'; '.join(faults)}. Right is: {_usage(tool)}")
+    errors += [error for key, value in values.items() if (error := known[key].error(value))]
+    if errors:
+        raise BadArguments(f"{'; '.join(errors)}. Right is: {_usage(tool)}")
     return tool(**{key: known[key].kind.read(value) for key, value in values.items()})
 
 
@@ -156,14 +156,14 @@ def schema(tool: type[Tool]) -> Json:
     }
 
 
-def shown(value: object) -> str:
-    """What the model gave, short and on one line."""
+def excerpt(value: object) -> str:
+    """A value that the model gave, in at most 60 characters on one line, for an error."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def utc(epoch: float) -> str:
-    """A time as the model reads it: ISO 8601, to the second."""
+def iso_time(epoch: float) -> str:
+    """A time (epoch seconds) as the model reads it: ISO 8601 in UTC, to the second."""
     return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
@@ -261,7 +261,7 @@ class _Argument:
             made["enum"] = list(self.choices)
         return made
 
-    def fault(self, value: object) -> str | None:
+    def error(self, value: object) -> str | None:
         """What is wrong with a value, or None."""
         size = self.kind.size(value)
         if (
@@ -272,7 +272,7 @@ class _Argument:
             and (not self.choices or value in self.choices)
         ):
             return None
-        return f"{self.name} is {shown(value)}, it must be {self.rule()}"
+        return f"{self.name} is {excerpt(value)}, it must be {self.rule()}"
 
     def rule(self) -> str:
         """What is allowed, in words."""

@@ -16,26 +16,30 @@ _INVALID_PARAMS = -32602
 
 
 @frozen
-class Invoke:
-    """A correct call of a tool, to be answered with `result(id, …)`."""
+class ToolInvocation:
+    """A call of a tool whose arguments are right; it is answered with `result` and its `id`."""
 
     id: str | int | None
     call: Tool
 
 
-def read(message: Json) -> Invoke | Json:
-    """A call to perform, or the whole answer. Never raises."""
-    method, number, params = message.get("method"), _id(message.get("id")), message.get("params")
+def parse_request(message: Json) -> ToolInvocation | Json:
+    """The call that the message asks for, or the whole answer to any other. Never raises."""
+    method, request_id, params = (
+        message.get("method"),
+        _id(message.get("id")),
+        message.get("params"),
+    )
     if not isinstance(method, str):
-        return error(number, _INVALID_REQUEST, "a request needs a method")
+        return error(request_id, _INVALID_REQUEST, "a request needs a method")
     if params is not None and not isinstance(params, dict):
-        return error(number, _INVALID_PARAMS, "params must be an object")
+        return error(request_id, _INVALID_PARAMS, "params must be an object")
     params = params or {}
     match method:
         case "initialize":
             version = params.get("protocolVersion")
             return _answer(
-                number,
+                request_id,
                 {
                     "protocolVersion": version if isinstance(version, str) else _VERSION,
                     "capabilities": {"tools": {}},
@@ -43,33 +47,35 @@ def read(message: Json) -> Invoke | Json:
                 },
             )
         case "ping":
-            return _answer(number, {})
+            return _answer(request_id, {})
         case "tools/list":
-            return _answer(number, {"tools": schemas()})
+            return _answer(request_id, {"tools": schemas()})
         case "tools/call":
             try:
-                return Invoke(number, parse_call(params.get("name"), params.get("arguments")))
-            except BadArguments as fault:
-                return result(number, str(fault), is_error=True)
+                return ToolInvocation(
+                    request_id, parse_call(params.get("name"), params.get("arguments"))
+                )
+            except BadArguments as wrong:
+                return result(request_id, str(wrong), is_error=True)
     if method.startswith("notifications/"):
-        return _answer(number, {})  # the control request around it wants an answer all the same
+        return _answer(request_id, {})  # the control request around it wants an answer all the same
     known = "initialize, ping, tools/list, tools/call"
-    return error(number, _METHOD_NOT_FOUND, f"unknown method {method[:60]!r}; known: {known}")
+    return error(request_id, _METHOD_NOT_FOUND, f"unknown method {method[:60]!r}; known: {known}")
 
 
-def result(number: str | int | None, text: str, *, is_error: bool = False) -> Json:
-    """The answer of a tool; `is_error` tells the model that nothing was done."""
+def result(request_id: str | int | None, text: str, *, is_error: bool = False) -> Json:
+    """The JSON-RPC answer to a tool call; `is_error` tells the model that the tool failed."""
     content: Json = {"content": [{"type": "text", "text": text}]}
-    return _answer(number, content | ({"isError": True} if is_error else {}))
+    return _answer(request_id, content | ({"isError": True} if is_error else {}))
 
 
-def error(number: str | int | None, code: int, message: str) -> Json:
+def error(request_id: str | int | None, code: int, message: str) -> Json:
     """The answer to a request that cannot be served: a JSON-RPC error with its `code`."""
-    return {"jsonrpc": "2.0", "id": number, "error": {"code": code, "message": message}}
+    return {"jsonrpc": "2.0", "id": request_id, "error": {"code": code, "message": message}}
 
 
-def _answer(number: str | int | None, value: Json) -> Json:
-    return {"jsonrpc": "2.0", "id": number, "result": value}
+def _answer(request_id: str | int | None, value: Json) -> Json:
+    return {"jsonrpc": "2.0", "id": request_id, "result": value}
 
 
 def _id(value: object) -> str | int | None:

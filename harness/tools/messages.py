@@ -6,8 +6,8 @@ from typing import Any
 
 from attrs import frozen
 
-from harness.message_text import framed_all
 from harness.tools.base import DaemonTool, Tool, ToolContext, ToolFailed, argument
+from harness.tools.message_text import framed_all
 from hive.wire.bodies import Body
 from hive.wire.bounds import LONGEST_TAKE_S, MOST_TAKEN
 from hive.wire.messages import GetThread, Inbox, Message, Send, Sent
@@ -50,7 +50,7 @@ stored for good; an error means that nothing was sent.
     )
 
     async def perform(self, context: ToolContext) -> str:
-        settings = context.shared.settings
+        settings = context.state.settings
         size = len(self.body.encode())
         if settings is not None and size > settings.body_cap:
             raise ToolFailed(

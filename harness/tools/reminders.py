@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from attrs import frozen
 
-from harness.tools.base import DONE, DaemonTool, argument, utc
+from harness.tools.base import DONE, DaemonTool, argument, iso_time
 from hive.wire.bodies import Body
 from hive.wire.reminders import (
     CancelReminder,
@@ -57,7 +57,7 @@ yourself. End your turn and be reminded, do not sleep or poll in a turn. `list_r
     def answer_text(self, answer: Body) -> str:
         if not isinstance(answer, Reminded):
             return DONE
-        return json.dumps({"reminder": answer.id, "due": utc(answer.due_at)})
+        return json.dumps({"reminder": answer.id, "due": iso_time(answer.due_at)})
 
 
 @frozen
@@ -97,7 +97,12 @@ class CancelReminderTool(DaemonTool):
 
 
 def _reminder(one: Reminder) -> dict[str, Any]:
-    head = {"id": one.id, "due": utc(one.due_at), "state": one.state.value, "message": one.text}
+    head = {
+        "id": one.id,
+        "due": iso_time(one.due_at),
+        "state": one.state.value,
+        "message": one.text,
+    }
     return head | ({"error": one.error} if one.error else {})
 
 
@@ -106,7 +111,7 @@ def _schedule(one: Schedule) -> dict[str, Any]:
         "id": one.id,
         "state": one.state.value,
         "when": f"{one.cron} {one.zone}" if one.cron else f"every {one.every_s:g} s",
-        "next": None if one.next_at is None else utc(one.next_at),
+        "next": None if one.next_at is None else iso_time(one.next_at),
         "to": list(one.to),
         "message": one.text,
     }

@@ -5,7 +5,7 @@ import uuid
 
 from attrs import frozen
 
-from harness.tools.base import DONE, DaemonTool, argument, utc
+from harness.tools.base import DONE, DaemonTool, argument, iso_time
 from hive.wire.bodies import Body
 from hive.wire.schedules import RequestSchedule, Scheduled
 
@@ -48,7 +48,7 @@ class ScheduleTool(DaemonTool):
             {
                 "schedule": answer.id,
                 "state": answer.state.value,
-                "first_runs_if_approved": [utc(at) for at in answer.next],
+                "first_runs_if_approved": [iso_time(at) for at in answer.next],
                 "note": "the operator decides; you get a message then",
             }
         )

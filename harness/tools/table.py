@@ -1,8 +1,8 @@
 """The table of all tools, in the order in which the model reads of them."""
 
 from harness.lenient_json import Json
-from harness.tools.agent import SetStatusTool, WhoAmITool
-from harness.tools.base import BadArguments, Tool, checked, schema, shown
+from harness.tools.agents import SetStatusTool, WhoAmITool
+from harness.tools.base import BadArguments, Tool, excerpt, parse_arguments, schema
 from harness.tools.messages import RecvTool, SendTool, ThreadTool
 from harness.tools.questions import AnswerTool, AskTool, CancelLooseEndTool, LooseEndsTool
 from harness.tools.reminders import CancelReminderTool, ListRemindersTool, RemindTool
@@ -31,12 +31,12 @@ TOOLS = {tool.NAME: tool for tool in _ALL}
 
 
 def schemas() -> list[Json]:
-    """All tools, as `tools/list` of the Model Context Protocol wants them."""
+    """The descriptions of all tools, as `tools/list` of the Model Context Protocol wants them."""
     return [schema(tool) for tool in _ALL]
 
 
 def guide(body_cap: int) -> str:
-    """What the system prompt says of the tools; `body_cap`: the largest body in bytes."""
+    """What the system prompt says about the tools; `body_cap` is the largest body in bytes."""
     lines = "\n".join(tool.GUIDE.strip() for tool in _ALL if tool.GUIDE)
     return lines.replace("{body_cap}", str(body_cap))
 
@@ -48,5 +48,5 @@ def parse_call(name: object, arguments: object) -> Tool:
     """
     tool = TOOLS.get(name) if isinstance(name, str) else None
     if tool is None:
-        raise BadArguments(f"there is no tool {shown(name)}; the tools are {', '.join(TOOLS)}")
-    return checked(tool, arguments)
+        raise BadArguments(f"there is no tool {excerpt(name)}; the tools are {', '.join(TOOLS)}")
+    return parse_arguments(tool, arguments)

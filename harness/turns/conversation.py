@@ -1,4 +1,4 @@
-"""The conversation that an agent's turns go on with: a session of the CLI and its process."""
+"""The conversation that an agent's turns continue: a session of the CLI, and its process."""
 
 import os
 import sys
@@ -9,7 +9,8 @@ import trio
 from attrs import evolve
 
 from harness.cli import arguments, session
-from harness.cli.arguments import Setup
+from harness.cli.arguments import CliSetup
+from harness.cli.claude_process import INITIALISE_S, STOP_S, ClaudeProcess, CliStartFailed
 from harness.cli.outcome import (
     ProcessEnd,
     TurnEvidence,
@@ -18,34 +19,33 @@ from harness.cli.outcome import (
     session_is_taken,
     session_is_unknown,
 )
-from harness.cli.process import INITIALISE_S, STOP_S, ClaudeProcess, CliStartFailed
 from harness.cli.repair import repair
 from harness.cli.subreaper import Subreaper
-from harness.shared import Shared
-from harness.tools import Tools, guide
-from harness.turns.prompts import system
+from harness.state import HarnessState
+from harness.tools import ToolServer, guide
+from harness.turns.prompts import system_prompt
 from hive.supervisors import Context
 from hive.wire.daemon import Notice
 from hive.wire.harness import HarnessSettings
 from hive.wire.turns import Outcome
 
 START_S = INITIALISE_S + 2 * STOP_S
-"""Upper bound of the start of a process, the end of the one before included."""
+"""Upper bound of the start of a process, with the end of the one before it."""
 
 
 class Conversation:
     """Keeps the process between turns; when it has ended, the next one resumes the session."""
 
-    def __init__(self, shared: Shared, tools: Tools, subreaper: Subreaper) -> None:
+    def __init__(self, state: HarnessState, tools: ToolServer, subreaper: Subreaper) -> None:
         self.process: ClaudeProcess | None = None
         """The process of the last turn, which may have ended; None before the first."""
         self.nursery: trio.Nursery | None = None
-        """Where `host` runs the process; None while the turn runner is being restarted."""
-        self._shared = shared
+        """Where `run` keeps the process; None while the turn runner is being restarted."""
+        self._state = state
         self._tools = tools
         self._subreaper = subreaper
-        self._running: tuple[Setup, str] | None = None
-        self._file = shared.options.folders.harness / "session"
+        self._running: tuple[CliSetup, str] | None = None
+        self._file = state.options.folders.harness / "session"
         self._session = session.load(self._file)
 
     @property
@@ -55,16 +55,19 @@ class Conversation:
 
     @property
     def model(self) -> str | None:
-        """The model that the process told; None before it has."""
+        """The model that the process said it uses; None before it did."""
         return self.process.model if self.process else None
 
     @property
-    def ended(self) -> ProcessEnd | None:
+    def process_end(self) -> ProcessEnd | None:
         """How the process ended; None while it lives, and before the first."""
-        return self.process.how if self.process else None
+        return self.process.end if self.process else None
 
-    async def host(self, ctx: Context) -> None:
-        """Give the process a place to run, and reap what it leaves; its end ends the process."""
+    async def run(self, ctx: Context) -> None:
+        """Have a place to run the process in, and reap what it leaves; never returns.
+
+        When this is cancelled the process is ended.
+        """
         async with trio.open_nursery() as nursery:
             self.nursery = nursery
             try:
@@ -73,11 +76,11 @@ class Conversation:
             finally:
                 self.nursery = None
 
-    async def ready(self, settings: HarnessSettings) -> ClaudeProcess:
-        """The process that takes the next prompt: the one that is there, or a new one.
+    async def start_or_reuse(self, settings: HarnessSettings) -> ClaudeProcess:
+        """The process that takes the next prompt: the one that runs, or a new one.
 
-        Raises CliStartFailed, and CredentialsError when the settings have more than one kind of
-        them.
+        Raises CliStartFailed when no process could be made ready, and CredentialsError when the
+        settings have more than one kind of credentials.
         """
         setup = self._setup(settings)
         claude = self.process
@@ -90,13 +93,13 @@ class Conversation:
         await self._repair()
         claude = self.process = ClaudeProcess(self._tools, self._subreaper)
         self._running = setup, self._session.id
-        options = self._shared.options
+        options = self._state.options
         argv = (*options.wrap, *arguments.argv(setup, self._session))
-        host = partial(claude.host, argv, dict(setup.environment), options.folders.state)
-        await self.nursery.start(host, name="claude")
+        run = partial(claude.run, argv, dict(setup.environment), options.folders.state)
+        await self.nursery.start(run, name="claude")
         ready = False
         try:
-            await claude.initialise(_system_prompt(self._shared, settings))
+            await claude.initialise(_system_prompt(self._state, settings))
             ready = True
         finally:
             if not ready:
@@ -104,12 +107,12 @@ class Conversation:
                     await claude.stop()
         return claude
 
-    async def failed_to_start(self, why: str) -> tuple[TurnVerdict, bool]:
-        """What a turn ends with whose process did not start; mends the session or the CLI's files.
+    async def handle_failed_start(self, why: str) -> tuple[TurnVerdict, bool]:
+        """Repair what kept the process from starting, as far as that is known; `why` it did not.
 
-        The second value says that another attempt may go better at once.
+        Returns how the attempt ended, and whether to retry at once.
         """
-        ended = self.ended
+        ended = self.process_end
         if ended is None:
             return TurnVerdict(Outcome.FAILED, why), False
         if session_is_taken(ended.stderr):
@@ -123,17 +126,17 @@ class Conversation:
         verdict = classify(TurnEvidence(ended=ended))
         return evolve(verdict, detail=f"{why}: {verdict.detail}"), False
 
-    def answered(self, number: str | None) -> None:
-        """Note that the CLI has given a result in session `number`: now it can be resumed."""
-        if number == self._session.id and not self._session.known:
+    def note_result(self, session_id: str | None) -> None:
+        """Note that the CLI has given a result in that session: now it can be resumed."""
+        if session_id == self._session.id and not self._session.known:
             self._session = evolve(self._session, known=True)
             session.save(self._file, self._session)
 
     async def renew(self, why: str) -> None:
         """End the process, and begin a new session at the next prompt."""
         await self.stop()
-        self._session = session.fresh()
-        self._shared.emit(Notice(f"{why}: a new one begins"))
+        self._session = session.new_session()
+        self._state.emit(Notice(f"{why}: a new one begins"))
 
     async def stop(self) -> None:
         """End the process, if there is one."""
@@ -142,11 +145,11 @@ class Conversation:
 
     # --- inside ---------------------------------------------------------------------------------
 
-    def _setup(self, settings: HarnessSettings) -> Setup:
+    def _setup(self, settings: HarnessSettings) -> CliSetup:
         if settings.claude is None:
             raise CliStartFailed("no claude: the daemon did not say which one it has found")
-        folders, root = self._shared.options.folders, os.geteuid() == 0
-        return Setup(
+        folders, root = self._state.options.folders, os.geteuid() == 0
+        return CliSetup(
             settings.claude,
             settings.model,
             settings.fallback_models,
@@ -160,18 +163,18 @@ class Conversation:
         )
 
     async def _repair(self) -> bool:
-        """Set aside what is damaged of the CLI's own files, and say so; whether there was any."""
-        home, number = self._shared.options.folders.claude, self._session.id
+        """Set aside the CLI's files that are damaged, with a notice; whether there were any."""
+        home, number = self._state.options.folders.claude, self._session.id
         found = await trio.to_thread.run_sync(repair, home, number, abandon_on_cancel=True)
         for note in found.notes:
-            self._shared.emit(Notice(note))
+            self._state.emit(Notice(note))
         if found.lost_session:
-            self._session = session.fresh()
+            self._session = session.new_session()
         return bool(found.notes)
 
 
-def _system_prompt(shared: Shared, settings: HarnessSettings) -> str:
-    options = shared.options
-    state = str(options.folders.state)
+def _system_prompt(state: HarnessState, settings: HarnessSettings) -> str:
+    options = state.options
+    folder = str(options.folders.state)
     tools = guide(settings.body_cap)
-    return system(options.name, settings.peers, state=state, tools=tools)
+    return system_prompt(options.name, settings.peers, state=folder, tools=tools)

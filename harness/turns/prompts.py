@@ -1,12 +1,12 @@
-"""The words that the harness gives to the model of its own: the system prompt."""
+"""The system prompt, and how a prompt is kept from being a command of the CLI."""
 
 
 def not_a_command(prompt: str) -> str:
-    """`prompt` so that the CLI takes it for text: a leading slash would run a command."""
+    """The prompt such that the CLI takes it for text: a leading slash would be a command."""
     return f" {prompt}" if prompt.startswith("/") else prompt
 
 
-def system(name: str, peers: tuple[str, ...], *, state: str, tools: str) -> str:
+def system_prompt(name: str, peers: tuple[str, ...], *, state: str, tools: str) -> str:
     """A page about the hive for the agent `name`; `peers` are the other agents.
 
     `state` is its working folder, `tools` the lines about its tools (from `harness.tools.guide`).

@@ -7,31 +7,30 @@ that of the CLI while it waits to ask its API again. Both are bounded, so a turn
 from attrs import define, field
 
 TOOL_S = 660.0
-"""The CLI bounds its own tools (Bash: 600 s at most), and says nothing while one runs."""
+"""Added while a tool runs: the CLI bounds its own (Bash: 600 s), and says nothing meanwhile."""
 
 RETRIES_S = 600.0
-"""Announced retries are life, but not for longer than this without anything else."""
+"""How long announced retries count as life, when the stream says nothing else."""
 
 
 @define
 class SilenceWatch:
-    """Of one turn: `deadline` moves with what its stream says.
-
-    `limit` is the longest silence for which nothing accounts.
-    """
+    """When one turn has been silent for too long: `deadline` moves with what its stream says."""
 
     limit: float
-    heard: float
+    """The longest silence, in seconds, that nothing accounts for."""
+    last_line_at: float
     """When the stream said something last, retries not counted."""
     retry_until: float = 0.0
+    """Until when the announced retry accounts for silence."""
     tools: set[str] = field(factory=set)
-    """Calls without an answer yet."""
+    """Ids of the tool calls that have no answer yet."""
 
-    def line(self, now: float) -> None:
+    def note_line(self, now: float) -> None:
         """Note that the stream said something."""
-        self.heard, self.retry_until = now, 0.0
+        self.last_line_at, self.retry_until = now, 0.0
 
-    def retry(self, now: float, delay: float) -> None:
+    def note_retry(self, now: float, delay: float) -> None:
         """Note that the CLI said it will ask its API again after `delay` seconds."""
         self.retry_until = now + delay + self.limit
 
@@ -39,5 +38,5 @@ class SilenceWatch:
     def deadline(self) -> float:
         """When the turn is to be ended as silent."""
         silence = self.limit + (TOOL_S if self.tools else 0.0)
-        retries = min(self.retry_until, self.heard + self.limit + RETRIES_S)
-        return max(self.heard + silence, retries)
+        retries = min(self.retry_until, self.last_line_at + self.limit + RETRIES_S)
+        return max(self.last_line_at + silence, retries)

@@ -1,10 +1,10 @@
-"""What one turn has shown so far: stream events in, wire events and the end of the turn out."""
+"""What is known of one turn: stream events go in; wire events, pushes and a verdict come out."""
 
 import trio
 from attrs import define, evolve, field
 
 from harness.cli.outcome import ProcessEnd, TurnEvidence, TurnVerdict, classify
-from harness.cli.stream import (
+from harness.cli.stream_events import (
     ApiFailure,
     ControlResponse,
     Cost,
@@ -20,15 +20,15 @@ from harness.cli.stream import (
     ToolAnswer,
 )
 from harness.tools import SERVER
-from harness.turns.signals import Signals
+from harness.turns.api_signals import ApiSignals
 from harness.turns.silence import SilenceWatch
 from harness.turns.spending import Meter
 from hive.wire.bounds import EVENT_TEXT
 from hive.wire.events import Event
 from hive.wire.turns import (
     ApiRetry,
-    ApiSignal,
     Outcome,
+    PushedByAgent,
     Spending,
     Text,
     ToolCall,
@@ -39,58 +39,61 @@ from hive.wire.turns import (
 
 @define(eq=False)
 class RunningTurn:
-    """One prompt and what came of it; `prompt` is the uuid of its user message."""
+    """One prompt and what has come of it."""
 
     id: str
+    """The lease's."""
     prompt: str
+    """The uuid of its user message."""
     silence: SilenceWatch
-    signals: Signals
+    signals: ApiSignals
     meter: Meter
-    seen: TurnEvidence = field(factory=TurnEvidence)
-    reported: Usage = field(factory=Usage)
-    """What the results say."""
-    over: bool = False
+    evidence: TurnEvidence = field(factory=TurnEvidence)
+    reported_usage: Usage = field(factory=Usage)
+    """What the results of the CLI say it has used."""
+    idle: bool = False
     """The CLI waits for input again; the process may take the next prompt."""
-    cut: TurnVerdict | None = None
+    early_end: TurnVerdict | None = None
     """Why the harness ends the turn before it ends by itself."""
     broken: bool = False
-    """The process is not fit for another turn."""
+    """The process can take no other turn."""
     interrupted: bool = False
-    """Somebody asked for the end: a process that does not live to say so was interrupted, too."""
+    """Its end was asked for; so a process that dies before it says so was interrupted, too."""
     over_budget: bool = False
-    """That was because a budget is used up."""
+    """Its end was asked for because a budget is used up."""
     session: str | None = None
+    """The CLI's session, once its result has named it."""
     result_at: float | None = None
-    """When the prompt was answered, or dropped."""
-    left: trio.Event = field(factory=trio.Event)
+    """When the prompt was answered or dropped; None before."""
+    finished: trio.Event = field(factory=trio.Event)
     """Nobody works on the turn any more."""
 
     def take(self, event: StreamEvent, now: float) -> Event | None:
-        """Note one event of the stream; returns what the operator is to see of it."""
+        """Note one event of the stream; returns what the operator is to see of it, if anything."""
         if isinstance(event, Retry):
-            self.silence.retry(now, event.delay_s)
+            self.silence.note_retry(now, event.delay_s)
         elif not isinstance(event, ControlResponse | Cost):  # to answer us is no sign of work
-            self.silence.line(now)
+            self.silence.note_line(now)
         match event:
             case Init():
                 self._check_tools(event)
             case Result(asked=True):
-                self.seen = evolve(self.seen, result=event)
+                self.evidence = evolve(self.evidence, result=event)
                 self.session = event.session
                 self.result_at = now
-                self.reported = self.reported + event.usage
+                self.reported_usage = self.reported_usage + event.usage
             case Result():
-                self.reported = self.reported + event.usage
+                self.reported_usage = self.reported_usage + event.usage
             case ApiFailure():
-                self.seen = evolve(self.seen, failure=event)
+                self.evidence = evolve(self.evidence, failure=event)
             case RateLimit():
-                self.seen = evolve(self.seen, limit=event)
+                self.evidence = evolve(self.evidence, limit=event)
             case Retry():
                 return self._retry(event)
             case Prompted(uuid=self.prompt, state="completed" | "cancelled"):
                 self.result_at = self.result_at or now
             case Idle():
-                self.over = self.result_at is not None
+                self.idle = self.result_at is not None
             case ModelText(nested=False) if event.text:
                 return Text(self.id, event.text[:EVENT_TEXT])
             case ModelToolUse(nested=False):
@@ -101,36 +104,36 @@ class RunningTurn:
                 return ToolResult(self.id, event.id, event.is_error, event.text[:EVENT_TEXT])
         return None
 
-    def hint(self, event: StreamEvent) -> ApiSignal | Spending | None:
-        """What the daemon should know at once of an event that `take` has seen."""
+    def push_of(self, event: StreamEvent) -> PushedByAgent | None:
+        """What to push to the daemon about an event that `take` has seen; None: nothing."""
         match event:
             case Cost():
                 usage = self.meter.take(event.request, event.usage)
                 return None if usage is None else Spending(self.id, usage)
             case ControlResponse():
                 return None
-        self.meter.news = True
+        self.meter.changed = True
         return self.signals.take(event)
 
     @property
     def usage(self) -> Usage:
-        """What the turn has used: a process that was killed did not report all of it."""
-        if self.seen.result is not None or self.meter.spent.tokens < self.reported.tokens:
-            return self.reported
+        """What the turn has used: as reported, or as measured if a killed process told less."""
+        if self.evidence.result is not None or self.meter.spent.tokens < self.reported_usage.tokens:
+            return self.reported_usage
         return self.meter.spent
 
     def verdict(self, ended: ProcessEnd | None) -> TurnVerdict:
-        """How the turn ended; `ended` if its process did."""
-        if self.cut is not None:
-            return self.cut
-        verdict = classify(evolve(self.seen, ended=ended))
+        """How the turn ended; `ended` tells how its process did, None if that lives."""
+        if self.early_end is not None:
+            return self.early_end
+        verdict = classify(evolve(self.evidence, ended=ended))
         if self.interrupted and (
-            self.seen.result is None or verdict.outcome is Outcome.INTERRUPTED
+            self.evidence.result is None or verdict.outcome is Outcome.INTERRUPTED
         ):
-            return self.stopped(verdict.detail)
+            return self.stopped_verdict(verdict.detail)
         return verdict
 
-    def stopped(self, detail: str) -> TurnVerdict:
+    def stopped_verdict(self, detail: str) -> TurnVerdict:
         """The verdict on a turn that somebody ended: by a budget, or interrupted for `detail`."""
         if self.over_budget:
             return TurnVerdict(Outcome.OVER_BUDGET, "a budget is used up")
@@ -140,18 +143,26 @@ class RunningTurn:
         status = dict(init.servers).get(SERVER)
         if status != "connected":
             detail = f"the hive's tools are {status or 'missing'} in claude: it could reach nobody"
-            self.cut, self.broken = TurnVerdict(Outcome.FAILED, detail), True
+            self.early_end, self.broken = TurnVerdict(Outcome.FAILED, detail), True
 
     def _retry(self, retry: Retry) -> Event:
         if retry.error == "authentication_failed":  # the CLI itself would go on for minutes
             status = f" (HTTP {retry.status})" if retry.status else ""
-            self.cut = TurnVerdict(Outcome.UNAUTHORISED, f"the credentials were refused{status}")
+            detail = f"the credentials were refused{status}"
+            self.early_end = TurnVerdict(Outcome.UNAUTHORISED, detail)
         return ApiRetry(self.id, retry.attempt, retry.error, retry.delay_s)
 
 
-def new_turn(lease: str, prompt: str, silence: float, before: Usage) -> RunningTurn:
-    """A turn that begins now; `before` is what earlier attempts at the same lease have used."""
+def new_turn(lease: str, prompt: str, silence: float, used_before: Usage) -> RunningTurn:
+    """A turn that begins now, and may be silent for `silence` seconds; `prompt` is a fresh uuid.
+
+    `used_before` is what earlier attempts at the same lease have used.
+    """
     now = trio.current_time()
     return RunningTurn(
-        lease, prompt, SilenceWatch(silence, now), Signals(lease), Meter(prompt, now, before)
+        lease,
+        prompt,
+        SilenceWatch(silence, now),
+        ApiSignals(lease),
+        Meter(prompt, now, used_before),
     )

@@ -1,6 +1,6 @@
 """`agent.toml`: what an agent is, as one checked value, and what differs between two of them."""
 
-from hive.agent_config.changes import Change, changes, needs_restart
+from hive.agent_config.changes import KeyChange, changes, needs_restart
 from hive.agent_config.config import MOST_PROMPT, ROLE, AgentConfig, KeyClass
 from hive.agent_config.files import PromptFile, load
 from hive.agent_config.parse import MOST_FILE, AgentConfigError, Fault, check_prompt, parse
@@ -14,9 +14,9 @@ __all__ = [
     "AgentConfig",
     "AgentConfigError",
     "BrokenRules",
-    "Change",
     "Fault",
     "HostCaps",
+    "KeyChange",
     "KeyClass",
     "PromptFile",
     "Setting",

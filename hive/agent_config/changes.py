@@ -13,7 +13,7 @@ NO_PROMPTS: Mapping[str, str] = {}
 
 
 @frozen
-class Change:
+class KeyChange:
     """One key that differs; `old` and `new` as TOML text, None where it is not set."""
 
     key: str
@@ -28,7 +28,7 @@ def changes(
     *,
     old_prompts: Mapping[str, str] = NO_PROMPTS,
     new_prompts: Mapping[str, str] = NO_PROMPTS,
-) -> tuple[Change, ...]:
+) -> tuple[KeyChange, ...]:
     """Every key in which the two differ: in the order of the class, what only `old` has at the end.
 
     `old_prompts` and `new_prompts` give for the path of each prompt file what its contents are
@@ -37,7 +37,7 @@ def changes(
     """
     before = {one.path: one for one in settings(old)}
     after = {one.path: one for one in settings(new)}
-    found: list[Change] = []
+    found: list[KeyChange] = []
     for path in dict.fromkeys((*after, *before)):
         one, other = before.get(path), after.get(path)
         known = one or other
@@ -47,17 +47,17 @@ def changes(
         values = [None if each is None else each.value for each in (one, other)]
         if values[0] != values[1]:
             texts = [None if value is None else toml_text(value) for value in values]
-            found.append(Change(known.name, _class(known.key.key_class, *values), *texts))
+            found.append(KeyChange(known.name, _class(known.key.key_class, *values), *texts))
     for file in new.claude.prompt_files:
         ids = [prompts.get(file) for prompts in (old_prompts, new_prompts)]
         if file in old.claude.prompt_files and ids[0] != ids[1]:
             key = dotted(("claude", "prompt_files", file))
             texts = [None if one is None else toml_text(one) for one in ids]
-            found.append(Change(key, KeyClass.RESTART, *texts))
+            found.append(KeyChange(key, KeyClass.RESTART, *texts))
     return tuple(found)
 
 
-def needs_restart(found: Iterable[Change]) -> bool:
+def needs_restart(found: Iterable[KeyChange]) -> bool:
     """Whether the changes cannot all be applied while the agent works."""
     return any(one.key_class is KeyClass.RESTART for one in found)
 

@@ -17,12 +17,12 @@ from hive.agent_config.rules import (
     Choice,
     Either,
     Flag,
+    KeyRule,
     ListOf,
     Name,
     Number,
-    Rule,
     Table,
-    Text,
+    TextRule,
 )
 
 ROLE = "role.md"
@@ -45,7 +45,7 @@ class KeyClass(StrEnum):
 class Key:
     """What is known of one key of the file beside its name and its default."""
 
-    rule: Rule
+    rule: KeyRule
     text: str
     """What it means, for its author."""
     key_class: KeyClass = KeyClass.RESTART
@@ -59,7 +59,7 @@ _KEY = "key"
 
 
 def key(
-    rule: Rule,
+    rule: KeyRule,
     text: str,
     *,
     default: Any = None,
@@ -119,13 +119,13 @@ def _is_inside(path: str) -> bool:
 DRIVERS = ("bubblewrap", "process")
 """As the daemon knows them."""
 
-MODEL = Text(
+MODEL = TextRule(
     "the name of a model: up to 100 characters without spaces and commas, the first no '-'",
     100,
     _is_model,
 )
 VARIABLES = Table(
-    Text(
+    TextRule(
         "up to 100 letters, digits and '_', the first no digit, and none of the hive's own: "
         "ANTHROPIC_…, CLAUDE…, HIVE_…, HOME, PATH, and switches of the CLI",
         100,
@@ -133,9 +133,11 @@ VARIABLES = Table(
     ),
     "variables",
     64,
-    Text("a text of up to 4096 characters, all of them visible", 4096, lambda _: True, secret=True),
+    TextRule(
+        "a text of up to 4096 characters, all of them visible", 4096, lambda _: True, secret=True
+    ),
 )
-HOST = Text(
+HOST = TextRule(
     "a host name in lower case, with '*.' before it for all names below it, and ':PORT' behind it "
     "for that port alone",
     253,
@@ -143,7 +145,7 @@ HOST = Text(
 )
 NETWORK = Either(Choice(("host",)), ListOf(HOST, "hosts", 200))
 PROMPT_FILES = ListOf(
-    Text(
+    TextRule(
         "the path of a file in the repository, with '/' between folders and without '..'",
         200,
         _is_inside,
@@ -151,7 +153,7 @@ PROMPT_FILES = ListOf(
     "paths",
     16,
 )
-SERVER = Text(
+SERVER = TextRule(
     "a lower case letter, then up to 30 lower case letters, digits or '-', and not hive",
     31,
     _like(r"(?!hive$)[a-z][a-z0-9-]*"),
@@ -189,7 +191,7 @@ class ClaudeSection:
     )
     tools: tuple[str, ...] | None = key(
         ListOf(
-            Text(
+            TextRule(
                 "the name of a tool: up to 64 letters, digits and '_'",
                 64,
                 _like(r"[A-Za-z][A-Za-z0-9_]*"),
@@ -229,7 +231,7 @@ class ContainerSection:
         unset="the hive's (`hive.toml`)",
     )
     image: str | None = key(
-        Text(
+        TextRule(
             "the reference of an image, up to 255 characters",
             255,
             _like(r"[A-Za-z0-9][A-Za-z0-9._/:@-]*"),
@@ -239,7 +241,7 @@ class ContainerSection:
     )
     packages: tuple[str, ...] = key(
         ListOf(
-            Text("the name of a Debian package", 100, _like(r"[a-z0-9][a-z0-9+.-]+")),
+            TextRule("the name of a Debian package", 100, _like(r"[a-z0-9][a-z0-9+.-]+")),
             "packages",
             200,
         ),
@@ -366,13 +368,13 @@ class McpServer:
     """
 
     command: str | None = key(
-        Text("a program: a path or a name, up to 4096 characters", 4096),
+        TextRule("a program: a path or a name, up to 4096 characters", 4096),
         "The program that speaks MCP on its standard input and output.",
         unset="none, if there is a `url`",
     )
     args: tuple[str, ...] = key(
         ListOf(
-            Text("a text of up to 4096 characters", 4096, lambda _: True),
+            TextRule("a text of up to 4096 characters", 4096, lambda _: True),
             "arguments",
             64,
             again=True,
@@ -384,7 +386,7 @@ class McpServer:
         VARIABLES, "Variables of the program's environment.", default=(), unset="none"
     )
     url: str | None = key(
-        Text(
+        TextRule(
             "an http or https address without a user in it, up to 2048 characters",
             2048,
             _like(r"https?://[^\s/?#@]+(/\S*)?"),
@@ -444,7 +446,7 @@ class AgentConfig:
     """The whole file. Values that break a rule are refused with BrokenRules, a ValueError."""
 
     purpose: str = key(
-        Text("a text of 1 to 200 characters on one line", 200, str.strip),
+        TextRule("a text of 1 to 200 characters on one line", 200, str.strip),
         "What the agent is for, in one line. It is shown wherever the agent is.",
         default=attrs.NOTHING,
         hot=True,

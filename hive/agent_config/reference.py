@@ -8,7 +8,7 @@ import attrs
 
 from hive.agent_config.config import AgentConfig, Key, key_of
 from hive.agent_config.parse import MOST_DEPTH, MOST_FILE
-from hive.agent_config.rules import NAMES, Rule, Table
+from hive.agent_config.rules import NAMES, KeyRule, Table
 from hive.agent_config.toml import toml_text
 
 EXAMPLE = """\
@@ -131,7 +131,7 @@ def _section(cls: Any, *paths: str) -> Iterator[str]:
 def _inner(known: Key) -> type | None:
     """The class of the sections that the key is a table of, if it is one."""
     rule = known.rule
-    return rule.value if isinstance(rule, Table) and not isinstance(rule.value, Rule) else None
+    return rule.value if isinstance(rule, Table) and not isinstance(rule.value, KeyRule) else None
 
 
 def _row(field: "attrs.Attribute[Any]", known: Key) -> str:

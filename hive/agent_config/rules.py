@@ -70,7 +70,7 @@ class Given:
     host: HostCaps | None = None
 
 
-class Rule(ABC):
+class KeyRule(ABC):
     """What a key may be set to."""
 
     @property
@@ -92,7 +92,7 @@ class Rule(ABC):
 
 
 @frozen
-class Text(Rule):
+class TextRule(KeyRule):
     """A text of up to `most` characters, all of them visible, that `fits`."""
 
     words: str
@@ -112,7 +112,7 @@ class Text(Rule):
 
 
 @frozen
-class Name(Rule):
+class Name(KeyRule):
     """The name of another agent, also of one that does not exist yet."""
 
     everybody: bool = False
@@ -142,7 +142,7 @@ class Name(Rule):
 
 
 @frozen
-class Number(Rule):
+class Number(KeyRule):
     """A number from `least` to `most`, a whole one if `whole`, not `least` itself if `above`."""
 
     least: float
@@ -178,7 +178,7 @@ class Number(Rule):
 
 
 @frozen
-class Choice(Rule):
+class Choice(KeyRule):
     """One of some texts."""
 
     options: tuple[str, ...]
@@ -194,7 +194,7 @@ class Choice(Rule):
 
 
 @frozen
-class Flag(Rule):
+class Flag(KeyRule):
     """Yes or no."""
 
     words: str = "true or false"
@@ -206,10 +206,10 @@ class Flag(Rule):
 
 
 @frozen
-class ListOf(Rule):
+class ListOf(KeyRule):
     """At most `most` values, each of them once unless `again`."""
 
-    item: Rule
+    item: KeyRule
     what: str
     most: int
     again: bool = False
@@ -240,11 +240,11 @@ class ListOf(Rule):
 
 
 @frozen
-class Either(Rule):
+class Either(KeyRule):
     """What the one rule allows for a text, and the other for everything else."""
 
-    text: Rule
-    other: Rule
+    text: KeyRule
+    other: KeyRule
 
     @property
     def words(self) -> str:
@@ -260,23 +260,23 @@ class Either(Rule):
 
 
 @frozen
-class Table(Rule):
+class Table(KeyRule):
     """At most `most` names and their values, which the field holds as pairs sorted by name."""
 
-    name: Rule
+    name: KeyRule
     what: str
     most: int
-    value: Rule | type
+    value: KeyRule | type
     """A rule, or the attrs class of the sections that the values are."""
 
     @property
     def words(self) -> str:
-        values = f"; each value {self.value.words}" if isinstance(self.value, Rule) else ""
+        values = f"; each value {self.value.words}" if isinstance(self.value, KeyRule) else ""
         return f"a section of up to {self.most} {self.what}; each name {self.name.words}{values}"
 
     def read(self, value: object, given: Given) -> Any:
         def read(one: object) -> Any:
-            if isinstance(self.value, Rule):
+            if isinstance(self.value, KeyRule):
                 return self.value.read(one, given)
             if not isinstance(one, self.value):
                 raise BrokenRules(((), f"is {shown(one)}, must be a section"))

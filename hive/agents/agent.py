@@ -121,8 +121,8 @@ class Agent:
     """What the agent works on; None while it holds nothing."""
     lease_since: float = 0.0
     """When the lease began or ended last, in Trio's time."""
-    ended: str | None = None
-    """The lease whose end gates and budgets have been told last."""
+    last_ended: str | None = None
+    """The last lease of whose end gates and budgets know."""
     end_lock: trio.Lock = field(factory=trio.Lock)
     """Held while the end of a lease is settled, so that whoever else ends it finds it done."""
     park_ends: WaitEnds = field(factory=WaitEnds)
@@ -225,9 +225,9 @@ class Agent:
 
     async def turn_ended(self, lease: str, report: TurnReport) -> None:
         """Tell gates and budgets how the turn of this lease ended; a second call does nothing."""
-        if self.ended != lease:
+        if self.last_ended != lease:
             await self.dependencies.limits.turn_ended(self, lease, report)
-            self.ended = lease
+            self.last_ended = lease
 
     async def park(self, park: AgentPark) -> None:
         """Park the agent for the operator, across restarts of the daemon; raises StoreError."""

@@ -137,14 +137,14 @@ async def _look_after(agent: Agent, handle: Handle) -> None:
     What somebody removes or replaces stays in the container's sight as it was, and nobody else's:
     it would never find a new socket of the daemon.
     """
-    told = ""
+    published = ""
     while True:
         await trio.sleep(LOOK_S)
         try:
             lost = handle.look_after()
         except OSError as error:
-            if told != str(error):
-                told = str(error)
+            if published != str(error):
+                published = str(error)
                 agent.publish(
                     Notice(f"{agent.name}: its container's record cannot be written: {error}")
                 )
@@ -167,13 +167,13 @@ async def _until_unwanted(ctx: Context, agent: Agent) -> None:
     waited = agent.why_waiting
     while True:
         silent = agent.silent_for
-        told = f"its harness has not answered for {silent:.0f} s"
+        note = f"its harness has not answered for {silent:.0f} s"
         is_new = silent > SILENT_S and ctx.note_text is None
-        ctx.note(told if silent > SILENT_S else None)
+        ctx.note(note if silent > SILENT_S else None)
         if is_new:
             agent.changed()
         if silent > agent.silence_limit:
-            agent.publish(Notice(f"{agent.name}: {told}: it is restarted"))
+            agent.publish(Notice(f"{agent.name}: {note}: it is restarted"))
             return
         before, waited = waited, agent.why_waiting
         if before is not None and waited is None:

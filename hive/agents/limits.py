@@ -39,8 +39,8 @@ class GatesAndBudgets:
         self._agents = agents
         self._to_interrupt: set[str] = set()
         self._interrupted: dict[str, str] = {}
-        """The lease for which each agent was told last."""
-        self._some = trio.Event()
+        """The lease whose turn each agent was told to end last."""
+        self._work = trio.Event()
         self._ended: deque[tuple[str, str, Usage]] = deque()
         """Turns to be charged, at most one for each agent at a time."""
 
@@ -51,8 +51,8 @@ class GatesAndBudgets:
             while True:
                 ctx.tick()
                 with trio.move_on_after(TICK_S):
-                    await self._some.wait()
-                self._some = trio.Event()
+                    await self._work.wait()
+                self._work = trio.Event()
                 await self._charge()
                 await self._interrupt()
         finally:
@@ -111,21 +111,21 @@ class GatesAndBudgets:
         for name in self.budgets.agents_over():
             if (other := self._agents.get(name)) and self._interrupted.get(name) != other.lease:
                 self._to_interrupt.add(name)
-                self._some.set()
+                self._work.set()
 
     async def turn_ended(self, agent: Agent, lease: str, report: TurnReport) -> None:
         """Count a turn that ended; returns when those who must wait because of it know."""
         # Counted at once; written beside the acknowledgement, which then waits for one commit less.
         self.budgets.spending(agent.name, lease, report.usage)
         self._ended.append((agent.name, lease, report.usage))
-        self._some.set()
+        self._work.set()
         await self.gates.turn_ended(credential_key(agent.record), agent.name, lease, report)
         agent.look_again()
 
     async def new_login(self, key: str) -> None:
         """Let the agents behind this credential key try again: somebody has logged in."""
         await self.gates.new_login(key)
-        look_again(self._agents)
+        recheck_all(self._agents)
 
     def changed(self, name: str) -> None:
         """Look at the agent again: what waits for it has changed."""
@@ -148,7 +148,7 @@ class GatesAndBudgets:
         return shown
 
 
-def look_again(agents: Mapping[str, Agent]) -> None:
+def recheck_all(agents: Mapping[str, Agent]) -> None:
     """Let every agent ask again whether it may work: something was decided."""
     for agent in tuple(agents.values()):
         agent.look_again()
@@ -160,7 +160,7 @@ def gate_decided(agents: Mapping[str, Agent], name: str, _: Hold | None) -> None
         agent.look_again()
 
 
-def clients(
+def gate_clients(
     agents: Mapping[str, Agent], budgets: BudgetService, credential: str
 ) -> Sequence[Client]:
     """Return the agents that use the credential, as its gate sees them.

@@ -59,9 +59,11 @@ DAEMON_RESTART_GRACE_S = 15.0
 
 TICK_S = 5.0
 LEASE_DEADLINE_S = 30.0
+"""How long a lease, and its end, may take in the store; then the harness asks again."""
 IN_USE_S = 2.0
 """The harness that is connected must answer in this time, or make way for another instance."""
 REFUSED_PAUSE_S = 0.5
+"""Before a gate that has refused a lease, without holding the agent, is asked again."""
 _FROM_HARNESS = (TurnStarted, TurnEnded, Text, ToolCall, ToolResult, ApiRetry, Notice)
 """What a container may publish as it is: nothing that speaks for the broker or the hive's tree."""
 

@@ -1,4 +1,4 @@
-"""The broker: durable messages, leases, acks, dead letters, and wake-ups in process."""
+"""The broker: durable messages, leases, acks, dead letters, and who waits is woken in process."""
 
 from hive.broker.broker import Broker
 from hive.broker.draft import Draft, checked_line

@@ -1,4 +1,4 @@
-"""The broker: durable messages, leases, acks, dead letters, and wake-ups in process."""
+"""The owner of the messages: sends, leases, acks, dead letters, and wakes who waits for one."""
 
 import math
 import time
@@ -43,7 +43,7 @@ from hive.directory import Directory
 from hive.rate import Rate, allowed
 from hive.store import JoinedWrite, Store
 from hive.supervisors import Context
-from hive.wire.bounds import MAX_ID
+from hive.wire.bounds import BODY_CAP, MAX_ID
 from hive.wire.codec import fitting
 from hive.wire.events import Event
 from hive.wire.messages import Awaited, Message, MessageState
@@ -59,7 +59,7 @@ _WHY = 200
 
 
 def nobody_urgent(recipient: str) -> str | None:
-    """The rule when there is no reserve: no message is urgent."""
+    """Refuse every urgent message: the rule of a broker whose hive has no budgets."""
     return f"nothing to {recipient} may be urgent: send it without `urgent`"
 
 
@@ -78,7 +78,7 @@ class Broker(Reader):
         directory: Directory,
         *,
         publish: Callable[[str | None, Event], object],
-        body_cap: int = 16_384,
+        body_cap: int = BODY_CAP,
         max_attempts: int = 5,
         max_redeliveries: int = 5,
         urgent: Callable[[str], str | None] = nobody_urgent,
@@ -99,13 +99,16 @@ class Broker(Reader):
         """Messages of the operator whose answer somebody waits for, and how many do."""
 
     async def run(self, ctx: Context) -> None:
-        """The supervised child: load, then be there. It has no loop, so it never ticks."""
+        """The supervised child: load, then be there. It has no loop, so it never ticks.
+
+        Raises StoreError when the messages cannot be counted.
+        """
         await self.load()
         ctx.ready(self)
         await trio.sleep_forever()
 
     async def load(self) -> None:
-        """Count what the store holds; to be called once before anything else."""
+        """Count what the store holds; to be called once before anything else. Raises StoreError."""
         await self._store.write(rows.count, self._loaded)
 
     # --- sending -------------------------------------------------------------------------------
@@ -158,7 +161,10 @@ class Broker(Reader):
         return id_
 
     def check(self, draft: Draft) -> None:
-        """Raise what `send` would, for a message to one recipient."""
+        """Raise UnknownRecipient, BodyTooLarge, BadMessage or NotAllowed if `send` would refuse it.
+
+        For a message to one recipient: a broadcast is a BadMessage here.
+        """
         check_single(draft, self._directory.names(), self._body_cap)
         check_rights(draft, self._directory.rights(draft.sender))
 
@@ -211,7 +217,11 @@ class Broker(Reader):
     async def ack(
         self, lease_id: str, holder: str, also: JoinedWrite | None = None
     ) -> tuple[int, ...]:
-        """The turn ended well: everything in the lease is done. Again: finds nothing."""
+        """Mark every message of the lease as done; returns their ids.
+
+        Returns none when the lease is over already, so that it may be repeated. `also` is written
+        in the same transaction.
+        """
 
         def end(connection: apsw.Connection, messages: Sequence[Message]) -> Change:
             return write(connection, [acknowledged(m) for m in messages], lease=lease_id)
@@ -228,11 +238,12 @@ class Broker(Reader):
         limited: bool = False,
         also: JoinedWrite | None = None,
     ) -> Returned:
-        """The lease ended without an ack: its messages are queued again, held, or dead.
+        """End the lease without an ack: its messages are queued again, held, or dead.
 
         `count` says that this was an attempt that failed (the last one: dead, with a bounce),
         `limited` that a limit, a login, an overload or a budget was in the way (the last time:
-        held, with a notice). Raises ValueError for both. Again: finds nothing.
+        held, with a notice). Raises ValueError for both. Returns none when the lease is over
+        already, so that it may be repeated. `also` is written in the same transaction.
         """
         if count and limited:
             raise ValueError("a limit is no failed attempt: give either count or limited")
@@ -280,7 +291,7 @@ class Broker(Reader):
         return len(back.queued) + len(back.dead)
 
     async def acknowledge(self, ids: Iterable[int]) -> tuple[int, ...]:
-        """The operator has read these messages of his own inbox; returns those that were new."""
+        """Mark these messages of the operator's inbox as read; returns the ids that were new."""
         wanted = [id_ for id_ in ids if 0 < id_ <= MAX_ID]
 
         def job(connection: apsw.Connection) -> Change:
@@ -292,7 +303,10 @@ class Broker(Reader):
     # --- what was not delivered ----------------------------------------------------------------
 
     async def dead_letter_all(self, agent: str) -> int:
-        """The agent is no more: what it had not done is dead, with bounces; how many that was."""
+        """Make dead what an agent that is no more had not done; returns how many that was.
+
+        Each sender gets a bounce.
+        """
 
         def job(connection: apsw.Connection) -> Change:
             moves = [recipient_gone(message) for message in rows.unfinished(connection, agent)]
@@ -307,7 +321,10 @@ class Broker(Reader):
         return await self._resolve(ids, retried, RETRIED_BY)
 
     async def drop(self, ids: Iterable[int]) -> int:
-        """Give up those of `ids` that are held (dead, with a bounce) or dead (done); how many."""
+        """Give up those of `ids` that are held (dead then, with a bounce) or dead (done then).
+
+        Returns how many that were.
+        """
         return await self._resolve(ids, dropped, DROPPED_BY)
 
     # --- waiting -------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from attrs import evolve, field, frozen
 
 from hive.broker.errors import BadLine, BadMessage, BodyTooLarge, NotAllowed, UnknownRecipient
 from hive.directory import ALWAYS, Rights
+from hive.text import flattened
 from hive.wire.bounds import MAX_ID
 from hive.wire.names import EVERYBODY, OPERATOR
 
@@ -58,7 +59,7 @@ def check(draft: Draft, recipients: Collection[str], body_cap: int) -> None:
 
 
 def check_single(draft: Draft, recipients: Collection[str], body_cap: int) -> None:
-    """As `check`, for what has one recipient; BadMessage for a broadcast."""
+    """Check what must have one recipient: raises what `check` does, BadMessage for a broadcast."""
     if draft.to == EVERYBODY:
         raise BadMessage(f"this goes to one recipient: name it instead of {EVERYBODY}")
     check(draft, recipients, body_cap)
@@ -78,9 +79,9 @@ def check_rights(draft: Draft, rights: Rights) -> None:
 
 
 def addressed(draft: Draft, recipients: Collection[str]) -> tuple[Draft, ...]:
-    """The draft, or of a broadcast one for each recipient; the key is that of the first.
+    """Return the draft, or of a broadcast one for each recipient; the first one has its key.
 
-    Raises BadMessage.
+    Raises BadMessage for a broadcast that is urgent, or that nobody would get.
     """
     if draft.to != EVERYBODY:
         return (draft,)
@@ -98,7 +99,7 @@ def checked_line(text: str, what: str, most: int, *, needed: bool = False) -> st
 
     Raises BadLine if it has more than `most` characters, or none although it is `needed`.
     """
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = flattened("".join(c if c.isprintable() else " " for c in text))
     if len(line) > most:
         raise BadLine(f"{what} has {len(line)} characters, at most {most} are allowed: shorten it")
     if needed and not line:

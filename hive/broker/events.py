@@ -1,4 +1,4 @@
-"""What the operator gets to see of a change."""
+"""The events of a change, by which the operator sees it."""
 
 from hive.broker.lifecycle import HIVE, Change
 from hive.wire.bounds import EVENT_TEXT
@@ -9,7 +9,7 @@ from hive.wire.names import OPERATOR
 
 
 def events_of(change: Change) -> list[tuple[str | None, Event]]:
-    """The events of a change, each with the agent that it is filed under.
+    """Return the events of a change, each with the agent under whose name it is shown.
 
     That is the recipient, or the sender of what goes to the operator, or nobody when the hive
     itself writes to the operator.

@@ -1,4 +1,4 @@
-"""A message's life as functions of values: queued → leased → done, back to queued, held, or dead.
+"""The states of a message: queued → leased → done, or back to queued, held, or dead. Pure.
 
 What failed too often is dead. What a limit (or a login, an overload, a budget) has sent back too
 often is held: it did nothing wrong, so the operator decides. He may retry or drop both.
@@ -73,17 +73,20 @@ class Returned:
 
 
 def leased(message: Message) -> Move:
-    """A holder took it."""
+    """The move of a message that a holder takes."""
     return Move(evolve(message, state=MessageState.LEASED), message.state)
 
 
 def acknowledged(message: Message) -> Move:
-    """It was worked on."""
+    """The move of a message that has been worked on."""
     return Move(evolve(message, state=MessageState.DONE), message.state)
 
 
 def returned(message: Message, *, count: bool, max_attempts: int) -> Move:
-    """Its lease ended without an ack; the `max_attempts`-th counted time it is dead."""
+    """The move of a message whose lease ended without an ack.
+
+    With `count` this was a failed attempt; after the `max_attempts`-th one it is dead.
+    """
     attempts = message.attempts + count
     state = MessageState.DEAD if attempts >= max_attempts else MessageState.QUEUED
     after = evolve(message, state=state, attempts=attempts, redelivered=True)
@@ -91,7 +94,10 @@ def returned(message: Message, *, count: bool, max_attempts: int) -> Move:
 
 
 def returned_by_limit(message: Message, *, max_redeliveries: int) -> Move:
-    """A limit ended its lease; after `max_redeliveries` it waits for the operator."""
+    """The move of a message whose lease a limit has ended.
+
+    After `max_redeliveries` of them it is held: it waits for the operator.
+    """
     returns = message.returns + 1
     state = MessageState.HELD if returns > max_redeliveries else MessageState.QUEUED
     after = evolve(message, state=state, returns=returns, redelivered=True)
@@ -99,7 +105,7 @@ def returned_by_limit(message: Message, *, max_redeliveries: int) -> Move:
 
 
 def retried(message: Message) -> Move | None:
-    """The operator lets it go on from the start; None if it is neither dead nor held."""
+    """The move of a message that the operator queues anew; None if it is neither dead nor held."""
     if message.state not in UNDELIVERED:
         return None
     after = evolve(message, state=MessageState.QUEUED, attempts=0, returns=0)
@@ -107,7 +113,10 @@ def retried(message: Message) -> Move | None:
 
 
 def dropped(message: Message) -> Move | None:
-    """The operator gives it up: held is dead then, dead is done; None if it is neither."""
+    """The move of a message that the operator gives up; None if it is neither held nor dead.
+
+    What is held becomes dead, what is dead becomes done.
+    """
     match message.state:
         case MessageState.HELD:
             return Move(evolve(message, state=MessageState.DEAD), message.state)
@@ -117,7 +126,7 @@ def dropped(message: Message) -> Move | None:
 
 
 def recipient_gone(message: Message) -> Move:
-    """Its recipient is no more."""
+    """The move of a message whose recipient is no more."""
     return Move(evolve(message, state=MessageState.DEAD), message.state)
 
 
@@ -130,9 +139,9 @@ def failed_too_often(dead: Message, why: str) -> str:
 
 
 def bounce(dead: Message, end: str, recipients: Collection[str]) -> Draft | None:
-    """What to tell the sender (the operator if it is gone); None if `dead` is a bounce itself.
+    """The message that tells the sender of the end (the operator if the sender is gone).
 
-    `end` says how it ended.
+    None if `dead` is a bounce itself. `end` says how it ended.
     """
     if dead.sender == HIVE:
         return None
@@ -147,7 +156,7 @@ def ids_in(moves: Iterable[Move], state: MessageState) -> tuple[int, ...]:
 
 
 def returned_ids(moves: Sequence[Move]) -> Returned:
-    """Of the messages of a lease that ended without an ack."""
+    """The ids that were queued, dead or held when a lease ended without an ack."""
     states = (MessageState.QUEUED, MessageState.DEAD, MessageState.HELD)
     return Returned(*(ids_in(moves, state) for state in states))
 

@@ -1,4 +1,4 @@
-"""Looking at messages: nothing here changes any."""
+"""Reading messages: nothing here changes any."""
 
 import apsw
 
@@ -13,13 +13,13 @@ from hive.wire.names import OPERATOR
 
 
 class Reader:
-    """What the store holds. Lists are cut to what fits into one frame. Raises StoreError."""
+    """Reads messages. Lists are cut to what fits into one frame. Every method raises StoreError."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     async def message(self, id_: int) -> Message | None:
-        """One message, or None."""
+        """Return the message with this id; None if there is none."""
         return await self._store.read(lambda c: rows.by_id(c, clamp(id_, 0, MAX_ID)))
 
     async def inbox(self, name: str, limit: int = 100) -> tuple[Message, ...]:
@@ -43,7 +43,10 @@ class Reader:
         )
 
     async def reply(self, id_: int) -> Awaited:
-        """What there is by now of an answer to the operator's message; raises BadMessage."""
+        """Return what there is by now of an answer to a message of the operator.
+
+        Raises BadMessage if the operator has sent no message with this id.
+        """
 
         def read(connection: apsw.Connection) -> Awaited | None:
             question = rows.by_id(connection, clamp(id_, 0, MAX_ID))
@@ -61,7 +64,7 @@ class Reader:
         return found
 
     async def broadcast(self, broadcast_id: str) -> tuple[Message, ...]:
-        """What became of a broadcast: its message to each recipient."""
+        """Return the message of a broadcast to each recipient, as it stands."""
         return fitting(await self._store.read(lambda c: rows.broadcast(c, broadcast_id)))
 
     async def thread(self, id_: int, reader: str) -> tuple[Message, ...]:
@@ -79,5 +82,5 @@ class Reader:
 
 
 def row_limit(limit: int) -> int:
-    """A limit as it is allowed."""
+    """A limit of rows that somebody asked for, within what is allowed."""
     return clamp(limit, 0, MOST_ROWS)

@@ -183,7 +183,7 @@ def id_of_key(connection: apsw.Connection, sender: str, key: str | None) -> int:
 def update(
     connection: apsw.Connection, message: Message, now: float, lease: str | None, holder: str | None
 ) -> None:
-    """Write what a transition may change."""
+    """Write the columns of a message that a move may change."""
     fetch(
         connection,
         "UPDATE messages SET state = ?, attempts = ?, returns = ?, redelivered = ?, lease = ?,"
@@ -219,7 +219,7 @@ def queued_of(
 
 
 def by_ids(connection: apsw.Connection, ids: Iterable[int]) -> tuple[Message, ...]:
-    """Those of `ids` that there are, in any state."""
+    """The messages with these ids, in any state; an id without one is left out."""
     where = "id IN (SELECT value FROM json_each(?)) ORDER BY id"
     return _select(connection, where, (json.dumps(list(ids)),))
 
@@ -251,13 +251,13 @@ def unfinished(connection: apsw.Connection, recipient: str) -> tuple[Message, ..
 
 
 def by_id(connection: apsw.Connection, id_: int) -> Message | None:
-    """One message."""
+    """Return the message with this id; None if there is none."""
     found = _select(connection, "id = ?", (id_,))
     return found[0] if found else None
 
 
 def is_linked(connection: apsw.Connection, message: Message) -> bool:
-    """Whether the message that it answers is there, and its sender's to answer."""
+    """Whether the message that this one answers is there, and was its sender's to answer."""
     sql = (
         "SELECT 1 FROM messages AS reply JOIN messages AS parent ON parent.id = reply.in_reply_to"
         f" WHERE reply.id = ? AND {_LINKED.format(reply='reply', parent='parent')}"

@@ -1,7 +1,7 @@
 """Budgets: tokens and dollars that agents may use, in a day or in total."""
 
-from hive.budget.ledger import Entry, Ledger, Tally, Turn
+from hive.budget.ledger import Ledger
 from hive.budget.policy import HIVE, THRESHOLDS, Budget
 from hive.budget.service import BudgetService
 
-__all__ = ["HIVE", "THRESHOLDS", "Budget", "BudgetService", "Entry", "Ledger", "Tally", "Turn"]
+__all__ = ["HIVE", "THRESHOLDS", "Budget", "BudgetService", "Ledger"]

@@ -1,4 +1,4 @@
-"""What agents have used: finished turns, and those that run; pure.
+"""What agents have used, in finished turns and in those that run: pure functions of values.
 
 Reports of a turn are cumulative, so that a late, doubled or lost one does no harm: what counts is
 the most that was ever reported of it.
@@ -43,7 +43,7 @@ class Tally:
 
 
 @frozen
-class Entry:
+class UsageEntry:
     """What a turn used on one day, to be added to the durable ledger; `turns` is 1 on its last."""
 
     day: int
@@ -53,7 +53,7 @@ class Entry:
 
 
 @frozen
-class Turn:
+class TurnUsage:
     """One turn so far: `usage` in all, `before` the part of it that is not of today.
 
     `earlier_days` holds that part by day, unless it is in the ledger already.
@@ -63,10 +63,11 @@ class Turn:
     urgent: bool = False
     usage: Usage = NOTHING
     before: Usage = NOTHING
-    earlier_days: tuple[Entry, ...] = ()
+    earlier_days: tuple[UsageEntry, ...] = ()
 
     @property
     def today(self) -> Usage:
+        """What it has used on this day."""
         return self.usage - self.before
 
 
@@ -77,8 +78,8 @@ class Ledger:
     day: int
     today: Mapping[str, Tally] = field(factory=dict)
     total: Mapping[str, Usage] = field(factory=dict)
-    running: Mapping[str, Turn] = field(factory=dict)
-    ended: Mapping[str, tuple[Turn, ...]] = field(factory=dict)
+    running: Mapping[str, TurnUsage] = field(factory=dict)
+    ended: Mapping[str, tuple[TurnUsage, ...]] = field(factory=dict)
 
     def used_today(self, agent: str) -> Usage:
         """On this day, with the running turn's part of it."""
@@ -92,7 +93,10 @@ class Ledger:
         return used if turn is None else used + turn.usage
 
     def amount(self, agent: str, unit: Unit, *, today: bool) -> float:
-        """The same as a number: of this day, or ever. Asked for very often."""
+        """What the agent has used, of this day or in total, as a budget of that unit counts it.
+
+        The same as the two above without building a Usage: it is asked for very often.
+        """
         turn, amount = self.running.get(agent), 0.0
         if today:
             if agent in self.today:
@@ -116,7 +120,7 @@ def loaded(
     ledger: Ledger,
     today: Mapping[str, Tally],
     total: Mapping[str, Usage],
-    unsaved: Iterable[Entry],
+    unsaved: Iterable[UsageEntry],
 ) -> Ledger:
     """The ledger with finished turns as they are stored, and those that are not stored yet."""
     ledger = evolve(ledger, today=today, total=total)
@@ -126,55 +130,57 @@ def loaded(
 
 
 def at_day(ledger: Ledger, day: int) -> Ledger:
-    """The ledger on that day. What is stored of a day that was before is not known to it."""
+    """The ledger on another day; what the store has of that day already is not in it."""
     if day == ledger.day:
         return ledger
     running = {}
     for agent, turn in ledger.running.items():
         earlier_days = turn.earlier_days
         if turn.today != NOTHING:
-            earlier_days = (*earlier_days, Entry(ledger.day, agent, 0, turn.today))
+            earlier_days = (*earlier_days, UsageEntry(ledger.day, agent, 0, turn.today))
         running[agent] = evolve(turn, before=turn.usage, earlier_days=earlier_days)
     return evolve(ledger, day=day, today={}, running=running)
 
 
 def turn_reported(
     ledger: Ledger, agent: str, lease: str, usage: Usage = NOTHING, *, urgent: bool = False
-) -> tuple[Ledger, tuple[Entry, ...]]:
-    """A turn began, or has used that much. Another one of this agent must have ended then.
+) -> tuple[Ledger, tuple[UsageEntry, ...]]:
+    """The ledger after a turn began or has used that much, and the entries to be stored.
 
-    What comes after the turn's end is too late; urgent once is urgent to the end.
+    Another turn of this agent must have ended then. A report that comes after the turn's end
+    changes nothing; a turn that was urgent once is so to its end.
     """
     if any(turn.lease == lease for turn in ledger.ended.get(agent, ())):
         return ledger, ()
-    entries: tuple[Entry, ...] = ()
+    entries: tuple[UsageEntry, ...] = ()
     turn = ledger.running.get(agent)
     if turn is not None and turn.lease != lease:
         ledger, entries = turn_ended(ledger, agent, turn.lease)
         turn = None
-    turn = turn or Turn(lease)
+    turn = turn or TurnUsage(lease)
     turn = evolve(turn, usage=highest(turn.usage, usage), urgent=turn.urgent or urgent)
     return evolve(ledger, running={**ledger.running, agent: turn}), entries
 
 
 def turn_ended(
     ledger: Ledger, agent: str, lease: str, usage: Usage = NOTHING
-) -> tuple[Ledger, tuple[Entry, ...]]:
-    """The turn ended; `usage` is the last word on it, if it is more than was reported before.
+) -> tuple[Ledger, tuple[UsageEntry, ...]]:
+    """The ledger after a turn ended, and the entries to be stored.
 
-    Told again, only what is new is added.
+    `usage` counts if it is more than was reported before. Of an end that is reported again only
+    what is new is added.
     """
     turn, again = ledger.running.get(agent), False
     others = ledger.ended.get(agent, ())
     if turn is None or turn.lease != lease:
         turn = next((old for old in others if old.lease == lease), None)
         again = turn is not None
-        turn = turn or Turn(lease)
+        turn = turn or TurnUsage(lease)
         running = ledger.running
     else:
         running = {name: one for name, one in ledger.running.items() if name != agent}
     turn = evolve(turn, usage=highest(turn.usage, usage))
-    entries = (*turn.earlier_days, Entry(ledger.day, agent, 0 if again else 1, turn.today))
+    entries = (*turn.earlier_days, UsageEntry(ledger.day, agent, 0 if again else 1, turn.today))
     entries = tuple(one for one in entries if one.turns or one.usage != NOTHING)
     turn = evolve(turn, before=turn.usage, earlier_days=())
     kept = (*(old for old in others if old.lease != lease), turn)[-ENDED_KEPT:]
@@ -184,8 +190,8 @@ def turn_ended(
     return ledger, entries
 
 
-def _with_entry(ledger: Ledger, entry: Entry) -> Ledger:
-    """Add to the totals, and to today's if it is of today."""
+def _with_entry(ledger: Ledger, entry: UsageEntry) -> Ledger:
+    """The ledger with an entry added to the totals, and to today's if it is of today."""
     agent = entry.agent
     total = {**ledger.total, agent: ledger.total.get(agent, NOTHING) + entry.usage}
     today = ledger.today
@@ -196,9 +202,9 @@ def _with_entry(ledger: Ledger, entry: Entry) -> Ledger:
     return evolve(ledger, today=today, total=total)
 
 
-def merged(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+def merged(entries: Iterable[UsageEntry]) -> tuple[UsageEntry, ...]:
     """One entry for each day and agent."""
-    sums: dict[tuple[int, str], Entry] = {}
+    sums: dict[tuple[int, str], UsageEntry] = {}
     for one in entries:
         old = sums.get((one.day, one.agent))
         if old is not None:
@@ -208,10 +214,10 @@ def merged(entries: Iterable[Entry]) -> tuple[Entry, ...]:
 
 
 def measure(usage: Usage, unit: Unit) -> float:
-    """The part of it that a budget of that unit counts."""
+    """The part of a usage that a budget of that unit counts."""
     return usage.tokens if unit is Unit.TOKENS else usage.cost_usd
 
 
 def highest(known: Usage, reported: Usage) -> Usage:
-    """Field by field the larger, within what is believable."""
+    """Field by field the larger of the two, at most MOST."""
     return known.merged(reported.merged(MOST, min), max)

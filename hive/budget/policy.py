@@ -1,4 +1,4 @@
-"""Which budgets a turn touches, and whether they let it go on; pure."""
+"""Which budgets a turn counts against, and whether they let it go on: pure functions of values."""
 
 from collections.abc import Iterable, Mapping
 
@@ -65,7 +65,7 @@ def spent(budget: Budget, ledger: Ledger) -> float:
 
 
 def status(budget: Budget, ledger: Ledger) -> BudgetStatus:
-    """As the operator sees it."""
+    """A budget and what is spent of it, as the operator sees it."""
     return BudgetStatus(
         budget.scope,
         budget.period,
@@ -80,9 +80,10 @@ def status(budget: Budget, ledger: Ledger) -> BudgetStatus:
 def hold(
     budgets: Iterable[Budget], ledger: Ledger, agent: str, *, urgent: bool = False
 ) -> Hold | None:
-    """Why the agent must not start, and must stop: the used-up budget that lasts longest.
+    """Why the agent must not start a turn and must end a running one; None: it may go on.
 
-    With `urgent` only when the reserve is used up too.
+    Of several budgets that are used up it is the one that lasts longest. With `urgent` a budget is
+    used up when its reserve is, too.
     """
     used_up = [b for b in budgets if b.touches(agent) and _used_up(b, ledger, urgent)]
     if not used_up:
@@ -141,7 +142,7 @@ def crossed(
 
 
 def check(order: SetBudget, names: Iterable[str], budgets: Iterable[Budget]) -> None:
-    """Raise ValueError if this cannot be set."""
+    """Raise ValueError, with what is allowed, if this budget cannot be set or removed."""
     if order.amount is None:
         key = (order.scope, order.period, order.unit)
         if all(budget.key != key for budget in budgets):

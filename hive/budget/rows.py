@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import apsw
 from attrs import frozen
 
-from hive.budget.ledger import Entry, Tally, day_text
+from hive.budget.ledger import Tally, UsageEntry, day_text
 from hive.budget.policy import HIVE, Budget
 from hive.store import fetch
 from hive.wire.budgets import Period, SetBudget, Unit
@@ -19,7 +19,7 @@ _ADD = ", ".join(
 
 
 @frozen
-class Stored:
+class StoredBudgets:
     """What the tables hold: budgets by scope, usage of one day and of all of them by agent."""
 
     budgets: tuple[Budget, ...]
@@ -28,7 +28,7 @@ class Stored:
 
 
 def budgets(connection: apsw.Connection) -> tuple[Budget, ...]:
-    """Every budget that is set."""
+    """Return every budget that is set."""
     return tuple(
         Budget(scope, Period(period), Unit(unit), amount, reserve, earlier)
         for scope, period, unit, amount, reserve, earlier in fetch(
@@ -37,9 +37,9 @@ def budgets(connection: apsw.Connection) -> tuple[Budget, ...]:
     )
 
 
-def load(connection: apsw.Connection, day: int) -> Stored:
-    """Everything that is needed on that day."""
-    return Stored(
+def load(connection: apsw.Connection, day: int) -> StoredBudgets:
+    """Read all that is needed to decide on that day."""
+    return StoredBudgets(
         budgets=budgets(connection),
         today={
             agent: Tally(turns, Usage(*used))
@@ -58,8 +58,8 @@ def load(connection: apsw.Connection, day: int) -> Stored:
     )
 
 
-def add(connection: apsw.Connection, entries: Iterable[Entry]) -> None:
-    """Add to the ledger."""
+def add(connection: apsw.Connection, entries: Iterable[UsageEntry]) -> None:
+    """Add entries to the table of usage."""
     for entry in entries:
         used = entry.usage
         fetch(

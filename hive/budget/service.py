@@ -1,4 +1,4 @@
-"""Budgets: what agents use and may use, in memory for decisions, in the store for good."""
+"""The owner of budgets: what agents use and may use, in memory to decide, in the store to last."""
 
 import logging
 import time
@@ -9,7 +9,7 @@ import apsw
 import trio
 
 from hive.budget import ledger, policy, rows
-from hive.budget.ledger import Entry, Ledger, Tally
+from hive.budget.ledger import Ledger, Tally, UsageEntry
 from hive.budget.policy import HIVE, Announced, Budget
 from hive.directory import Directory
 from hive.gate import Hold
@@ -30,8 +30,8 @@ SAVE_S = 10.0
 class BudgetService:
     """All budgets of a hive. The methods belong to Trio's thread; usage is cumulative for a turn.
 
-    `publish(agent, event)` takes BudgetReached,
-    `changed()` is called when somebody's hold may have begun or ended, `now()` is the wall clock.
+    `publish(agent, event)` shows a BudgetReached, `changed()` is called when somebody's hold may
+    have begun or ended, `now()` is the wall clock in epoch seconds.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class BudgetService:
         self._ledger = Ledger(ledger.day_of(now()))
         self._announced: Announced = {}
         self._read_day: int | None = None
-        self._unsaved: tuple[Entry, ...] = ()
-        self._queued: list[tuple[Entry, ...]] = []
+        self._unsaved: tuple[UsageEntry, ...] = ()
+        self._queued: list[tuple[UsageEntry, ...]] = []
 
     async def run(self, ctx: Context) -> None:
-        """The supervised child: load, then see each day begin. Raises StoreError only at first."""
+        """The supervised child: load, then begin each day anew. Raises StoreError only at first."""
         await self.load()
         ctx.ready(self)
         while True:
@@ -78,11 +78,14 @@ class BudgetService:
     # --- turns ---------------------------------------------------------------------------------
 
     def turn_began(self, agent: str, lease: str, *, urgent: bool = False) -> None:
-        """A turn begins, or an urgent message joined it: it may use the reserve from now on."""
+        """Note that a turn begins; with `urgent` it may use the reserve from now on.
+
+        To be called again when an urgent message has joined a turn that runs.
+        """
         self._report(agent, lease, Usage(), urgent)
 
     def spending(self, agent: str, lease: str, usage: Usage) -> bool:
-        """A running turn has used that much so far; True: it must be interrupted now.
+        """Note what a running turn has used so far; returns whether it must be interrupted now.
 
         Others may have to stop as well, if a budget of the hive is used up: see agents_over().
         """
@@ -96,10 +99,11 @@ class BudgetService:
         return policy.agents_over(self._budgets, self._ledger)
 
     async def charge(self, agent: str, lease: str, usage: Usage) -> None:
-        """The turn ended: what it used is in the ledger when this returns.
+        """Add what a turn that ended has used; it is in the store when this returns.
 
-        It counts at once, and does so also when it raises StoreError, StoreClosed: it is written
-        later then. Told again, only what is new is added.
+        It counts at once, also when this raises StoreError or StoreClosed because it could not be
+        written: it is written later then. Called again, it adds only what is new. Raises
+        StoreClosed as well, with nothing counted, before the tables are loaded.
         """
         if self._read_day is None:
             await trio.lowlevel.checkpoint()
@@ -117,7 +121,7 @@ class BudgetService:
         return policy.hold(self._budgets, self._ledger, agent, urgent=urgent)
 
     def urgent_allowed(self, agent: str) -> str | None:
-        """None, or why a message to this agent must not be urgent, and what to do."""
+        """Why a message to this agent must not be urgent and what to do; None: it may be."""
         self._follow_clock()
         return policy.why_not_urgent(self._budgets, self._ledger, agent)
 
@@ -127,7 +131,7 @@ class BudgetService:
         """Set a budget, or with amount None remove it.
 
         A total one counts what turns that end after it was first set have used.
-        Raises ValueError that says what is allowed, StoreError, StoreClosed.
+        Raises ValueError, with what is allowed, for a budget that cannot be, and StoreError.
         """
         policy.check(order, self._directory.names(), self._budgets)
 
@@ -179,7 +183,7 @@ class BudgetService:
             self._note()
             self._changed()
 
-    def _note(self, entries: Iterable[Entry] = ()) -> None:
+    def _note(self, entries: Iterable[UsageEntry] = ()) -> None:
         """The ledger has changed, by these entries or by a running turn."""
         self._unsaved = ledger.merged((*self._unsaved, *entries))
         news, self._announced = policy.crossed(self._budgets, self._ledger, self._announced)
@@ -212,7 +216,7 @@ class BudgetService:
         """Take over the tables; entries that are behind this in the writer's queue come on top."""
         day = self._ledger.day
 
-        def take(stored: rows.Stored) -> None:
+        def take(stored: rows.StoredBudgets) -> None:
             missing = (*(entry for batch in self._queued for entry in batch), *self._unsaved)
             self._budgets = stored.budgets
             if day == self._ledger.day:

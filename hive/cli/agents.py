@@ -1,19 +1,22 @@
 """Agents: listed, made, started, stopped, destroyed, and to whom they may send."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
 
-from hive.cli import show
-from hive.cli.ask import CommandFailed, ask
+from hive.cli.ask import ask
+from hive.cli.errors import CommandFailed
+from hive.cli.format import ago, cell, safe, table, why
 from hive.cli.options import AGENT, STOP_S, json_option, print_json, root_option
-from hive.wire.agents import AgentCommand, SetRights, Spawn
+from hive.wire.agents import AgentCommand, AgentStatus, SetRights, Spawn
 from hive.wire.codec import jsonable
 from hive.wire.daemon import GetStatus, Status
 from hive.wire.logins import DEFAULT_CREDENTIAL, OWN_LOGIN
 from hive.wire.names import check_recipients
+from hive.wire.states import AgentState, Condition
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -35,7 +38,7 @@ class Names(click.ParamType[tuple[str, ...]]):
 
 
 def may_send_option(command: F) -> F:
-    """`--may-send A,B`."""
+    """Give a command the option `--may-send A,B`; None when it is left out."""
     return click.option(
         "--may-send",
         type=Names(),
@@ -53,7 +56,7 @@ def agents(root: Path, as_json: bool) -> None:
     if as_json:
         print_json([jsonable(one) for one in whole.agents])
     else:
-        click.echo(show.agents(whole.agents))
+        click.echo(agents_table(whole.agents))
 
 
 @click.command()
@@ -129,6 +132,51 @@ def rights(
     else:
         names = ", ".join(dict.fromkeys(("manager", "operator", *found.may_send)))
         click.echo(f"{name} may send to {names}")
+
+
+def agents_table(statuses: Sequence[AgentStatus]) -> str:
+    """Write a table of agents: the state, or why one may not work, until when, and what waits."""
+    if not statuses:
+        return "no agents yet: create one with `hive spawn NAME`"
+    now = time.time()
+    return table(
+        (
+            *("NAME", "STATE", "SINCE", "QUEUED", "LEASED", "HELD", "RESTARTS", "TICK", "MODEL"),
+            *("WHY", "SAYS"),
+        ),
+        [
+            (
+                one.name,
+                _state(one),
+                ago(now - one.since),
+                str(one.queued),
+                str(one.leased),
+                str(one.held),
+                str(one.restarts),
+                ago(one.last_tick_age_s),
+                safe(one.model or "-"),
+                _why(one),
+                cell(one.says, 120),
+            )
+            for one in statuses
+        ],
+    )
+
+
+def _state(one: AgentStatus) -> str:
+    """Whether it may work; both where its state is another reason not to."""
+    if one.condition is Condition.ONLINE:
+        return one.state.value
+    if one.state in (AgentState.RUNNING, AgentState.PARKED):
+        return one.condition.value
+    return f"{one.state.value}/{one.condition.value}"
+
+
+def _why(one: AgentStatus) -> str:
+    because = why(one.reason, one.until) or ("in a turn" if one.turn else "")
+    if one.condition is Condition.ONLINE or one.credential == DEFAULT_CREDENTIAL:
+        return because
+    return f"{because} (credential {cell(one.credential)})".lstrip()
 
 
 COMMANDS = (

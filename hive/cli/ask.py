@@ -7,7 +7,8 @@ from typing import TypeVar
 
 import trio
 
-from hive.cli.reach import FAILED, NO_ANSWER, NO_DAEMON, UNSURE, USAGE, unreachable
+from hive.cli.errors import NO_ANSWER, NO_DAEMON, UNSURE, USAGE, AnswerLost, CommandFailed
+from hive.cli.unreachable import why_unreachable
 from hive.link import LinkRefused, Peer, RemoteError, Session, connect
 from hive.paths import Paths
 from hive.wire.agents import AgentCommand, SetRights
@@ -39,23 +40,11 @@ _SAME_TWICE_ACTIONS: dict[type, frozenset[str]] = {
 T = TypeVar("T")
 
 
-class CommandFailed(Exception):
-    """The command ends with `code` and this text."""
-
-    def __init__(self, message: str, code: int = FAILED) -> None:
-        super().__init__(message)
-        self.code = code
-
-
-class AnswerLost(CommandFailed):
-    """The daemon was asked, and the link broke, or its time was over, before the answer came."""
-
-    def __init__(self, why: object) -> None:
-        super().__init__(f"the daemon did not answer: {why}", NO_ANSWER)
-
-
 class Pushes(Session):
-    """Keeps what the daemon pushes until the follower has printed it; a full queue resyncs."""
+    """Keeps what the daemon pushes for `receive`, until that is read.
+
+    When the reader is so slow that 256 batches wait, the channel ends.
+    """
 
     pushes = EventBatch | Resync
 
@@ -76,12 +65,16 @@ class Pushes(Session):
 def with_daemon(
     root: Path, use: Callable[[Peer], Awaitable[T]], session: Session | None = None
 ) -> T:
-    """Run `use` with a link to the daemon of `root`; raises CommandFailed, AnswerLost."""
+    """Run `use` with a link to the daemon of `root`, and return what it returns.
+
+    Raises AnswerLost when the link broke meanwhile, CommandFailed with an exit code for whatever
+    else keeps the daemon from being asked.
+    """
     return _run(lambda: _with_daemon(Paths(root.absolute()), use, session))
 
 
 def ask(root: Path, body: Body, *, timeout: float = ANSWER_S, hint: str = UNSURE_HINT) -> Body:
-    """Ask one question; raises CommandFailed.
+    """Send the daemon of `root` one request and return its answer; raises CommandFailed.
 
     When the answer is lost, a request that may be asked twice is repeated for REPEAT_S. What is
     then not known to be done fails with UNSURE, and `hint` says how to find out.
@@ -90,7 +83,7 @@ def ask(root: Path, body: Body, *, timeout: float = ANSWER_S, hint: str = UNSURE
 
 
 def repeatable(body: Body) -> bool:
-    """Whether asking twice does the same as asking once."""
+    """Return whether sending this request twice does the same as sending it once."""
     if isinstance(body, OperatorSend):
         return body.key is not None
     if (actions := _SAME_TWICE_ACTIONS.get(type(body))) is not None:
@@ -143,7 +136,7 @@ async def _with_daemon(
         if connected:
             raise AnswerLost(error if str(error) else "its time was over") from None
         raise CommandFailed(
-            *await trio.to_thread.run_sync(unreachable, paths, error, abandon_on_cancel=True)
+            *await trio.to_thread.run_sync(why_unreachable, paths, error, abandon_on_cancel=True)
         ) from None
     raise AssertionError("unreachable")
 

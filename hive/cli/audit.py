@@ -1,14 +1,15 @@
 """`hive audit`: what operators did."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
 import click
 
-from hive.cli import show
 from hive.cli.ask import ask
+from hive.cli.format import cell, clock, table
 from hive.cli.options import json_option, print_json, root_option
-from hive.wire.audit import Audit, GetAudit
+from hive.wire.audit import Audit, AuditEntry, GetAudit
 from hive.wire.bounds import MOST_ROWS
 from hive.wire.codec import jsonable
 
@@ -23,7 +24,27 @@ def audit(root: Path, as_json: bool, limit: int) -> None:
     if as_json:
         print_json([jsonable(entry) for entry in entries])
     else:
-        click.echo(show.audit(entries))
+        click.echo(audit_table(entries))
+
+
+def audit_table(entries: Sequence[AuditEntry]) -> str:
+    """Write a table of what operators did and what came of it, oldest first."""
+    if not entries:
+        return "nobody has done anything yet"
+    return table(
+        ("WHEN", "WHO", "WHAT", "TARGET", "OUTCOME", "DETAIL"),
+        [
+            (
+                clock(e.at),
+                cell(e.who),
+                cell(e.action),
+                cell(e.target),
+                cell(f"{e.outcome.value}: {e.why}" if e.why else e.outcome.value, 100),
+                cell(e.detail),
+            )
+            for e in entries
+        ],
+    )
 
 
 COMMANDS = (audit,)

@@ -8,10 +8,19 @@ from typing import cast
 import click
 from click.core import ParameterSource
 
-from hive.cli import show
 from hive.cli.ask import ask
+from hive.cli.format import clock, table
 from hive.cli.options import json_option, print_json, root_option
-from hive.wire.budgets import Budgets, BudgetStatus, GetBudgets, Period, SetBudget, Spent, Unit
+from hive.wire.budgets import (
+    BudgetReached,
+    Budgets,
+    BudgetStatus,
+    GetBudgets,
+    Period,
+    SetBudget,
+    Spent,
+    Unit,
+)
 from hive.wire.codec import jsonable
 
 _THOUSANDS = {"": 1, "k": 1e3, "m": 1e6}
@@ -105,7 +114,7 @@ def _per(period: Period) -> str:
 def _budgets(budgets: Sequence[BudgetStatus]) -> str:
     if not budgets:
         return "no budgets: set one, e.g. `hive budget set hive --per day --usd 20`"
-    return show.table(
+    return table(
         ("BUDGET", "PER", "SPENT", "OF", "USED", "RESERVE", "ANEW"),
         [
             (
@@ -115,7 +124,7 @@ def _budgets(budgets: Sequence[BudgetStatus]) -> str:
                 one.unit.text(one.amount),
                 _share(one.spent / one.amount),
                 one.unit.text(one.reserve) if one.reserve else "-",
-                "-" if one.until is None else show.clock(one.until),
+                "-" if one.until is None else clock(one.until),
             )
             for one in budgets
         ],
@@ -131,7 +140,7 @@ def _share(share: float) -> str:
 def _spent(spent: Sequence[Spent]) -> str:
     if not spent:
         return "nobody has used anything today (UTC)"
-    return show.table(
+    return table(
         ("TODAY (UTC)", "TURNS", "TOKENS", "DOLLARS"),
         [
             (
@@ -143,6 +152,18 @@ def _spent(spent: Sequence[Spent]) -> str:
             for one in spent
         ],
     )
+
+
+def budget_reached(reached: BudgetReached) -> str:
+    """Write the event as `budget of manager for the day is used to 80%: $4.00 of $5.00`."""
+    budget = reached.budget
+    period = "for the day" if budget.period is Period.DAY else "in total"
+    amounts = " of ".join(_amount(each, budget.unit) for each in (budget.spent, budget.amount))
+    return f"budget of {budget.scope} {period} is used to {reached.share:.0%}: {amounts}"
+
+
+def _amount(value: float, unit: Unit) -> str:
+    return f"${value:,.2f}" if unit is Unit.USD else f"{value:,.0f} tokens"
 
 
 COMMANDS = (budget,)

@@ -19,12 +19,12 @@ from hive.cli import (
     questions,
     reminders,
     schedules,
-    show,
     tree,
     up,
 )
-from hive.cli.ask import CommandFailed
+from hive.cli.errors import CommandFailed
 from hive.cli.events import OutputLost
+from hive.cli.format import safe
 from hive.cli.options import check_words, show_any_text
 from hive.output import finish_output, open_standard_streams
 
@@ -64,8 +64,9 @@ class Commands(click.Group):
 
 
 def fail(message: str, code: int) -> NoReturn:
+    """End the process with this exit code, and with the message on standard error."""
     try:
-        click.echo(f"hive: {show.safe(message)}", err=True)
+        click.echo(f"hive: {safe(message)}", err=True)
     except OSError:
         pass  # the exit code says it
     sys.exit(code)

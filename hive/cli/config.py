@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 from attrs import asdict
 
-from hive.cli import show
-from hive.cli.ask import CommandFailed
+from hive.cli.errors import CommandFailed
+from hive.cli.format import cell, safe, table
 from hive.cli.options import AGENT, json_option, print_json
 
 
@@ -53,18 +53,18 @@ def check(file: Path, agent: str | None, as_json: bool) -> None:
         return
     rows = [
         (
-            show.one_line(one.name),
-            show.one_line(toml_text(one.value)),
+            cell(one.name),
+            cell(toml_text(one.value)),
             one.key.key_class.value,
             "when deployed" if one.key.applied else "not yet",
         )
         for one in given
     ]
-    click.echo(f"{show.safe(str(file))} is valid")
-    click.echo(show.table(("KEY", "VALUE", "CHANGE", "EFFECT"), rows))
+    click.echo(f"{safe(str(file))} is valid")
+    click.echo(table(("KEY", "VALUE", "CHANGE", "EFFECT"), rows))
     if prompts:
-        states = [(show.one_line(one.path), "found" if one.found else "missing") for one in prompts]
-        click.echo(show.table(("PROMPT FILE", ""), states))
+        states = [(cell(one.path), "found" if one.found else "missing") for one in prompts]
+        click.echo(table(("PROMPT FILE", ""), states))
 
 
 COMMANDS = (config,)

@@ -6,9 +6,13 @@ from typing import cast
 
 import click
 
-from hive.cli import show
+from hive.cli.agents import agents_table
 from hive.cli.ask import ask
+from hive.cli.format import cell, safe
+from hive.cli.gates import gate_line
 from hive.cli.options import json_option, print_json, root_option
+from hive.cli.terminal import whole_screen
+from hive.cli.tree import tree_table
 from hive.wire.codec import jsonable
 from hive.wire.daemon import GetStatus, Status
 
@@ -22,21 +26,25 @@ def status(root: Path, as_json: bool, watch: bool) -> None:
     if not watch:
         print_status(cast(Status, ask(root, GetStatus())), as_json)
         return
-    import rich.live
-    import rich.text
-
-    with rich.live.Live(auto_refresh=False, screen=True) as live:
+    with whole_screen() as show:
         while True:
-            whole = cast(Status, ask(root, GetStatus()))
-            live.update(rich.text.Text(show.status(whole), no_wrap=True), refresh=True)
+            show(status_text(cast(Status, ask(root, GetStatus()))))
             time.sleep(1)
 
 
 def print_status(whole: Status, as_json: bool) -> None:
+    """Print the status of the hive, for people or as JSON."""
     if as_json:
         print_json(jsonable(whole))
     else:
-        click.echo(show.status(whole))
+        click.echo(status_text(whole))
+
+
+def status_text(whole: Status) -> str:
+    """Write the status for people: what is wrong first, then the agents, then the tree."""
+    head = f"Hyperhive in {safe(whole.root)}" + (" (demo)" if whole.demo else "")
+    first = [f"! {cell(text, 300)}" for text in (*whole.notices, *map(gate_line, whole.gates))]
+    return "\n".join([head, *first, "", agents_table(whole.agents), "", tree_table(whole.tree)])
 
 
 COMMANDS = (status,)

@@ -6,14 +6,24 @@ from typing import cast
 
 import click
 
-from hive.cli import show
-from hive.cli.ask import CommandFailed, Pushes, with_daemon
+from hive.cli.ask import Pushes, with_daemon
+from hive.cli.budgets import budget_reached
+from hive.cli.errors import CommandFailed
+from hive.cli.format import cell, clock, why
+from hive.cli.gates import gate_line
 from hive.cli.options import AGENT, json_option, print_json, root_option
 from hive.link import Peer
+from hive.wire.agents import Said, StatusChanged
 from hive.wire.bounds import MOST_ROWS
+from hive.wire.budgets import BudgetReached
 from hive.wire.codec import flat
-from hive.wire.daemon import Done
+from hive.wire.daemon import Done, Notice
 from hive.wire.events import EventBatch, Events, Follow, GetEvents, LiveEvent
+from hive.wire.gates import GateChanged
+from hive.wire.messages import MessageMoved, MessageSent
+from hive.wire.states import Condition
+from hive.wire.tree import Supervision
+from hive.wire.turns import ApiRetry, Text, ToolCall, ToolResult, TurnEnded, TurnStarted
 
 
 class OutputLost(Exception):
@@ -53,14 +63,57 @@ def events(
 
 
 def print_events(batch: Sequence[LiveEvent], as_json: bool) -> None:
+    """Print events, a line each; raises OutputLost when nobody takes them."""
     try:
         for live in batch:
             if as_json:
                 print_json(flat(live))
             else:
-                click.echo(show.event(live))
+                click.echo(event_line(live))
     except OSError as error:
         raise OutputLost(error) from None
+
+
+def event_line(live: LiveEvent) -> str:
+    """Write one LiveEvent on one line, its number first."""
+    who = live.agent or "hive"
+    return f"{live.seq}  {clock(live.at)}  {who}  {cell(_event_text(live), 200)}"
+
+
+def _event_text(live: LiveEvent) -> str:
+    match live.event:
+        case StatusChanged(state, reason, until, condition, credential):
+            if condition is Condition.ONLINE:
+                what = f"is {state.value}"
+            else:
+                what = f"is {condition.value} ({credential})"
+            return f"{what}: {because}" if (because := why(reason, until)) else what
+        case GateChanged(gate):
+            return gate_line(gate) + (f": {gate.reason}" if gate.reason else "")
+        case BudgetReached():
+            return budget_reached(live.event)
+        case MessageSent(id_, sender, recipient, body):
+            return f"message {id_} {sender} -> {recipient}: {body}"
+        case MessageMoved(ids, state, because):
+            which = ", ".join(map(str, ids))
+            return f"message {which} {state.value}" + (f": {because}" if because else "")
+        case TurnStarted(_, messages):
+            return f"turn began for message {', '.join(map(str, messages))}"
+        case TurnEnded(_, outcome, detail, duration, usage):
+            cost = f", ${usage.cost_usd:.4f}" if usage.cost_usd else ""
+            return f"turn {outcome.value} in {duration:.1f} s{cost}" + (detail and f": {detail}")
+        case Text(_, text):
+            return f"says: {text}"
+        case ToolCall(_, _, tool, arguments):
+            return f"calls {tool} {arguments}"
+        case ToolResult(_, _, is_error, text):
+            return f"{'error' if is_error else 'result'}: {text}"
+        case ApiRetry(_, attempt, error, delay):
+            return f"API retry {attempt} in {delay:.1f} s: {error}"
+        case Supervision(_, _, text) | Notice(text):
+            return text
+        case Said(text):
+            return f"says of itself: {text}" if text else "says nothing of itself any more"
 
 
 COMMANDS = (events,)

@@ -9,9 +9,9 @@ from typing import Any, cast
 import click
 import orjson
 
-from hive.cli.ask import CommandFailed, ask
+from hive.cli.ask import ask
+from hive.cli.errors import USAGE, CommandFailed
 from hive.cli.options import root_option, standard_input
-from hive.cli.reach import USAGE
 from hive.cli.terminal import run_at_terminal
 from hive.paths import Paths
 from hive.wire.logins import (
@@ -97,7 +97,11 @@ def _named(name: str) -> str:
 
 
 def secret_for(name: str, text: str, kind: str | None) -> SetCredential:
-    """What to tell the daemon; raises CommandFailed, without the secret, if its kind is unclear."""
+    """Make the request that gives a credential the key or token in `text`.
+
+    `kind` is API_KEY or OAUTH_TOKEN, None to tell it by the secret's prefix. Raises CommandFailed,
+    without the secret, when there is none or its kind is unclear.
+    """
     secret = text.strip()
     if not secret:
         raise CommandFailed("nothing was given: no key and no token")

@@ -9,8 +9,9 @@ from typing import cast
 
 import click
 
-from hive.cli import show
-from hive.cli.ask import ANSWER_S, CommandFailed, ask
+from hive.cli.ask import ANSWER_S, ask
+from hive.cli.errors import CommandFailed
+from hive.cli.format import cell, clock, safe, table
 from hive.cli.options import json_option, message_json, print_json, root_option, text_argument
 from hive.wire.bounds import MOST_ROWS, clamp
 from hive.wire.messages import (
@@ -73,7 +74,7 @@ def send(
     body = OperatorSend(name, text_argument(text), sender, in_reply_to, key, urgent)
     hint = f"sending it again with `--key {key}` within a day stores it once only"
     id_ = cast(Sent, ask(root, body, hint=hint)).id
-    click.echo(show.safe(_answer(root, name, id_, timeout)) if wait else id_)
+    click.echo(safe(_answer(root, name, id_, timeout)) if wait else id_)
 
 
 def _answer(root: Path, name: str, id_: int, timeout: float) -> str:
@@ -131,7 +132,7 @@ def inbox(name: str | None, limit: int, ack: bool, root: Path, as_json: bool) ->
     if as_json:
         print_json([message_json(one) for one in messages])
     else:
-        click.echo("\n".join(map(show.message, messages)) or "no messages")
+        click.echo("\n".join(map(message_text, messages)) or "no messages")
     if ack and messages:
         ask(root, Ack(tuple(one.id for one in messages)))
 
@@ -146,7 +147,7 @@ def thread(number: int, root: Path, as_json: bool) -> None:
     if as_json:
         print_json([message_json(one) for one in messages])
     elif messages:
-        click.echo("\n".join(map(show.message, messages)))
+        click.echo("\n".join(map(message_text, messages)))
     else:
         raise CommandFailed(f"there is no message {number}")
 
@@ -165,18 +166,18 @@ def undelivered(limit: int, root: Path, as_json: bool) -> None:
 
 
 def _table(messages: Sequence[Message]) -> str:
-    return show.table(
+    return table(
         ("ID", "STATE", "FROM", "TO", "SENT", "FAILED", "RETURNED", "BEGINS"),
         [
             (
                 str(one.id),
                 one.state.value,
-                show.one_line(one.sender),
-                show.one_line(one.recipient),
-                show.clock(one.sent_at),
+                cell(one.sender),
+                cell(one.recipient),
+                clock(one.sent_at),
                 str(one.attempts),
                 str(one.returns),
-                show.one_line(one.body),
+                cell(one.body),
             )
             for one in messages
         ],
@@ -198,6 +199,15 @@ def _resolve(action: str, past: str, text: str) -> click.Command:
         click.echo(f"{past} {count} of {len(wanted)}")
 
     return command
+
+
+def message_text(one: Message) -> str:
+    """Write a message with its head line and its whole body, indented."""
+    marks = [f"in reply to {one.in_reply_to}"] if one.in_reply_to is not None else []
+    marks += [one.state.value] + (["redelivered"] if one.redelivered else [])
+    marks += [f"attempt {one.attempts + 1}"] if one.attempts else []
+    head = f"{one.id}  {clock(one.sent_at)}  {one.sender} -> {one.recipient}  ({', '.join(marks)})"
+    return "\n".join([head, *("    " + line for line in safe(one.body).splitlines())])
 
 
 COMMANDS = (

@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 import click
 import orjson
 
-from hive.cli.ask import CommandFailed
-from hive.cli.reach import USAGE
+from hive.address import Address, AddressRefused, loopback_address
+from hive.cli.errors import USAGE, CommandFailed
 from hive.paths import check_root, default_root
-from hive.wire.codec import MAX_FRAME, jsonable
+from hive.wire.bounds import MAX_FRAME
+from hive.wire.codec import jsonable
 from hive.wire.messages import Message
 from hive.wire.names import check_name
 
@@ -41,7 +42,7 @@ class Root(click.Path):
 
 
 def root_option(command: F) -> F:
-    """`--root DIR`, else HIVE_ROOT, else the default root."""
+    """Give a command the option `--root DIR`: else HIVE_ROOT, else the default root."""
     return click.option(
         "--root",
         type=Root(path_type=Path, file_okay=False),
@@ -53,7 +54,7 @@ def root_option(command: F) -> F:
 
 
 def json_option(command: F) -> F:
-    """`--json`: the documented shape instead of text for people."""
+    """Give a command the option `--json`: the documented shape instead of text for people."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(command)
 
 
@@ -86,36 +87,27 @@ class AgentName(click.ParamType[str]):
 AGENT = AgentName()
 
 
-class HostPort(click.ParamType[tuple[str, int]]):
-    """`HOST:PORT` on loopback."""
+class Loopback(click.ParamType[Address]):
+    """An address of this machine: `127.0.0.1:8420`, `localhost:0`, `[::1]:8420`."""
 
     name = "HOST:PORT"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, int]:
-        if isinstance(value, tuple):
-            return value
-        host, _, port = str(value).rpartition(":")
-        if host not in ("127.0.0.1", "localhost", "[::1]"):
-            self.fail(
-                f"{value!r} is refused: there is no login yet, so the page is for this machine "
-                "only; use 127.0.0.1:PORT",
-                param,
-                ctx,
-            )
-        if not port.isdigit() or int(port) > 65535:
-            self.fail(f"{value!r} has no port from 0 to 65535", param, ctx)
-        return host, int(port)
+    ) -> Address:
+        try:
+            return value if isinstance(value, Address) else loopback_address(str(value))
+        except AddressRefused as error:
+            self.fail(str(error), param, ctx)
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on one line, in UTF-8 whatever the locale: so JSON is defined."""
+    """Print one JSON document on one line, in UTF-8 whatever the locale: so JSON is defined."""
     click.echo(orjson.dumps(value))
 
 
 def message_json(message: Message) -> dict[str, Any]:
-    """The documented shape: `from` and `to` for people, the rest as on the wire."""
+    """Return the documented shape: `from` and `to` for people, the rest as on the wire."""
     fields: dict[str, Any] = jsonable(message)
     return {"id": fields.pop("id"), "from": fields.pop("sender"), "to": fields.pop("recipient")} | (
         fields
@@ -123,14 +115,14 @@ def message_json(message: Message) -> dict[str, Any]:
 
 
 def text_argument(text: str) -> str:
-    """The text itself, or standard input for `-`; raises CommandFailed for what is not UTF-8."""
+    """Return the text itself, or standard input for `-`; CommandFailed for what is not UTF-8."""
     if text == "-":
         return _decoded(standard_input(MAX_FRAME), "standard input")
     return _decoded(os.fsencode(text), "the text") if _unread(text) else text
 
 
 def standard_input(most: int) -> bytes:
-    """All of it; raises CommandFailed if it is closed, cannot be read, or is longer than `most`."""
+    """Read all of it; raises CommandFailed if it is closed, unreadable or has over `most` bytes."""
     if sys.stdin is None:
         raise CommandFailed("standard input is closed: give the text on it, or as an argument")
     try:

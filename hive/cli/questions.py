@@ -7,8 +7,8 @@ from typing import cast
 
 import click
 
-from hive.cli import show
 from hive.cli.ask import ask
+from hive.cli.format import ago, cell, clock, safe
 from hive.cli.options import json_option, print_json, root_option, text_argument
 from hive.wire.bounds import MOST_ROWS
 from hive.wire.codec import jsonable
@@ -48,18 +48,18 @@ def answer(number: int, text: str | None, options: tuple[int, ...], root: Path) 
 
 
 def show_questions(found: Sequence[Question]) -> str:
-    """Each with its head line, its text and its options, indented."""
+    """Write each question with its head line, its text and its options, indented."""
     return "\n".join(_question(one) for one in found)
 
 
 def _question(one: Question) -> str:
-    head = f"{one.id}  {show.clock(one.asked_at)}  {one.asker} -> {one.to}  ({_state(one)})"
-    lines = show.safe(one.text).splitlines()
-    lines += [f"{n}. {show.one_line(option, 200)}" for n, option in enumerate(one.options, 1)]
+    head = f"{one.id}  {clock(one.asked_at)}  {one.asker} -> {one.to}  ({_state(one)})"
+    lines = safe(one.text).splitlines()
+    lines += [f"{n}. {cell(option, 200)}" for n, option in enumerate(one.options, 1)]
     if one.multi and one.state is QuestionState.OPEN:
         lines.append("(one or more)")
     if one.answer is not None:
-        lines += [f"= {line}" for line in show.safe(one.answer).splitlines()]
+        lines += [f"= {line}" for line in safe(one.answer).splitlines()]
     return "\n".join([head, *("    " + line for line in lines)])
 
 
@@ -68,9 +68,9 @@ def _state(one: Question) -> str:
         if one.expires_at is None:
             return "open"
         left = one.expires_at - time.time()
-        return f"open, expires in {show.ago(left)}" if left > 0 else "expires now"
+        return f"open, expires in {ago(left)}" if left > 0 else "expires now"
     by = f" by {one.answered_by}" if one.answered_by else ""
-    return f"{one.state.value}{by}" + (f" {show.clock(one.ended_at)}" if one.ended_at else "")
+    return f"{one.state.value}{by}" + (f" {clock(one.ended_at)}" if one.ended_at else "")
 
 
 COMMANDS = (questions, answer)

@@ -7,8 +7,8 @@ from typing import cast
 
 import click
 
-from hive.cli import show
 from hive.cli.ask import ask
+from hive.cli.format import cell, clock, table
 from hive.cli.options import Span, json_option, print_json, root_option
 from hive.wire.codec import jsonable
 from hive.wire.reminders import (
@@ -58,17 +58,17 @@ def _resolve(root: Path, action: str, number: str) -> None:
 def _table(waiting: Sequence[Reminder]) -> str:
     if not waiting:
         return "no reminder waits"
-    return show.table(
+    return table(
         ("ID", "AGENT", "DUE", "STATE", "FAILED", "TEXT", "ERROR"),
         [
             (
                 str(one.id),
-                show.one_line(one.agent),
-                show.clock(one.due_at),
+                cell(one.agent),
+                clock(one.due_at),
                 one.state.value,
                 str(one.attempts),
-                show.one_line(one.text),
-                show.one_line(one.error or ""),
+                cell(one.text),
+                cell(one.error or ""),
             )
             for one in waiting
         ],
@@ -81,7 +81,7 @@ def _figures(rollup: Rollup) -> str:
         late = f"; late by {rollup.lateness_p50_s:.3f} s (p50), {rollup.lateness_p95_s:.3f} s (p95)"
     return (
         f"now {rollup.pending} pending, {rollup.failed} failed; since "
-        f"{show.clock(rollup.since)}: {rollup.attempted} attempted, {rollup.delivered} delivered, "
+        f"{clock(rollup.since)}: {rollup.attempted} attempted, {rollup.delivered} delivered, "
         f"{rollup.cancelled} cancelled{late}"
     )
 

@@ -7,8 +7,8 @@ from typing import cast
 import click
 from click.core import ParameterSource
 
-from hive.cli import show
 from hive.cli.ask import ask
+from hive.cli.format import ago, cell, clock, table
 from hive.cli.options import Span, json_option, print_json, root_option, text_argument
 from hive.wire.bounds import MAX_ID
 from hive.wire.codec import jsonable
@@ -79,20 +79,20 @@ def edit(
 
 
 def _table(found: Sequence[Schedule]) -> str:
-    return show.table(
+    return table(
         ("ID", "AGENT", "STATE", "WHEN", "NEXT", "RUNS", "SKIPPED", "TO", "TEXT", "ERROR"),
         [
             (
                 str(one.id),
-                show.one_line(one.agent),
+                cell(one.agent),
                 one.state.value,
-                show.one_line(_when(one)),
-                "-" if one.next_at is None else show.clock(one.next_at),
+                cell(_when(one)),
+                "-" if one.next_at is None else clock(one.next_at),
                 str(one.fired),
                 str(one.skipped),
-                show.one_line(", ".join(one.to)),
-                show.one_line(one.text),
-                show.one_line(one.error or ""),
+                cell(", ".join(one.to)),
+                cell(one.text),
+                cell(one.error or ""),
             )
             for one in found
         ],
@@ -101,7 +101,7 @@ def _table(found: Sequence[Schedule]) -> str:
 
 def _when(one: Schedule) -> str:
     if one.cron is None:
-        return f"every {show.ago(one.every_s)}"
+        return f"every {ago(one.every_s)}"
     return f"{one.cron} {one.zone}"
 
 

@@ -1,8 +1,9 @@
-"""A foreign program at the operator's terminal, on a terminal of its own.
+"""The operator's terminal: taken as a whole screen, and lent to a foreign program.
 
-What it runs may be under an agent's influence. On the operator's own terminal it could type into
-the shell (TIOCSTI); so it gets a pseudo-terminal, and of its output only text, colours and the
-movements of a line editor pass: no clipboard, no title, no question that the terminal answers.
+What a foreign program runs may be under an agent's influence. On the operator's own terminal it
+could type into the shell (TIOCSTI); so it gets a pseudo-terminal, and of its output only text,
+colours and the movements of a line editor pass: no clipboard, no title, no question that the
+terminal answers.
 """
 
 import codecs
@@ -11,11 +12,20 @@ import os
 import pty
 import re
 import select
+import shutil
+import signal
 import struct
 import sys
 import termios
 import tty
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import click
+
+# By xterm's names: the alternate screen, the cursor, the wrapping of long lines.
+_ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
+_LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
 
 _SEQUENCE = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]"  # CSI
@@ -30,15 +40,37 @@ MOST_UNFINISHED = 4096
 CHUNK = 4096
 
 
-class Sieve:
+@contextmanager
+def whole_screen() -> Iterator[Callable[[str], None]]:
+    """Take the whole screen for a `with` block; gives a function that shows a text on it.
+
+    Each text takes the place of the one before; what is too long or too wide is cut. Where standard
+    output is no terminal that could do this, the texts are printed one after the other.
+    """
+    if not sys.stdout.isatty() or os.environ.get("TERM", "dumb") == "dumb":
+        yield click.echo
+        return
+
+    def show(text: str) -> None:
+        lines = text.split("\n")[: shutil.get_terminal_size().lines - 1]
+        click.echo("\x1b[H" + "".join(f"\x1b[K{line}\n" for line in lines) + "\x1b[J", nl=False)
+
+    click.echo(_ENTER, nl=False)
+    try:
+        yield show
+    finally:
+        click.echo(_LEAVE, nl=False)
+
+
+class OutputFilter:
     """Lets the harmless part of a terminal's output through, in whatever pieces it comes."""
 
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         self._rest = ""
 
-    def sift(self, data: bytes) -> str:
-        """The harmless part of what is complete by now."""
+    def passed(self, data: bytes) -> str:
+        """Take the next piece; returns the harmless part of what is complete by now."""
         text = self._rest + self._decoder.decode(data)
         pieces, at, self._rest = [], 0, ""
         for found in _SEQUENCE.finditer(text):
@@ -55,9 +87,11 @@ class Sieve:
 
 
 def run_at_terminal(argv: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run it in the foreground with exactly this environment; its exit code, as shells have it.
+    """Run `argv` in the foreground with exactly this environment; returns its exit code.
 
-    Keys reach it as they are, Ctrl-C too.
+    A code above 128 is that of a signal, as shells have it. Keys reach the program as they are,
+    Ctrl-C too, and its terminal always has the size of the operator's. Standard input must be a
+    terminal; raises termios.error, OSError when it is none or goes away.
     """
     pid, master = pty.fork()
     if pid == 0:
@@ -68,10 +102,12 @@ def run_at_terminal(argv: Sequence[str], environment: Mapping[str, str]) -> int:
             os.write(2, f"{argv[0]} cannot be started: {error}\r\n".encode())
         finally:
             os._exit(127)
+    before = signal.signal(signal.SIGWINCH, lambda *_: _copy_size(master))
     try:
         _copy_size(master)
         _relay(master)
     finally:
+        signal.signal(signal.SIGWINCH, before)
         os.close(master)
         _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
@@ -85,7 +121,7 @@ def _copy_size(master: int) -> None:
 
 def _relay(master: int) -> None:
     """Pass keys in and harmless output out until the program has let go of its terminal."""
-    keys, sieve = sys.stdin.fileno(), Sieve()
+    keys, output = sys.stdin.fileno(), OutputFilter()
     before = termios.tcgetattr(keys)
     tty.setraw(keys)
     sources = [master, keys]
@@ -99,7 +135,7 @@ def _relay(master: int) -> None:
                     return
                 if not data:
                     return
-                sys.stdout.write(sieve.sift(data))
+                sys.stdout.write(output.passed(data))
                 sys.stdout.flush()
             if keys in ready:
                 typed = os.read(keys, CHUNK)

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hive.cli.ask import CommandFailed, ask
-from hive.cli.options import HostPort, root_option
+from hive.address import Address
+from hive.cli.ask import ask
+from hive.cli.errors import CommandFailed
+from hive.cli.options import Loopback, root_option
 from hive.paths import Paths
 from hive.wire.daemon import Down
 
@@ -46,7 +48,7 @@ def _daemon_options(command: F) -> F:
 
 @click.command()
 @_daemon_options
-@click.option("--web", type=HostPort(), default=WEB_DEFAULT, show_default=True, help="The page.")
+@click.option("--web", type=Loopback(), default=WEB_DEFAULT, show_default=True, help="The page.")
 @click.option(
     "--demo-if-no-credentials", is_flag=True, help="As --demo when no credentials are found."
 )
@@ -55,7 +57,7 @@ def up(
     config_file: Path | None,
     demo: bool,
     unsafe_no_container: bool,
-    web: tuple[str, int],
+    web: Address,
     demo_if_no_credentials: bool,
 ) -> None:
     """Start everything for one person on one machine; Ctrl-C or SIGTERM stops all of it."""
@@ -84,7 +86,7 @@ def _run(
     unsafe_no_container: bool,
     *,
     stop_containers: bool,
-    web: tuple[str, int] | None = None,
+    web: Address | None = None,
     demo_if_no_credentials: bool = False,
 ) -> None:
     from hive.daemon import main
@@ -108,11 +110,11 @@ def _run(
 
 @click.command()
 @root_option
-@click.option("--bind", type=HostPort(), default=WEB_DEFAULT, show_default=True)
-def web(root: Path, bind: tuple[str, int]) -> None:
+@click.option("--bind", type=Loopback(), default=WEB_DEFAULT, show_default=True)
+def web(root: Path, bind: Address) -> None:
     """Serve the page for the daemon of this root (for systemd; `hive up` includes it)."""
     socket = str(Paths(root.absolute()).web)
-    arguments = ["--socket", socket, "--bind", f"{bind[0]}:{bind[1]}"]
+    arguments = ["--socket", socket, "--bind", str(bind)]
     os.execv(sys.executable, [sys.executable, "-m", "web", *arguments])
 
 

@@ -6,9 +6,8 @@ from hive.containers.errors import AlreadyRunning, ContainerError, DriverUnavail
 from hive.containers.folders import Folders, folders, prepare
 from hive.containers.handle import Handle
 from hive.containers.keeper import MARKER, ExitStatus, Identity, destroy, last_exit
+from hive.containers.mounts import runtime_folders
 from hive.containers.process import UnsafeProcess
-from hive.containers.processes import Process, read_process, send_signal
-from hive.containers.runtime import runtime_folders
 from hive.containers.survivors import (
     Running,
     forget_foreign,
@@ -31,7 +30,6 @@ __all__ = [
     "Identity",
     "Inside",
     "NotHidden",
-    "Process",
     "Running",
     "System",
     "UnknownDriver",
@@ -46,7 +44,5 @@ __all__ = [
     "last_exit",
     "list_containers",
     "prepare",
-    "read_process",
     "runtime_folders",
-    "send_signal",
 ]

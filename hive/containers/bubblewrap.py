@@ -4,22 +4,20 @@ import math
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 import trio
 from attrs import frozen
 
-from hive.containers.advice import advice, read_sysctls
 from hive.containers.driver import Container, Inside, scrubbed
 from hive.containers.errors import DriverUnavailable
 from hive.containers.etc import OWN, copy_etc, signature
 from hive.containers.folders import Folders, folders, prepare
 from hive.containers.handle import Handle, adopt, start
-from hive.containers.hide import hiding
 from hive.containers.keeper import LOCK_FD
-from hive.containers.walls import Step, walls
+from hive.containers.mounts import Mount, container_mounts
 from hive.paths import Paths
 
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
@@ -28,6 +26,31 @@ _ETC_FRESH = 30.0
 """Seconds for which a start does not look at a copy of /etc again."""
 _ETC_WHOLE = 300.0
 """And for which running containers do not, unless the network has changed."""
+
+_REMEDIES = (
+    (
+        "kernel.apparmor_restrict_unprivileged_userns",
+        "1",
+        "AppArmor forbids user namespaces to programs without a profile (Ubuntu 23.10 and later): "
+        "give bwrap one, or run `sysctl -w kernel.apparmor_restrict_unprivileged_userns=0`",
+    ),
+    (
+        "kernel.unprivileged_userns_clone",
+        "0",
+        "the kernel forbids user namespaces to ordinary users: "
+        "run `sysctl -w kernel.unprivileged_userns_clone=1`",
+    ),
+    (
+        "user.max_user_namespaces",
+        "0",
+        "the kernel allows no user namespaces: run `sysctl -w user.max_user_namespaces=15000`",
+    ),
+)
+_OTHERWISE = (
+    "if this is itself a container, start it with user namespaces allowed "
+    "(docker run --privileged, or a seccomp and AppArmor profile that permits them); "
+    "to run agents without any isolation, use --unsafe-no-container"
+)
 
 
 @frozen
@@ -39,7 +62,7 @@ class System:
 
     @classmethod
     def of_host(cls) -> "System":
-        """Look at this host."""
+        """Look at this host: its top folders, and which of them are links."""
         top = [Path("/") / name for name in _TOP_LEVEL]
         return cls(
             folders=(
@@ -56,13 +79,14 @@ def bubblewrap_argv(
     where: Folders,
     etc: Path,
     system: System,
-    steps: Sequence[Step] = (),
+    mounts: Sequence[Mount] = (),
     *,
     visit: bool = False,
 ) -> tuple[str, ...]:
-    """Return the command that runs a container; a later mount lies over an earlier one.
+    """Build the command that runs a container; a later mount lies over an earlier one.
 
-    `steps` is what it sees beside its system, and what covers the hive's own in that (`walls`).
+    `mounts` is what it sees beside its system, and what covers the hive's own in that, in the order
+    of `container_mounts`.
 
     A `visit` runs beside the agent's container: without its lock, its harness and its socket, and
     in the session of a terminal, which must be the visit's own: it can type into that.
@@ -87,14 +111,14 @@ def bubblewrap_argv(
     # (core_pattern!) without any capability.
     argv += ["--proc", "/proc", "--ro-bind", "/proc/sys", "/proc/sys", "--dev", "/dev"]
     argv += ["--perms", "1777", "--tmpfs", "/tmp", "--symlink", "/tmp", "/var/tmp"]
-    for step in steps:
-        if step.source is None:
-            argv += ["--tmpfs", str(step.place)]
+    for mount in mounts:
+        if mount.source is None:
+            argv += ["--tmpfs", str(mount.place)]
         else:
-            argv += ["--ro-bind", str(step.source), str(step.place)]
-    for step in steps:
-        if step.source is None:  # now that all that lies inside is there
-            argv += ["--remount-ro", str(step.place)]
+            argv += ["--ro-bind", str(mount.source), str(mount.place)]
+    for mount in mounts:
+        if mount.source is None:  # now that all that lies inside is there
+            argv += ["--remount-ro", str(mount.place)]
     own = (where.state, where.claude) if visit else (where.state, where.harness, where.claude)
     for part in own:
         argv += ["--bind", str(part), f"{agent}/{part.name}"]
@@ -103,6 +127,20 @@ def bubblewrap_argv(
     # Not in the agent's own folder, where it could leave a module for Python to import.
     argv += ["--remount-ro", "/", "--chdir", "/", "--", *container.argv]
     return tuple(argv)
+
+
+def hiding(name: str) -> tuple[str, ...]:
+    """Return the words to put before a command that must not see the harness and its socket.
+
+    For use inside the container of agent `name`, where these are /agents/NAME/harness and
+    /run/hive: the words run a second bubblewrap, whose mounts and user namespace are its own.
+    Being in another user namespace, the command cannot look into the harness through /proc
+    either. It is two processes, bwrap and its child, in one process group; bwrap passes no signal
+    on and exits with the child's code, or 128 + the number of the signal that ended it.
+    """
+    hidden = (f"/agents/{name}/harness", "/run/hive")
+    masks = (option for path in hidden for option in ("--tmpfs", path, "--remount-ro", path))
+    return ("bwrap", "--dev-bind", "/", "/", *masks, "--")
 
 
 class Bubblewrap:
@@ -121,7 +159,10 @@ class Bubblewrap:
         self._seen: dict[Path, tuple[object, ...]] = {}
 
     def check(self) -> None:
-        """Run a container that hides its harness (blocks); raises DriverUnavailable."""
+        """Prove that containers work here, by running one that hides its harness (blocks).
+
+        Raises DriverUnavailable, with what to do about it, when they do not.
+        """
         if shutil.which(self.bwrap) is None:
             raise DriverUnavailable(
                 f"{self.bwrap} is missing: install bubblewrap (apt-get install bubblewrap)"
@@ -131,28 +172,35 @@ class Bubblewrap:
         if failure is not None:
             raise DriverUnavailable(advice(failure, read_sysctls()))
 
-    def check_walls(self, root: Path, readonly: Iterable[Path], files: Iterable[Path]) -> None:
-        """Find out whether containers of this root can see nothing of the hive's own (blocks).
+    def check_mounts(self, root: Path, readonly: Iterable[Path], files: Iterable[Path]) -> None:
+        """Check that containers of this root can see nothing of the hive's own (blocks).
 
         `files` are more that they must not see, such as a configuration file outside of the root.
-        Raises NotHidden, OSError.
+        Raises NotHidden when they could, OSError when the host cannot be looked at.
         """
-        walls(root, System.of_host().folders, readonly, files)
+        container_mounts(root, System.of_host().folders, readonly, files)
 
     def inside(self, root: Path, name: str) -> Inside:
-        """Places of agent `name`, the same in every root."""
+        """Tell the places of agent `name`, the same in every root; raises ValueError."""
         folders(root, name)
         return Inside(Path("/agents", name), Path("/run/hive/hive.sock"), hiding(name))
 
     async def start(self, container: Container) -> Handle:
-        """Start the container; raises AlreadyRunning, NotHidden, OSError."""
+        """Start the container under a keeper.
+
+        Raises AlreadyRunning when the agent has one, NotHidden when it would see something of the
+        hive's own, OSError when the system refuses.
+        """
         where, argv = await self._command(container, visit=False)
         environment = scrubbed(container, self.inside(container.root, container.name).base)
         seen = (where.state, where.harness, where.claude, where.run, _etc(container.root))
         return await start(where, argv, environment, self.name, seen)
 
     async def visit(self, container: Container) -> tuple[str, ...]:
-        """Command of a container that shares the agent's home and state; raises OSError."""
+        """Build the command of a second container that shares the agent's home and state.
+
+        Raises NotHidden and OSError as `start` does.
+        """
         _, argv = await self._command(container, visit=True)
         return argv
 
@@ -170,16 +218,16 @@ class Bubblewrap:
         _write_users(where, container.name)
         bwrap = shutil.which(self.bwrap) or self.bwrap
         system = System.of_host()
-        steps = walls(container.root, system.folders, container.readonly)
-        argv = bubblewrap_argv(bwrap, container, where, etc, system, steps, visit=visit)
+        mounts = container_mounts(container.root, system.folders, container.readonly)
+        argv = bubblewrap_argv(bwrap, container, where, etc, system, mounts, visit=visit)
         return where, argv
 
     async def adopt(self, container: Container) -> Handle | None:
-        """Take up the agent's running container; see `handle.adopt`."""
+        """Take up the agent's running container; see `handle.adopt`, which says what is raised."""
         return await adopt(container.root, container.name)
 
     async def refresh(self, root: Path) -> None:
-        """Let the containers of `root` see /etc as it is now; see Driver."""
+        """Let the containers of `root` see /etc as it is now; raises OSError."""
         etc, now = _etc(root), signature(self.etc)
         if etc.is_dir():  # else no container has been started yet
             await self._refresh(etc, _ETC_WHOLE if self._seen.get(etc, now) == now else 0.0)
@@ -237,3 +285,20 @@ def _probe(bwrap: str, folder: Path) -> str | None:
     if ended.returncode == 0:
         return None
     return ended.stderr.strip() or "a second bubblewrap inside the container hides nothing"
+
+
+def read_sysctls() -> dict[str, str]:
+    """Read the settings of this kernel that can forbid user namespaces, as far as it has them."""
+    found = {}
+    for name, _, _ in _REMEDIES:
+        try:
+            found[name] = Path("/proc/sys", *name.split(".")).read_text().strip()
+        except OSError:
+            continue
+    return found
+
+
+def advice(failure: str, sysctls: Mapping[str, str]) -> str:
+    """Say what failed and what to do about it, by the settings that `read_sysctls` found; pure."""
+    remedies = [text for name, bad, text in _REMEDIES if sysctls.get(name) == bad]
+    return f"bubblewrap cannot start a container: {failure}\n" + "\n".join(remedies or [_OTHERWISE])

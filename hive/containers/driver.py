@@ -33,7 +33,8 @@ class Container:
     """What to run and what it may see; `argv` and `environment` show in `ps`: no secrets in them.
 
     `root` is the hive's root folder; `readonly` are host paths that the container sees read-only
-    at the same place.
+    at the same place. Raises ValueError for a name that no agent may have, and for paths that are
+    not absolute or are `/`.
     """
 
     name: str = field(validator=_check_name)
@@ -47,8 +48,9 @@ class Container:
 class Inside:
     """Where a container's first process finds its places.
 
-    It starts what it drives by the words of `wrap` and the command, so that its own places are
-    hidden from that; empty where nothing can be hidden.
+    `base` is the folder of its agent, `socket` the socket of the daemon. It starts what it drives
+    by the words of `wrap` and the command, so that its own places are hidden from that; `wrap` is
+    empty where nothing can be hidden.
     """
 
     base: Path
@@ -57,7 +59,7 @@ class Inside:
 
 
 def scrubbed(container: Container, base: Path) -> dict[str, str]:
-    """Environment of the container's first process: the container's, over harmless defaults.
+    """Build the environment of the first process: the container's own over harmless defaults.
 
     HOME is the harness's own folder: Python loads modules from its user's home.
     """
@@ -74,29 +76,42 @@ class Driver(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called in configuration."""
+        """The name by which the configuration chooses it."""
 
     def check(self) -> None:
-        """Prove that containers work here (blocks some 50 ms); raises DriverUnavailable."""
+        """Prove that containers work here (blocks some 50 ms).
+
+        Raises DriverUnavailable, with what to do about it, when they do not.
+        """
 
     def inside(self, root: Path, name: str) -> Inside:
-        """Places of agent `name` as its container sees them, for `Container.argv`."""
+        """Tell the places of agent `name` as its container sees them, for `Container.argv`."""
 
     async def start(self, container: Container) -> Handle:
-        """Start it under a keeper; raises AlreadyRunning, OSError."""
+        """Start a container under a keeper.
+
+        Raises AlreadyRunning when the agent has one, DriverUnavailable and NotHidden when it may
+        not be started here, OSError when the system refuses.
+        """
 
     async def visit(self, container: Container) -> tuple[str, ...]:
-        """The command that runs `container.argv` at a terminal, beside the agent's container and
-        in the same home; whoever runs it chooses its environment. Raises DriverUnavailable,
-        OSError."""
+        """Build the command that runs `container.argv` at a terminal, beside the agent's container.
+
+        It has the same home; whoever runs it chooses its environment. Raises DriverUnavailable,
+        NotHidden and OSError as `start` does.
+        """
 
     async def refresh(self, root: Path) -> None:
-        """Let running containers of `root` follow what has changed on the host, such as its
-        network; costs next to nothing when nothing has. Raises OSError."""
+        """Let running containers of `root` follow what changed on the host, such as its network.
+
+        Costs next to nothing when nothing has. Raises OSError.
+        """
 
     async def adopt(self, container: Container) -> Handle | None:
-        """Take up the agent's running container; None when there is none. Raises AlreadyRunning
-        when one is there that neither ends nor can be identified."""
+        """Take up the agent's running container; None when there is none.
+
+        Raises AlreadyRunning when one is there that neither ends nor can be identified.
+        """
 
 
 class UnknownDriver(ValueError):

@@ -21,9 +21,9 @@ NETWORK = ("resolv.conf", "hosts", "nsswitch.conf", "gai.conf", "host.conf", "lo
 
 
 def copy_etc(target: Path, source: Path = Path("/etc")) -> None:
-    """Bring `target` up to date (blocks; some 50 ms when little changed); raises OSError.
+    """Bring the copy `target` up to date with `source` (blocks; 50 ms when little changed).
 
-    Files that are OWN are there, and empty.
+    The files named in OWN are there, and empty. Raises OSError.
     """
     target.mkdir(mode=0o755, parents=True, exist_ok=True)
     for name in OWN:
@@ -32,7 +32,10 @@ def copy_etc(target: Path, source: Path = Path("/etc")) -> None:
 
 
 def signature(source: Path = Path("/etc")) -> tuple[object, ...]:
-    """Differs when a file of NETWORK, or what it links to, has changed; cheap, never raises."""
+    """Return a value that differs when a file of NETWORK, or what it links to, has changed.
+
+    Cheap; a file that cannot be looked at counts as missing.
+    """
     return tuple(_identity(source / name) for name in NETWORK)
 
 

@@ -38,7 +38,7 @@ class Handle:
 
     @property
     def pid(self) -> int:
-        """The keeper's pid."""
+        """The pid of the keeper."""
         return self._keeper.identity.pid
 
     @property
@@ -68,7 +68,7 @@ class Handle:
             return self._status
 
     def look_after(self) -> str | None:
-        """Write its records again if they are gone; raises OSError.
+        """Write the container's records again if they are gone; raises OSError.
 
         Returns a folder (its name under the root) that was removed or replaced while the
         container sees the former one, to which nobody else has a way; None when there is none.
@@ -114,9 +114,10 @@ async def start(
     driver: str,
     mounts: Sequence[Path] = (),
 ) -> Handle:
-    """Start a container under a keeper, by `keeper.launch` in a thread; raises the same.
+    """Start a container under a keeper, by `keeper.launch` in a thread.
 
-    A cancellation does not cut it off in the middle.
+    A cancellation does not cut it off in the middle. Raises AlreadyRunning when the agent has a
+    container, OSError when the system refuses.
     """
     started = partial(launch, where, argv, environment, driver, mounts)
     return Handle(await trio.to_thread.run_sync(started))

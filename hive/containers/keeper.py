@@ -1,4 +1,4 @@
-"""The keeper: a shell of about 1 MiB between the daemon and a container.
+"""The keeper: a shell between the daemon and a container.
 
 It outlives the daemon, holds the agent's lock, records who it is before the container starts and
 how the container ended afterwards, and takes the container with it when it is killed. That the
@@ -20,7 +20,9 @@ from attrs import evolve, field, frozen
 
 from hive.containers.errors import AlreadyRunning
 from hive.containers.folders import Folders, folders, open_log
-from hive.containers.processes import (
+from hive.files import UnfitFile, bounded_number, read_small
+from hive.paths import make_private, place_of
+from hive.processes import (
     Process,
     all_processes,
     boot_id,
@@ -29,8 +31,6 @@ from hive.containers.processes import (
     read_process,
     variable,
 )
-from hive.files import UnfitFile, bounded_number, read_small
-from hive.paths import make_private, place_of
 
 LOCK_FD = 9
 """Descriptor of the lock in the keeper; a command that must not hold it closes it."""
@@ -91,7 +91,7 @@ class Identity:
     mounts: str | None = None
 
     def line(self) -> str:
-        """The record of it."""
+        """Write it as one line of words, as the keeper's script does for its record."""
         more = "" if self.root is None else f" {self.root} {self.mounts}"
         return f"{self.pid} {self.started} {self.boot} {self.id} {self.driver}{more}\n"
 
@@ -127,7 +127,7 @@ class Keeper:
     pidfd: int = field(repr=False)
 
     def kill(self) -> None:
-        """Kill everything of the container with SIGKILL; the keeper then records it."""
+        """Kill everything of the container with SIGKILL; the keeper then records its end."""
         if self.ended():
             return
         pid = self.identity.pid
@@ -142,11 +142,11 @@ class Keeper:
             pass
 
     def ended(self) -> bool:
-        """Whether the keeper has ended."""
+        """Return whether the keeper has ended."""
         return bool(select.select([self.pidfd], [], [], 0)[0])
 
     def reap(self) -> ExitStatus:
-        """How the container ended, once the pidfd is readable."""
+        """Tell how the container ended, once the pidfd is readable."""
         try:  # only the process that started it can, and must
             own = os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED | os.WNOHANG)
         except ChildProcessError:
@@ -169,7 +169,7 @@ class Keeper:
             written.replace(record)
 
     def lost_mount(self) -> str | None:
-        """A folder that is no longer the one that the container sees; None when all are."""
+        """Name a folder that is no longer the one that the container sees; None when all are."""
         for mount in (self.identity.mounts or "").split(",")[1:]:
             name, _, place = mount.partition("=")
             try:
@@ -180,11 +180,11 @@ class Keeper:
         return None
 
     def duplicate(self) -> "Keeper":
-        """The same keeper by a pidfd of its own; `close` it too."""
+        """Return the same keeper with a pidfd of its own; `close` it too."""
         return evolve(self, pidfd=os.dup(self.pidfd))
 
     def close(self) -> None:
-        """Let go of it; it runs on."""
+        """Let go of the keeper, which runs on."""
         os.close(self.pidfd)
 
 
@@ -198,7 +198,7 @@ def launch(
     """Start a keeper for `argv`, without a moment in which a second one could start.
 
     `mounts` are the folders under the root that the container sees. Blocks: it may have to look
-    at all processes. Raises AlreadyRunning, OSError.
+    at all processes. Raises AlreadyRunning when the agent has a container, OSError.
     """
     left = records_left(where)
     lock = take_lock(where)
@@ -246,9 +246,9 @@ def launch(
 
 
 def find(where: Folders) -> Keeper | None:
-    """The running keeper that the record names, or None.
+    """Find the running keeper that the record names; None when it names none.
 
-    A stale, forged or copied record names none.
+    So does a record that is stale, forged or copied.
     """
     identity = read_identity(where)
     if identity is None or identity.boot != boot_id():
@@ -288,7 +288,7 @@ def _named(of: Path, where: Folders) -> bool:
 
 
 def is_foreign(where: Folders) -> bool:
-    """Whether the record is of another root's container, from which this root was copied."""
+    """Return whether the record is of another root's container, from which this one was copied."""
     identity = read_identity(where)
     if identity is None or identity.boot != boot_id():
         return False
@@ -300,15 +300,18 @@ def is_foreign(where: Folders) -> bool:
 
 
 def records_left(where: Folders) -> bool:
-    """Whether the agent had a container whose remains may be there, or its records are gone."""
+    """Return whether something of an earlier container may be there.
+
+    So it is when the agent's last one is recorded, and when its records are gone.
+    """
     lock = where.keeper / "lock"
     return where.root.exists() and (read_identity(where) is not None or not lock.exists())
 
 
 def sweep(where: Folders, identity: Identity | None = None) -> bool:
-    """Kill what is left of a container whose keeper has ended; whether there was anything.
+    """Kill what is left of a container whose keeper has ended; returns whether there was anything.
 
-    Without `identity`: of any container of the agent.
+    Without `identity`: of any container of the agent. Blocks: looks at all processes.
     """
     if identity is not None:
         marked = _of_container(identity)
@@ -338,14 +341,20 @@ def _of_agent(where: Folders, left: Identity | None) -> Callable[[Process], bool
 
 
 def marked_names(root: Path) -> frozenset[str]:
-    """Agents of this root of whom processes run, whatever became of their records."""
+    """Name the agents of this root of whom processes run, whatever became of their records.
+
+    Blocks: looks at all processes. Raises OSError when there is no such root.
+    """
     start, values = place_of(root) + "/", [variable(one, MARKER) for one in all_processes()]
     ends = [value.partition("@")[2] for value in values if value is not None]
     return frozenset(end[len(start) :] for end in ends if end.startswith(start))
 
 
 def destroy(root: Path, name: str) -> None:
-    """Forget the agent's containers, not its own folders; raises AlreadyRunning, OSError."""
+    """Forget the agent's containers: their records and its socket, not the agent's own folders.
+
+    Raises AlreadyRunning when one runs, OSError.
+    """
     where = folders(root, name)
     if not where.keeper.exists():
         shutil.rmtree(where.run, ignore_errors=True)
@@ -361,7 +370,7 @@ def destroy(root: Path, name: str) -> None:
 
 
 def read_identity(where: Folders) -> Identity | None:
-    """What the last keeper recorded of itself; None when there is no whole record."""
+    """Read what the last keeper recorded of itself; None when there is no whole record."""
     match _record(where.keeper / "identity"):
         case [pid_text, started_text, boot, id, driver, *more] if len(more) in (0, 2):
             pid = bounded_number(pid_text, 2, _MOST_PID)
@@ -372,7 +381,7 @@ def read_identity(where: Folders) -> Identity | None:
 
 
 def read_exit(where: Folders) -> tuple[str, ExitStatus] | None:
-    """The last recorded end and the id of the container that ended so."""
+    """Read the last recorded end, with the id of the container that ended so; None without one."""
     path = where.keeper / "exit"
     match _record(path):
         case [id, text] if (code := bounded_number(text, 0, 255)) is not None:
@@ -393,7 +402,10 @@ def _record(path: Path) -> list[str]:
 
 
 def take_lock(where: Folders) -> int | None:
-    """Take the agent's lock; a descriptor to close, or None when a container holds it."""
+    """Take the agent's lock; returns a descriptor to close, None when a container holds the lock.
+
+    Raises OSError.
+    """
     path = where.keeper / "lock"
     while True:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -410,7 +422,10 @@ def take_lock(where: Folders) -> int | None:
 
 
 def is_locked(where: Folders) -> bool:
-    """Whether a container of the agent lives: its keeper holds the lock, or its pid 1 does."""
+    """Return whether a container of the agent lives: its keeper or its pid 1 holds the lock.
+
+    Raises OSError.
+    """
     try:
         lock = os.open(where.keeper / "lock", os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -425,6 +440,9 @@ def is_locked(where: Folders) -> bool:
 
 
 def last_exit(root: Path, name: str) -> ExitStatus | None:
-    """How the agent's last container ended, also if nobody waited for it; None if unrecorded."""
+    """Tell how the agent's last container ended, also if nobody waited for it.
+
+    None when no end is recorded.
+    """
     ended = read_exit(folders(root, name))
     return ended[1] if ended is not None else None

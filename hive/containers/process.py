@@ -17,7 +17,7 @@ _WITHOUT_LOCK = ("/bin/sh", "-c", f'exec "$@" {LOCK_FD}<&-', "hive-container")
 
 @frozen
 class UnsafeProcess:
-    """Driver without walls, only by `--unsafe-no-container`.
+    """Driver without isolation, only by `--unsafe-no-container`.
 
     An agent's processes are found by HIVE_CONTAINER in their environment and by their parents;
     the harness must hand that variable on to what it starts.
@@ -27,7 +27,7 @@ class UnsafeProcess:
     allowed: bool = False
 
     def check(self) -> None:
-        """Refuse unless the operator asked for it; raises DriverUnavailable."""
+        """Raise DriverUnavailable unless the operator asked for no isolation."""
         if not self.allowed:
             raise DriverUnavailable(
                 "the process driver isolates nothing, agents could read and change everything "
@@ -35,12 +35,16 @@ class UnsafeProcess:
             )
 
     def inside(self, root: Path, name: str) -> Inside:
-        """Places of agent `name`: those of the host."""
+        """Tell the places of agent `name`, which are those of the host; raises ValueError."""
         where = folders(root, name)
         return Inside(where.state.parent, where.run / "hive.sock")
 
     async def start(self, container: Container) -> Handle:
-        """Start the command; raises DriverUnavailable, AlreadyRunning, OSError."""
+        """Start the command under a keeper.
+
+        Raises DriverUnavailable unless it is allowed, AlreadyRunning when the agent has one,
+        OSError when the system refuses.
+        """
         self.check()
         where = await trio.to_thread.run_sync(prepare, container.root, container.name)
         environment = scrubbed(container, where.state.parent)
@@ -48,14 +52,14 @@ class UnsafeProcess:
         return await start(where, argv, environment, self.name)
 
     async def visit(self, container: Container) -> tuple[str, ...]:
-        """The command as it is; raises DriverUnavailable, OSError."""
+        """Return the command as it is; raises DriverUnavailable unless it is allowed, OSError."""
         self.check()
         await trio.to_thread.run_sync(prepare, container.root, container.name)
         return container.argv
 
     async def refresh(self, root: Path) -> None:
-        """Nothing to do: it sees the host itself."""
+        """Do nothing: these containers see the host itself."""
 
     async def adopt(self, container: Container) -> Handle | None:
-        """Take up the agent's running container; see `handle.adopt`."""
+        """Take up the agent's running container; see `handle.adopt`, which says what is raised."""
         return await adopt(container.root, container.name)

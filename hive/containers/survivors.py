@@ -26,17 +26,18 @@ _POLL = 0.01
 
 @frozen
 class Running:
-    """A container that runs."""
+    """A container that runs: the name of its agent and its keeper."""
 
     name: str
     identity: Identity
 
 
 def known_names(root: Path) -> tuple[str, ...]:
-    """Agents that ever had a container here; `hive down` calls `kill_container` for each.
+    """Name the agents that ever had a container here; `hive down` calls `kill_container` for each.
 
-    More than `list_containers`, because a killed keeper can leave processes behind; and those of
-    whom processes run although their records were removed. Blocks: looks at all processes.
+    These are more than `list_containers` finds, because a killed keeper can leave processes behind;
+    among them are those of whom processes run although their records were removed. Blocks: looks at
+    all processes.
     """
     running = marked_names(root) if root.exists() else frozenset[str]()
     return tuple(sorted({*_recorded(root), *filter(_is_name, running)}))
@@ -56,7 +57,10 @@ def _is_name(name: str) -> bool:
 
 
 def forget_foreign(root: Path) -> tuple[str, ...]:
-    """Remove records of another root's containers, from which this one was copied; whose."""
+    """Remove the records of another root's containers, from which this root was copied.
+
+    Returns the names of their agents. Raises OSError.
+    """
     copied = [folders(root, name) for name in _recorded(root)]
     copied = [where for where in copied if is_foreign(where)]
     for where in copied:
@@ -65,7 +69,7 @@ def forget_foreign(root: Path) -> tuple[str, ...]:
 
 
 def list_containers(root: Path) -> tuple[Running, ...]:
-    """The running containers of a root, by name; stale and forged records are left out."""
+    """List the running containers of a root by name; stale and forged records are left out."""
     running = []
     for name in _recorded(root):
         keeper = _find(folders(root, name))
@@ -76,9 +80,10 @@ def list_containers(root: Path) -> tuple[Running, ...]:
 
 
 def kill_container(root: Path, name: str, within: float = 5.0) -> ExitStatus | None:
-    """Kill an agent's container and wait for its end (blocks); None when none runs.
+    """Kill an agent's container and wait for its end (blocks).
 
-    Raises TimeoutError when something of it is still there after `within` seconds.
+    Returns how it ended, None when none ran. Raises TimeoutError when something of it is still
+    there after `within` seconds.
     """
     where = folders(root, name)
     if not root.exists():

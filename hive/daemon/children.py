@@ -81,8 +81,8 @@ async def _ask(ctx: Context, process: trio.Process) -> None:
     assert process.stdin is not None
     while True:
         silent = trio.current_time() - (ctx.last_tick or ctx.began_at)
-        told = f"has not answered for {silent:.0f} s: it is restarted at {SILENCE_S:g} s"
-        ctx.note(told if silent > SILENT_S else None)
+        note = f"has not answered for {silent:.0f} s: it is restarted at {SILENCE_S:g} s"
+        ctx.note(note if silent > SILENT_S else None)
         try:
             await process.stdin.send_all(b"\n")
         except trio.BrokenResourceError:

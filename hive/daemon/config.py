@@ -2,20 +2,31 @@
 
 import datetime
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
-import orjson
 from attrs import field, frozen
+from cattrs import Converter
+from cattrs.errors import ClassValidationError, ForbiddenExtraKeysError, IterableValidationError
 
-from hive.agents.settings import AgentsConfig, ClaudeConfig, check_model
+from hive.agents import AgentsConfig, ClaudeConfig
 from hive.credentials import NamedCredential, check_credential_name
 from hive.files import read_small
 from hive.janitor import Retention
-from hive.supervisors import one_line
-from hive.wire.bounds import MOST_BODY
-from hive.wire.codec import WireError, decode
+from hive.reminders import ReminderLimits
+from hive.strict import NotAnObject, make_strict, must_be
+from hive.text import one_line
+
+MOST_FILE = 262_144
+MOST_ERROR = 500
+MOST_NUMBER = 1_000_000_000
+"""Of anything; as seconds, thirty years."""
+MOST_DEPTH = 8
+_TOO_DEEP = f"sections or lists are nested too deeply: at most {MOST_DEPTH} levels"
+
+_PAUSE = must_be("0 seconds or more", lambda seconds: seconds >= 0)
 
 
 class ConfigError(ValueError):
@@ -24,24 +35,12 @@ class ConfigError(ValueError):
 
 @frozen
 class GateConfig:
-    """`[gate]`: seconds; how agents go on after a limit."""
+    """`[gate]`: how agents go on after a limit of the API, in seconds."""
 
-    margin_s: float = 5.0
+    margin_s: float = field(default=5.0, validator=_PAUSE)
     """Waited beyond the reset that the API told."""
-    spacing_s: float = 3.0
+    spacing_s: float = field(default=3.0, validator=_PAUSE)
     """Between one agent and the next, once a first one has found the API open."""
-
-
-@frozen
-class RemindersConfig:
-    """`[reminders]`: of each agent."""
-
-    pending: int = 50
-    """How many may wait."""
-    burst: int = 10
-    """How many may be set at once."""
-    per_hour: float = 30.0
-    """How many may be set in an hour, in the long run."""
 
 
 @frozen
@@ -52,16 +51,11 @@ class Config:
     credentials: tuple[NamedCredential, ...] = ()
     agents: AgentsConfig = field(factory=AgentsConfig)
     gate: GateConfig = GateConfig()
-    reminders: RemindersConfig = RemindersConfig()
+    reminders: ReminderLimits = field(factory=ReminderLimits)
     retention: Retention = field(factory=Retention)
 
 
-LEAST_HARNESS_SILENCE_S = 12.0
-MOST_FILE = 262_144
-MOST_NUMBER = 1_000_000_000
-"""Of anything; as seconds, thirty years."""
-MOST_DEPTH = 8
-_TOO_DEEP = f"sections or lists are nested too deeply: at most {MOST_DEPTH} levels"
+_CONVERTER = make_strict(Converter(forbid_extra_keys=True))
 
 
 def parse(toml: str, *, source: str = "hive.toml") -> Config:
@@ -70,14 +64,41 @@ def parse(toml: str, *, source: str = "hive.toml") -> Config:
         values = tomllib.loads(toml)
         _check_values(values)
         _name_credentials(values)
-        _refuse_unknown(values, Config, "")
-        config: Config = decode(orjson.dumps(values), Config)
-        _check(config)
+        config = _CONVERTER.structure(values, Config)
+        for credential in config.credentials:
+            credential.check()
     except RecursionError:
         raise ConfigError(f"{source}: {_TOO_DEEP}") from None
-    except (ValueError, WireError) as error:  # a TOMLDecodeError is a ValueError
-        raise ConfigError(f"{source}: {one_line(str(error))}") from None
+    except ClassValidationError as error:
+        faults = "; ".join(_faults(error, ""))
+        raise ConfigError(f"{source}: {one_line(faults, MOST_ERROR)}") from None
+    except ValueError as error:  # a TOMLDecodeError is one
+        raise ConfigError(f"{source}: {one_line(str(error), MOST_ERROR)}") from None
     return config
+
+
+def _faults(error: BaseException, path: str) -> Iterator[str]:
+    """What is wrong with the value at `path`."""
+    match error:
+        case ClassValidationError():
+            of_fields, others = error.group_exceptions()
+            at = f"{path}." if path else ""
+            for other in others:
+                if isinstance(other, ForbiddenExtraKeysError):
+                    known = sorted(one.name for one in attrs.fields(other.cl))
+                    yield f"unknown setting {at}{min(other.extra_fields)}, known are {known}"
+                else:  # a validator's
+                    yield f"{at}{other}"
+            for inner, note in of_fields:
+                yield from _faults(inner, f"{at}{note.name}")
+        case IterableValidationError():
+            of_items, _ = error.group_exceptions()
+            for inner, item in of_items:
+                yield from _faults(inner, f"{path}[{item.index}]")
+        case NotAnObject():
+            yield f"{path} must be a section: write [{path}]"
+        case _:
+            yield f"{error} @ $.{path}"
 
 
 def _check_values(values: dict[str, Any]) -> None:
@@ -118,47 +139,6 @@ def _name_credentials(values: dict[str, Any]) -> None:
                 "known are ['api_key', 'oauth_token']"
             )
     values["credentials"] = [{"name": name, **one} for name, one in sections.items()]
-
-
-def _check(config: Config) -> None:
-    agents, gate = config.agents, config.gate
-    for credential in config.credentials:
-        credential.check()
-    if config.claude.model is not None:
-        check_model(config.claude.model, "claude.model: ")
-    for model in config.claude.fallback_models:
-        check_model(model, "claude.fallback_models: ")
-    if not 0 < agents.body_cap <= MOST_BODY:
-        raise ConfigError(f"agents.body_cap must be 1 to {MOST_BODY} bytes")
-    for name, value in attrs.asdict(agents).items():
-        if name.endswith("_s") and not value > 0:
-            raise ConfigError(f"agents.{name} must be above 0 seconds")
-    if agents.harness_silence_s < LEAST_HARNESS_SILENCE_S:
-        raise ConfigError(
-            f"agents.harness_silence_s must be {LEAST_HARNESS_SILENCE_S:g} seconds or more: "
-            "a healthy harness reports every 5 seconds"
-        )
-    for name, value in attrs.asdict(gate).items():
-        if value < 0:
-            raise ConfigError(f"gate.{name} must be 0 seconds or more")
-    for name, value in attrs.asdict(config.reminders).items():
-        if not value > 0:
-            raise ConfigError(f"reminders.{name} must be above 0")
-    for fault in config.retention.faults():
-        raise ConfigError(fault)
-
-
-def _refuse_unknown(values: dict[str, Any], cls: type[attrs.AttrsInstance], path: str) -> None:
-    """A misspelt setting must not be ignored in silence."""
-    known = {one.name: one.type for one in attrs.fields(cls)}
-    for name, value in values.items():
-        if name not in known:
-            raise ConfigError(f"unknown setting {path}{name}, known are {sorted(known)}")
-        inner = known[name]
-        if isinstance(inner, type) and attrs.has(inner):
-            if not isinstance(value, dict):
-                raise ConfigError(f"{path}{name} must be a section: write [{path}{name}]")
-            _refuse_unknown(value, inner, f"{path}{name}.")
 
 
 def load(path: Path, *, required: bool = False) -> Config:

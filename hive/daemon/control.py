@@ -17,7 +17,7 @@ from hive.operator import (
     questions,
     reminders,
     schedules,
-    session,
+    server,
     tree,
 )
 from hive.operator.handlers import Table, sum_of
@@ -62,5 +62,5 @@ def web(hive: Hive) -> Callable[[Context], Awaitable[None]]:
 
 
 def _child(hive: Hive, path: Path, role: str, table: Table) -> Callable[[Context], Awaitable[None]]:
-    hide = hive.secrets.hide
-    return partial(session.run, path=path, role=role, table=table, audit=hive.audit, hide=hide)
+    redact = hive.secrets.redact_value
+    return partial(server.run, path=path, role=role, table=table, audit=hive.audit, redact=redact)

@@ -112,7 +112,7 @@ class DiskWatch:
     async def run(self, ctx: Context) -> None:
         """Publish a notice when the room changes: less, more, or enough again."""
         ctx.ready()
-        told = Room.ENOUGH
+        published = Room.ENOUGH
         while True:
             ctx.tick()
             try:
@@ -122,8 +122,8 @@ class DiskWatch:
             except OSError:
                 self._space = None
             now = room(self._space, self._store.trouble)
-            if now is not told:
-                told = now
+            if now is not published:
+                published = now
                 (text,) = self.notices() or ("there is room on the disk again",)
                 self._publish(None, Notice(text))
             with trio.move_on_after(LOOK_EVERY_S):

@@ -7,9 +7,17 @@ from pathlib import Path
 import attrs
 from attrs import frozen
 
-from hive.agents import Agent, AgentDependencies, Fleet
-from hive.agents.container import state_folder
-from hive.agents.limits import GatesAndBudgets, clients, gate_decided, look_again
+from hive.address import Address
+from hive.agents import (
+    Agent,
+    AgentDependencies,
+    Fleet,
+    GatesAndBudgets,
+    gate_clients,
+    gate_decided,
+    recheck_all,
+    state_folder,
+)
 from hive.broker import Broker
 from hive.budget import BudgetService
 from hive.containers import Driver, driver_named, runtime_folders
@@ -34,7 +42,7 @@ from hive.operator.tree import OperatedTree
 from hive.paths import Paths
 from hive.questions import QuestionService
 from hive.redact import Secrets
-from hive.reminders import ReminderLimits, ReminderService
+from hive.reminders import ReminderService
 from hive.schedules import ScheduleService
 from hive.store import MIGRATIONS, Store
 from hive.supervisors import RestartIntensity, Strategy, Supervisor
@@ -54,7 +62,7 @@ class Options:
     api: ApiAccess
     claude: Path
     drivers: Mapping[str, Driver]
-    web: tuple[str, int] | None = None
+    web: Address | None = None
     demo: bool = False
     stop_containers: bool = False
     """Whether the end of the hive is that of its agents' containers too."""
@@ -117,10 +125,10 @@ def build(options: Options) -> Hive:
     incidents = Incidents()
     publisher = EventPublisher(events, incidents, secrets)
     publish = publisher.publish
-    budgets = BudgetService(store, directory, publish=publish, changed=partial(look_again, live))
+    budgets = BudgetService(store, directory, publish=publish, changed=partial(recheck_all, live))
     gates = GateService(
         store,
-        clients=partial(clients, live, budgets),
+        clients=partial(gate_clients, live, budgets),
         apply=partial(gate_decided, live),
         publish=publish,
         settings=GateSettings(**attrs.asdict(config.gate)),
@@ -138,7 +146,7 @@ def build(options: Options) -> Hive:
         broker,
         state_folder=partial(state_folder, directory=directory, paths=paths, driver=driver),
         publish=publish,
-        limits=ReminderLimits(**attrs.asdict(config.reminders)),
+        limits=config.reminders,
     )
     schedules = ScheduleService(store, broker, directory, publish=publish)
     questions = QuestionService(store, broker, directory)
@@ -164,7 +172,7 @@ def build(options: Options) -> Hive:
             publish=publish,
             changed=changed.add,
             readonly=options.readonly,
-            redact=secrets.hide,
+            redact=secrets.redact_value,
         ),
         live,
     )

@@ -9,20 +9,20 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from attrs import field, frozen
 
-from hive.containers import Process, read_process, send_signal
 from hive.paths import Paths, make_private, place_of
+from hive.processes import Process, lock_holders, read_process, send_signal
 
 _TRIED_FOR = 1.0
 """Seconds for which a lock that nobody seems to hold is tried again: a look at it takes it, too."""
 
 
-class AlreadyRunning(Exception):
-    """Another daemon holds this root."""
+class RootLocked(Exception):
+    """Another daemon holds this root; the text says which and what to do."""
 
 
 @frozen
@@ -35,14 +35,14 @@ class Holder:
     process: Process | None = field(eq=lambda one: None if one is None else (one.pid, one.started))
 
     def signal(self, number: signal.Signals) -> bool:
-        """Signal exactly this process, through a pidfd; False when it is gone or not seen.
+        """Signal exactly this process, through a pidfd; returns False when it is gone or not seen.
 
-        Raises PermissionError.
+        Raises PermissionError when it is another user's.
         """
         return self.process is not None and send_signal(self.process, number)
 
     def runs(self) -> bool:
-        """Whether the process is still there; False, too, when it cannot be seen from here."""
+        """Return whether the process is still there; False, too, when it is not seen from here."""
         there = None if self.process is None else read_process(self.process.pid)
         return there is not None and Holder(there) == self and not there.ended
 
@@ -56,7 +56,8 @@ class Holder:
 def root_lock(paths: Paths) -> Iterator[str]:
     """Hold the root for a `with` block; gives its place, by which its replacement is noticed.
 
-    Makes the root if it is missing. Raises AlreadyRunning with the holder, OSError.
+    Makes the root if it is missing. Raises RootLocked when another daemon holds it, OSError when it
+    cannot be made or locked.
     """
     make_private(paths.root)
     with ExitStack() as stack:
@@ -79,7 +80,7 @@ def _take(paths: Paths, place: Path, stack: ExitStack) -> None:
             found = holder(paths)
             if (found and found.process) or time.monotonic() > deadline:
                 os.close(descriptor)
-                raise AlreadyRunning(
+                raise RootLocked(
                     f"a hive runs in {paths.root} already ({found or Holder(None)}): use it, stop "
                     f"it with `hive down --root {paths.root}`, or choose another --root"
                 ) from None
@@ -88,41 +89,12 @@ def _take(paths: Paths, place: Path, stack: ExitStack) -> None:
 
 
 def holder(paths: Paths) -> Holder | None:
-    """The daemon that holds the root, or None when nobody does."""
+    """Find the daemon that holds the root; None when nobody does. Raises OSError."""
     there = [place for place in (paths.root, paths.lock) if place.exists()]
     for place in there:
-        for process in _lockers(place):
+        for process in lock_holders(place):
             return Holder(process)
     return Holder(None) if any(map(_is_locked, there)) else None
-
-
-def _lockers(place: Path) -> Iterator[Process]:
-    """Processes that hold a flock(2) on the file, by proc_locks(5)."""
-    wanted = place.stat()
-    try:
-        lines = Path("/proc/locks").read_text().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        words = line.split()  # 1: FLOCK ADVISORY WRITE 703 08:02:131 0 EOF; -> means that it waits
-        if words[1] == "FLOCK" and words[5].rpartition(":")[2] == str(wanted.st_ino):
-            process = read_process(int(words[4]))
-            if process is not None and _has_open(process, wanted):
-                yield process
-
-
-def _has_open(process: Process, wanted: os.stat_result) -> bool:
-    """Whether the process has this file open; the device in a lock's line is not always that of
-    stat(2) (btrfs), so inode numbers alone could mean another file."""
-    try:
-        entries = list(os.scandir(f"/proc/{process.pid}/fd"))
-    except OSError:
-        return False
-    for entry in entries:
-        with suppress(OSError):  # closed meanwhile
-            if os.path.samestat(Path(entry.path).stat(), wanted):
-                return True
-    return False
 
 
 def _is_locked(place: Path) -> bool:

@@ -10,6 +10,7 @@ from typing import TextIO
 import trio
 
 from hive import logs
+from hive.address import Address
 from hive.clock import LoopClock
 from hive.containers import (
     Bubblewrap,
@@ -25,7 +26,7 @@ from hive.daemon import config, root_folder
 from hive.daemon.claude import ClaudeMissing, check_version, find_claude
 from hive.daemon.config import ConfigError
 from hive.daemon.hive import Options, build
-from hive.daemon.lock import AlreadyRunning, root_lock
+from hive.daemon.lock import RootLocked, root_lock
 from hive.daemon.tree import children
 from hive.operator.tree import TREE
 from hive.output import Output
@@ -54,7 +55,7 @@ def options(
     environment: Mapping[str, str],
     *,
     config_file: Path | None = None,
-    web: tuple[str, int] | None = None,
+    web: Address | None = None,
     demo: bool = False,
     demo_if_no_credentials: bool = False,
     unsafe_no_container: bool = False,
@@ -101,7 +102,7 @@ def options(
     )
     if isinstance(driver, Bubblewrap):
         try:
-            driver.check_walls(paths.root, found.readonly, [config_file] if config_file else [])
+            driver.check_mounts(paths.root, found.readonly, [config_file] if config_file else [])
         except (ContainerError, OSError) as error:
             raise CannotStart(str(error)) from None
     return found
@@ -142,7 +143,7 @@ def run(options: Options) -> int:
             if why is not None:
                 raise CannotStart(why)
             return code
-    except (AlreadyRunning, StoreError) as error:
+    except (RootLocked, StoreError) as error:
         raise CannotStart(str(error)) from None
     except OSError as error:
         raise CannotStart(f"{paths.root} cannot be used: {error}") from None

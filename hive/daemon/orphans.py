@@ -10,7 +10,7 @@ from pathlib import Path
 
 import trio
 
-from hive.containers.processes import Process, all_processes
+from hive.processes import Process, all_processes
 from hive.supervisors import Context
 
 LOOK_S = 5.0

@@ -82,7 +82,7 @@ async def watch(ctx: Context, paths: Paths, place: str, stop: HiveStop) -> None:
 
     `place` is that of the root when it was locked, as `place_of` gives it.
     """
-    missed, told = 0, ""
+    missed, logged = 0, ""
     ctx.ready()
     while True:
         ctx.tick()
@@ -99,9 +99,9 @@ async def watch(ctx: Context, paths: Paths, place: str, stop: HiveStop) -> None:
         elif not missed:
             try:
                 paths.prepare()
-                told = ""
+                logged = ""
             except OSError as error:
-                if told != str(error):
-                    told = str(error)
+                if logged != str(error):
+                    logged = str(error)
                     log.warning("a folder of the hive is missing and cannot be made: %s", error)
         await trio.sleep(LOOK_EVERY_S)

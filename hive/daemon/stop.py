@@ -2,8 +2,7 @@
 
 import trio
 
-from hive.agents import Fleet
-from hive.agents.agent import Publish
+from hive.agents import Fleet, Publish
 from hive.wire.daemon import Notice
 
 

@@ -8,8 +8,8 @@ from typing import TextIO
 import orjson
 import trio
 
-from hive.agents import Fleet
-from hive.agents.agent import Publish
+from hive.address import Address
+from hive.agents import Fleet, Publish
 from hive.broker import Broker, Draft
 from hive.containers import Driver
 from hive.credentials import ApiAccess, demo_access
@@ -88,7 +88,7 @@ def children(hive: Hive, stacks: TextIO, place: str) -> list[ChildSpec]:
         ChildSpec("web-socket", control.web(hive)),
     ]
     if options.web is not None:
-        specs.append(_web(paths, *options.web, options.say))
+        specs.append(_web(paths, options.web, options.say))
     follow_host = partial(_follow_host, paths=paths, drivers=options.drivers.values())
     watch_clocks = partial(_watch_clocks, publish=hive.publisher.publish, tree=hive.tree)
     cut_off = partial(_complete_what_was_cut_off, fleet=hive.fleet, destroyer=hive.destroyer)
@@ -109,9 +109,9 @@ def children(hive: Hive, stacks: TextIO, place: str) -> list[ChildSpec]:
     return specs
 
 
-def _web(paths: Paths, host: str, port: int, say: Callable[[str], None]) -> ChildSpec:
+def _web(paths: Paths, address: Address, say: Callable[[str], None]) -> ChildSpec:
     """The page's process, with a restart intensity of its own: it never takes the hive down."""
-    argv = (sys.executable, "-m", "web", "--socket", str(paths.web), "--bind", f"{host}:{port}")
+    argv = (sys.executable, "-m", "web", "--socket", str(paths.web), "--bind", str(address))
     run = partial(child_process, argv=(*argv, "--lifeline"), say=say)
     return ChildSpec("web", run, grace=2 * END_S, watchdog=SILENCE_S, park_on_exhausted=True)
 

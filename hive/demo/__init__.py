@@ -2,7 +2,6 @@
 
 from hive.demo.failures import FailKind
 from hive.demo.reply import (
-    Block,
     CallTool,
     Delay,
     Drop,
@@ -15,13 +14,11 @@ from hive.demo.reply import (
     Say,
     Stall,
 )
-from hive.demo.request import BadRequest, MessagesRequest
-from hive.demo.script import RecordedRequest, Rule, Script
+from hive.demo.request import MessagesRequest
+from hive.demo.script import Rule, Script
 from hive.demo.server import serve
 
 __all__ = [
-    "BadRequest",
-    "Block",
     "CallTool",
     "Delay",
     "Drop",
@@ -32,7 +29,6 @@ __all__ = [
     "ModelAnswer",
     "Page",
     "Persona",
-    "RecordedRequest",
     "Reply",
     "Rule",
     "Say",

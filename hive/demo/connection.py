@@ -1,4 +1,4 @@
-"""One HTTP/1.1 connection: requests in, whole answers or streams out, every wait bounded."""
+"""The server's side of one HTTP/1.1 connection, in which every wait is bounded."""
 
 from collections.abc import Mapping
 from email.utils import formatdate
@@ -16,7 +16,7 @@ _READ_SIZE = 1 << 16
 
 
 class ClientGone(Exception):
-    """The client left, or is too slow: nobody is there to answer."""
+    """The client left or is too slow: it cannot be answered."""
 
 
 class TooLarge(Exception):
@@ -117,7 +117,7 @@ class Connection:
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 raise ClientGone from None
             # Our clients send nothing before they were answered; who does is cut off, not buffered.
-            raise ClientGone(f"{len(data)} bytes in place of patience")
+            raise ClientGone(f"it sent {len(data)} bytes before it was answered")
 
     async def _write(self, *events: h11.Event) -> None:
         data = b"".join(self._http.send(event) or b"" for event in events)

@@ -22,17 +22,17 @@ def tokens(size: int) -> int:
 
 
 def event(kind: str, **fields: Any) -> bytes:
-    """One server-sent event."""
+    """One server-sent event of the API."""
     return f"event: {kind}\ndata: {json.dumps({'type': kind} | fields)}\n\n".encode()
 
 
 def stream_start(request: MessagesRequest, message_id: str) -> bytes:
-    """How every stream starts."""
+    """The events with which every stream starts."""
     return event("message_start", message=_message(request, message_id)) + event("ping")
 
 
 def broken_stream(request: MessagesRequest, message_id: str, text: str) -> bytes:
-    """A stream that breaks off after `text`."""
+    """The beginning of a stream that is cut off after `text`."""
     return (
         stream_start(request, message_id)
         + event("content_block_start", index=0, content_block={"type": "text", "text": ""})

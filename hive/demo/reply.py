@@ -1,4 +1,4 @@
-"""What the scripted API may answer: a closed set of values."""
+"""What the scripted API may answer: the replies of which a script is made."""
 
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
@@ -11,7 +11,7 @@ Claim: TypeAlias = Literal["five_hour", "seven_day", "seven_day_opus", "seven_da
 """A window of a subscription's limit, in the API's words."""
 
 Where: TypeAlias = Literal["headers", "stream"]
-"""Before the response's headers, or after its first words."""
+"""Before the response's headers, or in the stream after its first text."""
 
 
 @frozen
@@ -24,7 +24,7 @@ class Say:
 
 @frozen
 class CallTool:
-    """A tool_use block."""
+    """A tool_use block: the model calls this tool."""
 
     tool: str
     arguments: Mapping[str, Any] = field(factory=dict)
@@ -35,7 +35,7 @@ Block: TypeAlias = Say | CallTool
 
 @frozen
 class ModelAnswer:
-    """A good answer: no block is an empty one; `stop_reason` None means the usual one."""
+    """A message of the model; `stop_reason` None: the usual one for its blocks."""
 
     blocks: tuple[Block, ...] = ()
     stop_reason: Literal["end_turn", "tool_use", "max_tokens", "refusal"] | None = None
@@ -43,14 +43,16 @@ class ModelAnswer:
 
 @frozen
 class Persona:
-    """What the demo's persona says to this request."""
+    """Let the demo's persona answer the request."""
 
 
 @frozen
 class Fail:
-    """An error: `reset` in epoch seconds (subscription limits; None = in an hour), `retry_after` in
-    seconds, `should_retry` the header x-should-retry, `claim` another window than the kind's;
-    `in_stream` sends it as an SSE event.
+    """An error. `in_stream` sends it as an event of the stream instead of a status.
+
+    `message` replaces the kind's text. `retry_after` (seconds) and `should_retry` are headers. For
+    a subscription's limit `reset` is when it ends (epoch seconds, None: in an hour), and `claim`
+    another window than the kind's.
     """
 
     kind: FailKind
@@ -64,7 +66,7 @@ class Fail:
 
 @frozen
 class Page:
-    """Something else answers in the API's place, such as a portal or a proxy: a page, or nothing.
+    """A page that something else answers in the API's place, such as a portal or a proxy.
 
     `location` redirects there; "/portal" has a page.
     """
@@ -76,7 +78,10 @@ class Page:
 
 @frozen
 class Stall:
-    """Never end; in the stream after `text`, with a ping every `ping` seconds (None: silence)."""
+    """Never end the answer, before its headers or in the stream after `text`.
+
+    `ping`: send a ping every so many seconds (None: nothing).
+    """
 
     at: Where = "stream"
     text: str = "Let me"
@@ -85,7 +90,7 @@ class Stall:
 
 @frozen
 class Drop:
-    """Close the connection; in the stream after `text`."""
+    """Close the connection, before the headers or in the stream after `text`."""
 
     at: Where = "headers"
     text: str = "Let me"

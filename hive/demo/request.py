@@ -1,4 +1,4 @@
-"""A request of the Messages API, as far as the script looks at it."""
+"""A request to the Messages API, as far as the script needs it."""
 
 import json
 import re
@@ -34,7 +34,7 @@ class ToolUsePart:
 
 @frozen
 class ToolResultPart:
-    """What the tool answered."""
+    """The result of a tool call."""
 
     id: str
     text: str
@@ -57,7 +57,7 @@ class MessagesRequest:
 
     @property
     def agent(self) -> str | None:
-        """Who asks, by the hive's system prompt."""
+        """The name of the agent that asks, from the hive's system prompt; None if it has none."""
         match = _AGENT.search(self.system)
         return match[1] if match else None
 
@@ -69,7 +69,7 @@ class MessagesRequest:
 
     @property
     def last_text(self) -> str:
-        """The user's last text, or nothing."""
+        """The user's last text; empty if there is none."""
         texts = (
             p.text for p in reversed(self.parts) if isinstance(p, TextPart) and p.role == "user"
         )
@@ -82,7 +82,10 @@ class MessagesRequest:
 
 
 def parse(body: bytes) -> MessagesRequest:
-    """Read a request's body; what the script does not need is ignored. Raises BadRequest."""
+    """Read a request's body; what the script does not need is ignored.
+
+    Raises BadRequest, with what was expected, for a body that is no request.
+    """
     try:
         data = json.loads(body)
     except (ValueError, RecursionError) as error:

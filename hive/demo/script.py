@@ -31,7 +31,10 @@ class Rule:
 
 @frozen
 class RecordedRequest:
-    """A request that came in; `at` in epoch seconds, `auth` is "key", "token", "both" or "none"."""
+    """A request that came in; `at` in epoch seconds, `auth` is "key", "token", "both" or "none".
+
+    `rule` is the index of the rule that answered it; None: the persona did.
+    """
 
     at: float
     agent: str | None
@@ -77,7 +80,7 @@ def resolve(reply: Reply, request: MessagesRequest) -> Reply:
 
 @define
 class Script:
-    """The rules in force and what was asked; the answers themselves need no memory."""
+    """The rules in force, and the requests that came in."""
 
     rules: tuple[Rule, ...] = ()
     requests: deque[RecordedRequest] = field(factory=lambda: deque(maxlen=_KEPT), init=False)
@@ -97,7 +100,7 @@ class Script:
         self.rules = self._seen = ()
 
     def decide(self, request: MessagesRequest, auth: str = "none") -> Reply:
-        """Record `request` and give its reply."""
+        """Record `request` and return its reply."""
         index, self._seen = pick(self.rules, self._seen, request)
         self.requests.append(
             RecordedRequest(

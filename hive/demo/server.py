@@ -55,7 +55,7 @@ class Service:
     control: bool = False
 
     async def connection(self, stream: trio.SocketStream) -> None:
-        """Serve one connection to its end; raises nothing that it could have sent."""
+        """Serve one connection to its end; a failure is logged and ends only this connection."""
         connection = Connection(stream)
         try:
             while request := await connection.receive():

@@ -1,4 +1,4 @@
-"""The hive's wake prompt: where its messages begin and end."""
+"""Reading the hive's wake prompt: where its messages begin and end."""
 
 import re
 
@@ -28,7 +28,7 @@ class PromptMessage:
 
 
 def messages_in(text: str) -> tuple[PromptMessage, ...]:
-    """The messages that `text` holds.
+    """The messages in a wake prompt; none if `text` is no wake prompt.
 
     A message ends at the *last* end line with its number, so that one which quotes this format in
     its body stays one message.

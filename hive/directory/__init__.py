@@ -1,4 +1,4 @@
-"""The directory: what is known about agents, in one place below all that ask."""
+"""The directory: what is known about agents, in one place, below all parts that ask."""
 
 from hive.directory.directory import AgentExists, Directory, NoSuchAgent
 from hive.directory.record import (

@@ -14,7 +14,7 @@ _Value = str | float | int | None
 
 
 class AgentExists(Exception):
-    """The name is taken."""
+    """The name is taken, by an agent or by one whose end is not complete; the text says which."""
 
 
 class NoSuchAgent(Exception):
@@ -52,7 +52,7 @@ def _park(reason: object, until: object) -> AgentPark | None:
 
 
 class Directory:
-    """Which agents exist, whom each may send to, what is wanted of it: asked anew each time.
+    """Which agents exist, whom each may send to, what is wanted of it, what it says of itself.
 
     Every change is written and shown in memory right after its commit, in the order of the
     commits, also when its caller has gone. Every method that writes raises StoreError with nothing
@@ -97,7 +97,7 @@ class Directory:
         return tuple(sorted(one for one in self.names() - {name} if rights.allow(one)))
 
     async def load(self) -> None:
-        """Read the table; to be called once before anything else."""
+        """Read the tables; to be called once before anything else. Raises StoreError."""
 
         def read(db: apsw.Connection) -> tuple[dict[str, AgentRecord], dict[str, str]]:
             staying = "leaving IS NULL ORDER BY created_at, name"
@@ -117,7 +117,7 @@ class Directory:
         await self._store.write(read, take)
 
     async def create(self, record: AgentRecord) -> None:
-        """Add an agent that is wanted and not parked; raises AgentExists."""
+        """Add an agent that is wanted and not parked; raises AgentExists if the name is taken."""
 
         def write(db: apsw.Connection) -> bool:
             fetch(
@@ -149,7 +149,7 @@ class Directory:
             raise AgentExists(f"there is an agent {record.name!r} already")
 
     async def leave(self, name: str, when: str) -> None:
-        """The agent's end begins at `when`, and cannot be taken back; `delete` completes it."""
+        """Begin the agent's end at `when`, which cannot be taken back; `delete` completes it."""
 
         def take(_: object) -> None:
             self._known.pop(name, None)
@@ -159,7 +159,7 @@ class Directory:
         await self._store.write(lambda db: fetch(db, sql, (when, name)), take)
 
     async def delete(self, name: str) -> None:
-        """Nothing of the agent is left."""
+        """Remove the agent and its status line: nothing of it is left here."""
 
         def take(_: object) -> None:
             self._known.pop(name, None)
@@ -180,7 +180,7 @@ class Directory:
         await self._set(name, "credential = ?", credential)
 
     async def allow(self, name: str, may_send: tuple[str, ...] | None) -> None:
-        """Remember to whom the agent may send."""
+        """Remember to whom the agent may send (None: to all)."""
         await self._set(name, "may_send = ?", _names(may_send))
 
     async def set_status_line(self, name: str, line: str, changed: Callable[[str], object]) -> None:
@@ -205,12 +205,12 @@ class Directory:
         await self._store.write(write, take)
 
     async def park(self, name: str, park: AgentPark) -> None:
-        """The operator parks the agent; what its own turns have ordered stays beside it."""
+        """Park the agent for the operator; the park of its own failed turns stays beside it."""
         columns = "operator_park_reason = ?, operator_park_until = ?"
         await self._set(name, columns, park.reason, park.until)
 
     async def unpark(self, name: str) -> None:
-        """The operator lets the agent go on, whoever parked it; its run of failures stays."""
+        """End both parks of the agent, as the operator says; its run of failures stays."""
         await self._set(
             name,
             "operator_park_reason = NULL, operator_park_until = NULL, turn_park_reason = NULL,"
@@ -218,7 +218,7 @@ class Directory:
         )
 
     async def forget_ended_parks(self, name: str, now: float) -> None:
-        """Parks that have ended by `now` (epoch seconds) are over, also if the clock goes back."""
+        """Remove the parks that are over at `now` (epoch seconds), also if the clock goes back."""
         over = "{0} = CASE WHEN {1}_park_until <= ? THEN NULL ELSE {0} END"
         columns = [
             over.format(f"{owner}_park_{column}", owner)

@@ -3,7 +3,8 @@
 from attrs import evolve, frozen
 
 from hive.gate.gate import Bucket, Client, Gate, World, family, model_bucket, window_bucket
-from hive.supervisors import Backoff, one_line
+from hive.supervisors import Backoff
+from hive.text import one_line
 from hive.wire.gates import ALL_MODELS, GateState
 from hive.wire.states import Condition
 from hive.wire.turns import Outcome, TurnReport

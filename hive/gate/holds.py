@@ -32,11 +32,11 @@ def hold_of(gate: Gate, client: Client, now: float) -> Hold | None:
 
     Of several reasons it is the one that lasts longest.
     """
-    holds = [hold for one in gate.buckets if (hold := hold_by(gate, one, client, now))]
+    holds = [hold for one in gate.buckets if (hold := hold_in_bucket(gate, one, client, now))]
     return max(holds, key=_ends) if holds else None
 
 
-def hold_by(gate: Gate, bucket: Bucket, client: Client, now: float) -> Hold | None:
+def hold_in_bucket(gate: Gate, bucket: Bucket, client: Client, now: float) -> Hold | None:
     """Why this agent must wait for this one bucket, None if it need not."""
     if not bucket.concerns(client):
         return None
@@ -92,7 +92,7 @@ def _dues(bucket: Bucket, world: World) -> list[float]:
 
 
 def _status(gate: Gate, bucket: Bucket, world: World) -> GateStatus:
-    waiting = [one for one in world.clients if hold_by(gate, bucket, one, world.now)]
+    waiting = [one for one in world.clients if hold_in_bucket(gate, bucket, one, world.now)]
     return GateStatus(
         credential=gate.credential,
         bucket=bucket.name,

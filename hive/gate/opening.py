@@ -6,7 +6,7 @@ The state between is that of a circuit breaker that is half open: a single reque
 from attrs import evolve
 
 from hive.gate.gate import Bucket, Client, Follower, Gate, Probe, World
-from hive.gate.holds import hold_by, probe_timeout
+from hive.gate.holds import hold_in_bucket, probe_timeout
 from hive.wire.gates import GateState
 
 _GOLDEN = 0.6180339887
@@ -14,7 +14,7 @@ _GOLDEN = 0.6180339887
 
 
 def half_open(bucket: Bucket, world: World) -> Bucket:
-    """The bucket when its wait is over; a probe is chosen when somebody has work."""
+    """The bucket when its wait is over: one agent tries it, as soon as one has work."""
     was_held = bucket.state is GateState.HELD
     return evolve(
         bucket,
@@ -56,7 +56,10 @@ def opened(bucket: Bucket, world: World, first: str | None, tries: int = 0) -> B
 
 
 def with_probe(gate: Gate, bucket: Bucket, world: World) -> Bucket:
-    """The bucket with an agent that tries, if any has work, instead of one that found nothing."""
+    """The bucket with an agent that tries it, if any has work.
+
+    A probe that has taken too long is replaced.
+    """
     probe = bucket.probe
     if probe is not None and _still_tries(gate, bucket, probe, world):
         return evolve(bucket, probe=evolve(probe, since=min(probe.since, world.now)))
@@ -97,7 +100,7 @@ def remaining_followers(bucket: Bucket, world: World) -> Bucket:
 
 
 def after_hold(bucket: Bucket, world: World) -> Bucket:
-    """The bucket when the operator's hold ends by itself: tried first if it was closed before."""
+    """The bucket when the operator's hold ends by itself: tried first if it was closed then."""
     if bucket.tries:
         return half_open(bucket, world)
     return opened(bucket, world, None)
@@ -116,7 +119,7 @@ def _may_try(gate: Gate, bucket: Bucket, client: Client, world: World) -> bool:
         client.queued > 0
         and bucket.concerns(client)
         and all(
-            hold_by(gate, one, client, world.now) is None
+            hold_in_bucket(gate, one, client, world.now) is None
             for one in gate.buckets
             if one.name != bucket.name
         )

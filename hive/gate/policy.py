@@ -10,7 +10,7 @@ from attrs import evolve, frozen
 from hive.gate import closing, opening
 from hive.gate.gate import FAMILIES, Bucket, Client, Gate, Probe, World, family
 from hive.gate.holds import hold_of
-from hive.supervisors import one_line
+from hive.text import one_line
 from hive.wire.gates import ALL_MODELS, GateCommand, GateState
 from hive.wire.states import Condition
 from hive.wire.turns import ApiSignal, Outcome, SignalKind, TurnReport

@@ -14,7 +14,8 @@ from hive.gate.holds import Hold, hold_of, is_quiet, statuses
 from hive.gate.policy import Admit, GateEvent, Look, NewLogin, Signal, TurnEnd
 from hive.gate.rows import GateTable, row_of
 from hive.store import Store
-from hive.supervisors import AlreadyPresent, ChildSpec, DynamicSupervisor, SupervisorError, one_line
+from hive.supervisors import AlreadyPresent, ChildSpec, DynamicSupervisor, SupervisorError
+from hive.text import one_line
 from hive.wire.events import Event
 from hive.wire.gates import GateCommand, GateState, GateStatus
 from hive.wire.turns import ApiSignal, Outcome, TurnReport

@@ -1,10 +1,12 @@
 """How long things are kept, and how much is removed at once: values and pure functions."""
 
-from attrs import asdict, frozen
+from attrs import field, frozen
 
+from hive.strict import must_be
 from hive.wire.bounds import clamp
 
 DAY_S = 86400.0
+_DAYS = must_be("above 0 days", lambda days: days > 0)
 
 FIRST_BATCH = 20
 SMALLEST_BATCH = 5
@@ -21,14 +23,9 @@ class Retention:
     acknowledged: a dead one until the operator drops it.
     """
 
-    acknowledged_days: float = 30.0
-    events_days: float = 30.0
+    acknowledged_days: float = field(default=30.0, validator=_DAYS)
+    events_days: float = field(default=30.0, validator=_DAYS)
     """LiveEvents; of those, the hub keeps the newest 50,000 at most besides."""
-
-    def faults(self) -> list[str]:
-        """Return what is wrong with these values, a sentence for each fault."""
-        wrong = [name for name, days in asdict(self).items() if not days > 0]
-        return [f"retention.{name} must be above 0 days" for name in wrong]
 
     def messages_before(self, now: float) -> float:
         """Return the time before which a message must have been acknowledged to be removed.

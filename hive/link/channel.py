@@ -17,7 +17,7 @@ from hive.link.errors import LinkClosed, Violation
 from hive.link.limits import LinkLimits
 from hive.link.stream import BufferedStream
 from hive.uncontended import acquire
-from hive.wire.codec import MAX_FRAME
+from hive.wire.bounds import MAX_FRAME
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,8 @@ from hive.link.decoding import Unreadable, decode_received, failure
 from hive.link.errors import LinkClosed, LinkError, RemoteError, Violation
 from hive.link.limits import LinkLimits
 from hive.wire.bodies import Body
-from hive.wire.codec import MAX_FRAME, PROTOCOL, WireError, encode_frame
+from hive.wire.bounds import MAX_FRAME
+from hive.wire.codec import PROTOCOL, WireError, encode_frame
 from hive.wire.frames import Failure, Frame, Hello, Push, Reply, Request, Welcome
 
 _log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Agents: made, started, stopped, restarted, destroyed, and whom they may send to."""
+"""Agents: created, started, stopped, restarted, destroyed, and given rights to send."""
 
 from collections.abc import Awaitable, Callable
 

@@ -9,8 +9,8 @@ import apsw
 import trio
 
 from hive.link import Credentials
-from hive.operator.faults import NotDone, explained
-from hive.operator.handlers import Act, Also, Table, newest_that_fit, read, rows
+from hive.operator.errors import NotDone, explained
+from hive.operator.handlers import Act, AuditWriter, Table, newest_that_fit, read, row_limit
 from hive.redact import Secrets
 from hive.store import Store, StoreError
 from hive.wire.audit import ActOutcome, Audit, AuditEntry, GetAudit
@@ -64,18 +64,20 @@ class AuditLog:
             with trio.move_on_after(OUTCOME_S, shield=True):
                 await self._end(entry, outcome, why)
 
-    async def record_with(self, who: str, act: Act, do: Callable[[Also], Awaitable[Body]]) -> Body:
+    async def record_with(
+        self, who: str, act: Act, do: Callable[[AuditWriter], Awaitable[Body]]
+    ) -> Body:
         """The same, of an act that is one write: its entry and outcome join that commit.
 
         So it waits for no commit but its own, and one is never there without the other. An entry of
         a refused act is written alone; if the store does not take that, it is in the log.
         """
 
-        def also(db: apsw.Connection, answer: Body) -> None:
+        def write_entry(db: apsw.Connection, answer: Body) -> None:
             _insert(db, who, act, ActOutcome.DONE, _result(answer))
 
         try:
-            return await do(also)
+            return await do(write_entry)
         except Exception as error:
             outcome, why = _failure(error)
             with trio.move_on_after(OUTCOME_S, shield=True):
@@ -116,7 +118,7 @@ def table(audit: AuditLog) -> Table:
     """What the operator may ask about the audit."""
 
     async def newest(asked: GetAudit) -> Audit:
-        return Audit(newest_that_fit(await audit.newest(rows(asked.limit))))
+        return Audit(newest_that_fit(await audit.newest(row_limit(asked.limit))))
 
     return {GetAudit: read(newest)}
 

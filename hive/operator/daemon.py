@@ -1,4 +1,4 @@
-"""The daemon as a whole: how it is, and its end."""
+"""The daemon as a whole: its status, and its stop."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -20,7 +20,7 @@ from hive.wire.gates import GateState
 
 STATUS_VERSION = 1
 WARN_SHARE = 0.8
-"""Of a budget: from here on the operator is told of it."""
+"""The share of a budget that is used when the operator is told of it."""
 
 CHILD_PROCESSES = ("web", "demo")
 """Parts of the tree whose note says that their process is silent."""
@@ -39,15 +39,15 @@ def table(status: Callable[[], Status], stop_all: Callable[[], None]) -> Table:
     """What the operator may ask and do; `stop_all` ends the hive and its containers."""
 
     async def down(_: Down) -> None:
-        """Nothing before its end is in the audit."""
+        """Do nothing yet: the hive stops once this act is in the audit."""
 
     words = Act("down", "the hive")
-    return {**page_table(status), Down: act(down, lambda _: words, afterwards=stop_all)}
+    return {**page_table(status), Down: act(down, lambda _: words, once_recorded=stop_all)}
 
 
 @frozen
 class HiveStatus:
-    """What the status of the whole hive is made of; `disk` gives what is to be said of the disk."""
+    """Makes the status of the whole hive; `disk` gives the notices about the disk."""
 
     root_folder: str
     demo: bool
@@ -61,18 +61,18 @@ class HiveStatus:
     disk: Callable[[], tuple[str, ...]]
 
     def now(self) -> Status:
-        """The whole hive at this moment."""
+        """The status of the whole hive at this moment."""
         clock = read_clocks()
         held = sum(counts.held for counts in self.broker.counts().values())
-        told = notices(held, self.budgets.statuses(), self.root.child_snapshots())
+        more = notices(held, self.budgets.statuses(), self.root.child_snapshots())
         return Status(
             version=STATUS_VERSION,
             root=self.root_folder,
             seq=self.events.seq,
-            agents=self.states.of(self.directory.known, clock),
+            agents=self.states.statuses(self.directory.known, clock),
             tree=tree_with_harnesses(self.root.snapshot(), clock, self.states.harness_tree),
             demo=self.demo,
-            notices=(*self.disk(), *told),
+            notices=(*self.disk(), *more),
             gates=tuple(gate for gate in self.gates.statuses() if gate.state != GateState.OPEN),
         )
 

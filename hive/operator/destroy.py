@@ -1,6 +1,6 @@
-"""The end of an agent for good: one commit from which on it is gone, then all that follows.
+"""Agents are destroyed in one commit, from which on the agent is gone, and steps that follow it.
 
-What follows may be repeated wherever it was cut off, and the next start of the daemon does so.
+The steps may be repeated wherever they were cut off, and the next start of the daemon does so.
 """
 
 import time
@@ -27,7 +27,7 @@ _FAILURES = (BrokerError, ContainerError, StoreError, OSError, ValueError)
 
 @frozen
 class Destroyer:
-    """Ends agents with everything that is theirs."""
+    """Destroys agents, with everything that belongs to them."""
 
     fleet: Fleet
     broker: Broker
@@ -39,10 +39,10 @@ class Destroyer:
     publish: Callable[[str | None, Event], None]
 
     async def destroy(self, name: str) -> int:
-        """Stop the agent, bounce what it had not done, keep its folder aside; how many bounced.
+        """Stop the agent, bounce its open messages, move its folder away; how many bounced.
 
-        Raises NoSuchAgent, SupervisorError, ContainerError and StoreError when it is there as
-        before, if stopped; LinkError when it is gone, but not all that was its own is put away.
+        Raises NoSuchAgent, SupervisorError, ContainerError or StoreError when it still exists,
+        perhaps stopped; LinkError when it is gone, but a step failed that follows.
         """
         if name not in self.fleet.leaving:
             await self.fleet.leave(name, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
@@ -52,7 +52,10 @@ class Destroyer:
             raise LinkError("not_done", _incomplete(name, error)) from None
 
     async def complete_all(self) -> None:
-        """Complete what earlier daemons have begun; what fails is told, and left for the next."""
+        """Complete what earlier daemons have begun.
+
+        What fails is published as a notice, and left for the next start.
+        """
         for name in self.fleet.leaving:
             try:
                 await self._complete(name)

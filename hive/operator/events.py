@@ -5,7 +5,7 @@ import time
 from attrs import frozen
 
 from hive.events import Hub, Lagged
-from hive.operator.handlers import Push, Stream, Table, newest_that_fit, read, rows
+from hive.operator.handlers import PushBody, Stream, Table, newest_that_fit, read, row_limit
 from hive.operator.incidents import Incidents
 from hive.redact import Secrets
 from hive.supervision import supervision
@@ -13,8 +13,10 @@ from hive.supervisors import Event as SupervisorEvent
 from hive.wire.events import Event, EventBatch, Events, Follow, GetEvents, Resync
 
 EVENTS_A_FRAME = 64
+"""Events in one push at most."""
+
 GATHER_S = 0.02
-"""Events wait so long for those behind them: who follows must not slow down those who work."""
+"""How long an event waits for others, to be pushed with them: followers must not slow down work."""
 
 
 class EventPublisher:
@@ -24,13 +26,13 @@ class EventPublisher:
         self._hub, self._incidents, self._secrets = hub, incidents, secrets
 
     def publish(self, agent: str | None, event: Event, at: float | None = None, /) -> None:
-        """Show an event, of `agent` or (None) of the hive as a whole.
+        """Show an event of `agent`; None: of the hive as a whole.
 
         `at` is when it happened, in epoch seconds; None: now.
         """
         at = time.time() if at is None else at
         self._hub.publish(agent, event, at)
-        self._incidents.take(event, at)
+        self._incidents.record(event, at)
 
     def publish_supervision(self, event: SupervisorEvent) -> str | None:
         """Show an event of the daemon's tree without secrets.
@@ -54,10 +56,10 @@ class _Events:
     hub: Hub
 
     async def recent(self, asked: GetEvents) -> Events:
-        events = await self.hub.recent(asked.agent, asked.since, rows(asked.limit))
+        events = await self.hub.recent(asked.agent, asked.since, row_limit(asked.limit))
         return Events(newest_that_fit(events), self.hub.seq)
 
-    async def follow(self, follow: Follow, push: Push) -> None:
+    async def follow(self, follow: Follow, push: PushBody) -> None:
         try:
             feed = self.hub.subscribe(follow.agent, follow.since)
             while True:

@@ -1,6 +1,7 @@
 """What a subject's table is made of: for each wire class that may be asked, its handler.
 
-A handler with words is an act: the session records it in the audit. One without only reads.
+A handler that describes is an act: the socket's session has it recorded in the audit. One that does
+not only reads.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -15,22 +16,24 @@ from hive.wire.codec import fitting
 
 T = TypeVar("T")
 
-Do = Callable[[Any], Awaitable[Body | None]]
+Responder = Callable[[Any], Awaitable[Body | None]]
 """Answers one request; None is answered as `Done`."""
 
-Also = Callable[[apsw.Connection, Body], None]
+AuditWriter = Callable[[apsw.Connection, Body], None]
 """Writes an act's entry in the audit, with its answer as what came of it, within its commit."""
 
-Push = Callable[[Body], Awaitable[None]]
-"""Sends to who asked; raises LinkClosed when he has gone."""
+PushBody = Callable[[Body], Awaitable[None]]
+"""Pushes to whoever asked; raises LinkClosed when the connection is closed."""
 
 
 @frozen
 class Act:
-    """What somebody wants done, and to whom, in words. It never holds a secret."""
+    """What the audit says of an act, in words. It never holds a secret."""
 
     action: str
+    """What is done, in a word or two, such as `park`."""
     target: str = ""
+    """To whom or what: a name, a path, `messages`."""
     detail: str = ""
 
 
@@ -38,17 +41,17 @@ class Act:
 class Handler:
     """How one wire class is answered; made by `read`, `act`, `act_in_one_commit`."""
 
-    do: Callable[..., Awaitable[Body | None]]
-    """A `Do`; of an act that is one commit it also takes an `Also`, for that commit."""
-    words: Callable[[Any], Awaitable[Act]] | None = None
+    respond: Callable[..., Awaitable[Body | None]]
+    """A `Responder`; that of an act in one commit also takes the `AuditWriter` of that commit."""
+    describe: Callable[[Any], Awaitable[Act]] | None = None
     """What the audit says of the act; None: it only reads."""
     has_steps: bool = False
     """It is not one commit: it goes on also when who asked has gone, so that no half is left."""
     brings_secret: bool = False
-    """The request is meant to bring a secret, so none is hidden in it."""
+    """The request is meant to bring a secret, so it is not redacted."""
     is_one_commit: bool = False
     """It is one write of the store and nothing else: the audit's entry joins its commit."""
-    afterwards: Callable[[], None] | None = None
+    once_recorded: Callable[[], None] | None = None
     """Called when the end of the act is in the audit, before its answer."""
 
 
@@ -59,46 +62,49 @@ class Stream:
     A connection has one at a time; it ends with the connection, or when the next one begins.
     """
 
-    run: Callable[[Any, Push], Awaitable[None]]
+    run: Callable[[Any, PushBody], Awaitable[None]]
 
 
 Table = Mapping[type[Any], Handler | Stream]
 
 
-def read(do: Do) -> Handler:
-    """A request that changes nothing."""
-    return Handler(do)
+def read(respond: Responder) -> Handler:
+    """How a request is answered that changes nothing."""
+    return Handler(respond)
 
 
 def act(
-    do: Do,
-    words: Callable[[Any], Act],
+    respond: Responder,
+    describe: Callable[[Any], Act],
     *,
     has_steps: bool = False,
     brings_secret: bool = False,
-    afterwards: Callable[[], None] | None = None,
+    once_recorded: Callable[[], None] | None = None,
 ) -> Handler:
-    """A request that changes something; see the fields of `Handler`."""
+    """How a request is answered that changes something; see the fields of `Handler`."""
 
     async def described(asked: Any) -> Act:
-        return words(asked)
+        return describe(asked)
 
-    return Handler(do, described, has_steps, brings_secret, afterwards=afterwards)
+    return Handler(respond, described, has_steps, brings_secret, once_recorded=once_recorded)
 
 
 def act_in_one_commit(
-    do: Callable[[Any, Also], Awaitable[Body]], words: Callable[[Any], Act]
+    respond: Callable[[Any, AuditWriter], Awaitable[Body]], describe: Callable[[Any], Act]
 ) -> Handler:
-    """A request that is one write of the store, into which `do` takes the audit's entry."""
+    """How a request is answered that is one write of the store.
+
+    `respond` writes the audit's entry in the same commit, with the `AuditWriter` that it is given.
+    """
 
     async def described(asked: Any) -> Act:
-        return words(asked)
+        return describe(asked)
 
-    return Handler(do, described, is_one_commit=True)
+    return Handler(respond, described, is_one_commit=True)
 
 
 def sum_of(*tables: Table) -> Table:
-    """All in one table; raises ValueError when a class has two handlers."""
+    """All tables in one. Raises ValueError when two of them have the same wire class."""
     whole: dict[type[Any], Handler | Stream] = {}
     for table in tables:
         if twice := whole.keys() & table.keys():
@@ -107,11 +113,11 @@ def sum_of(*tables: Table) -> Table:
     return whole
 
 
-def rows(limit: int) -> int:
-    """A limit that was asked for, within what may be asked."""
+def row_limit(limit: int) -> int:
+    """How many rows to answer with when `limit` were asked for: 1 to MOST_ROWS."""
     return clamp(limit, 1, MOST_ROWS)
 
 
 def newest_that_fit(items: Sequence[T]) -> tuple[T, ...]:
-    """As many of the newest items as one answer holds; oldest first."""
+    """As many of the newest items as fit into one answer; in the order given, oldest first."""
     return fitting(reversed(items))[::-1]

@@ -9,7 +9,7 @@ from hive.agents import Fleet
 from hive.containers import Container
 from hive.credentials import CurrentAccess, NamedCredential
 from hive.directory import credential_key
-from hive.operator.faults import NotDone
+from hive.operator.errors import NotDone
 from hive.operator.handlers import Act, Table, act, read
 from hive.paths import AgentFolders
 from hive.wire.logins import (
@@ -21,7 +21,7 @@ from hive.wire.logins import (
     UseCredential,
 )
 
-TELL_ALL_S = 30.0
+NOTIFY_ALL_S = 30.0
 
 _FLAGS = (
     ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
@@ -33,14 +33,18 @@ _FLAGS = (
 
 @frozen
 class Logins:
-    """Handlers of logins; `changed` is told behind which credential key somebody has logged in."""
+    """Answers what the operator asks about logins, and does what he wants done."""
 
     fleet: Fleet
     access: CurrentAccess
     changed: Callable[[str], Awaitable[None]]
+    """Is called with the key (see `credential_key`) of each credential that is new."""
 
     async def command(self, asked: GetLogin) -> LoginCommand:
-        """How to run the CLI in the agent's home; raises NoSuchAgent, ContainerError, NotDone."""
+        """How to run the CLI in the agent's home, so that a human can log in there.
+
+        Raises NoSuchAgent, ContainerError when its driver refuses, NotDone when the machine does.
+        """
         dependencies = self.fleet.dependencies
         record = dependencies.directory.record(asked.agent)
         driver, root, name = (
@@ -63,26 +67,26 @@ class Logins:
         return LoginCommand(argv, environment)
 
     async def set(self, asked: SetCredential) -> None:
-        """Keep it and tell the agents that use it; raises BadCredential, NotDone."""
+        """Keep the credential and give it to its agents. Raises BadCredential and NotDone."""
         try:
             await self.access.keep(NamedCredential(asked.name, asked.api_key, asked.oauth_token))
         except OSError as error:
             raise NotDone("not_done", f"the credential cannot be kept: {error}") from None
-        await self._tell(asked.name)
+        await self._notify(asked.name)
 
     async def logged_in(self, asked: LoggedIn) -> None:
-        """The agent uses its own login from now on; raises NoSuchAgent, StoreError."""
+        """Have the agent use its own login. Raises NoSuchAgent and StoreError."""
         await self._use(asked.agent, OWN_LOGIN)
 
     async def use(self, asked: UseCredential) -> None:
-        """The agent uses this credential from now on; raises as `logged_in`, and BadCredential."""
+        """Have the agent use this credential. Raises as `logged_in` does, and BadCredential."""
         await self._use(asked.agent, self.access.api.check(asked.credential))
 
     async def _use(self, agent: str, credential: str) -> None:
-        await self._tell(credential_key(await self.fleet.use_credential(agent, credential)))
+        await self._notify(credential_key(await self.fleet.use_credential(agent, credential)))
 
-    async def _tell(self, key: str) -> None:
-        with trio.move_on_after(TELL_ALL_S, shield=True):  # it is done, also if who asked is gone
+    async def _notify(self, key: str) -> None:
+        with trio.move_on_after(NOTIFY_ALL_S, shield=True):  # it is done, also if who asked is gone
             await self.fleet.push_settings(key)
             await self.changed(key)
 

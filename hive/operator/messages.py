@@ -8,7 +8,8 @@ from attrs import frozen
 from hive.broker import Broker, Draft
 from hive.directory import Directory
 from hive.link import LinkError
-from hive.operator.handlers import Act, Also, Table, act, act_in_one_commit, read, rows
+from hive.operator.handlers import Act, AuditWriter, Table, act, act_in_one_commit, read, row_limit
+from hive.text import flattened
 from hive.wire.bounds import LONGEST_REPLY_S, MOST_ROWS, clamp
 from hive.wire.messages import (
     Ack,
@@ -26,7 +27,7 @@ from hive.wire.messages import (
 from hive.wire.names import OPERATOR
 
 _BEGINNING = 100
-"""Characters of a message's body."""
+"""Characters of a message's body that the audit keeps."""
 
 
 def table(broker: Broker, directory: Directory) -> Table:
@@ -44,7 +45,7 @@ def table(broker: Broker, directory: Directory) -> Table:
 
 
 def page_table(broker: Broker, directory: Directory) -> Table:
-    """The part of it that the page may."""
+    """What the page may ask about messages, and do: it sends as the operator only."""
     messages = _Messages(broker, directory)
     return {
         GetInbox: read(messages.inbox),
@@ -60,30 +61,30 @@ class _Messages:
     async def inbox(self, asked: GetInbox) -> Inbox:
         name = OPERATOR if asked.name is None else asked.name
         owner = OPERATOR if name == OPERATOR else self.directory.record(name).name
-        return Inbox(await self.broker.inbox(owner, rows(asked.limit)))
+        return Inbox(await self.broker.inbox(owner, row_limit(asked.limit)))
 
     async def thread(self, asked: GetThread) -> Inbox:
         return Inbox(await self.broker.thread(asked.id, OPERATOR))
 
     async def undelivered(self, asked: GetUndelivered) -> Inbox:
-        return Inbox(await self.broker.undelivered(rows(asked.limit)))
+        return Inbox(await self.broker.undelivered(row_limit(asked.limit)))
 
     async def reply(self, asked: WaitReply) -> Awaited:
         with trio.move_on_after(clamp(asked.wait, 0.0, LONGEST_REPLY_S)):
             return await self.broker.wait_reply(asked.message)
         return await self.broker.reply(asked.message)
 
-    async def send_as_anybody(self, send: OperatorSend, also: Also) -> Sent:
+    async def send_as_anybody(self, send: OperatorSend, write_entry: AuditWriter) -> Sent:
         if send.sender != OPERATOR:
             self.directory.record(send.sender)
-        return await self._send(send, also)
+        return await self._send(send, write_entry)
 
-    async def send_as_operator(self, send: OperatorSend, also: Also) -> Sent:
+    async def send_as_operator(self, send: OperatorSend, write_entry: AuditWriter) -> Sent:
         if send.sender != OPERATOR:
             raise LinkError("not_allowed", "the page sends as the operator only")
-        return await self._send(send, also)
+        return await self._send(send, write_entry)
 
-    async def _send(self, send: OperatorSend, also: Also) -> Sent:
+    async def _send(self, send: OperatorSend, write_entry: AuditWriter) -> Sent:
         draft = Draft(
             send.sender,
             send.to,
@@ -92,7 +93,7 @@ class _Messages:
             key=send.key,
             urgent=send.urgent,
         )
-        return Sent(await self.broker.send(draft, lambda db, id_: also(db, Sent(id_))))
+        return Sent(await self.broker.send(draft, lambda db, id_: write_entry(db, Sent(id_))))
 
     async def acknowledge(self, ack: Ack) -> Count:
         return Count(len(await self.broker.acknowledge(ack.ids)))
@@ -111,7 +112,7 @@ def _send(one: OperatorSend) -> Act:
         f"from {one.sender}" if one.sender != OPERATOR else "",
         f"in reply to {one.in_reply_to}" if one.in_reply_to is not None else "",
         "urgent" if one.urgent else "",
-        " ".join(one.body[:_BEGINNING].split()),
+        flattened(one.body[:_BEGINNING]),
     )
     return Act("send", one.to, ": ".join(filter(None, marks)))
 

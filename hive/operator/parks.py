@@ -10,8 +10,11 @@ from hive.store import Store
 
 
 @frozen
-class Kept:
-    """One park; `until` in epoch seconds, None: until somebody unparks the child."""
+class ChildPark:
+    """A park of the child at `path`.
+
+    `until` in epoch seconds; None: until somebody unparks the child.
+    """
 
     path: str
     reason: str
@@ -19,12 +22,12 @@ class Kept:
 
 
 class Parks:
-    """The table of parks; every write returns after its commit, raises StoreError."""
+    """The table of parks. Every write returns after its commit; all raise StoreError."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def keep(self, park: Kept) -> None:
+    async def keep(self, park: ChildPark) -> None:
         """Remember a park, in the place of an earlier one of that path."""
 
         def write(db: apsw.Connection) -> None:
@@ -36,19 +39,19 @@ class Parks:
         await self._store.write(write)
 
     async def forget(self, path: str) -> None:
-        """The child runs again, or is no more."""
+        """Remember no park of `path` any more: the child runs again, or does not exist."""
 
         def write(db: apsw.Connection) -> None:
             db.execute("DELETE FROM parks WHERE path = ?", (path,)).fetchall()
 
         await self._store.write(write)
 
-    async def all(self) -> tuple[Kept, ...]:
+    async def all(self) -> tuple[ChildPark, ...]:
         """Every park that is kept."""
 
-        def read(db: apsw.Connection) -> list[Kept]:
+        def read(db: apsw.Connection) -> list[ChildPark]:
             return [
-                Kept(str(path), str(reason), None if until is None else float(str(until)))
+                ChildPark(str(path), str(reason), None if until is None else float(str(until)))
                 for path, reason, until in db.execute("SELECT path, reason, until FROM parks")
             ]
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from attrs import evolve, frozen
 
 from hive.broker import Broker
-from hive.operator.handlers import Act, Handler, Table, newest_that_fit, read, rows
+from hive.operator.handlers import Act, Handler, Table, newest_that_fit, read, row_limit
 from hive.questions import NoSuchQuestion, QuestionService
 from hive.wire.messages import Sent
 from hive.wire.names import OPERATOR
@@ -17,7 +17,7 @@ def table(service: QuestionService, broker: Broker) -> Table:
     questions = _Questions(service, broker)
     return {
         GetQuestions: read(questions.listed),
-        Answer: Handler(questions.answer, questions.words),
+        Answer: Handler(questions.answer, questions.describe),
     }
 
 
@@ -27,16 +27,19 @@ class _Questions:
     broker: Broker
 
     async def listed(self, asked: GetQuestions) -> Questions:
-        found = await self.service.listed(rows(asked.limit), ended=asked.ended)
+        found = await self.service.listed(row_limit(asked.limit), ended=asked.ended)
         return Questions(newest_that_fit(found))
 
     async def answer(self, answer: Answer) -> Sent:
-        """As the operator, also in an agent's place; a question to himself is then read."""
+        """Answer as the operator, also in an agent's place; a question to him counts as read then.
+
+        Raises what the questions refuse, for example when the question has ended.
+        """
         sent = await self.service.answer(OPERATOR, answer)
         await self.broker.acknowledge([answer.question])
         return Sent(sent)
 
-    async def words(self, one: Answer) -> Act:
+    async def describe(self, one: Answer) -> Act:
         given = one.text or f"option {' '.join(map(str, one.options))}"
         act = Act("answer", f"question {one.question}", given)
         with suppress(NoSuchQuestion):  # which is the act's to refuse

@@ -10,24 +10,24 @@ from hive.wire.reminders import GetReminders, ReminderList, ReminderRollup, Reso
 
 def table(reminders: ReminderService, directory: Directory) -> Table:
     """What the operator may ask about reminders, and do with them."""
-    asked = _Asked(reminders, directory)
+    handlers = _Reminders(reminders, directory)
     return {
-        GetReminders: read(asked.listed),
-        ReminderRollup: read(asked.rollup),
+        GetReminders: read(handlers.listed),
+        ReminderRollup: read(handlers.rollup),
         ResolveReminder: act(reminders.resolve, lambda one: Act(one.action, f"reminder {one.id}")),
     }
 
 
 @frozen
-class _Asked:
+class _Reminders:
     reminders: ReminderService
     directory: Directory
 
     async def listed(self, asked: GetReminders) -> ReminderList:
-        return ReminderList(await self.reminders.listed(self._known(asked.agent), asked.limit))
+        return ReminderList(await self.reminders.listed(self._checked(asked.agent), asked.limit))
 
     async def rollup(self, asked: ReminderRollup) -> Rollup:
-        return await self.reminders.rollup(asked, self._known(asked.agent))
+        return await self.reminders.rollup(asked, self._checked(asked.agent))
 
-    def _known(self, agent: str | None) -> str | None:
+    def _checked(self, agent: str | None) -> str | None:
         return None if agent is None else self.directory.record(agent).name

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 
 import trio
 
-from hive.agents import Fleet
-from hive.agents.agent import Publish
+from hive.agents import Fleet, Publish
 from hive.broker import Broker, Counts
 from hive.directory import Directory
 from hive.operator.status import agent_status
@@ -21,22 +20,22 @@ class ChangedAgents:
     """The names of agents whose state may have changed; whoever changes one adds it."""
 
     def __init__(self) -> None:
-        self._look = trio.Event()
+        self._some = trio.Event()
         self._names: set[str] = set()
 
     def add(self, *names: str) -> None:
-        """Have these looked at; never blocks."""
+        """Note that the state of these agents may have changed. Never blocks."""
         self._names.update(names)
-        self._look.set()
+        self._some.set()
 
     async def settled(self) -> frozenset[str]:
         """Wait until there are some, and take them all.
 
         Changes come in bursts (a restart is five), so they are given a moment later, together.
         """
-        await self._look.wait()
+        await self._some.wait()
         await trio.sleep(SETTLE_S)
-        self._look = trio.Event()
+        self._some = trio.Event()
         names, self._names = frozenset(self._names), set()
         return names
 
@@ -62,7 +61,7 @@ class States:
         self._changed.add(*self._directory.known)
         while True:
             names = await self._changed.settled()
-            for status in self.of(sorted(names & self._directory.names()), read_clocks()):
+            for status in self.statuses(sorted(names & self._directory.names()), read_clocks()):
                 until = status.until and round(status.until)
                 shown = (status.state, status.condition, status.reason, until, status.credential)
                 if self._shown.get(status.name) != shown:
@@ -76,7 +75,7 @@ class States:
                     )
                     self._publish(status.name, changed)
 
-    def of(self, names: Iterable[str], clock: ClockReading) -> tuple[AgentStatus, ...]:
+    def statuses(self, names: Iterable[str], clock: ClockReading) -> tuple[AgentStatus, ...]:
         """Return these agents as they are now, in the same order; raises KeyError for others."""
         nodes = {node.id: node for node in self._fleet.supervisor.child_snapshots()}
         return tuple(

@@ -1,6 +1,6 @@
-"""What the operator sees: the daemon's tree joined with each harness's own, and one line an agent.
+"""The daemon's tree joined with that of each harness, and the status of each agent. Pure.
 
-Pure functions of snapshots; times in a snapshot are Trio's, on the wire epoch seconds.
+Times in a snapshot are Trio's; on the wire they are epoch seconds.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,7 +20,11 @@ from hive.wire.tree import TreeNode
 def tree_with_harnesses(
     snapshot: Snapshot, clock: ClockReading, harness: Callable[[str], TreeNode | None]
 ) -> TreeNode:
-    """The daemon's tree; `harness(name)` gives the tree reported from that agent's container."""
+    """The daemon's tree, with that of each harness below its agent as the child `harness`.
+
+    `harness` gives for an agent's name the tree that its harness has reported, None if there is
+    none.
+    """
 
     def reported(child: Snapshot) -> tuple[TreeNode, ...]:
         parent, _, name = child.path.rpartition("/")
@@ -44,7 +48,10 @@ def agent_status(
     counts: Counts,
     clock: ClockReading,
 ) -> AgentStatus:
-    """One agent on one line: the first thing that keeps it from working is its state."""
+    """What is shown of one agent: its state is the first thing that keeps it from working.
+
+    `agent` and `node` are None when it is stopped.
+    """
     status = AgentStatus(
         name=record.name,
         state=AgentState.STOPPED,
@@ -60,22 +67,22 @@ def agent_status(
     )
     if node is None or agent is None:
         return status
-    culprit = _culprit(node)
-    state, reason = AgentState(culprit.state.value), culprit.reason
-    if culprit is not node and state is AgentState.STOPPED:
+    cause = _first_not_running(node)
+    state, reason = AgentState(cause.state.value), cause.reason
+    if cause is not node and state is AgentState.STOPPED:
         state, reason = AgentState.STARTING, None  # a part that waits for its turn to start
-    elif culprit is node and state is AgentState.RUNNING:
+    elif cause is node and state is AgentState.RUNNING:
         reason = _container_note(node)
         if agent.peer is None:
             state, reason = AgentState.STARTING, reason or "waits for its harness to connect"
-    wait, until = agent.why_waiting, clock.wall(culprit.until)
+    wait, until = agent.why_waiting, clock.wall(cause.until)
     if wait is not None and state in (AgentState.RUNNING, AgentState.STARTING, AgentState.PARKED):
         state, reason, until = AgentState.PARKED, wait.reason, wait.until
     report = agent.report if agent.peer is not None else None
     return evolve(
         status,
         state=state,
-        since=clock.wall(culprit.since) or clock.epoch,
+        since=clock.wall(cause.since) or clock.epoch,
         reason=reason,
         until=until,
         condition=Condition.ONLINE if wait is None else wait.condition,
@@ -89,15 +96,15 @@ def agent_status(
     )
 
 
-def _culprit(node: Snapshot) -> Snapshot:
-    """The agent's own node, or its first part that does not run."""
+def _first_not_running(node: Snapshot) -> Snapshot:
+    """The first part of the agent that does not run; its own node when it is that, or all run."""
     if node.state is not State.RUNNING:
         return node
     return next((child for child in _needed(node) if child.state is not State.RUNNING), node)
 
 
 def _container_note(node: Snapshot) -> str | None:
-    """What the container child says of a harness that is silent."""
+    """What the container child notes about a harness that is silent; None if it is not."""
     return next((child.note for child in node.children if child.id == "container"), None)
 
 

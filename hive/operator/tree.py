@@ -1,7 +1,8 @@
-"""The daemon's tree: its children looked at, parked, unparked, kicked, suspended and resumed.
+"""The daemon's tree: its children shown, parked, unparked, kicked, suspended and resumed.
 
-`hive/agents/NAME/serve` (or NAME alone) is whether an agent takes work. Parks are kept in the
-store and outlive the daemon. What the hive cannot work without can be kicked, but not halted.
+The child `hive/agents/NAME/serve` (NAME for short) decides whether an agent takes work, so to park
+it parks the agent. Parks are kept in the store and outlive the daemon. What the hive cannot work
+without can be kicked, but neither parked nor suspended.
 """
 
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from hive.alarm import trio_time
 from hive.directory import AgentPark, Directory
 from hive.operator.handlers import Act, Table, act, read
 from hive.operator.incidents import Incidents
-from hive.operator.parks import Kept, Parks
+from hive.operator.parks import ChildPark, Parks
 from hive.operator.status import tree_with_harnesses
 from hive.supervision import read_clocks
 from hive.supervisors import NotFound, State, Supervisor
@@ -48,7 +49,10 @@ class BadPath(ValueError):
 
 @frozen
 class OperatedTree:
-    """The daemon's tree in the operator's hands; `harness_tree` is what an agent's reported."""
+    """The daemon's tree, and what the operator can do with its parts.
+
+    `harness_tree` gives the tree that the harness of an agent has reported, None if it has none.
+    """
 
     root: Supervisor
     directory: Directory
@@ -58,11 +62,18 @@ class OperatedTree:
     harness_tree: Callable[[str], TreeNode | None]
 
     async def act(self, command: TreeCommand) -> None:
-        """Do it; raises BadPath, ValueError, SupervisorError, StoreError."""
+        """Park, unpark, kick, suspend or resume the child at the command's path.
+
+        Raises BadPath when no child of the daemon is there, ValueError when the action is unknown
+        or this child cannot take it, SupervisorError when its supervisor refuses, StoreError when a
+        park cannot be park.
+        """
         path = self.full_path(command.path)
-        if command.action in ("park", "unpark") and (name := self._stopped(path)) is not None:
-            await self._act_on_stopped(name, command)
-            return
+        if command.action in ("park", "unpark"):
+            stopped = self._stopped_agent_at(path)
+            if stopped is not None:
+                await self._act_on_stopped(stopped, command)
+                return
         supervisor, child = self.find(path)
         if command.action in ("park", "suspend") and path in ESSENTIAL:
             raise ValueError(
@@ -72,13 +83,13 @@ class OperatedTree:
             case "park":
                 await self._park(path, command.reason or OPERATORS_PARK, command.until)
             case "unpark":
-                await self._forget(path)
+                await self._forget_park(path)
                 supervisor.unpark(child)
             case "kick":
-                await self._forget(path)
+                await self._forget_park(path)
                 supervisor.kick(child)
             case "suspend":
-                if self.serving(path) is None:
+                if self.agent_at(path) is None:
                     raise ValueError(
                         f"{path} has no point at which it could halt; suspend an agent (its NAME), "
                         "or park this child"
@@ -90,48 +101,52 @@ class OperatedTree:
                 raise ValueError(f"action {other!r} is unknown: use one of {', '.join(ACTIONS)}")
 
     async def restore_parks(self) -> None:
-        """Park again what the operator had parked when the last daemon ended."""
-        for kept in await self.parks.all():
+        """Park again what the operator had parked when the last daemon ended.
+
+        Raises StoreError when the parks cannot be read.
+        """
+        for park in await self.parks.all():
             try:
-                self.find(kept.path)
+                self.find(park.path)
             except BadPath:
-                await self.parks.forget(kept.path)
+                await self.parks.forget(park.path)
                 continue
-            if kept.until is not None and kept.until <= read_clocks().epoch:
-                await self.parks.forget(kept.path)
+            if park.until is not None and park.until <= read_clocks().epoch:
+                await self.parks.forget(park.path)
             else:
-                await self._park(kept.path, kept.reason, kept.until)
+                await self._park(park.path, park.reason, park.until)
 
     async def renew_parks(self) -> None:
-        """Let parks end by the wall clock: the one that they wait by does not run while all sleeps.
+        """Let parks end by the wall clock; the clock that they wait by stands still in a suspend.
 
-        A wall clock that was set back makes none longer.
+        A wall clock that was set back makes no park longer. Raises StoreError when the parks cannot
+        be read.
         """
-        for kept in await self.parks.all():
+        for park in await self.parks.all():
             try:
-                supervisor, child = self.find(kept.path)
+                supervisor, child = self.find(park.path)
             except BadPath:
                 continue
             states = {one.id: one.state for one in supervisor.which_children()}
-            if kept.until is None or states[child] is not State.PARKED:
+            if park.until is None or states[child] is not State.PARKED:
                 continue
-            ends = trio_time(kept.until)
-            node = self.root.snapshot().find(kept.path)
+            ends = trio_time(park.until)
+            node = self.root.snapshot().find(park.path)
             if (
                 node is not None
                 and node.until is not None
                 and ends is not None
                 and ends < node.until
             ):
-                supervisor.park(child, kept.reason, ends)
+                supervisor.park(child, park.reason, ends)
 
     async def _park(self, path: str, reason: str, until: float | None) -> None:
         supervisor, child = self.find(path)
-        agent = self.serving(path)
+        agent = self.agent_at(path)
         if agent is not None:
             await agent.park(AgentPark(reason, until))
         else:
-            await self.parks.keep(Kept(path, reason, until))
+            await self.parks.keep(ChildPark(path, reason, until))
         supervisor.park(child, reason, trio_time(until))
 
     async def _act_on_stopped(self, name: str, command: TreeCommand) -> None:
@@ -142,15 +157,18 @@ class OperatedTree:
             park = AgentPark(command.reason or OPERATORS_PARK, command.until)
             await self.directory.park(name, park)
 
-    async def _forget(self, path: str) -> None:
-        agent = self.serving(path)
+    async def _forget_park(self, path: str) -> None:
+        agent = self.agent_at(path)
         if agent is not None:
             await self.directory.unpark(agent.name)
         else:
             await self.parks.forget(path)
 
-    def look(self, path: str) -> Child:
-        """The child with all below it and its history; raises BadPath, NotFound."""
+    def child(self, path: str) -> Child:
+        """The child at `path` with all below it, its history and its last failure.
+
+        Raises BadPath when neither the daemon nor a harness has a child there.
+        """
         path = self.full_path(path)
         clock = read_clocks()
         node = self.root.snapshot().find(path)
@@ -160,11 +178,11 @@ class OperatedTree:
         if path == TREE:
             return Child(seen, (), self.incidents.report(path))
         supervisor, child = self.find(path)
-        past = tuple(
+        history = tuple(
             Happening(clock.wall(one.at) or 0.0, one.event, one.incarnation, one.text)
             for one in supervisor.history(child)
         )
-        return Child(seen, past, self.incidents.report(path))
+        return Child(seen, history, self.incidents.report(path))
 
     def _look_inside(self, path: str) -> Child:
         """A part of a harness, as it reported itself; raises BadPath."""
@@ -177,27 +195,30 @@ class OperatedTree:
         raise _nothing_at(path)
 
     def full_path(self, path: str) -> str:
-        """An agent's name stands for its `serve` child; everything else is a path as it is."""
+        """The path that is meant: an agent's name stands for its `serve` child."""
         if path in self.directory.known:
             return f"{TREE}/agents/{path}/serve"
         return path.strip("/")
 
     def find(self, path: str) -> tuple[Supervisor, str]:
-        """The supervisor of the child at `path` and the child's id in it; raises BadPath."""
+        """The supervisor of the child at `path` and the child's id in it.
+
+        Raises BadPath when no child of the daemon is there.
+        """
         try:
             return self.root.locate(path)
         except NotFound:
             raise _nothing_at(path) from None
 
-    def serving(self, path: str) -> Agent | None:
-        """The agent whose taking of work the path stands for."""
+    def agent_at(self, path: str) -> Agent | None:
+        """The running agent whose `serve` child is at `path`; None if it is another child."""
         parts = path.split("/")
         if len(parts) == 4 and parts[1] == "agents" and parts[3] == "serve":
             return self.fleet.live.get(parts[2])
         return None
 
-    def _stopped(self, path: str) -> str | None:
-        """The agent whose taking of work the path stands for, if it is stopped."""
+    def _stopped_agent_at(self, path: str) -> str | None:
+        """The name of the stopped agent whose `serve` child would be at `path`; else None."""
         for name in self.directory.names() - self.fleet.live.keys():
             if path == self.full_path(name):
                 return name
@@ -207,10 +228,10 @@ class OperatedTree:
 def table(operated: OperatedTree) -> Table:
     """What the operator may ask about the tree, and do with it."""
 
-    async def look(asked: GetChild) -> Child:
-        return operated.look(asked.path)
+    async def child(asked: GetChild) -> Child:
+        return operated.child(asked.path)
 
-    return {GetChild: read(look), TreeCommand: act(operated.act, _command)}
+    return {GetChild: read(child), TreeCommand: act(operated.act, _command)}
 
 
 def _command(one: TreeCommand) -> Act:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from attrs import evolve
 
 from hive.broker import BrokerError
+from hive.text import flattened
 from hive.wire.names import OPERATOR
 from hive.wire.questions import Answer, Ask, Question, QuestionState
 
@@ -55,8 +56,11 @@ class TooManyQuestions(BrokerError):
 
 
 def new_question(asker: str, ask: Ask, *, id_: int, now: float) -> Question:
-    """The question as it is asked now; raises BadQuestion. Whether `to` exists is not looked at."""
-    options = tuple(" ".join(option.split()) for option in ask.options)
+    """The question as it is asked now; whether its recipient exists is not looked at.
+
+    Raises BadQuestion for a question to oneself, a text, options or a time that cannot be.
+    """
+    options = tuple(flattened(option) for option in ask.options)
     if ask.to == asker:
         raise BadQuestion("you cannot ask yourself: decide, or ask the operator or another agent")
     if not ask.text.strip() or len(ask.text) > MOST_TEXT:
@@ -95,9 +99,10 @@ def check_room(open_ids: Sequence[int]) -> None:
 
 
 def answered(question: Question, by: str, answer: Answer, now: float) -> Question:
-    """The question, answered; itself if it has this answer already.
+    """The question with its answer; itself if it has this answer already.
 
-    Raises NoSuchQuestion for an agent that was not asked, QuestionOver, BadAnswer.
+    Raises NoSuchQuestion for an agent that was not asked, QuestionOver when it has ended, and
+    BadAnswer for what is none of its options.
     """
     if by not in (question.to, OPERATOR):
         raise NoSuchQuestion(f"question {question.id} was not put to you: only {question.to} can")
@@ -114,7 +119,7 @@ def answered(question: Question, by: str, answer: Answer, now: float) -> Questio
 def withdrawn(question: Question, asker: str, now: float) -> Question:
     """The question, cancelled by its asker; itself if it was before.
 
-    Raises NoSuchQuestion for another's, QuestionOver.
+    Raises NoSuchQuestion for a question of somebody else, QuestionOver when it has ended.
     """
     if asker != question.asker:
         raise NoSuchQuestion(
@@ -128,12 +133,12 @@ def withdrawn(question: Question, asker: str, now: float) -> Question:
 
 
 def expired(question: Question, now: float) -> Question:
-    """The question, without an answer in time."""
+    """The question after its time is over without an answer."""
     return evolve(question, state=QuestionState.EXPIRED, ended_at=now)
 
 
 def check_open(question: Question, now: float) -> None:
-    """Raise QuestionOver if it has ended, or should have: nobody is quicker than the clock."""
+    """Raise QuestionOver if it has ended, or if its time is over and it has yet to expire."""
     state = question.state
     if state is QuestionState.OPEN and question.expires_at is not None:
         state = QuestionState.EXPIRED if question.expires_at <= now else state
@@ -143,7 +148,10 @@ def check_open(question: Question, now: float) -> None:
 
 
 def chosen(question: Question, answer: Answer) -> str:
-    """The text of an answer, the options' own texts where there are some; raises BadAnswer."""
+    """The text of an answer: that of the chosen options, a line each, where there are some.
+
+    Raises BadAnswer, with what is allowed, for an empty answer and for what is no option.
+    """
     text = (answer.text or "").strip()
     if not question.options:
         if answer.options:
@@ -165,7 +173,7 @@ def chosen(question: Question, answer: Answer) -> str:
 
 def _number_of(question: Question, text: str) -> tuple[int, ...]:
     folded = [_folded(option) for option in question.options]
-    wanted = _folded(" ".join(text.split()))
+    wanted = _folded(flattened(text))
     return (folded.index(wanted) + 1,) if wanted in folded else (0,)
 
 

@@ -16,7 +16,7 @@ _COLUMNS = (
 
 
 def insert(connection: apsw.Connection, question: Question, key: str | None) -> None:
-    """A new question, open."""
+    """Add an open question; `key` is its idempotency key."""
     fetch(
         connection,
         "INSERT INTO questions (id, asker, recipient, body, asked_at, options, multi, expires_at,"
@@ -53,13 +53,13 @@ def end(connection: apsw.Connection, question: Question) -> None:
 
 
 def by_id(connection: apsw.Connection, id_: int) -> Question | None:
-    """One question."""
+    """Return the question with this id; None if there is none."""
     found = _select(connection, "id = ?", (id_,))
     return found[0] if found else None
 
 
 def id_of_key(connection: apsw.Connection, asker: str, key: str | None) -> int | None:
-    """The question that `asker` asked with `key`."""
+    """The id of the question that `asker` asked with `key`; None if there is none."""
     if key is None:
         return None
     found = fetch(connection, "SELECT id FROM questions WHERE asker = ? AND key = ?", (asker, key))
@@ -84,7 +84,7 @@ def due(connection: apsw.Connection, now: float, limit: int) -> tuple[Question, 
 
 
 def next_due(connection: apsw.Connection) -> float | None:
-    """When the next open question expires."""
+    """When the next open question expires (epoch seconds); None: none does."""
     sql = (
         "SELECT expires_at FROM questions WHERE state = 'open' AND expires_at > 0"
         " ORDER BY expires_at LIMIT 1"

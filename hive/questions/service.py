@@ -79,7 +79,8 @@ class QuestionService:
     async def ask(self, asker: str, ask: Ask) -> int:
         """Ask, and return the question's id, which is that of the message that carries it.
 
-        Raises BadQuestion, TooManyQuestions, and what Broker.check does.
+        The same `key` again asks nothing and gives the first id. Raises BadQuestion for one that
+        cannot be, TooManyQuestions when too many are open, and what Broker.check does.
         """
         # Checked with the longest id that there is; the real one is known in the transaction.
         question = policy.new_question(asker, ask, id_=MAX_ID, now=self._wall())
@@ -105,8 +106,9 @@ class QuestionService:
     async def answer(self, by: str, answer: Answer) -> int:
         """Answer a question, and return the id of the message that tells its asker.
 
-        The operator may answer for every agent. Raises NoSuchQuestion, QuestionOver, BadAnswer,
-        and what Broker.check does.
+        The operator may answer for every agent. Raises NoSuchQuestion if there is none or it was
+        not put to `by`, QuestionOver when it has ended otherwise, BadAnswer for what is none of its
+        options, and what Broker.check does.
         """
 
         def ended(question: Question) -> Question:
@@ -118,7 +120,10 @@ class QuestionService:
         return await self._end(answer.question, ended, self._answering)
 
     async def cancel(self, asker: str, id_: int) -> None:
-        """Withdraw a question; whom was asked is told. Raises NoSuchQuestion, QuestionOver."""
+        """Withdraw a question; its recipient is told.
+
+        Raises NoSuchQuestion if there is none or it is somebody else's, QuestionOver.
+        """
 
         def ended(question: Question) -> Question:
             return policy.withdrawn(question, asker, self._wall())
@@ -146,7 +151,7 @@ class QuestionService:
     async def cancel_loose_end(self, agent: str, id_: int) -> None:
         """Withdraw the agent's own question, or waive the reply to a message that it holds.
 
-        Raises NoSuchQuestion, QuestionOver.
+        Raises NoSuchQuestion if it is neither, QuestionOver when the question has ended.
         """
         if id_ in self._waived.get(agent, ()):
             return  # said again, because the answer was lost
@@ -159,11 +164,11 @@ class QuestionService:
     # --- asked by the operator -----------------------------------------------------------------
 
     async def get(self, id_: int) -> Question:
-        """Give one question; raises NoSuchQuestion."""
+        """Return one question; raises NoSuchQuestion if there is none."""
         return _found(await self._store.read(lambda c: rows.by_id(c, clamp(id_, 0, MAX_ID))), id_)
 
     async def listed(self, limit: int = 100, *, ended: bool = False) -> tuple[Question, ...]:
-        """Give the newest open questions, with `ended` of every state; oldest first."""
+        """Return the newest open questions, with `ended` those of every state; oldest first."""
         most = clamp(limit, 0, MOST_ROWS)
         return await self._store.read(lambda c: rows.newest(c, most, ended=ended))
 

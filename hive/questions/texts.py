@@ -1,5 +1,6 @@
 """The bodies of the messages that a question causes; every text in them is somebody's own."""
 
+from hive.text import flattened, shortened
 from hive.wire.names import OPERATOR
 from hive.wire.questions import Question
 
@@ -7,7 +8,7 @@ _QUOTED = 200
 
 
 def asking(question: Question) -> str:
-    """To whom is asked."""
+    """The message that puts the question to its recipient."""
     operator = question.to == OPERATOR
     number = question.id
     lines = [f"Question {number} for you:", question.text]
@@ -25,7 +26,7 @@ def asking(question: Question) -> str:
 
 
 def answering(question: Question) -> str:
-    """To the asker, when it was answered."""
+    """The message that tells the asker the answer."""
     whose = f"Answer to your question {question.id} ({_quoted(question)})"
     if question.answered_by != question.to:
         whose += f", given by the {question.answered_by} in the place of {question.to}"
@@ -33,7 +34,7 @@ def answering(question: Question) -> str:
 
 
 def expiring(question: Question) -> str:
-    """To the asker, when nobody answered in time."""
+    """The message that tells the asker that nobody answered in time."""
     return (
         f"No answer: {question.to} did not answer your question {question.id} "
         f"({_quoted(question)}) in time. It is over; ask again if you still need to know."
@@ -41,7 +42,7 @@ def expiring(question: Question) -> str:
 
 
 def withdrawing(question: Question) -> str:
-    """To whom was asked, when the asker does not want to know any more."""
+    """The message that tells the recipient that the question is withdrawn."""
     return (
         f"Question {question.id} ({_quoted(question)}) is withdrawn: "
         "no answer is needed any more, nor any to this."
@@ -49,5 +50,4 @@ def withdrawing(question: Question) -> str:
 
 
 def _quoted(question: Question) -> str:
-    line = " ".join(question.text.split())
-    return f'"{line if len(line) <= _QUOTED else line[: _QUOTED - 1] + "…"}"'
+    return f'"{shortened(flattened(question.text), _QUOTED)}"'

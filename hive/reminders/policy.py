@@ -1,14 +1,15 @@
-"""What may be set, when it is due and what it says: decisions on values; times in epoch seconds."""
+"""What may be set, when it is due and what it says: pure functions; times in epoch seconds."""
 
 import math
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from hive.broker import BrokerError
 from hive.rate import Rate, allowed
+from hive.strict import must_be
 from hive.wire.reminders import Reminder, ReminderState
 
 MOST_AHEAD_S = 366 * 86400.0
@@ -33,30 +34,36 @@ _EXAMPLE = "2027-01-31T09:00:00Z or 2027-01-31T09:00:00+01:00"
 
 
 class BadReminder(BrokerError):
-    """A field of it cannot be."""
+    """A field of the reminder cannot be; the text says what is allowed."""
 
     code = "bad_reminder"
 
 
 class TooManyReminders(BrokerError):
-    """The agent has, or sets, too many."""
+    """Too many reminders of the agent wait, or it has set too many of late."""
 
     code = "too_many_reminders"
 
 
 class NoSuchReminder(BrokerError):
-    """The one who asks has none of that number in a state in which this could be done."""
+    """Who asks has no reminder of that number in a state in which this could be done."""
 
     code = "no_such_reminder"
 
 
+_COUNT = must_be("above 0", lambda count: count > 0)
+
+
 @frozen
 class ReminderLimits:
-    """Of each agent: how many may wait, how many may be set at once and in an hour."""
+    """`[reminders]` of hive.toml: of each agent."""
 
-    pending: int = 50
-    burst: int = 10
-    per_hour: float = 30.0
+    pending: int = field(default=50, validator=_COUNT)
+    """How many may wait."""
+    burst: int = field(default=10, validator=_COUNT)
+    """How many may be set at once."""
+    per_hour: float = field(default=30.0, validator=_COUNT)
+    """How many may be set in an hour, in the long run."""
 
 
 @frozen
@@ -71,7 +78,7 @@ class Pace:
 
 
 def take(pace: Pace, limits: ReminderLimits, now: float) -> Pace:
-    """The pace after one more; raises TooManyReminders with the time of the next.
+    """The pace after one more reminder; raises TooManyReminders, with the time of the next one.
 
     A clock that was set back costs nothing and gives nothing.
     """
@@ -88,7 +95,7 @@ def take(pace: Pace, limits: ReminderLimits, now: float) -> Pace:
 
 
 def check_pending(pending: int, limits: ReminderLimits) -> None:
-    """Raise TooManyReminders if no more may wait."""
+    """Raise TooManyReminders when `pending` reminders wait and no more may."""
     if pending >= limits.pending:
         raise TooManyReminders(
             f"{pending} reminders of yours wait, at most {limits.pending} may: see "
@@ -97,7 +104,10 @@ def check_pending(pending: int, limits: ReminderLimits) -> None:
 
 
 def due_time(delay_s: float | None, at: str | None, now: float) -> float:
-    """When it is due; raises BadReminder."""
+    """When a reminder is due that is set `now`, after a delay or `at` a time in ISO 8601.
+
+    Raises BadReminder unless exactly one is given, in the future and not too far ahead.
+    """
     if (delay_s is None) == (at is None):
         raise BadReminder("give exactly one of delay_seconds and at")
     due = parse_at(at) if at is not None else now + (delay_s or 0.0)
@@ -111,7 +121,10 @@ def due_time(delay_s: float | None, at: str | None, now: float) -> float:
 
 
 def parse_at(text: str) -> float:
-    """ISO 8601 with a zone as epoch seconds; raises BadReminder with what to write instead."""
+    """Read a time in ISO 8601 with a zone; returns epoch seconds.
+
+    Raises BadReminder, with what to write instead, for any other text.
+    """
     try:
         when = datetime.fromisoformat(text.strip())
     except ValueError:
@@ -126,7 +139,7 @@ def parse_at(text: str) -> float:
 
 
 def check_text(text: str) -> str:
-    """Return the text if it can be kept and delivered; raises BadReminder."""
+    """Return the text; raises BadReminder if it is empty, too long, or no text to be stored."""
     if not text.strip():
         raise BadReminder("the message is empty: say what you want to be reminded of")
     if "\0" in text:
@@ -144,7 +157,7 @@ def check_text(text: str) -> str:
 
 
 def check_file(name: str | None) -> str | None:
-    """Return the name if it may name a file below state/reminders; raises BadReminder."""
+    """Return the name, None if there is none; raises BadReminder if no file may be called so."""
     if name is not None and not _FILE.fullmatch(name):
         raise BadReminder(
             f"file is {name[:40]!r}: give the name of a file without a folder, of up to 100 "
@@ -154,14 +167,14 @@ def check_file(name: str | None) -> str | None:
 
 
 def file_for(reminder: Reminder) -> str | None:
-    """The file in which its text is to be delivered, None if the message itself carries it."""
+    """The name of the file that gets the reminder's text; None if the message itself carries it."""
     if reminder.file is not None:
         return reminder.file
     return f"{reminder.id}.txt" if len(reminder.text.encode()) > SPILL_OVER else None
 
 
 def body(reminder: Reminder, now: float, path: str | None) -> str:
-    """The message; `path` is where its text was written, if it was."""
+    """The text of the message that reminds; `path` is the file with the reminder's text, if any."""
     late = now - reminder.due_at
     head = f"Your own reminder {reminder.id}, which you set at {iso(reminder.created_at)}"
     head += f" for {iso(reminder.due_at)}"
@@ -174,7 +187,7 @@ def body(reminder: Reminder, now: float, path: str | None) -> str:
 
 
 def failed(reminder: Reminder, error: str, now: float) -> Reminder:
-    """After an attempt that failed: it is tried again later, or waits for the operator."""
+    """The reminder after an attempt that failed: to be tried again later, or by the operator."""
     attempts = reminder.attempts + 1
     after = evolve(reminder, attempts=attempts, error=error)
     if attempts > len(RETRY_AFTER_S):
@@ -183,7 +196,7 @@ def failed(reminder: Reminder, error: str, now: float) -> Reminder:
 
 
 def next_due(times: Iterable[float]) -> float | None:
-    """The earliest, None if there is none."""
+    """The earliest of these times; None if there is none."""
     return min(times, default=None)
 
 
@@ -193,7 +206,10 @@ def rank(count: int, percent: float) -> int:
 
 
 def iso(epoch: float) -> str:
-    """A time as agents write it, to the second, in UTC; of one that no calendar has, the number."""
+    """A time (epoch seconds) in ISO 8601, to the second, in UTC.
+
+    The bare number for a time that no calendar has.
+    """
     try:
         return f"{datetime.fromtimestamp(epoch, UTC):%Y-%m-%dT%H:%M:%SZ}"
     except (ValueError, OverflowError, OSError):

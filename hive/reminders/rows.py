@@ -23,20 +23,20 @@ _OF_AGENT = "(:agent IS NULL OR agent = :agent)"
 
 
 def pace(connection: apsw.Connection, agent: str) -> Pace:
-    """How fast the agent has set reminders of late."""
+    """What the rate limiter keeps of the agent; a new one if there is none yet."""
     sql = "SELECT ahead_s, at FROM reminder_rates WHERE agent = ?"
     found = fetch(connection, sql, (agent,))
     return Pace(*found[0]) if found else Pace()
 
 
 def keep_pace(connection: apsw.Connection, agent: str, kept: Pace) -> None:
-    """Remember it."""
+    """Store what the rate limiter keeps of the agent."""
     sql = "INSERT OR REPLACE INTO reminder_rates (agent, ahead_s, at) VALUES (?, ?, ?)"
     fetch(connection, sql, (agent, kept.ahead, kept.at))
 
 
 def count_open(connection: apsw.Connection, agent: str) -> int:
-    """How many of the agent's are not at an end."""
+    """How many reminders of the agent are not at an end."""
     sql = (
         "SELECT (SELECT count(*) FROM reminders WHERE agent = ?1 AND state = 'pending')"
         " + (SELECT count(*) FROM reminders WHERE agent = ?1 AND state = 'failed')"
@@ -54,7 +54,7 @@ def insert(
     due: float,
     key: str | None,
 ) -> int:
-    """A new pending reminder; returns its id."""
+    """Add a pending reminder; returns its id."""
     fetch(
         connection,
         "INSERT INTO reminders (agent, text, file, created_at, due_at, retry_at, state,"
@@ -65,13 +65,13 @@ def insert(
 
 
 def of_key(connection: apsw.Connection, agent: str, key: str | None) -> Reminder | None:
-    """What the agent has set with this key."""
+    """The reminder that the agent has set with this key; None if there is none."""
     found = _select(connection, "agent = ? AND idempotency_key = ?", (agent, key))
     return found[0] if found and key is not None else None
 
 
 def by_id(connection: apsw.Connection, id_: int) -> Reminder | None:
-    """One reminder."""
+    """Return the reminder with this id; None if there is none."""
     found = _select(connection, "id = ?", (id_,))
     return found[0] if found else None
 
@@ -113,7 +113,7 @@ def mark_failed(connection: apsw.Connection, after: Reminder, now: float) -> boo
 
 
 def cancel(connection: apsw.Connection, id_: int, now: float, agent: str | None) -> bool:
-    """End an open reminder (of this agent, unless None); whether there was one.
+    """Cancel an open reminder, of this agent unless None; returns whether there was one.
 
     An agent that says it again, because the answer was lost, is told the same.
     """
@@ -130,7 +130,7 @@ def cancel(connection: apsw.Connection, id_: int, now: float, agent: str | None)
 
 
 def retry(connection: apsw.Connection, id_: int, now: float) -> bool:
-    """Try a failed reminder from the start; whether there was one."""
+    """Let a failed reminder be tried from the start; returns whether there was one."""
     fetch(
         connection,
         "UPDATE reminders SET state = 'pending', attempts = 0, retry_at = ?"
@@ -141,7 +141,7 @@ def retry(connection: apsw.Connection, id_: int, now: float) -> bool:
 
 
 def listed(connection: apsw.Connection, agent: str | None, limit: int) -> tuple[Reminder, ...]:
-    """What is not at an end, soonest first; each state has an index of its own."""
+    """The reminders that are not at an end, soonest first; `agent` None: of all agents."""
     found = [
         one
         for state in ("pending", "failed")
@@ -155,7 +155,7 @@ def listed(connection: apsw.Connection, agent: str | None, limit: int) -> tuple[
 
 
 def rollup(connection: apsw.Connection, since: float, agent: str | None) -> Rollup:
-    """What became of reminders; see the wire class."""
+    """Count what became of reminders since then (epoch seconds), as `Rollup` has it."""
     bindings = {"since": since, "agent": agent}
 
     def count(where: str) -> int:

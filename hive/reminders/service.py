@@ -1,4 +1,4 @@
-"""Reminders: set, listed, cancelled, and delivered when they are due."""
+"""The owner of reminders: set, listed, cancelled, and delivered when they are due."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -48,7 +48,7 @@ class StateFolder:
 
 
 class ReminderService:
-    """Owner of the reminders; times in epoch seconds.
+    """All reminders of the hive; times in epoch seconds.
 
     `scheduler(agent)` runs in the agent's subtree. `run`, the hive's own child, delivers for those
     agents whose scheduler does not run: stopped, or in back-off. Two that deliver for the same
@@ -80,9 +80,10 @@ class ReminderService:
     # --- asked by agents -----------------------------------------------------------------------
 
     async def remind(self, agent: str, wish: Remind) -> Reminded:
-        """Set a reminder; raises BadReminder, TooManyReminders.
+        """Set a reminder of the agent.
 
-        The same key again gives what was set first.
+        The same key again gives what was set first. Raises BadReminder for a time, a text or a
+        file that cannot be, TooManyReminders when too many wait or were set of late.
         """
         now = self._now()
         due = policy.due_time(wish.delay_s, wish.at, now)
@@ -100,7 +101,7 @@ class ReminderService:
         return await self._store.write(job, lambda _: self._changed(agent))
 
     async def cancel(self, agent: str, id_: int) -> Done:
-        """Give up an own reminder; raises NoSuchReminder."""
+        """Cancel a reminder of the agent; raises NoSuchReminder if it has none that waits."""
         now = self._now()
         if not await self._store.write(lambda c: rows.cancel(c, clamp(id_, 0, MAX_ID), now, agent)):
             raise NoSuchReminder(
@@ -110,19 +111,22 @@ class ReminderService:
         return Done()
 
     async def listed(self, agent: str | None, limit: int = MOST_LISTED) -> tuple[Reminder, ...]:
-        """Pending and failed reminders of an agent or of all, soonest first, texts cut short."""
+        """Pending and failed reminders, soonest first, texts cut short; None: of all agents."""
         most = clamp(limit, 1, MOST_LISTED)
         found = await self._store.read(lambda c: rows.listed(c, agent, most))
         return tuple(evolve(one, text=one.text[:SHOWN]) for one in found)
 
     async def rollup(self, asked: ReminderRollup, agent: str | None) -> Rollup:
-        """What became of an agent's reminders, or of all."""
+        """Count what became of an agent's reminders; None: of all agents'."""
         return await self._store.read(lambda c: rows.rollup(c, asked.since, agent))
 
     # --- asked by the operator -----------------------------------------------------------------
 
     async def resolve(self, wish: ResolveReminder) -> Done:
-        """Retry a failed reminder or cancel an open one; raises NoSuchReminder, BadReminder."""
+        """Retry a failed reminder or cancel an open one.
+
+        Raises BadReminder for another action, NoSuchReminder if there is none in that state.
+        """
         now = self._now()
         jobs: dict[str, Callable[[apsw.Connection], bool]] = {
             "retry": lambda c: rows.retry(c, clamp(wish.id, 0, MAX_ID), now),
@@ -144,7 +148,7 @@ class ReminderService:
             await self._serve(ctx, alarm, agent)
 
     async def run(self, ctx: Context) -> None:
-        """The hive's own child, for agents whose scheduler does not run."""
+        """The hive's own child: delivers for the agents whose scheduler does not run."""
         ctx.ready(self)
         await self._serve(ctx, self._common_alarm, None)
 
@@ -237,7 +241,7 @@ class ReminderService:
             )
 
     def _changed(self, agent: str | None) -> None:
-        """Look again: who delivers for this agent, or everybody."""
+        """Let who delivers for this agent look again; None: for any."""
         alarms = (self._common_alarm, *self._alarms.values())
         for alarm in alarms if agent is None else (self._alarms.get(agent, self._common_alarm),):
             alarm.ring()

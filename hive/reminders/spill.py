@@ -13,7 +13,10 @@ _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def spill(state: Path, name: str, text: str) -> None:
-    """Write `state`/reminders/`name`, in the place of a file that is there; raises OSError."""
+    """Write `state`/reminders/`name`, in the place of a file of that name.
+
+    Raises OSError if it cannot be written, or if something there is a link or no folder.
+    """
     outer = os.open(state, _DIRECTORY)
     try:
         owner = os.fstat(outer)

@@ -26,26 +26,26 @@ PREVIEW = 3
 
 
 class BadSchedule(BrokerError):
-    """A field of it cannot be."""
+    """A field of the schedule cannot be; the text says what is allowed."""
 
     code = "bad_schedule"
 
 
 class TooManySchedules(BrokerError):
-    """The agent has too many."""
+    """Too many schedules of the agent are requested or active."""
 
     code = "too_many_schedules"
 
 
 class NoSuchSchedule(BrokerError):
-    """There is none of that number in a state in which this could be done."""
+    """There is no schedule of that number in a state in which this could be done."""
 
     code = "no_such_schedule"
 
 
 @frozen
 class RecurrenceRule:
-    """Exactly one of `cron` (in the IANA zone `zone`) and `every_s`."""
+    """When a schedule runs: exactly one of `cron` (in the IANA zone `zone`) and `every_s`."""
 
     cron: str | None = None
     every_s: float | None = None
@@ -64,7 +64,7 @@ class DueRun:
 
 
 def check(rule: RecurrenceRule, now: float) -> None:
-    """Raise BadSchedule unless it can run."""
+    """Raise BadSchedule, with what is allowed, unless the rule can be understood and ever runs."""
     if (rule.cron is None) == (rule.every_s is None):
         raise BadSchedule("give exactly one of cron and every_seconds")
     _zone(rule.zone)
@@ -83,12 +83,15 @@ def check(rule: RecurrenceRule, now: float) -> None:
 
 
 def first(rule: RecurrenceRule, after: float) -> float | None:
-    """The first run after that moment; raises BadSchedule for a rule that `check` refuses."""
+    """The first run after that moment, None if there is none.
+
+    Raises BadSchedule for a rule that `check` refuses.
+    """
     return next(runs(rule, after), None)
 
 
 def preview(rule: RecurrenceRule, after: float) -> tuple[float, ...]:
-    """The first few runs after that moment."""
+    """The first PREVIEW runs after that moment."""
     return tuple(islice(runs(rule, after), PREVIEW))
 
 
@@ -123,7 +126,10 @@ def planned(rule: RecurrenceRule, next_at: float, last_at: float | None, now: fl
 
 
 def runs(rule: RecurrenceRule, after: float) -> Iterator[float]:
-    """All runs after that moment, each later than the one before it."""
+    """Yield all runs after that moment, each later than the one before it.
+
+    Raises BadSchedule for a rule that `check` refuses.
+    """
     if rule.every_s is not None:
         while True:
             after += rule.every_s

@@ -17,7 +17,7 @@ _OPEN = "state IN ('requested', 'active')"
 
 
 def insert(connection: apsw.Connection, new: Schedule, key: str | None) -> int:
-    """Add it; returns its id (that of `new` is not looked at)."""
+    """Add a schedule; returns its id (that of `new` is not looked at)."""
     fetch(
         connection,
         "INSERT INTO schedules (agent, recipients, text, created_at, cron, every_s, zone, state,"
@@ -68,26 +68,26 @@ def update(connection: apsw.Connection, old: Schedule, new: Schedule) -> bool:
 
 
 def by_id(connection: apsw.Connection, id_: int) -> Schedule | None:
-    """One schedule."""
+    """Return the schedule with this id; None if there is none."""
     found = _select(connection, "id = ?", (id_,))
     return found[0] if found else None
 
 
 def of_key(connection: apsw.Connection, agent: str, key: str) -> Schedule | None:
-    """What the agent has requested with this key."""
+    """The schedule that the agent has requested with this key; None if there is none."""
     found = _select(connection, "agent = ? AND idempotency_key = ?", (agent, key))
     return found[0] if found else None
 
 
 def count_open(connection: apsw.Connection, agent: str) -> int:
-    """How many of the agent's are requested or active."""
+    """How many schedules of the agent are requested or active."""
     sql = f"SELECT count(*) FROM schedules WHERE agent = ? AND {_OPEN}"
     found: int = fetch(connection, sql, (agent,))[0][0]
     return found
 
 
 def active(connection: apsw.Connection) -> tuple[Schedule, ...]:
-    """Those that run."""
+    """The schedules that run."""
     return _select(connection, "state = 'active' AND next_at IS NOT NULL", ())
 
 

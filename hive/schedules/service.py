@@ -1,4 +1,4 @@
-"""Schedules: requested by agents, approved by the operator, run when they are due."""
+"""The owner of schedules: requested by agents, approved by the operator, run when due."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -48,7 +48,7 @@ STORE_RETRY_S = 5.0
 
 @frozen
 class _Step:
-    """What the operator does to a schedule: in which states, what it becomes, what is audited."""
+    """What the operator does to a schedule: in which states, what it becomes, how that is told."""
 
     states: tuple[ScheduleState, ...]
     after: ScheduleState | None
@@ -66,7 +66,7 @@ _STEPS = {
 
 
 class ScheduleService:
-    """Owner of the schedules; times in epoch seconds.
+    """All schedules of the hive; times in epoch seconds.
 
     Every change is one transaction with the messages that it causes. Methods that write raise
     StoreError with nothing changed.
@@ -91,10 +91,11 @@ class ScheduleService:
     # --- asked by agents -----------------------------------------------------------------------
 
     async def request(self, agent: str, wish: RequestSchedule) -> Scheduled:
-        """Ask for a schedule; raises BadSchedule, BadReminder, TooManySchedules, and what
-        Broker.check does.
+        """Ask the operator for a schedule.
 
-        The same key again gives what was requested first.
+        The same key again gives what was requested first. Raises BadSchedule for a rule or
+        recipients that cannot be, BadReminder for such a text, TooManySchedules when too many are
+        open, and what Broker.check does.
         """
         now = self._now()
         rule = RecurrenceRule(wish.cron, wish.every_s, wish.zone)
@@ -122,7 +123,10 @@ class ScheduleService:
         return Scheduled(made[0].id, made[0].state, policy.preview(rule, now))
 
     async def cancel(self, agent: str, id_: int) -> Done:
-        """Give up an own schedule; again it changes nothing. Raises NoSuchSchedule."""
+        """Cancel a schedule of the agent; again it changes nothing.
+
+        Raises NoSuchSchedule if it has none that is requested or active.
+        """
         found = await self._find(id_)
         if found is not None and (found.agent, found.state) == (agent, ScheduleState.CANCELLED):
             return Done()
@@ -134,7 +138,10 @@ class ScheduleService:
     async def listed(
         self, agent: str | None, limit: int = MOST_LISTED, *, ended: bool = False
     ) -> tuple[Schedule, ...]:
-        """The newest schedules of an agent or of all, oldest first."""
+        """The newest schedules of an agent (None: of all), oldest first, texts cut short.
+
+        Only those that are requested or active, with `ended` all.
+        """
         most = clamp(limit, 1, MOST_LISTED)
         found = await self._store.read(lambda c: rows.listed(c, agent, most, ended=ended))
         return tuple(evolve(one, text=one.text[:SHOWN]) for one in found)
@@ -142,7 +149,11 @@ class ScheduleService:
     # --- asked by the operator -----------------------------------------------------------------
 
     async def resolve(self, wish: ResolveSchedule) -> Done:
-        """Approve, deny, fire or cancel; raises NoSuchSchedule, BadSchedule."""
+        """Approve, deny or cancel a schedule, of which its agent is told, or run it now (`fire`).
+
+        Raises BadSchedule for another action, NoSuchSchedule if there is none in a state in which
+        that can be done.
+        """
         if (step := _STEPS.get(wish.action)) is None:
             raise BadSchedule(f"action must be one of {sorted(_STEPS)}")
         reason = (wish.reason or "")[:MOST_REASON]
@@ -163,7 +174,10 @@ class ScheduleService:
         return Done()
 
     async def edit(self, wish: EditSchedule) -> Done:
-        """Change a requested or active schedule; raises NoSuchSchedule, BadSchedule."""
+        """Change a requested or active schedule; its agent is told.
+
+        Raises NoSuchSchedule if there is none, BadSchedule or BadReminder for what cannot be.
+        """
         found = await self._find(wish.id)
         if found is None or found.state not in _STEPS["cancel"].states:
             raise NoSuchSchedule(f"there is no schedule {wish.id} to edit: see `hive schedules`")

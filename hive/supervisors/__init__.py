@@ -41,7 +41,6 @@ from hive.supervisors.events import (
     Unstopped,
     exit_text,
     log_sink,
-    one_line,
 )
 from hive.supervisors.flags import RestartIntensity
 from hive.supervisors.loop_watchdog import LoopStatistics, LoopWatchdog
@@ -107,7 +106,6 @@ __all__ = [
     "check_specs",
     "exit_text",
     "log_sink",
-    "one_line",
     "report",
     "run_root",
     "supervisor_spec",

@@ -22,19 +22,19 @@ class TooManyWakeUps(BrokerError):
 
 
 @frozen
-class Kind:
-    """A kind of wake-up: its word in the table, how many an hour, and its name for the agent."""
+class WakeUpKind:
+    """A kind of wake-up: its word in the table, how many an hour, how the agent is told of it."""
 
     word: str
     an_hour: int
     what: str
 
 
-NEXT_TURN = Kind("next_turn", 12, "next turns")
-BY_SCRIPT = Kind("wake", 60, "wake-ups by scripts")
+NEXT_TURN = WakeUpKind("next_turn", 12, "next turns")
+BY_SCRIPT = WakeUpKind("wake", 60, "wake-ups by scripts")
 
 
-def check_rate(times: Sequence[float], kind: Kind, now: float) -> None:
+def check_rate(times: Sequence[float], kind: WakeUpKind, now: float) -> None:
     """Raise TooManyWakeUps when the cap of an hour is reached.
 
     `times` are those of the earlier ones of this kind, in epoch seconds, ascending.

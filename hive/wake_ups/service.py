@@ -12,7 +12,7 @@ from hive.broker import Broker, Draft, checked_line, key_is_used
 from hive.store import Store, StoreError
 from hive.supervisors import Context
 from hive.wake_ups import policy, rows
-from hive.wake_ups.policy import BY_SCRIPT, MOST_LABEL, MOST_REASON, NEXT_TURN, Kind
+from hive.wake_ups.policy import BY_SCRIPT, MOST_LABEL, MOST_REASON, NEXT_TURN, WakeUpKind
 from hive.wire.daemon import Done
 from hive.wire.messages import Sent
 from hive.wire.wake_ups import FromAgent, RequestNextTurn, Wake
@@ -130,7 +130,7 @@ class WakeUpService:
         self._pending.discard(agent)
 
     def _add(
-        self, connection: apsw.Connection, agent: str, kind: Kind, text: str, *, pending: bool
+        self, connection: apsw.Connection, agent: str, kind: WakeUpKind, text: str, *, pending: bool
     ) -> None:
         """Note a wake-up of now; raises TooManyWakeUps."""
         now = self._wall()

@@ -1,4 +1,4 @@
-"""The audit: what operators did."""
+"""The audit: which acts operators did, and what came of them."""
 
 from enum import StrEnum
 
@@ -7,7 +7,7 @@ from attrs import frozen
 
 @frozen
 class GetAudit:
-    """The newest `limit` acts of operators."""
+    """The newest `limit` entries; answered with `Audit`."""
 
     limit: int = 100
 
@@ -17,7 +17,7 @@ class ActOutcome(StrEnum):
 
     DONE = "done"
     REFUSED = "refused"
-    """It is not allowed, or cannot be: nothing was changed."""
+    """It is not allowed, or makes no sense: nothing was changed."""
     FAILED = "failed"
     """It was tried, and did not work."""
     UNKNOWN = "unknown"
@@ -26,20 +26,22 @@ class ActOutcome(StrEnum):
 
 @frozen
 class AuditEntry:
-    """Who did what to whom, and what came of it and why; `at` in epoch seconds."""
+    """One act of an operator; `at` is when it began (epoch seconds)."""
 
     at: float
     who: str
+    """The user and process behind the connection, and whether by the page or a command."""
     action: str
     target: str
     detail: str
     outcome: ActOutcome = ActOutcome.UNKNOWN
     why: str = ""
+    """Why it was refused or failed, or what it did; empty when there is no more to say."""
 
 
 @frozen
 class Audit:
-    """Oldest first."""
+    """Entries of the audit, oldest first."""
 
     entries: tuple[AuditEntry, ...]
 

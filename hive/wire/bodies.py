@@ -1,4 +1,4 @@
-"""All that may be asked, answered and pushed: the sums of what each subject has.
+"""All that may be asked, answered and pushed: the sums of the unions of each subject.
 
 One union for each socket: what is not in it cannot be asked. `AgentBody` is all that a container
 may ask and `AgentPush` what it may push; `OperatorBody` is what the operator may ask, of which

@@ -4,6 +4,12 @@ from typing import TypeVar
 
 N = TypeVar("N", int, float)
 
+MAX_FRAME = 1 << 20
+"""Largest frame in bytes, both ways."""
+
+ANSWER_CAP = MAX_FRAME * 3 // 4
+"""Bytes of encoded items in one answer; the rest of the frame is for its envelope."""
+
 MAX_ID = 2**63 - 1
 """SQLite's integers have 64 bits; no message, reminder, schedule or question has an id above."""
 
@@ -22,8 +28,11 @@ LONGEST_REPLY_S = 3600.0
 EVENT_TEXT = 2_000
 """Characters of a text that are kept in an event."""
 
+BODY_CAP = 16_384
+"""Bytes that a message's body may have where nothing else is configured."""
+
 MOST_BODY = 100_000
-"""Bytes that a message's body can be allowed; even one that JSON must escape fits into a frame."""
+"""Bytes that can be configured for it; even a body that JSON must escape fits into a frame."""
 
 
 def clamp(value: N, least: N, most: N) -> N:

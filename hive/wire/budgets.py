@@ -31,9 +31,10 @@ class Unit(StrEnum):
 
 @frozen
 class BudgetStatus:
-    """One budget; `scope` is an agent's name or "hive"; `until` (epoch seconds) begins it anew.
+    """One budget, and what is spent of it; amounts in its `unit`.
 
-    Urgent messages may use `reserve` beyond `amount`.
+    `scope` is an agent's name, or "hive" for all agents together. Urgent messages may use `reserve`
+    beyond `amount`. At `until` (epoch seconds) it begins anew; None: never.
     """
 
     scope: str
@@ -47,7 +48,10 @@ class BudgetStatus:
 
 @frozen
 class Spent:
-    """What one agent has used since `since` (epoch seconds)."""
+    """What one agent has used since `since` (epoch seconds), running turns included.
+
+    `turns` counts those that ended.
+    """
 
     agent: str
     since: float
@@ -62,7 +66,7 @@ class GetBudgets:
 
 @frozen
 class Budgets:
-    """`spent` is what every agent has used today (UTC), by name."""
+    """All budgets; `spent` is what every agent has used today (UTC), ordered by name."""
 
     budgets: tuple[BudgetStatus, ...]
     spent: tuple[Spent, ...] = ()

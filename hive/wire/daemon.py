@@ -1,4 +1,4 @@
-"""The daemon as a whole: its status, its end, and what everybody must read."""
+"""The daemon as a whole: its status, its stop, and notices to whoever operates it."""
 
 from attrs import field, frozen
 
@@ -14,18 +14,21 @@ class GetStatus:
 
 @frozen
 class Status:
-    """The whole hive at one moment; `seq` is the last LiveEvent that it includes."""
+    """The whole hive at one moment."""
 
     version: int
+    """Of the shape of this JSON; it changes when a field goes or changes its meaning."""
     root: str
+    """The hive's folder."""
     seq: int
+    """The number of the last LiveEvent that this includes: follow from there."""
     agents: tuple[AgentStatus, ...]
     tree: TreeNode
     demo: bool = False
     notices: tuple[str, ...] = field(default=())
-    """What the operator must see first, one line each: the disk, what is held, budgets."""
+    """What the operator must see first, a line each: about the disk, held messages, budgets."""
     gates: tuple[GateStatus, ...] = field(default=())
-    """Those buckets that are not simply open."""
+    """The buckets of credentials that are not simply open."""
 
 
 @frozen
@@ -35,12 +38,12 @@ class Down:
 
 @frozen
 class Done:
-    """Done; nothing to say."""
+    """The answer to what was done and gives nothing back."""
 
 
 @frozen
 class Notice:
-    """Something that the operator should read."""
+    """An event that is a text for the operator."""
 
     text: str
 

@@ -19,7 +19,8 @@ Event = (
 class LiveEvent:
     """An event with its place in the hive's one sequence; it happened `at` (epoch seconds).
 
-    What came late has its own time, which may be before that of an event with a smaller `seq`.
+    `agent` is whom it is about; None: the hive. What came late has its own time, which may be
+    before that of an event with a smaller `seq`.
     """
 
     seq: int
@@ -39,13 +40,18 @@ class GetEvents:
 
 @frozen
 class Events:
+    """Events, oldest first; `seq` is the number of the last one that the hive has had."""
+
     events: tuple[LiveEvent, ...]
     seq: int
 
 
 @frozen
 class Follow:
-    """Push `EventBatch`es of what comes after `since`; answered with `Done` first."""
+    """Push each `EventBatch` of what comes after the number `since`; answered with `Done` first.
+
+    An `agent` of None follows all.
+    """
 
     agent: str | None = None
     since: int = 0
@@ -53,6 +59,8 @@ class Follow:
 
 @frozen
 class EventBatch:
+    """Pushed to whoever follows: the next events, oldest first."""
+
     events: tuple[LiveEvent, ...]
 
 

@@ -8,16 +8,17 @@ from hive.wire.harness import HarnessSettings
 
 @frozen
 class Hello:
-    """First frame of the side that connects.
-
-    `instance` names one process life of a harness; `lease` is the lease it works on, if any.
-    """
+    """First frame of the side that connects."""
 
     protocol: int
+    """PROTOCOL of its code; another one than the daemon's is refused."""
     role: str
+    """What it is: `harness`, `operator` or `web`; each socket is for one role."""
     instance: str
+    """A name of this one process, by which a harness that comes back is told from a new one."""
     version: str = ""
     lease: str | None = None
+    """The lease that a harness works on; None: it holds none."""
 
 
 @frozen
@@ -30,12 +31,16 @@ class Welcome:
 
 @frozen
 class Request:
+    """A request; its `id` is unique among those of its sender on this connection."""
+
     id: int
     body: Body
 
 
 @frozen
 class Reply:
+    """The answer to the request with this `id`."""
+
     id: int
     body: Body
 
@@ -51,6 +56,8 @@ class Failure:
 
 @frozen
 class Push:
+    """What is told without being asked, and is not answered."""
+
     body: Body
 
 

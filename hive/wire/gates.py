@@ -7,7 +7,7 @@ from attrs import frozen
 from hive.wire.states import Condition
 
 ALL_MODELS = "all"
-"""The bucket of a limit that holds for every model."""
+"""The name of the bucket of limits that hold for every model."""
 
 
 class GateState(StrEnum):
@@ -25,25 +25,28 @@ class GateState(StrEnum):
 
 @frozen
 class GateStatus:
-    """One bucket of a credential; times in epoch seconds.
-
-    `condition` says why agents wait (online: they do not), `source` who found it out and how,
-    `tries` how often in a row it was closed, `probe` the agent that tries, `waiting` and `queued`
-    the agents that wait for it and their messages.
-    """
+    """One bucket of a credential; times in epoch seconds."""
 
     credential: str
     bucket: str
+    """ALL_MODELS, a family of models such as `opus`, or one model."""
     state: GateState
     condition: Condition
+    """Why agents wait; `online`: they do not."""
     since: float
     until: float | None = None
+    """When it ends by itself; None: when somebody acts."""
     reason: str | None = None
     source: str | None = None
+    """Who found out, and how: an agent's turn, a probe, the operator."""
     tries: int = 0
+    """How often in a row it was closed."""
     probe: str | None = None
+    """The agent that tries for all; None: none does."""
     waiting: int = 0
+    """Agents that wait for it."""
     queued: int = 0
+    """Messages of the agents that wait for it."""
 
 
 @frozen
@@ -53,14 +56,17 @@ class GetGates:
 
 @frozen
 class Gates:
+    """Every bucket of every credential in use."""
+
     gates: tuple[GateStatus, ...]
 
 
 @frozen
 class GateCommand:
-    """The operator's hand on a credential: `action` is `hold`, `release` or `probe`.
+    """Act on the gate of a credential; `action` is `hold`, `release` or `probe`.
 
-    `bucket` None: all of its buckets; `until` (epoch seconds) ends a hold by itself.
+    A `bucket` of None means ALL_MODELS for a hold, else every bucket. A hold ends by itself at
+    `until` (epoch seconds); None: when it is released.
     """
 
     credential: str

@@ -1,9 +1,9 @@
-"""Credentials and logins."""
+"""Credentials, by which agents use the API, and logins, which give them."""
 
 from attrs import field, frozen
 
 DEFAULT_CREDENTIAL = "default"
-
+"""The name of the credential of agents for which no other one was chosen."""
 
 OWN_LOGIN = "own"
 """Instead of a credential's name: the agent uses the login in its own home."""
@@ -11,7 +11,10 @@ OWN_LOGIN = "own"
 
 @frozen
 class SetCredential:
-    """Keep this credential (exactly one of the two) under `name` and try the agents that use it."""
+    """Keep a credential under `name`, and have the agents try it that use it.
+
+    Exactly one of `api_key` and `oauth_token` is given.
+    """
 
     name: str
     api_key: str | None = field(default=None, repr=False)
@@ -20,14 +23,17 @@ class SetCredential:
 
 @frozen
 class GetLogin:
-    """How to run the CLI in the own home of `agent`; answered with `LoginCommand`."""
+    """Ask how to run the CLI in the home of `agent`; answered with `LoginCommand`."""
 
     agent: str
 
 
 @frozen
 class LoginCommand:
-    """`argv` wants the CLI's arguments after it; `environment` is all of it but TERM."""
+    """How to run the CLI in an agent's home: its arguments are added to `argv`.
+
+    `environment` is the whole environment, apart from TERM.
+    """
 
     argv: tuple[str, ...]
     environment: tuple[tuple[str, str], ...]
@@ -43,7 +49,7 @@ class UseCredential:
 
 @frozen
 class LoggedIn:
-    """Somebody has logged `agent` in within its own home: from now on it uses that login."""
+    """Say that somebody has logged in in the home of `agent`, which uses that login from now on."""
 
     agent: str
 

@@ -11,9 +11,11 @@ class MessageState(StrEnum):
     QUEUED = "queued"
     LEASED = "leased"
     HELD = "held"
-    """Given back too often without a failure of its own: waits for the operator."""
+    """Limits gave it back too often: it waits for the operator."""
     DONE = "done"
+    """Its reader's turn completed."""
     DEAD = "dead"
+    """It was given up, and its sender told by a bounce."""
 
 
 @frozen
@@ -27,18 +29,25 @@ class Message:
     sent_at: float
     state: MessageState = MessageState.QUEUED
     in_reply_to: int | None = None
+    """The message that it answers, of which this reader may know; None: none."""
     broadcast_id: str | None = None
+    """The same for all messages of one broadcast; None: it is none."""
     attempts: int = 0
+    """Turns on it that failed; the fifth makes it dead."""
     redelivered: bool = False
+    """Whether an earlier turn had it and did not complete."""
     urgent: bool = False
-    """May use the reserve of a budget."""
+    """Whether it may use the reserve of a budget."""
     returns: int = 0
-    """How often it was given back by a limit since the operator last let it go on."""
+    """How often a limit gave it back since the operator last let it go on."""
 
 
 @frozen
 class Send:
-    """Send `body` to an agent or the operator; the answer `Sent` comes after the commit."""
+    """Send `body` to an agent, the operator or EVERYBODY; answered with `Sent` after the commit.
+
+    The same `key` again within a day sends nothing and gives the first id.
+    """
 
     to: str
     body: str
@@ -49,12 +58,17 @@ class Send:
 
 @frozen
 class Sent:
+    """The id of a message or question that is stored for good."""
+
     id: int
 
 
 @frozen
 class OperatorSend:
-    """A message of the operator, or (control socket only) in the name of `sender`."""
+    """Send as the operator, or on the operator's own socket in the name of an agent.
+
+    Otherwise like `Send`.
+    """
 
     to: str
     body: str
@@ -74,7 +88,7 @@ class WaitReply:
 
 @frozen
 class GetInbox:
-    """Messages to `name` (the operator's when None), newest last."""
+    """The newest `limit` messages to `name` (None: to the operator); answered with `Inbox`."""
 
     name: str | None = None
     limit: int = 100
@@ -82,12 +96,14 @@ class GetInbox:
 
 @frozen
 class Inbox:
+    """Messages, oldest first."""
+
     messages: tuple[Message, ...]
 
 
 @frozen
 class Ack:
-    """The operator has read these messages of his."""
+    """Mark messages to the operator as read; answered with `Count`."""
 
     ids: tuple[int, ...]
 
@@ -101,7 +117,7 @@ class GetUndelivered:
 
 @frozen
 class Resolve:
-    """What becomes of dead or held messages: `action` is `retry` or `drop`; answered with `Count`.
+    """Decide on dead or held messages: `action` is `retry` or `drop`; answered with `Count`.
 
     Dropping a held message makes it dead, with a bounce; dropping a dead one, done.
     """
@@ -119,6 +135,8 @@ class GetThread:
 
 @frozen
 class Count:
+    """How many messages were changed."""
+
     count: int
 
 
@@ -137,7 +155,7 @@ class Awaited:
 
 @frozen
 class MessageSent:
-    """A message was committed; `body` is cut to 2,000 characters."""
+    """A message was committed; `body` is cut to EVENT_TEXT characters."""
 
     id: int
     sender: str

@@ -6,19 +6,15 @@ from collections.abc import Iterable
 OPERATOR = "operator"
 """The name under which the human sends and receives; never an agent's."""
 
-
 EVERYBODY = "*"
 """Instead of a recipient: every agent but the sender."""
 
-
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
-
-
 _RESERVED = frozenset({OPERATOR, "hive", "all"})
 
 
 def check_name(name: str) -> str:
-    """Return `name` if it may name an agent; raises ValueError with the rule otherwise."""
+    """Return `name` if an agent may have it. Raises ValueError, with the rule, otherwise."""
     if not _NAME.fullmatch(name):
         raise ValueError(
             f"{name!r} is not a name: use a lower case letter, then up to 30 lower case letters, "
@@ -30,5 +26,8 @@ def check_name(name: str) -> str:
 
 
 def check_recipients(names: Iterable[str]) -> tuple[str, ...]:
-    """Names to whom somebody may send, each once; EVERYBODY is one. Raises ValueError."""
+    """The names to whom somebody may send, each once; EVERYBODY may be one of them.
+
+    Raises ValueError when one is not a name.
+    """
     return tuple(dict.fromkeys(one if one == EVERYBODY else check_name(one) for one in names))

@@ -21,26 +21,26 @@ class QuestionState(StrEnum):
 
 @frozen
 class Question:
-    """A question of one agent to another or to the operator; times in epoch seconds.
-
-    Its id is that of the message that carries it. Without `options` any text answers it, else one
-    of them, with `multi` one or more; `answer` is then their texts, a line each. `expires_at` None:
-    it stays open until it is answered or cancelled. `end_message` is the one that told of its end.
-    """
+    """A question of one agent to another or to the operator; times in epoch seconds."""
 
     id: int
+    """That of the message that carries it."""
     asker: str
     to: str
     text: str
     asked_at: float
     options: tuple[str, ...] = ()
+    """Without any, each text answers it; else one of them, or more with `multi`."""
     multi: bool = False
     expires_at: float | None = None
+    """None: it stays open until it is answered or cancelled."""
     state: QuestionState = QuestionState.OPEN
     answer: str | None = None
+    """A text, or the texts of the options that were chosen, a line each."""
     answered_by: str | None = None
     ended_at: float | None = None
     end_message: int | None = None
+    """The id of the message that told of its end."""
 
 
 @frozen
@@ -74,14 +74,15 @@ class Answer:
 
 @frozen
 class GetLooseEnds:
-    """What the agent owes and waits for; answered with `LooseEnds`."""
+    """Ask what the agent owes and waits for; answered with `LooseEnds`."""
 
 
 @frozen
 class LooseEnds:
-    """Open questions that the agent asked or must answer, and messages held in this turn.
+    """What is open: the oldest 20 of each kind, with texts cut to 300 characters.
 
-    All texts are cut to 300 characters; of each kind the oldest 20.
+    `asked` and `owed` are open questions that the agent asked or must answer, `unanswered` messages
+    that it holds in this turn and has not replied to.
     """
 
     asked: tuple[Question, ...]
@@ -98,7 +99,10 @@ class CancelLooseEnd:
 
 @frozen
 class GetQuestions:
-    """The newest `limit` open questions of all agents, `ended` those that have ended as well."""
+    """The newest `limit` open questions of all agents, with `ended` also those that have ended.
+
+    Answered with `Questions`.
+    """
 
     ended: bool = False
     limit: int = 100
@@ -106,7 +110,7 @@ class GetQuestions:
 
 @frozen
 class Questions:
-    """Oldest first."""
+    """Questions, oldest first."""
 
     questions: tuple[Question, ...]
 

@@ -19,7 +19,7 @@ class ReminderState(StrEnum):
 
 @frozen
 class Reminder:
-    """A message that an agent has set for itself; `retry_at` is when it is tried (again)."""
+    """A message that an agent has set for itself."""
 
     id: int
     agent: str
@@ -27,17 +27,22 @@ class Reminder:
     created_at: float
     due_at: float
     retry_at: float
+    """When its delivery is tried next: `due_at`, or later after a failure."""
     state: ReminderState = ReminderState.PENDING
     file: str | None = None
+    """The file below state/reminders that holds its text when it is delivered; None: none."""
     attempts: int = 0
+    """Deliveries that failed."""
     error: str | None = None
+    """Why the last one failed."""
 
 
 @frozen
 class Remind:
-    """Set a reminder for yourself: exactly one of `delay_s` and `at` (ISO 8601 with zone).
+    """Set a reminder for oneself; answered with `Reminded`.
 
-    `file` names the file below state/reminders that its text is delivered in.
+    Exactly one of `delay_s` (seconds) and `at` (ISO 8601 with zone) says when. `file` names the
+    file below state/reminders that its text is delivered in. The same `key` again sets no other.
     """
 
     text: str
@@ -49,6 +54,8 @@ class Remind:
 
 @frozen
 class Reminded:
+    """A reminder is set, and due at that time."""
+
     id: int
     due_at: float
 
@@ -60,7 +67,7 @@ class ListReminders:
 
 @frozen
 class ReminderList:
-    """Soonest first."""
+    """Reminders, and schedules if they were asked for; the soonest first."""
 
     reminders: tuple[Reminder, ...]
     schedules: tuple[Schedule, ...] = field(default=())
@@ -76,7 +83,7 @@ class CancelReminder:
 
 @frozen
 class ReminderRollup:
-    """What became of reminders since `since`; answered with `Rollup`.
+    """Ask what became of reminders since `since`; answered with `Rollup`.
 
     On an agent's socket its own; on the operator's those of `agent`, or of all agents.
     """
@@ -104,7 +111,7 @@ class Rollup:
 
 @frozen
 class GetReminders:
-    """Pending and failed reminders of `agent`, or of all; answered with `ReminderList`."""
+    """Pending and failed reminders of `agent` (None: of all); answered with `ReminderList`."""
 
     agent: str | None = None
     limit: int = 100
@@ -112,7 +119,7 @@ class GetReminders:
 
 @frozen
 class ResolveReminder:
-    """`action` is `retry` (a failed one, from the start) or `cancel`."""
+    """Decide on a reminder: `action` is `retry` (a failed one, from the start) or `cancel`."""
 
     id: int
     action: str

@@ -17,11 +17,7 @@ class ScheduleState(StrEnum):
 
 @frozen
 class Schedule:
-    """A recurring message of an agent to `to`; exactly one of `cron` and `every_s` is set.
-
-    `zone` is the IANA time zone of `cron`; `skipped` counts runs that downtime swallowed; `error`
-    is why the last run reached nobody.
-    """
+    """A recurring message of an agent to `to`; exactly one of `cron` and `every_s` is set."""
 
     id: int
     agent: str
@@ -31,17 +27,26 @@ class Schedule:
     cron: str | None = None
     every_s: float | None = None
     zone: str = "UTC"
+    """The IANA time zone of `cron`."""
     state: ScheduleState = ScheduleState.REQUESTED
     next_at: float | None = None
+    """When it runs next; None while it is not active."""
     last_at: float | None = None
+    """When it ran last; None: never."""
     fired: int = 0
+    """Runs so far."""
     skipped: int = 0
+    """Runs that were left out because the hive was down."""
     error: str | None = None
+    """Why the last run reached nobody; None when it did."""
 
 
 @frozen
 class RequestSchedule:
-    """Ask the operator for a recurring message to `to` (none: to oneself); see `Schedule`."""
+    """Ask the operator for a recurring message to `to` (none: to oneself); see `Schedule`.
+
+    Answered with `Scheduled`. The same `key` again asks for no other.
+    """
 
     text: str
     to: tuple[str, ...] = field(default=())
@@ -53,7 +58,7 @@ class RequestSchedule:
 
 @frozen
 class Scheduled:
-    """`next` are the first runs, if it were approved now."""
+    """A schedule is requested; `next` are its first runs, if it were approved now."""
 
     id: int
     state: ScheduleState
@@ -62,7 +67,10 @@ class Scheduled:
 
 @frozen
 class GetSchedules:
-    """Requested and active schedules; `ended`: denied and cancelled ones too."""
+    """Requested and active schedules, with `ended` also denied and cancelled ones.
+
+    Answered with `ScheduleList`.
+    """
 
     ended: bool = False
     limit: int = 100
@@ -70,14 +78,17 @@ class GetSchedules:
 
 @frozen
 class ScheduleList:
-    """Oldest first."""
+    """Schedules, oldest first."""
 
     schedules: tuple[Schedule, ...]
 
 
 @frozen
 class ResolveSchedule:
-    """`action` is `approve`, `deny`, `fire` (once, now, beside its times) or `cancel`."""
+    """Decide on a schedule: `action` is `approve`, `deny`, `fire` or `cancel`.
+
+    `fire` runs it once now, beside its times.
+    """
 
     id: int
     action: str
@@ -86,7 +97,7 @@ class ResolveSchedule:
 
 @frozen
 class EditSchedule:
-    """Change what is not None; `cron` and `every_s` replace each other."""
+    """Change what is not None of a schedule; `cron` and `every_s` replace each other."""
 
     id: int
     text: str | None = None

@@ -1,18 +1,21 @@
-"""What a supervised part does, and whether an agent may work: two closed sets."""
+"""The state of a supervised part, and whether an agent may work: two closed sets."""
 
 from enum import StrEnum
 
 
 class AgentState(StrEnum):
-    """States of a supervised thing, everywhere the same closed set."""
+    """The state of a supervised part, be it an agent or a child of any tree."""
 
     STARTING = "starting"
     RUNNING = "running"
     STOPPING = "stopping"
     BACKOFF = "backoff"
+    """It failed and is started again after a delay."""
     PARKED = "parked"
+    """It was halted by a decision, until a time or until somebody unparks it."""
     STOPPED = "stopped"
     OVERDUE = "overdue"
+    """It was told to stop, and has not ended in its time."""
     FAILED = "failed"
 
 

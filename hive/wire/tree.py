@@ -1,4 +1,4 @@
-"""The supervisor tree as the operator sees it, and his acts on a part of it."""
+"""The supervisor tree as the operator sees it, and the acts on a part of it."""
 
 from attrs import frozen
 
@@ -7,25 +7,31 @@ from hive.wire.states import AgentState
 
 @frozen
 class TreeNode:
-    """One supervised thing as the operator sees it; `until` and `since` in epoch seconds."""
+    """One supervised part, with all below it; times in epoch seconds."""
 
     path: str
+    """The ids from the root to it, joined by `/`, such as `hive/agents/manager/serve`."""
     kind: str
+    """`worker` or `supervisor`."""
     state: AgentState
     since: float
+    """When it came into this state."""
     reason: str | None = None
+    """Why it is in this state, or what it notes about itself; None: nothing to say."""
     until: float | None = None
+    """When the state ends by itself; None: it does not."""
     restarts: int = 0
     last_tick_age_s: float | None = None
+    """How long it has been silent; None: it never ticked."""
     children: tuple["TreeNode", ...] = ()
 
 
 @frozen
 class TreeCommand:
-    """The operator's hand on one supervised child.
+    """Act on one supervised child; `action` is `park`, `unpark`, `kick`, `suspend` or `resume`.
 
-    `action` is `park`, `unpark`, `kick`, `suspend` or `resume`; `path` as the status shows it, or
-    an agent's name for whether it takes work; `until` (epoch seconds) ends a park by itself.
+    `path` is as `hive status` shows it; an agent's name stands for its child `serve`, which decides
+    whether it takes work. A park ends by itself at `until` (epoch seconds); None: it does not.
     """
 
     path: str
@@ -36,14 +42,18 @@ class TreeCommand:
 
 @frozen
 class GetChild:
-    """One supervised child with all below it and its history."""
+    """Ask for one supervised child, its history and all below it; answered with `Child`."""
 
     path: str
 
 
 @frozen
 class Happening:
-    """One line of a child's history; `at` in epoch seconds."""
+    """One line of a child's history; `at` in epoch seconds.
+
+    `event` is the kind of the supervisor's event, `incarnation` counts the starts of the child (0
+    when that is not known).
+    """
 
     at: float
     event: str
@@ -53,7 +63,10 @@ class Happening:
 
 @frozen
 class Child:
-    """`report` is its last failure in full, if it had one."""
+    """A supervised child, the newest events of it (oldest first), and its last failure in full.
+
+    `report` is empty when it had no failure.
+    """
 
     node: TreeNode
     history: tuple[Happening, ...]

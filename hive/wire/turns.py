@@ -1,4 +1,4 @@
-"""Turns: the lease that one works on, its end, and what the harness says meanwhile."""
+"""Turns: the lease that a turn works on, its end, and what the harness tells meanwhile."""
 
 import operator
 from collections.abc import Callable
@@ -23,7 +23,9 @@ class Outcome(StrEnum):
     """How a turn ended: a closed set."""
 
     COMPLETED = "completed"
+    """The model worked to its end: the messages are done."""
     LIMITED = "limited"
+    """A usage limit or rate limit of the API was reached."""
     UNAUTHORISED = "unauthorised"
     """The credential was refused, or there is none: somebody must log in."""
     BILLING = "billing"
@@ -37,12 +39,15 @@ class Outcome(StrEnum):
     OVER_BUDGET = "over_budget"
     """The hive ended the turn because its budget was used up."""
     CONTEXT_FULL = "context_full"
+    """The conversation is too long for the model."""
     OVERLOADED = "overloaded"
+    """The API says that it has too much to do."""
     UNREACHABLE = "unreachable"
     """No answer of the API came: none at all, or something else answered in its place."""
     SERVER_ERROR = "server_error"
     """The API failed at this request; whether at those of others, too, is not known."""
     INTERRUPTED = "interrupted"
+    """Somebody ended it: the operator, a stop, a lost answer."""
     REFUSED = "refused"
     """The turn itself cannot succeed as it is: a bad request, a refusal, a limit of one turn."""
     FAILED = "failed"
@@ -82,30 +87,36 @@ class Usage:
 
 @frozen
 class TurnReport:
-    """A turn's typed end; `until` (epoch seconds) is when a limit resets, if the API said."""
+    """How a turn ended, in typed fields."""
 
     outcome: Outcome
     detail: str = ""
+    """Why, in one line for the operator."""
     until: float | None = None
+    """When the limit resets that ended it (epoch seconds); None when the API did not say."""
     session: str | None = None
+    """The CLI's conversation that the next turn continues."""
     duration_s: float = 0.0
     usage: Usage = field(factory=Usage)
     window: str | None = None
     """Which limit it was, in the CLI's words: five_hour, seven_day, seven_day_opus, …"""
     model: str | None = None
-    """The model that the turn ran with, as the CLI named it."""
+    """The model that the turn ran with, as the CLI named it; None when it never did."""
 
 
 @frozen
 class Take:
-    """Ask for the next lease and say that this instance holds none; answered within `wait` s."""
+    """Ask for the next lease, and say that this instance holds none.
+
+    Answered with `Taken` within `wait` seconds.
+    """
 
     wait: float
 
 
 @frozen
 class Taken:
-    """A lease, or none and why (`until` in epoch seconds when the agent is parked)."""
+    """A lease; or None with the reason, and until when (epoch seconds) the agent is parked."""
 
     lease: Lease | None = None
     reason: str | None = None
@@ -114,7 +125,10 @@ class Taken:
 
 @frozen
 class Recv:
-    """Take up to `max` more messages into the running turn's lease, waiting at most `wait` s."""
+    """Take up to `max` more messages into the lease of the running turn; answered with `Taken`.
+
+    If no message waits it waits for one, `wait` seconds at most.
+    """
 
     lease: str
     max: int = 10
@@ -123,9 +137,9 @@ class Recv:
 
 @frozen
 class Finish:
-    """The turn of this lease ended; the daemon acknowledges or returns it, once.
+    """The turn of this lease ended; the daemon acknowledges its messages or takes them back, once.
 
-    May be repeated until it is answered. A failure `store_…` says that it is not written yet.
+    It may be repeated until it is answered. A failure `store_…` says that it is not written yet.
     """
 
     lease: str
@@ -138,16 +152,19 @@ class SignalKind(StrEnum):
     ANSWERED = "answered"
     """It answered a request: the first time in a turn, and after a signal of another kind."""
     WARNED = "warned"
+    """A limit is near."""
     REJECTED = "rejected"
+    """A limit is reached."""
     UNAUTHORISED = "unauthorised"
+    """It refused the credential."""
 
 
 @frozen
 class ApiSignal:
     """Pushed in the middle of a turn, as soon as the CLI's stream shows it.
 
-    `window` in the CLI's words (five_hour, seven_day_opus, …); `resets_at` in epoch seconds;
-    `utilization` 0 to 1; `model` as the CLI named it.
+    `window` is the limit in the CLI's words (five_hour, seven_day_opus, …), `resets_at` in epoch
+    seconds, `utilization` from 0 to 1, `model` as the CLI named it; each is None when it did not.
     """
 
     lease: str
@@ -160,7 +177,7 @@ class ApiSignal:
 
 @frozen
 class Spending:
-    """Pushed in the middle of a turn: all that it has used so far, as far as the CLI can tell."""
+    """Pushed in the middle of a turn: what it has used so far, as far as the CLI can tell."""
 
     lease: str
     usage: Usage
@@ -196,7 +213,7 @@ class Text:
 
 @frozen
 class ToolCall:
-    """The model called a tool; `arguments` is JSON cut to 2,000 characters."""
+    """The model called a tool; `arguments` is JSON, cut to EVENT_TEXT characters."""
 
     turn: str
     id: str
@@ -206,7 +223,7 @@ class ToolCall:
 
 @frozen
 class ToolResult:
-    """A tool answered; `text` is cut to 2,000 characters."""
+    """A tool answered the call `id`; `text` is cut to EVENT_TEXT characters."""
 
     turn: str
     id: str
@@ -216,7 +233,7 @@ class ToolResult:
 
 @frozen
 class ApiRetry:
-    """The CLI waits `delay_s` and asks the API again."""
+    """The CLI waits `delay_s` seconds and asks the API again."""
 
     turn: str
     attempt: int

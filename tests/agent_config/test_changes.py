@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hive.agent_config import (
     AgentConfig,
-    Change,
+    KeyChange,
     KeyClass,
     changes,
     needs_restart,
@@ -104,7 +104,7 @@ def test_prompt_files_whose_contents_differ_are_changes() -> None:
         'claude.prompt_files."b.md"',
         'claude.prompt_files."c.md"',
     ]
-    assert found[1] == Change('claude.prompt_files."b.md"', RESTART, '"1"', '"2"')
+    assert found[1] == KeyChange('claude.prompt_files."b.md"', RESTART, '"1"', '"2"')
     assert found[2].old is None
     same = {"role.md": "1"}
     assert changes(PLAIN, PLAIN, old_prompts=same, new_prompts=same) == ()
@@ -121,7 +121,7 @@ def test_a_key_is_never_cut() -> None:
 
 
 def test_a_change_needs_a_restart_if_one_of_its_keys_does() -> None:
-    hot, restart = Change("a", HOT, None, "1"), Change("b", RESTART, None, "1")
+    hot, restart = KeyChange("a", HOT, None, "1"), KeyChange("b", RESTART, None, "1")
     assert not needs_restart([])
     assert not needs_restart([hot])
     assert needs_restart([hot, restart])
@@ -188,7 +188,7 @@ def test_changes_are_just_the_settings_that_differ(first: set[str], second: set[
     assert len(found) == len(first ^ second)
     back = {one.key: one for one in changes(new, old)}
     for one in found:
-        assert back[one.key] == Change(one.key, one.key_class, one.new, one.old)
+        assert back[one.key] == KeyChange(one.key, one.key_class, one.new, one.old)
 
 
 VISIBLE = st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"])

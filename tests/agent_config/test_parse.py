@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.cli.arguments import environment
-from harness.shared import AgentFolders
 from hive.agent_config import (
     MOST_FILE,
     MOST_PROMPT,
@@ -27,6 +26,7 @@ from hive.agent_config.rules import Given
 from hive.agents.settings import check_model
 from hive.budget import policy
 from hive.containers import Bubblewrap, UnsafeProcess
+from hive.paths import AgentFolders
 from hive.wire.budgets import Period, Unit
 
 HOST = HostCaps(memory_mib=4096, cpus=2, processes=1000)

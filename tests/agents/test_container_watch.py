@@ -10,8 +10,7 @@ import pytest
 import trio
 import trio.testing
 
-from hive.agents import Agent, AgentDependencies, container
-from hive.agents.settings import AgentsConfig
+from hive.agents import Agent, AgentDependencies, AgentsConfig, container
 from hive.clock import LoopClock
 from hive.directory import AgentPark, AgentRecord
 from hive.supervisors import Context

@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from hive.agents.limits import GatesAndBudgets
+from hive.agents import GatesAndBudgets
 from hive.store import StoreFull
 from hive.supervisors import Context
 from hive.wire.turns import Outcome, TurnReport, Usage

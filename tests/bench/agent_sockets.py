@@ -16,9 +16,8 @@ import trio
 from support.directories import Named
 from support.no_limits import NoLimits
 
-from hive.agents import Agent, AgentDependencies
+from hive.agents import Agent, AgentDependencies, AgentsConfig, ClaudeConfig
 from hive.agents import socket as agent_socket
-from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.broker import Broker, Rate
 from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory

@@ -12,11 +12,11 @@ from typing import Any
 import trio
 from attrs import define, field, frozen
 
-from harness.cli.arguments import Setup, argv, environment
+from harness.cli.arguments import CliSetup, argv, environment
 from harness.cli.lines import LineSplitter
 from harness.cli.session import CliSession
 from harness.tools import guide, mcp
-from harness.turns.prompts import system
+from harness.turns.prompts import system_prompt
 from hive.paths import AgentFolders
 
 TURN_S = 60.0
@@ -75,7 +75,7 @@ class BareClaude:
                     send.send_nowait((line, now))
 
     async def _answer(self, line: dict[str, Any]) -> None:
-        answer = mcp.read(line["request"]["message"])
+        answer = mcp.parse_request(line["request"]["message"])
         response = {
             "subtype": "success",
             "request_id": line["request_id"],
@@ -98,8 +98,8 @@ async def bare_claude(
         path.mkdir(parents=True)
     given = tuple(credentials.items())
     variables = environment(folders, given, root=os.geteuid() == 0, container=None)
-    setup = Setup(str(binary), None, (), variables)
-    prompt = system("bare", (), state=str(folders.state), tools=guide(16384))
+    setup = CliSetup(str(binary), None, (), variables)
+    prompt = system_prompt("bare", (), state=str(folders.state), tools=guide(16384))
     async with trio.open_nursery() as nursery:
         process = await trio.lowlevel.open_process(
             argv(setup, CliSession(str(uuid.uuid4()), known=False)),

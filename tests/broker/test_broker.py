@@ -18,7 +18,8 @@ from hive.broker import (
     UnknownRecipient,
 )
 from hive.store import MIGRATIONS, open_store
-from hive.wire.codec import MAX_FRAME, encode
+from hive.wire.bounds import MAX_FRAME
+from hive.wire.codec import encode
 from hive.wire.messages import MessageMoved, MessageSent, MessageState
 
 # --- sending ----------------------------------------------------------------------------------

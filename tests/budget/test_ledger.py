@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hive.budget import ledger as accounting
-from hive.budget.ledger import DAY_S, NOTHING, Entry, Ledger, day_of, day_text
+from hive.budget.ledger import DAY_S, NOTHING, Ledger, UsageEntry, day_of, day_text
 from hive.wire.budgets import Unit
 from hive.wire.turns import Usage
 
@@ -34,7 +34,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.ledger = Ledger(day=10)
-        self.stored: list[Entry] = []
+        self.stored: list[UsageEntry] = []
         self.seen: dict[tuple[str, str], Usage] = {}
         self.ended: set[tuple[str, str]] = set()
         self.running: dict[str, str] = {}
@@ -124,8 +124,8 @@ def test_a_turn_over_midnight_counts_on_both_days() -> None:
     assert ledger.used_today("ann") == NOTHING
     ledger, entries = accounting.turn_ended(ledger, "ann", "turn", Usage(cost_usd=4.5))
     assert entries == (
-        Entry(1, "ann", 0, Usage(cost_usd=4.0)),
-        Entry(2, "ann", 1, Usage(cost_usd=0.5)),
+        UsageEntry(1, "ann", 0, Usage(cost_usd=4.0)),
+        UsageEntry(2, "ann", 1, Usage(cost_usd=0.5)),
     )
     assert ledger.today["ann"].usage.cost_usd == 0.5
     assert ledger.total["ann"].cost_usd == 4.5

@@ -11,7 +11,8 @@ from attrs import evolve
 from click.testing import CliRunner, Result
 from support.fake_control import control
 
-from hive.cli import main, show
+from hive.cli import main
+from hive.cli.format import moment
 from hive.link import LinkError
 from hive.wire.agents import AgentStatus
 from hive.wire.bodies import Body
@@ -35,7 +36,7 @@ LIMITED = GateStatus(
 )
 OPUS = evolve(LIMITED, bucket="opus", state=GateState.OPEN, condition=Condition.ONLINE, until=None)
 OTHER = evolve(OPUS, credential="spare", bucket="all")
-AT = show.moment(NOW + 7200)
+AT = moment(NOW + 7200)
 
 
 class Daemon:

@@ -17,7 +17,7 @@ from support.operator_socket import listen
 from hive.broker import Broker, Draft
 from hive.cli import main
 from hive.link import Peer, RemoteError, connect
-from hive.operator import messages, session
+from hive.operator import messages, server
 from hive.operator.audit import AuditLog
 from hive.paths import Paths
 from hive.store import MIGRATIONS, open_store
@@ -176,16 +176,16 @@ async def test_a_thread_is_shown_whole(hive: MailCommands) -> None:
 async def test_a_send_whose_answer_was_lost_is_stored_once(
     hive: MailCommands, monkeypatch: pytest.MonkeyPatch, to: str
 ) -> None:
-    whole, lost = session._Session.handle, list[Body]()
+    whole, lost = server._Session.handle, list[Body]()
 
-    async def handle(self: session._Session, peer: Peer, body: Body) -> Body:
+    async def handle(self: server._Session, peer: Peer, body: Body) -> Body:
         answer = await whole(self, peer, body)
         if not lost:
             lost.append(answer)
             await peer.close("the daemon was killed")
         return answer
 
-    monkeypatch.setattr(session._Session, "handle", handle)
+    monkeypatch.setattr(server._Session, "handle", handle)
     result = await hive.command("send", to, "once")
     assert result.exit_code == 0 and lost == [Sent(int(result.output))]
     assert [one.body for one in await hive.broker.inbox("bob")] == ["once"]

@@ -17,9 +17,8 @@ from support.directories import Named
 from support.no_limits import NoLimits
 from support.operator_socket import listen
 
-from hive.agents import Agent, AgentDependencies
+from hive.agents import Agent, AgentDependencies, AgentsConfig, ClaudeConfig
 from hive.agents import socket as agent_socket
-from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.broker import Broker
 from hive.cli import main
 from hive.credentials import ApiAccess, CurrentAccess

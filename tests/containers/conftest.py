@@ -7,7 +7,7 @@ import pytest
 import trio
 
 from hive.containers import kill_container, known_names
-from hive.containers.processes import all_processes
+from hive.processes import all_processes
 
 
 @pytest.fixture

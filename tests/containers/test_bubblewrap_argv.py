@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hive.containers import Container, NotHidden, System, bubblewrap_argv, folders
-from hive.containers.walls import Secrets, Step, plan
+from hive.containers.mounts import HiddenPaths, Mount, plan
 
 ROOT = Path("/srv/hive")
 SYSTEM = System(folders=("/usr",), links=(("/bin", "usr/bin"),))
@@ -13,10 +13,10 @@ SYSTEM = System(folders=("/usr",), links=(("/bin", "usr/bin"),))
 
 def build(root: Path = ROOT, readonly: tuple[Path, ...] = ()) -> tuple[str, ...]:
     container = Container("alpha", root, ("run", "--me"), readonly=readonly)
-    secrets = Secrets(frozenset([root]), frozenset([root / "agents"]), frozenset([root / "db"]))
-    system = [Step(Path(folder), Path(folder)) for folder in SYSTEM.folders]
-    steps = plan(system, [Step(path, path) for path in readonly], secrets)
-    return bubblewrap_argv("bwrap", container, folders(root, "alpha"), root / "etc", SYSTEM, steps)
+    hidden = HiddenPaths(frozenset([root]), frozenset([root / "agents"]), frozenset([root / "db"]))
+    system = [Mount(Path(folder), Path(folder)) for folder in SYSTEM.folders]
+    shown = plan(system, [Mount(path, path) for path in readonly], hidden)
+    return bubblewrap_argv("bwrap", container, folders(root, "alpha"), root / "etc", SYSTEM, shown)
 
 
 def mounts(argv: tuple[str, ...]) -> list[tuple[str, ...]]:

@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from hive.containers import Bubblewrap, Container, ExitStatus, runtime_folders
-from hive.containers.hide import hiding
+from hive.containers.bubblewrap import hiding
 
 ORDINARY_UID = 70001
 USERS = ("root", "ordinary") if os.geteuid() == 0 else ("ordinary",)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hive.containers import Bubblewrap, DriverUnavailable, UnsafeProcess
-from hive.containers.advice import advice
+from hive.containers.bubblewrap import advice
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 import trio
 import trio.testing
 
+from hive import processes
 from hive.containers import (
     AlreadyRunning,
     Bubblewrap,
@@ -30,11 +31,10 @@ from hive.containers import (
     known_names,
     last_exit,
     list_containers,
-    processes,
 )
 from hive.containers.folders import LOG_ROTATES_AT
 from hive.containers.keeper import find, is_locked
-from hive.containers.processes import boot_id, read_process
+from hive.processes import boot_id, read_process
 
 GO = "while [ ! -e {state}/go ]; do sleep 0.01; done; exit 7"
 FOREVER = "sleep {word} & setsid sleep {word} & sleep {word}"

@@ -26,7 +26,7 @@ from hive.gate import GateService
 from hive.link import LinkError, Peer, RemoteError, connect
 from hive.operator import agents, budgets, daemon, gates, logins, messages, questions, tree
 from hive.operator.audit import AuditLog
-from hive.operator.faults import NotDone, explained
+from hive.operator.errors import NotDone, explained
 from hive.operator.handlers import Act, Handler, Stream, Table, act, read, sum_of
 from hive.paths import Paths
 from hive.store import MIGRATIONS, Store, StoreClosed, StoreFull, open_store
@@ -48,7 +48,7 @@ TOKEN = "sk-ant-oat01-very-secret"
 
 
 def acts_of(table: Table) -> set[type]:
-    return {kind for kind, one in table.items() if isinstance(one, Handler) and one.words}
+    return {kind for kind, one in table.items() if isinstance(one, Handler) and one.describe}
 
 
 def test_each_request_has_one_handler_and_each_act_words_in_the_audit(tmp_path: Path) -> None:

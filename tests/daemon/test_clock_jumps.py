@@ -11,7 +11,7 @@ from attrs import evolve
 
 from hive.clock import LoopClock
 from hive.daemon.clock_jumps import MachineClocks, jumps
-from hive.operator.parks import Kept
+from hive.operator.parks import ChildPark
 from hive.operator.tree import OperatedTree
 from hive.supervisors import ChildSpec, Context, State, Supervisor
 
@@ -67,9 +67,9 @@ async def test_a_park_ends_by_the_wall_clock_but_never_later_than_it_was_to_last
     offset = 1e9
     monkeypatch.setattr(time, "time", lambda: offset + trio.current_time())
     root = Supervisor([ChildSpec("janitor", _lives, park_jitter=0)])
-    kept = Kept("hive/janitor", "by the operator", offset + 1000)
+    kept = ChildPark("hive/janitor", "by the operator", offset + 1000)
 
-    async def all_parks() -> tuple[Kept, ...]:
+    async def all_parks() -> tuple[ChildPark, ...]:
         await trio.lowlevel.checkpoint()
         return (kept,)
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hive.agents.settings import check_model
+from hive.agents import check_model
 from hive.credentials import BadCredential, NamedCredential, demo_access, resolve
 from hive.daemon.config import Config, ConfigError, load, parse
 
@@ -39,6 +39,11 @@ def test_an_empty_file_is_all_defaults() -> None:
         ("[claude]\nfallback_models = ['--debug']", "cannot be the name of a model"),
         ("[gate]\nmargin_s = -1", "gate.margin_s"),
         ("[gate]\nmargin = 1", "unknown setting gate.margin"),
+        ("[retention]\nevents_days = 0", "retention.events_days must be above 0 days"),
+        ("[reminders]\nburst = 0", "reminders.burst must be above 0"),
+        ("claude = []", "claude must be a section: write [claude]"),
+        ("[gate]\nmargin_s = -1\n[agent]\n", "gate.margin_s must be 0 seconds or more"),
+        ("[gate]\nmargin_s = -1\n[agent]\n", "unknown setting agent, known are"),
         ("[credentials.default]\napikey = 'a'", "unknown setting credentials.default.apikey"),
         ("[claude", "hive.toml: "),
         ("[claude]\nmodel = 2026-01-01", "claude.model: no setting is a date or time"),

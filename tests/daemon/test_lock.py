@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from hive.cli.ask import CommandFailed
+from hive import processes
+from hive.cli.errors import CommandFailed
 from hive.cli.up import _ask_to_stop
 from hive.daemon import lock
-from hive.daemon.lock import AlreadyRunning, Holder, holder, root_lock
+from hive.daemon.lock import Holder, RootLocked, holder, root_lock
 from hive.paths import Paths
 
 HOLDS = """
@@ -51,7 +52,7 @@ def test_the_lock_names_its_holder_and_goes_with_it(tmp_path: Path) -> None:
     paths = Paths(tmp_path / "new" / "root")
     with root_lock(paths):
         assert held_by(paths) == os.getpid()
-        with pytest.raises(AlreadyRunning, match=str(os.getpid())), root_lock(paths):
+        with pytest.raises(RootLocked, match=str(os.getpid())), root_lock(paths):
             pass
         assert held_by(paths) == os.getpid()
     assert holder(paths) is None
@@ -83,7 +84,7 @@ def test_what_is_removed_from_the_root_frees_nothing(tmp_path: Path, gone: str) 
         place = tmp_path / gone
         shutil.rmtree(place) if place.is_dir() else place.unlink()
         assert held_by(paths) == process.pid
-        with pytest.raises(AlreadyRunning, match=rf"pid {process.pid}\b"), root_lock(paths):
+        with pytest.raises(RootLocked, match=rf"pid {process.pid}\b"), root_lock(paths):
             pass
     assert holder(paths) is None
 
@@ -98,7 +99,7 @@ def test_a_daemon_of_an_earlier_version_is_found_whatever_its_file_says(
     with paths.lock.open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         assert held_by(paths) == os.getpid()
-        with pytest.raises(AlreadyRunning, match=rf"pid {os.getpid()}\b"), root_lock(paths):
+        with pytest.raises(RootLocked, match=rf"pid {os.getpid()}\b"), root_lock(paths):
             pass
     assert holder(paths) is None
 
@@ -109,7 +110,7 @@ def test_a_lock_of_another_file_with_the_same_number_is_no_holder(
     paths = Paths(tmp_path)
     paths.prepare()
     with another_daemon(paths):
-        monkeypatch.setattr(lock, "_has_open", lambda *_: False)  # as on another filesystem
+        monkeypatch.setattr(processes, "_has_open", lambda *_: False)  # as on another filesystem
         assert held_by(paths) is None
 
 
@@ -147,5 +148,5 @@ def test_another_root_in_the_same_place_is_free(tmp_path: Path) -> None:
         paths.root.rename(tmp_path / "moved")
         with root_lock(paths) as other:
             assert other != place
-        with pytest.raises(AlreadyRunning), root_lock(Paths(tmp_path / "moved")):
+        with pytest.raises(RootLocked), root_lock(Paths(tmp_path / "moved")):
             pass

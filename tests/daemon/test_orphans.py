@@ -13,7 +13,7 @@ PROGRAM = """
 import ctypes, os, sys, trio
 from pathlib import Path
 from hive.containers import Container, UnsafeProcess
-from hive.containers.processes import all_processes
+from hive.processes import all_processes
 from hive.daemon import orphans
 
 class Context:

@@ -25,7 +25,7 @@ async def test_the_status_shows_what_each_agent_says(tmp_path: Path) -> None:
             for name in ("ann", "bob"):
                 await hive.directory.create(AgentRecord(name, "none"))
             await hive.directory.set_status_line("ann", "paints", lambda _: None)
-            shown = hive.states.of(hive.directory.known, read_clocks())
+            shown = hive.states.statuses(hive.directory.known, read_clocks())
     assert [(one.name, one.says) for one in shown] == [("ann", "paints"), ("bob", "")]
 
 

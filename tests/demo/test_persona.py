@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.message_text import framed_all
+from harness.tools import framed_all
 from hive.demo.persona import ANSWER, FIRST_TASK, SEND, answer
 from hive.demo.reply import CallTool, ModelAnswer, Say
 from hive.demo.request import parse

@@ -3,8 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.message_text import framed_all
-from harness.tools import guide
+from harness.tools import framed_all, guide
 from harness.turns import prompts
 from hive.demo.request import MessagesRequest, TextPart, ToolResultPart
 from hive.demo.wake_prompt import PromptMessage, last_wake_prompt, messages_in
@@ -101,7 +100,7 @@ def test_what_the_harness_writes_is_read(messages: list[Message], waiting: int) 
 
 
 def test_the_harness_system_prompt_names_the_agent_and_the_others() -> None:
-    system = prompts.system(
+    system = prompts.system_prompt(
         "zoe", ("manager", "worker-1"), state="/agents/zoe/state", tools=guide(9)
     )
     request = MessagesRequest(system=f"Something of the CLI.\n{system}")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from hive.gate.gate import Bucket, Client, Gate, World, gate_of
-from hive.gate.holds import hold_by, hold_of, next_look, statuses
+from hive.gate.holds import hold_in_bucket, hold_of, next_look, statuses
 from hive.gate.policy import Admit, GateEvent, Look, NewLogin, Signal, TurnEnd, step
 from hive.wire.gates import GateCommand, GateState
 from hive.wire.states import Condition
@@ -219,7 +219,7 @@ class GateMachine(RuleBasedStateMachine):
         gate = step(self.gate, Look(), self.world)
         for bucket in gate.buckets:
             concerned = [one for one in self.world.clients if bucket.concerns(one)]
-            free = [one for one in concerned if not hold_by(gate, bucket, one, self.now)]
+            free = [one for one in concerned if not hold_in_bucket(gate, bucket, one, self.now)]
             if bucket.state in (GateState.CLOSED, GateState.HELD):
                 assert free == []
             if bucket.state is GateState.PROBING:
@@ -254,7 +254,7 @@ class GateMachine(RuleBasedStateMachine):
     def what_is_shown_is_what_happens(self) -> None:
         for status in statuses(self.gate, self.world):
             bucket = self.gate.bucket(status.bucket)
-            held = [c for c in self.world.clients if hold_by(self.gate, bucket, c, self.now)]
+            held = [c for c in self.world.clients if hold_in_bucket(self.gate, bucket, c, self.now)]
             assert (status.waiting, status.queued) == (len(held), sum(c.queued for c in held))
             assert (status.condition is Condition.ONLINE) == bucket.lets_through
 

@@ -11,7 +11,7 @@ import trio
 from attrs import define, evolve, field
 
 from harness.app import Harness
-from harness.shared import HarnessOptions
+from harness.state import HarnessOptions
 from hive.demo import Script
 from hive.demo import serve as serve_api
 from hive.link import Credentials, LinkError, Peer, Session, serve
@@ -202,12 +202,12 @@ class Hive:
 
     async def _run_harness(self) -> None:
         with trio.CancelScope() as self.running:
-            shared = self.harness.shared
+            state = self.harness.state
             self.code = await run_root(
                 self.harness.root,
                 name="harness",
                 signals=False,
-                stop=shared.stop,
+                stop=state.stop,
                 sink=self.harness.sink,
             )
         self.done.set()
@@ -232,10 +232,10 @@ class Hive:
 
     def waiting(self) -> list[Event]:
         """What the harness has not told the daemon yet."""
-        return [event for _, event in self.harness.shared.outbox.batch(5000)[1]]
+        return [event for _, event in self.harness.state.outbox.batch(5000)[1]]
 
     async def stop_harness(self, timeout: float = 20.0) -> int | None:
-        self.harness.shared.stop.set()
+        self.harness.state.stop.set()
         with trio.fail_after(timeout):
             await self.done.wait()
         return self.code

@@ -8,8 +8,8 @@ import trio
 import trio.testing
 
 from harness.link import Link, NoAnswer, NotConnected
-from harness.shared import HarnessOptions, Shared
-from harness.turns.serve import ServeLoop
+from harness.state import HarnessOptions, HarnessState
+from harness.turns.serve_loop import ServeLoop
 from hive.link import RemoteError
 from hive.paths import AgentFolders
 from hive.supervisors import Context
@@ -30,10 +30,12 @@ class Scene:
 
     def __init__(self, *answers) -> None:
         self.answers = list(answers)
-        self.shared = Shared(HarnessOptions("ann", AgentFolders(Path("/agents/ann")), Path("/s")))
-        self.link = Link(self.shared, report=lambda: None, interrupt=lambda _: None)
+        self.state = HarnessState(
+            HarnessOptions("ann", AgentFolders(Path("/agents/ann")), Path("/s"))
+        )
+        self.link = Link(self.state, report=lambda: None, interrupt=lambda _: None)
         self.asked: list[float] = []
-        self.serve = ServeLoop(self.shared, self.link, SimpleNamespace())  # type: ignore[arg-type]
+        self.serve = ServeLoop(self.state, self.link, SimpleNamespace())  # type: ignore[arg-type]
         self.ctx = Context("harness/serve", watchdog=10.0)
         self.ctx.ready()
         self.ctx.tick()
@@ -41,7 +43,7 @@ class Scene:
 
     def connect(self) -> None:
         self.link._peer = SimpleNamespace(request=self._request)
-        self.link._here.set()
+        self.link._connected.set()
 
     async def _request(self, body, *, timeout):
         assert body == Finish("t1", REPORT)
@@ -84,7 +86,7 @@ async def test_a_refusal_of_the_turn_is_said_and_ends_it() -> None:
     scene = Scene((0.1, RemoteError("no_lease", "unknown")))
     scene.connect()
     await scene.finish()
-    ((_, notice),) = scene.shared.outbox.batch()[1]
+    ((_, notice),) = scene.state.outbox.batch()[1]
     assert "was refused: unknown" in notice.text
 
 
@@ -116,8 +118,8 @@ async def test_a_harness_that_ends_does_not_wait_for_a_daemon_that_is_away() -> 
 
 async def test_a_request_cannot_be_repeated_before_its_answer_is_due() -> None:
     scene = Scene()
-    with pytest.raises(ValueError, match="within is 2 s, it must be at least timeout: 10 s"):
-        await scene.link.request(Done(), timeout=10, within=2)
+    with pytest.raises(ValueError, match="total_timeout is 2 s, it must be at least timeout: 10 s"):
+        await scene.link.request(Done(), timeout=10, total_timeout=2)
     with pytest.raises(NotConnected) as raised:
-        await scene.link.request(Done(), timeout=2, within=2)
+        await scene.link.request(Done(), timeout=2, total_timeout=2)
     assert not isinstance(raised.value, NoAnswer)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from harness.cli.outcome import ProcessEnd
 from harness.cli.parser import parse_line
-from harness.turns.signals import Signals
+from harness.turns.api_signals import ApiSignals
 from harness.turns.silence import SilenceWatch
 from harness.turns.spending import Meter
 from harness.turns.turn import RunningTurn
@@ -119,15 +119,15 @@ ENDS = st.sampled_from(
 
 
 def run(lines):
-    """The turn's end and its hints."""
-    turn = RunningTurn("t", "p", SilenceWatch(10, 0.0), Signals("t"), Meter("p", 0.0, Usage()))
-    hints = []
+    """The turn's end and its pushes."""
+    turn = RunningTurn("t", "p", SilenceWatch(10, 0.0), ApiSignals("t"), Meter("p", 0.0, Usage()))
+    pushes = []
     for line in lines:
         for event in parse_line(json.dumps(line).encode()):
             turn.take(event, 0.0)
-            hints.append(turn.hint(event))
-    verdict = turn.verdict(None if turn.seen.result else ProcessEnd(1, "error: x"))
-    kept = [hint for hint in hints if hint is not None]
+            pushes.append(turn.push_of(event))
+    verdict = turn.verdict(None if turn.evidence.result else ProcessEnd(1, "error: x"))
+    kept = [push for push in pushes if push is not None]
     return verdict, [h for h in kept if getattr(h, "kind", None) is not SignalKind.ANSWERED]
 
 
@@ -146,6 +146,6 @@ def test_nothing_that_a_model_or_a_tool_wrote_changes_an_outcome_or_makes_a_sign
 
 @given(st.lists(MODEL_LINES))
 def test_a_turn_that_only_talks_completes(lines):
-    verdict, hints = run([INIT, *lines, FINE])
+    verdict, pushes = run([INIT, *lines, FINE])
     assert verdict.outcome is Outcome.COMPLETED
-    assert hints == []
+    assert pushes == []

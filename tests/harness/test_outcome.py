@@ -9,7 +9,7 @@ from harness.cli.outcome import (
     session_is_taken,
     session_is_unknown,
 )
-from harness.cli.stream import ApiFailure, RateLimit, Result
+from harness.cli.stream_events import ApiFailure, RateLimit, Result
 from hive.wire.turns import Outcome, Usage
 
 RESET = 1_800_000_000.0

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from harness.cli import session
-from harness.cli.arguments import CredentialsError, Setup, argv, environment
+from harness.cli.arguments import CliSetup, CredentialsError, argv, environment
 from harness.cli.lines import LineSplitter, Tail
 from harness.cli.session import CliSession
 from harness.outbox import Outbox
@@ -47,14 +47,14 @@ def test_the_tail_keeps_the_end():
 
 
 def test_silence_is_counted_from_the_last_line():
-    silence = SilenceWatch(10, heard=100)
+    silence = SilenceWatch(10, last_line_at=100)
     assert silence.deadline == 110
-    silence.line(105)
+    silence.note_line(105)
     assert silence.deadline == 115
 
 
 def test_a_running_tool_may_be_silent_for_as_long_as_the_cli_allows_it():
-    silence = SilenceWatch(10, heard=100)
+    silence = SilenceWatch(10, last_line_at=100)
     silence.tools.add("t")
     assert silence.deadline == 110 + TOOL_S
     silence.tools.discard("t")
@@ -62,13 +62,13 @@ def test_a_running_tool_may_be_silent_for_as_long_as_the_cli_allows_it():
 
 
 def test_retries_are_life_but_not_for_ever():
-    silence = SilenceWatch(10, heard=100)
-    silence.retry(100, 30)
+    silence = SilenceWatch(10, last_line_at=100)
+    silence.note_retry(100, 30)
     assert silence.deadline == 140
     for now in range(100, 2000, 20):
-        silence.retry(now, 30)
+        silence.note_retry(now, 30)
     assert silence.deadline == 110 + RETRIES_S
-    silence.line(700)
+    silence.note_line(700)
     assert silence.deadline == 710
 
 
@@ -140,14 +140,14 @@ async def test_a_loss_is_told_once_at_the_time_of_what_was_lost(monkeypatch):
 
 
 def test_the_command_begins_and_resumes_a_session():
-    setup = Setup("claude", "opus", ("sonnet", "haiku"), ())
+    setup = CliSetup("claude", "opus", ("sonnet", "haiku"), ())
     new = argv(setup, CliSession("id", known=False))
     assert new[new.index("--session-id") + 1] == "id" and "--resume" not in new
     known = argv(setup, CliSession("id", known=True))
     assert known[known.index("--resume") + 1] == "id" and "--session-id" not in known
     assert known[known.index("--model") + 1] == "opus"
     assert known[known.index("--fallback-model") + 1] == "sonnet,haiku"
-    bare = argv(Setup("claude", None, (), ()), CliSession("id", known=True))
+    bare = argv(CliSetup("claude", None, (), ()), CliSession("id", known=True))
     assert "--model" not in bare and "--fallback-model" not in bare
     refused = new[new.index("--disallowedTools") + 1].split(",")
     assert {"ListAgents", "SendMessage"} <= set(refused)
@@ -180,7 +180,9 @@ def test_two_kinds_of_credentials_are_refused(tmp_path):
 
 
 def test_credentials_are_not_shown():
-    assert "sk-secret" not in repr(Setup("claude", None, (), (("ANTHROPIC_API_KEY", "sk-secret"),)))
+    assert "sk-secret" not in repr(
+        CliSetup("claude", None, (), (("ANTHROPIC_API_KEY", "sk-secret"),))
+    )
 
 
 # --- session file ------------------------------------------------------------------------------
@@ -189,7 +191,7 @@ def test_credentials_are_not_shown():
 def test_a_session_is_noted_and_found(tmp_path):
     path = tmp_path / "session"
     assert not session.load(path).known
-    new = session.fresh()
+    new = session.new_session()
     session.save(path, new)
     assert session.load(path) == CliSession(new.id, known=True)
 
@@ -204,7 +206,7 @@ def test_a_damaged_session_file_means_a_new_session(tmp_path, text):
 @pytest.mark.parametrize("place", ["pipe", "large", "link"])
 def test_whatever_lies_in_its_place_means_a_new_session(tmp_path, place):
     path = tmp_path / "session"
-    session.save(tmp_path / "other", session.fresh())
+    session.save(tmp_path / "other", session.new_session())
     match place:
         case "pipe":
             os.mkfifo(path)
@@ -216,5 +218,5 @@ def test_whatever_lies_in_its_place_means_a_new_session(tmp_path, place):
 
 
 def test_a_session_that_cannot_be_noted_harms_nobody(tmp_path, caplog):
-    session.save(tmp_path / "missing" / "session", session.fresh())
+    session.save(tmp_path / "missing" / "session", session.new_session())
     assert "cannot be noted" in caplog.text

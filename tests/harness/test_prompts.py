@@ -5,10 +5,10 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.message_text import framed, framed_all
 from harness.tools import guide
+from harness.tools.message_text import framed, framed_all
 from harness.tools.table import TOOLS
-from harness.turns.prompts import not_a_command, system
+from harness.turns.prompts import not_a_command, system_prompt
 from hive.wire.messages import Message
 from hive.wire.turns import Lease
 
@@ -64,7 +64,7 @@ def test_a_prompt_is_never_a_command_of_the_cli():
 
 
 def test_the_system_prompt_names_the_agent_and_the_others():
-    text = system(
+    text = system_prompt(
         "worker-1", ("manager", "worker-2"), state="/agents/worker-1/state", tools=guide(9)
     )
     assert "You are worker-1, an agent of this hive\n" in text
@@ -74,6 +74,6 @@ def test_the_system_prompt_names_the_agent_and_the_others():
 
 
 def test_the_prompt_names_every_tool():
-    prompt = system("ann", ("bob",), state="/agents/ann/state", tools=guide(16384))
+    prompt = system_prompt("ann", ("bob",), state="/agents/ann/state", tools=guide(16384))
     missing = [name for name in TOOLS if not re.search(rf"`(mcp__hive__)?{name}`", prompt)]
     assert missing == []

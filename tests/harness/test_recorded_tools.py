@@ -19,9 +19,9 @@ import trio
 from attrs import frozen
 
 from harness.link import NoAnswer, NotConnected
-from harness.shared import HarnessOptions, HeldLease, Shared
-from harness.tools import Tools, guide, mcp
-from harness.turns.prompts import system
+from harness.state import HarnessOptions, HarnessState, HeldLease
+from harness.tools import ToolServer, guide, mcp
+from harness.turns.prompts import system_prompt
 from hive.link import RemoteError
 from hive.paths import AgentFolders
 from hive.supervisors import Context
@@ -202,7 +202,7 @@ def answers() -> Iterator[Case]:
 
 def values() -> Iterator[Case]:
     """Every argument of every tool with every value, and what is no such argument at all."""
-    listed = mcp.read({"id": 1, "method": "tools/list"})["result"]["tools"]
+    listed = mcp.parse_request({"id": 1, "method": "tools/list"})["result"]["tools"]
     for tool in (one["name"] for one in listed):
         (schema,) = [one["inputSchema"] for one in listed if one["name"] == tool]
         assert tool in RIGHT, f"put a right call of the new tool {tool} into RIGHT"
@@ -224,10 +224,12 @@ class FakeLink:
         self._answers = list(answers)
         self.asked: list[Any] = []
 
-    async def request(self, body: Any, *, timeout: float, within: float, once: bool = False) -> Any:
+    async def request(
+        self, body: Any, *, timeout: float, total_timeout: float, once: bool = False
+    ) -> Any:
         await trio.lowlevel.checkpoint()
         sent = encode(body, Body).decode()
-        self.asked.append([sent, timeout, within, once])
+        self.asked.append([sent, timeout, total_timeout, once])
         answer = self._answers.pop(0)
         if isinstance(answer, str):
             raise FAILURES[answer]
@@ -236,14 +238,16 @@ class FakeLink:
 
 async def recorded(case: Case) -> dict[str, Any]:
     """What came of a case: each call's answer, the requests, and what the turn holds then."""
-    shared = Shared(HarnessOptions("worker-1", AgentFolders(Path("/agents/worker-1")), Path("/s")))
+    state = HarnessState(
+        HarnessOptions("worker-1", AgentFolders(Path("/agents/worker-1")), Path("/s"))
+    )
     if case.body_cap is not None:
         peers = ("manager", "bob")
-        shared.settings = HarnessSettings("worker-1", peers=peers, body_cap=case.body_cap)
+        state.settings = HarnessSettings("worker-1", peers=peers, body_cap=case.body_cap)
     if case.holding:
-        shared.holding = HeldLease("lease", [message(1)])
+        state.holding = HeldLease("lease", [message(1)])
     link, said = FakeLink(case.answers), []
-    tools = Tools(shared, link)  # type: ignore[arg-type]
+    tools = ToolServer(state, link)  # type: ignore[arg-type]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(tools.run, Context("test/tools"))
         for number in range(max(1, len(case.answers))):
@@ -260,8 +264,8 @@ async def recorded(case: Case) -> dict[str, Any]:
                 await done.wait()
         nursery.cancel_scope.cancel()
     found: dict[str, Any] = {"said": said, "asked": link.asked}
-    if case.tool == "recv" and shared.holding is not None:
-        held = shared.holding
+    if case.tool == "recv" and state.holding is not None:
+        held = state.holding
         found["holds"] = [[one.id for one in held.messages], held.unsure]
     return found
 
@@ -308,11 +312,11 @@ def _one_key(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_the_model_is_told_of_the_tools() -> None:
-    listed = mcp.read({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
-    prompt = system(
+    listed = mcp.parse_request({"jsonrpc": "2.0", "id": 1, "method": "tools/list"})
+    prompt = system_prompt(
         "worker-1", ("manager", "bob"), state="/agents/worker-1/state", tools=guide(16384)
     )
-    alone = system("ann", (), state="/agents/ann/state", tools=guide(9))
+    alone = system_prompt("ann", (), state="/agents/ann/state", tools=guide(9))
     check("recorded_tools.jsonl", [*listed["result"]["tools"], listed, prompt, alone])
 
 

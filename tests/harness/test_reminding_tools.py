@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.link import NotConnected
-from harness.shared import HarnessOptions, Shared
-from harness.tools import Tools
+from harness.state import HarnessOptions, HarnessState
+from harness.tools import ToolServer
 from harness.tools.base import BadArguments, ToolFailed
 from harness.tools.reminders import CancelReminderTool, ListRemindersTool, RemindTool
 from harness.tools.schedules import ScheduleTool
@@ -34,7 +34,7 @@ class FakeLink:
     def __init__(self, answer: Any) -> None:
         self.answer, self.asked = answer, []
 
-    async def request(self, body: Any, *, timeout: float, within: float) -> Any:
+    async def request(self, body: Any, *, timeout: float, total_timeout: float) -> Any:
         await trio.lowlevel.checkpoint()
         self.asked.append(body)
         if isinstance(self.answer, Exception):
@@ -44,7 +44,7 @@ class FakeLink:
 
 async def perform(call: Any, answer: Any) -> tuple[Any, Any]:
     link = FakeLink(answer)
-    got = await link.request(call.wire_request(), timeout=1, within=1)
+    got = await link.request(call.wire_request(), timeout=1, total_timeout=1)
     said = json.loads(call.answer_text(got))
     return link.asked[0], said
 
@@ -146,7 +146,7 @@ async def test_schedule() -> None:
 )
 async def test_what_went_wrong_is_told_to_the_model(answer: Exception, said: str) -> None:
 
-    shared = Shared(HarnessOptions("ann", AgentFolders(Path("/agents/ann")), Path("/s")))
-    tools = Tools(shared, FakeLink(answer))  # type: ignore[arg-type]
+    state = HarnessState(HarnessOptions("ann", AgentFolders(Path("/agents/ann")), Path("/s")))
+    tools = ToolServer(state, FakeLink(answer))  # type: ignore[arg-type]
     with pytest.raises(ToolFailed, match=said):
         await tools._perform(RemindTool("x", 60))

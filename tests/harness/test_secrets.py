@@ -7,7 +7,7 @@ from pathlib import Path
 from harness.cli.lines import Tail
 from harness.journal import write
 from harness.own_login import LABEL
-from harness.shared import HarnessOptions, Shared
+from harness.state import HarnessOptions, HarnessState
 from hive.paths import AgentFolders
 from hive.wire.harness import HarnessSettings
 from hive.wire.turns import Text, ToolResult
@@ -15,16 +15,16 @@ from hive.wire.turns import Text, ToolResult
 KEY = "key-9f2c77ab01de55f4477c"
 
 
-def shared(base: Path) -> Shared:
-    return Shared(HarnessOptions("worker", AgentFolders(base), base / "socket"))
+def state(base: Path) -> HarnessState:
+    return HarnessState(HarnessOptions("worker", AgentFolders(base), base / "socket"))
 
 
 def settings(key: str) -> HarnessSettings:
     return HarnessSettings("worker", environment=(("ANTHROPIC_API_KEY", key), ("A_URL", "u" * 9)))
 
 
-def log_in(shared: Shared, access: object, refresh: str = "refresh-token-77") -> None:
-    file = shared.options.folders.claude / ".claude/.credentials.json"
+def log_in(state: HarnessState, access: object, refresh: str = "refresh-token-77") -> None:
+    file = state.options.folders.claude / ".claude/.credentials.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     login = {"accessToken": access, "refreshToken": refresh, "expiresAt": 1}
     fresh = file.with_name("fresh")
@@ -32,16 +32,16 @@ def log_in(shared: Shared, access: object, refresh: str = "refresh-token-77") ->
     fresh.rename(file)
 
 
-def emitted(shared: Shared, text: str) -> str:
+def emitted(state: HarnessState, text: str) -> str:
     """What the daemon gets of a text, which is what the disk gets."""
-    shared.emit(Text("t", text))
-    (_, to_daemon), (_, to_disk) = shared.outbox.batch()[1][-1], shared.records.batch()[1][-1]
+    state.emit(Text("t", text))
+    (_, to_daemon), (_, to_disk) = state.outbox.batch()[1][-1], state.records.batch()[1][-1]
     assert to_daemon == to_disk and isinstance(to_disk, Text)
     return to_disk.text
 
 
 def test_the_credential_and_those_before_it(tmp_path: Path) -> None:
-    mine = shared(tmp_path)
+    mine = state(tmp_path)
     assert emitted(mine, KEY) == KEY  # it is nothing special yet
     mine.take_settings(settings(KEY))
     mine.take_settings(settings("another-key-0815"))
@@ -51,7 +51,7 @@ def test_the_credential_and_those_before_it(tmp_path: Path) -> None:
 
 
 def test_the_agents_own_login_also_when_its_tokens_are_renewed(tmp_path: Path) -> None:
-    mine = shared(tmp_path)
+    mine = state(tmp_path)
     for access in ("first-access-token", "second-access-token"):
         log_in(mine, access)
         said = emitted(mine, "first-access-token second-access-token refresh-token-77")
@@ -60,7 +60,7 @@ def test_the_agents_own_login_also_when_its_tokens_are_renewed(tmp_path: Path) -
 
 
 def test_a_hostile_file_of_a_login_harms_nobody(tmp_path: Path) -> None:
-    mine = shared(tmp_path)
+    mine = state(tmp_path)
     log_in(mine, ["no text"])
     file = tmp_path / "claude/.claude/.credentials.json"
     for content in (
@@ -83,7 +83,7 @@ def test_a_hostile_file_of_a_login_harms_nobody(tmp_path: Path) -> None:
 
 
 def test_neither_journal_nor_stderr_has_it(tmp_path: Path) -> None:
-    mine = shared(tmp_path)
+    mine = state(tmp_path)
     mine.take_settings(settings(KEY))
     mine.emit(ToolResult("t", "i", False, f"HOME=/x\nANTHROPIC_API_KEY={KEY}\n"))
     write(tmp_path / "harness", mine.records.batch()[1])

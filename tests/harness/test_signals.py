@@ -1,10 +1,10 @@
-"""Signals of the API, what a turn has spent so far, and the queue that both wait in."""
+"""ApiSignals of the API, what a turn has spent so far, and the queue that both wait in."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.cli.stream import (
+from harness.cli.stream_events import (
     ApiFailure,
     ControlResponse,
     Cost,
@@ -18,10 +18,10 @@ from harness.cli.stream import (
     Thought,
     ToolAnswer,
 )
-from harness.outbox import HINTS, Hints
-from harness.turns.signals import Signals
+from harness.outbox import MOST_PUSHES, PushQueue
+from harness.turns.api_signals import ApiSignals
 from harness.turns.silence import SilenceWatch
-from harness.turns.spending import EVERY_S, Meter, since
+from harness.turns.spending import EVERY_S, Meter, difference
 from harness.turns.turn import RunningTurn
 from hive.wire.turns import ApiSignal, SignalKind, Spending, Usage
 
@@ -39,12 +39,12 @@ def warned(utilization, window="five_hour", reset=RESET) -> RateLimit:
 
 
 def kinds(*events: StreamEvent) -> list[str]:
-    signals = Signals("lease")
+    signals = ApiSignals("lease")
     return [signal.kind.value for event in events if (signal := signals.take(event))]
 
 
 def test_a_rejection_says_all_that_is_known():
-    signals = Signals("lease")
+    signals = ApiSignals("lease")
     assert signals.take(Init("s", "claude-x", "1", ())) is None
     assert signals.take(rejected(utilization=1.0)) == ApiSignal(
         "lease", SignalKind.REJECTED, "five_hour", RESET, 1.0, "claude-x"
@@ -104,14 +104,14 @@ USAGES = st.builds(Usage, *([st.integers(0, 10**9)] * 4), st.integers(0, 100).ma
 
 @given(USAGES, USAGES)
 def test_what_came_since(one, other):
-    assert since(one, one + other) == other
-    assert since(one + other, one) == Usage()
+    assert difference(one, one + other) == other
+    assert difference(one + other, one) == Usage()
 
 
 def test_a_meter_tells_the_difference_to_the_beginning():
-    meter = Meter("p", 0.0, before=Usage(input_tokens=1000))
+    meter = Meter("p", 0.0, used_before=Usage(input_tokens=1000))
     assert meter.take("p/now", Usage(5)) is None  # nothing is known about the beginning yet
-    assert meter.take(meter.first, Usage(10)) is None
+    assert meter.take(meter.first_request, Usage(10)) is None
     assert meter.take("p/now", Usage(10)) is None
     assert meter.take("p/now", Usage(17)) == Usage(1007)
     assert meter.take("p/now", Usage(17)) is None
@@ -121,39 +121,39 @@ def test_a_meter_tells_the_difference_to_the_beginning():
 
 def test_a_meter_asks_once_a_second_and_only_if_there_is_news():
     meter = Meter("p", 0.0, Usage())
-    assert meter.due(100.0) is None
-    meter.news = True
-    assert meter.due(EVERY_S / 2) is None
-    assert meter.due(EVERY_S) == "p/now"
-    assert meter.due(100.0) is None
-    meter.news = True
-    assert meter.due(EVERY_S * 1.5) is None
-    assert meter.due(EVERY_S * 2) == "p/now"
+    assert meter.next_request(100.0) is None
+    meter.changed = True
+    assert meter.next_request(EVERY_S / 2) is None
+    assert meter.next_request(EVERY_S) == "p/now"
+    assert meter.next_request(100.0) is None
+    meter.changed = True
+    assert meter.next_request(EVERY_S * 1.5) is None
+    assert meter.next_request(EVERY_S * 2) == "p/now"
 
 
 def test_the_answer_to_a_question_is_neither_life_nor_news():
     """Else each answer would be the reason for the next question, and a silent turn never end."""
-    turn = RunningTurn("t", "p", SilenceWatch(10, 0.0), Signals("t"), Meter("p", 0.0, Usage()))
+    turn = RunningTurn("t", "p", SilenceWatch(10, 0.0), ApiSignals("t"), Meter("p", 0.0, Usage()))
     for event in (ControlResponse("p/now", None), Cost("p/now", Usage(1))):
         turn.take(event, 5.0)
-        assert turn.hint(event) is None
-    assert turn.silence.deadline == 10.0 and not turn.meter.news
+        assert turn.push_of(event) is None
+    assert turn.silence.deadline == 10.0 and not turn.meter.changed
     turn.take(TEXT, 5.0)
-    turn.hint(TEXT)
-    assert turn.silence.deadline == 15.0 and turn.meter.news
+    turn.push_of(TEXT)
+    assert turn.silence.deadline == 15.0 and turn.meter.changed
 
 
 # --- the queue ---------------------------------------------------------------------------------
 
 
 async def test_hints_come_in_order_and_the_oldest_are_lost():
-    hints = Hints()
-    for number in range(HINTS + 2):
-        hints.put(Spending(str(number), Usage()))
-    assert (await hints.take()).lease == "2"
-    hints.clear()
-    hints.put(Spending("new", Usage()))
-    assert (await hints.take()).lease == "new"
+    pushes = PushQueue()
+    for number in range(MOST_PUSHES + 2):
+        pushes.put(Spending(str(number), Usage()))
+    assert (await pushes.take()).lease == "2"
+    pushes.clear()
+    pushes.put(Spending("new", Usage()))
+    assert (await pushes.take()).lease == "new"
 
 
 def test_a_rejection_that_names_no_window_of_the_account_is_left_to_the_end_of_the_turn():

@@ -12,7 +12,7 @@ import trio
 import trio.testing
 from attrs import evolve
 
-from harness.cli import process
+from harness.cli import claude_process
 from hive.demo import CallTool, Delay, ModelAnswer, Rule, Say
 from hive.wire.harness import Interrupt
 from hive.wire.turns import Outcome, TurnEnded
@@ -124,7 +124,9 @@ async def test_a_turn_that_is_killed_reports_what_was_known(start):
 
 @pytest.mark.parametrize("deaf", [False, True])
 async def test_a_budget_that_is_used_up_ends_the_turn(start, monkeypatch, deaf):
-    monkeypatch.setattr(process, "_STEPS", tuple((sent, 0.2) for sent, _ in process._STEPS))
+    monkeypatch.setattr(
+        claude_process, "_STEPS", tuple((sent, 0.2) for sent, _ in claude_process._STEPS)
+    )
     async with start() as hive:
         hive.script.add(Rule(ModelAnswer((Say("a" * 4000), nap(30))), count=1))
         hive.daemon.deliver("work")

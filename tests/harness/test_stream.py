@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from harness.cli import parser
 from harness.cli.parser import parse_line
-from harness.cli.stream import (
+from harness.cli.stream_events import (
     ApiFailure,
     ControlCancelled,
     ControlRequest,

@@ -9,9 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.tools import mcp
-from harness.tools.agent import SetStatusTool, WhoAmITool
-from harness.tools.base import BadArguments, Tool, ToolContext, argument, checked, schema
-from harness.tools.mcp import Invoke
+from harness.tools.agents import SetStatusTool, WhoAmITool
+from harness.tools.base import BadArguments, Tool, ToolContext, argument, parse_arguments, schema
+from harness.tools.mcp import ToolInvocation
 from harness.tools.messages import RecvTool, SendTool
 from harness.tools.questions import AnswerTool, AskTool
 from harness.tools.table import TOOLS, parse_call, schemas
@@ -133,18 +133,28 @@ def test_the_schemas_refuse_unknown_arguments():
 
 def test_the_handshake():
     params = {"protocolVersion": "2099-01-01"}
-    answer = mcp.read({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params})
+    answer = mcp.parse_request(
+        {"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params}
+    )
     assert answer["id"] == 0 and answer["result"]["protocolVersion"] == "2099-01-01"
     assert "tools" in answer["result"]["capabilities"]
-    assert mcp.read({"method": "notifications/initialized"})["result"] == {}
-    assert mcp.read({"id": 1, "method": "ping"}) == {"jsonrpc": "2.0", "id": 1, "result": {}}
-    assert len(mcp.read({"id": 1, "method": "tools/list"})["result"]["tools"]) == len(NAMES)
+    assert mcp.parse_request({"method": "notifications/initialized"})["result"] == {}
+    assert mcp.parse_request({"id": 1, "method": "ping"}) == {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "result": {},
+    }
+    assert len(mcp.parse_request({"id": 1, "method": "tools/list"})["result"]["tools"]) == len(
+        NAMES
+    )
 
 
 def test_a_call_and_a_wrong_call():
     params = {"name": "whoami", "arguments": {}, "_meta": {"progressToken": 2}}
-    assert mcp.read({"id": 7, "method": "tools/call", "params": params}) == Invoke(7, WhoAmITool())
-    wrong = mcp.read({"id": 7, "method": "tools/call", "params": {"name": "x"}})
+    assert mcp.parse_request({"id": 7, "method": "tools/call", "params": params}) == ToolInvocation(
+        7, WhoAmITool()
+    )
+    wrong = mcp.parse_request({"id": 7, "method": "tools/call", "params": {"name": "x"}})
     assert wrong["result"]["isError"] is True
 
 
@@ -158,7 +168,7 @@ def test_a_call_and_a_wrong_call():
     ],
 )
 def test_what_is_not_spoken_here_is_a_proper_error(message, code):
-    answer = mcp.read(message)
+    answer = mcp.parse_request(message)
     assert answer["id"] == 1 and answer["error"]["code"] == code
 
 
@@ -206,10 +216,10 @@ def test_the_fields_of_a_class_are_its_schema():
 
 
 def test_the_fields_of_a_class_are_its_check():
-    call = checked(PaintTool, {"colour": "red", "walls": [2, 1], "hours": 2, "title": None})
+    call = parse_arguments(PaintTool, {"colour": "red", "walls": [2, 1], "hours": 2, "title": None})
     assert call == PaintTool("red", (2, 1), 2.0) and type(call.hours) is float
     with pytest.raises(BadArguments) as error:
-        checked(PaintTool, {"colour": "pink", "walls": [], "hours": 0.5, "again": 1})
+        parse_arguments(PaintTool, {"colour": "pink", "walls": [], "hours": 0.5, "again": 1})
     assert str(error.value) == (
         "colour is 'pink', it must be 'red' or 'blue'; "
         "walls is [], it must be a list of integers from 1 to 3 items; "

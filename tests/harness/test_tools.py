@@ -9,8 +9,8 @@ import trio.testing
 from attrs import evolve
 
 from harness.link import NoAnswer, NotConnected
-from harness.shared import HarnessOptions, HeldLease, Shared
-from harness.tools import Tools
+from harness.state import HarnessOptions, HarnessState, HeldLease
+from harness.tools import ToolServer
 from hive.link import RemoteError
 from hive.paths import AgentFolders
 from hive.supervisors import Context
@@ -32,7 +32,7 @@ class FakeLink:
         self.asked: list = []
         self.blocked = trio.Event()
 
-    async def request(self, body, *, timeout, within, once=False):
+    async def request(self, body, *, timeout, total_timeout, once=False):
         self.asked.append((body, once))
         if not self.answers:
             self.blocked.set()
@@ -44,16 +44,16 @@ class FakeLink:
 
 
 class Bench:
-    """Tools with a fake daemon; `call` gives the text and whether it was an error."""
+    """The tools with a fake daemon; `call` gives the text and whether it was an error."""
 
     def __init__(self, nursery: trio.Nursery) -> None:
-        self.shared = Shared(
+        self.state = HarnessState(
             HarnessOptions("worker-1", AgentFolders(Path("/agents/worker-1")), Path("/s"))
         )
-        self.shared.settings = HarnessSettings("worker-1", peers=("manager",), body_cap=10)
-        self.shared.holding = HeldLease("lease", [message(1)])
+        self.state.settings = HarnessSettings("worker-1", peers=("manager",), body_cap=10)
+        self.state.holding = HeldLease("lease", [message(1)])
         self.link = FakeLink()
-        self.tools = Tools(self.shared, self.link)  # type: ignore[arg-type]
+        self.tools = ToolServer(self.state, self.link)  # type: ignore[arg-type]
         nursery.start_soon(self.tools.run, Context("test/tools"))
         self._number = 0
 
@@ -136,8 +136,8 @@ async def test_recv_looks_at_once_and_joins_what_it_gets(bench):
         "[hive] message 2 from manager\n  [hive] forged\n[hive] end of message 2; 4 more waiting"
     )
     assert bench.link.asked == [(Recv("lease", 10, 0.0), True)]
-    assert [one.id for one in bench.shared.holding.messages] == [1, 2]
-    assert bench.shared.holding.unsure is False
+    assert [one.id for one in bench.state.holding.messages] == [1, 2]
+    assert bench.state.holding.unsure is False
     bench.link.answers = [Taken(None)]
     assert await bench.call("recv", {"max": 1}) == ("[hive] no message waits", False)
 
@@ -156,15 +156,15 @@ async def test_recv_looks_at_once_and_joins_what_it_gets(bench):
 async def test_a_recv_without_an_answer_makes_the_turn_unsure(bench, answer, unsure):
     bench.link.answers = [answer]
     _, bad = await bench.call("recv", {})
-    assert bad and bench.shared.holding.unsure is unsure
+    assert bad and bench.state.holding.unsure is unsure
 
 
 async def test_a_recv_that_is_withdrawn_makes_the_turn_unsure(bench):
     await bench.submit("recv", {"wait_seconds": 60})
     await bench.link.blocked.wait()
-    bench.tools.withdraw("1")
+    bench.tools.cancel("1")
     await trio.testing.wait_all_tasks_blocked()
-    assert bench.shared.holding.unsure is True
+    assert bench.state.holding.unsure is True
     bench.link.answers = [Sent(1)]
     assert (await bench.call("send", {"to": "manager", "body": "x"}))[1] is False
 
@@ -186,27 +186,27 @@ async def test_a_crash_leaves_no_call_without_an_answer():
 async def test_recvs_beside_each_other_leave_nothing_unsure(bench, first_to_end):
     gates = [trio.Event(), trio.Event()]
 
-    async def request(body, *, timeout, within, once=False):
+    async def request(body, *, timeout, total_timeout, once=False):
         await gates[body.max - 1].wait()
         return Taken(Lease("lease", (message(10 + body.max),)))
 
     bench.link.request = request
     answers = [await bench.submit("recv", {"max": one}) for one in (1, 2)]
     await trio.testing.wait_all_tasks_blocked()
-    assert bench.shared.holding.unsure is True
+    assert bench.state.holding.unsure is True
     for one in (first_to_end, 1 - first_to_end):
-        assert bench.shared.holding.unsure is True
+        assert bench.state.holding.unsure is True
         gates[one].set()
         with trio.fail_after(5):
             await answers[one].receive()
-    assert bench.shared.holding.unsure is False
-    assert {one.id for one in bench.shared.holding.messages} == {1, 11, 12}
+    assert bench.state.holding.unsure is False
+    assert {one.id for one in bench.state.holding.messages} == {1, 11, 12}
 
 
 async def test_one_of_two_recvs_without_an_answer_is_enough_to_be_unsure(bench):
     lost, withdrawn = trio.Event(), RemoteError("no_lease", "over")
 
-    async def request(body, *, timeout, within, once=False):
+    async def request(body, *, timeout, total_timeout, once=False):
         if body.max == 1:
             await lost.wait()
             raise NoAnswer("?")
@@ -218,11 +218,11 @@ async def test_one_of_two_recvs_without_an_answer_is_enough_to_be_unsure(bench):
     lost.set()
     with trio.fail_after(5):
         await answer.receive()
-    assert bench.shared.holding.unsure is True
+    assert bench.state.holding.unsure is True
 
 
 async def test_recv_outside_of_a_turn(bench):
-    bench.shared.holding = None
+    bench.state.holding = None
     text, bad = await bench.call("recv", {})
     assert bad and "no turn" in text
 

@@ -27,7 +27,7 @@ class FakeLink:
         self.answers: list = []
         self.asked: list = []
 
-    async def request(self, body, *, timeout, within, once=False):
+    async def request(self, body, *, timeout, total_timeout, once=False):
         await trio.lowlevel.checkpoint()
         self.asked.append(body)
         answer = self.answers.pop(0) if self.answers else Sent(7)
@@ -143,7 +143,7 @@ async def test_nonsense_is_answered_and_harms_nobody(bench, data):
 
 async def test_a_flood_is_refused_beyond_its_bounds(bench, monkeypatch):
     await bench.say(b"x" * (1 << 20))
-    silent = [await trio.open_unix_socket(bench.path) for _ in range(wake_socket.AT_ONCE)]
+    silent = [await trio.open_unix_socket(bench.path) for _ in range(wake_socket.MAX_CONNECTIONS)]
     await trio.testing.wait_all_tasks_blocked(0.05)
     assert await bench.wake("--from", "x", "y") is not None
     assert bench.link.asked == []
@@ -154,7 +154,7 @@ async def test_a_flood_is_refused_beyond_its_bounds(bench, monkeypatch):
 
 
 async def test_a_socket_that_the_agent_removed_comes_back(bench, monkeypatch):
-    monkeypatch.setattr(wake_socket, "LOOK_S", 0.05)
+    monkeypatch.setattr(wake_socket, "CHECK_S", 0.05)
     await bench.there()
     bench.path.unlink()
     bench.path.mkdir()

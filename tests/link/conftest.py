@@ -12,7 +12,8 @@ from wsproto.events import Event, Request, TextMessage
 
 from hive.link import LinkError, LinkLimits, Peer, Session, serve
 from hive.wire.bodies import AgentBody, Body
-from hive.wire.codec import MAX_FRAME, PROTOCOL, encode_frame
+from hive.wire.bounds import MAX_FRAME
+from hive.wire.codec import PROTOCOL, encode_frame
 from hive.wire.frames import Hello, Push
 from hive.wire.harness import Report
 from hive.wire.messages import Send, Sent

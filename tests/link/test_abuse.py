@@ -24,7 +24,8 @@ from wsproto.events import BytesMessage, CloseConnection, Event, TextMessage
 from hive.link import LinkLimits, LinkRefused, Peer, RemoteError, connect
 from hive.link.decoding import MESSAGE_CAP
 from hive.wire.bodies import Body
-from hive.wire.codec import MAX_FRAME, PROTOCOL, decode_frame
+from hive.wire.bounds import MAX_FRAME
+from hive.wire.codec import PROTOCOL, decode_frame
 from hive.wire.frames import Failure, Hello
 from hive.wire.messages import Send, Sent
 

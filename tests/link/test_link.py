@@ -27,7 +27,8 @@ from hive.link import (
 from hive.link.reconnect import RECONNECT, keep_connected
 from hive.link.unix import bind
 from hive.wire.bodies import Body
-from hive.wire.codec import MAX_FRAME, PROTOCOL, WireError, encode_frame
+from hive.wire.bounds import MAX_FRAME
+from hive.wire.codec import PROTOCOL, WireError, encode_frame
 from hive.wire.daemon import Done, Down, GetStatus
 from hive.wire.frames import Hello, Push, Welcome
 from hive.wire.harness import HarnessSettings, Interrupt, StopHarness

@@ -14,7 +14,7 @@ from hive.supervisors import (
     RestartIntensity,
     Strategy,
 )
-from hive.supervisors import one_line as flat
+from hive.supervisors.events import one_line as flat
 from hive.supervisors.policy import Action, End, FailureCounts, action_for, decide, restarts_with
 
 times = st.floats(0, 1e6, allow_nan=False)

@@ -12,9 +12,8 @@ import trio.testing
 from support.directories import Named
 from support.no_limits import NoLimits
 
-from hive.agents import Agent, AgentDependencies
+from hive.agents import Agent, AgentDependencies, AgentsConfig, ClaudeConfig
 from hive.agents import socket as agent_socket
-from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.broker import Broker, Draft
 from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
@@ -125,7 +124,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             publish=publish,
             changed=lambda name: None,
             readonly=(),
-            redact=secrets.hide,
+            redact=secrets.redact_value,
         )
         await dependencies.directory.load()
         if "scout" not in dependencies.directory.known:

@@ -4,7 +4,7 @@ from functools import partial
 
 import trio
 
-from hive.operator import session
+from hive.operator import server
 from hive.operator.audit import AuditLog
 from hive.operator.handlers import Table
 from hive.paths import Paths
@@ -17,10 +17,10 @@ async def listen(
 ) -> None:
     """Serve the table in the nursery; returns when it can be asked."""
     path = paths.control if role == "operator" else paths.web
-    hide = Secrets().hide
+    redact = Secrets().redact_value
     ready = trio.Event()
     ctx = Context("hive/control", on_ready=lambda _: ready.set())
-    run = partial(session.run, path=path, role=role, table=table, audit=audit, hide=hide)
+    run = partial(server.run, path=path, role=role, table=table, audit=audit, redact=redact)
     nursery.start_soon(run, ctx)
     with trio.fail_after(5):
         await ready.wait()

@@ -13,7 +13,7 @@ from support.directories import Named
 from hive.broker import BadLine, BodyTooLarge, Broker
 from hive.store import MIGRATIONS, open_store
 from hive.wake_ups import TooManyWakeUps, WakeUpService
-from hive.wake_ups.policy import BY_SCRIPT, NEXT_TURN, Kind, check_rate
+from hive.wake_ups.policy import BY_SCRIPT, NEXT_TURN, WakeUpKind, check_rate
 from hive.wire.daemon import Done
 from hive.wire.wake_ups import RequestNextTurn, Wake
 
@@ -105,7 +105,7 @@ async def test_nothing_is_left_for_a_new_agent_of_the_same_name(path: Path) -> N
 def test_a_rate_never_lets_more_through_than_it_says(times: list[float], now: float) -> None:
     recent = [at for at in times if now - 3600 < at <= now]
     try:
-        check_rate(times, Kind("wake", 5, "wakes"), now)
+        check_rate(times, WakeUpKind("wake", 5, "wakes"), now)
     except TooManyWakeUps as error:
         assert len(recent) >= 5
         wait = int(str(error).split(" is in ")[1].split(" s")[0])

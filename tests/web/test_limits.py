@@ -10,7 +10,7 @@ from support.browser import live
 from support.fake_daemon import FakeDaemon, ThreadedDaemon
 from support.scene import play
 
-from hive.cli import show
+from hive.cli.gates import gate_line
 from hive.wire.agents import StatusChanged
 from hive.wire.budgets import BudgetReached, BudgetStatus, Period, Unit
 from hive.wire.gates import GateChanged, GateState, GateStatus
@@ -120,7 +120,7 @@ def test_the_banner_says_the_same_as_the_command_line(
     expect(banners(tab)).to_have_count(len(named))
     for gate in named:
         banner = banners(tab).filter(has_text=f"credential {gate.credential}")
-        line = show.gate_line(gate)
+        line = gate_line(gate)
         todo = banner.locator("code")
         if "hive " in line:
             line, _, command = line.rpartition(", ")

@@ -1,55 +1,9 @@
 import errno
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from web.guard import host_fault, origin_fault
-from web.loopback import Address, BindRefused, is_loopback, listen, parse_bind
-
-
-@pytest.mark.parametrize(
-    ("text", "host", "port"),
-    [
-        ("127.0.0.1:8420", "127.0.0.1", 8420),
-        ("127.3.2.1:1", "127.3.2.1", 1),
-        ("localhost:0", "127.0.0.1", 0),
-        ("[::1]:65535", "::1", 65535),
-    ],
-)
-def test_loopback_is_bound(text: str, host: str, port: int) -> None:
-    assert parse_bind(text) == Address(host, port)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["0.0.0.0:80", "[::]:80", "10.0.0.1:80", ":80", "example.org:80", "2130706433:80", "127.1:80"],
-)
-def test_other_addresses_are_refused_with_the_reason(text: str) -> None:
-    with pytest.raises(BindRefused, match="no login yet"):
-        parse_bind(text)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "127.0.0.1", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "localhost:٣", "::1"]
-)
-def test_what_is_no_address_is_explained(text: str) -> None:
-    with pytest.raises(BindRefused, match=r"write, for example, 127\.0\.0\.1:8420"):
-        parse_bind(text)
-
-
-@given(st.text())
-def test_no_text_breaks_the_parser(text: str) -> None:
-    try:
-        address = parse_bind(text)
-    except BindRefused:
-        return
-    assert is_loopback(address.host)
-
-
-def test_urls() -> None:
-    assert Address("127.0.0.1", 80).url() == "http://127.0.0.1:80/"
-    assert Address("::1", 80).url() == "http://[::1]:80/"
+from hive.address import Address
+from web.loopback import host_fault, listen, origin_fault
 
 
 def test_a_taken_port_is_an_error() -> None:

@@ -15,15 +15,16 @@ from trio_websocket import ConnectionClosed, WebSocketConnection
 from trio_websocket import open_websocket_url as open_websocket
 
 import web.app
-import web.live
+import web.state
 import web.upstream
 import web.viewer
+from hive.address import Address
 from hive.link import LinkClosed
 from hive.wire.daemon import Notice
 from hive.wire.messages import MessageState, OperatorSend
 from hive.wire.states import AgentState
 from hive.wire.turns import Text
-from web.loopback import Address, listen
+from web.loopback import listen
 from web.server import serve
 
 pytestmark = pytest.mark.usefixtures("page")
@@ -373,9 +374,9 @@ async def test_daemon_away_and_back(daemon: FakeDaemon, site: Site) -> None:
 
 
 def test_a_daemon_that_does_not_answer_is_told_in_words(tmp_path: Path) -> None:
-    live = web.live.Live()
-    web.upstream.Upstream(tmp_path / "web.sock", live)._failed(trio.TooSlowError())
-    assert live.away == "it does not answer"
+    state = web.state.PageState()
+    web.upstream.Upstream(tmp_path / "web.sock", state)._failed(trio.TooSlowError())
+    assert state.away == "it does not answer"
 
 
 @pytest.mark.parametrize(

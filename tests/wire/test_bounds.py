@@ -11,8 +11,17 @@ from harness.tools.base import schema
 from harness.tools.table import TOOLS
 from hive.broker.draft import Draft, check
 from hive.wire import bounds
-from hive.wire.bounds import EVENT_TEXT, LONGEST_TAKE_S, MOST_BODY, MOST_ROWS, MOST_TAKEN, clamp
-from hive.wire.codec import ANSWER_CAP, MAX_FRAME, encode, fitting
+from hive.wire.bounds import (
+    ANSWER_CAP,
+    EVENT_TEXT,
+    LONGEST_TAKE_S,
+    MAX_FRAME,
+    MOST_BODY,
+    MOST_ROWS,
+    MOST_TAKEN,
+    clamp,
+)
+from hive.wire.codec import encode, fitting
 from hive.wire.events import EventBatch, LiveEvent
 from hive.wire.messages import OperatorSend
 from hive.wire.turns import Text

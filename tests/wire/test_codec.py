@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hive.wire.bodies import AgentBody, Body, OperatorBody, PageBody
+from hive.wire.bounds import MAX_FRAME
 from hive.wire.codec import (
-    MAX_FRAME,
     PROTOCOL,
     WireError,
     decode,
