@@ -20,6 +20,8 @@ from pathlib import Path
 
 import trio
 
+from hive.text import escaped, flattened, shortened
+
 OLDEST = (2, 32)
 """The first version that can be told to leave its user's configuration alone."""
 
@@ -96,20 +98,9 @@ class GitOutputTooLong(GitError):
         self.begin = begin
 
 
-def escaped(text: str) -> str:
-    """The text with all that is not printable but line breaks and tabs written as escapes.
-
-    Nothing in it can drive a terminal, turn the direction of writing, or look like nothing.
-    """
-    return "".join(
-        c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text
-    )
-
-
 def escaped_line(text: str, most: int = _MOST_SAID) -> str:
-    """The text, `escaped`, on one line of at most `most` characters."""
-    line = " ".join(escaped(text[: 4 * most]).split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+    """The text on one line of at most `most` characters, without anything that is not printable."""
+    return shortened(flattened(escaped(text[: 4 * most], keep="\n\t")), most)
 
 
 def git_environment(folder: Path) -> dict[str, str]:

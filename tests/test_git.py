@@ -14,7 +14,6 @@ from hive.git import (
     GitTimedOut,
     GitUnavailable,
     check_git,
-    escaped,
     escaped_line,
     git_environment,
     identity,
@@ -193,9 +192,8 @@ async def test_an_old_git_is_refused(
         await check_git()
 
 
-def test_nothing_invisible_is_left() -> None:
-    assert (
-        escaped("a\tb\nc\r\x1b\u202e\u200b\u2028ä😀") == "a\tb\nc\\r\\x1b\\u202e\\u200b\\u2028ä😀"
-    )
+def test_nothing_invisible_is_left_on_a_line() -> None:
+    said = "a\tb\nc\r\x1b\u202e\u200b\u2028ä😀"
+    assert escaped_line(said) == "a b c\\r\\x1b\\u202e\\u200b\\u2028ä😀"
     assert escaped_line(" a\r\nb\tc ") == r"a\r b c"
     assert escaped_line("x" * 1000, 10) == "x" * 9 + "…"

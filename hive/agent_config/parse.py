@@ -25,8 +25,8 @@ from hive.agent_config.rules import (
     dotted,
     invisible,
     shown,
-    visible,
 )
+from hive.text import escaped
 
 MOST_FILE = 65_536
 """Bytes of an agent.toml."""
@@ -69,7 +69,7 @@ class AgentConfigError(ValueError):
         lines = [f"{source}: {fault}" for fault in faults[:MOST_TOLD]]
         if len(faults) > MOST_TOLD:
             lines.append(f"{source}: … and {len(faults) - MOST_TOLD} more")
-        super().__init__("\n".join(map(visible, lines)))
+        super().__init__("\n".join(map(escaped, lines)))
 
 
 def parse(
@@ -127,7 +127,7 @@ def _values(text: str) -> dict[str, Any]:
     try:
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise BrokenRules(((), f"is not TOML: {visible(str(error)[:200])}")) from None
+        raise BrokenRules(((), f"is not TOML: {escaped(str(error)[:200])}")) from None
     except RecursionError:
         raise BrokenRules(((), _TOO_DEEP)) from None
     except ValueError:  # Python reads no decimal number of more than 4,300 digits
@@ -226,7 +226,7 @@ def faults_of(error: Exception, path: KeyPath = ()) -> Iterator[tuple[KeyPath, s
             for inside, text in error.faults:
                 yield (*path, *inside), text
         case _:
-            yield path, visible(str(error)[:200])
+            yield path, escaped(str(error)[:200])
 
 
 def _missing(cls: type, name: str) -> str:

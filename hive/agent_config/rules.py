@@ -15,6 +15,7 @@ from typing import Any
 
 from attrs import frozen
 
+from hive.text import escaped
 from hive.wire.names import EVERYBODY, check_name
 
 KeyPath = tuple[str | int, ...]
@@ -338,8 +339,8 @@ def dotted(path: KeyPath, most: int | None = None) -> str:
 
 def quoted(text: str) -> str:
     """A text without control characters as TOML has it."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    quoted = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{quoted}"'
 
 
 def shown(value: object, most: int = MOST_SHOWN) -> str:
@@ -348,7 +349,7 @@ def shown(value: object, most: int = MOST_SHOWN) -> str:
         case bool():
             return str(value).lower()
         case str():
-            return visible(quoted(value if len(value) <= most else f"{value[: most - 1]}…"))
+            return escaped(quoted(value if len(value) <= most else f"{value[: most - 1]}…"))
         case int():
             return str(value) if abs(value) <= 10**15 else "a number beyond 10^15"
         case float():
@@ -358,8 +359,3 @@ def shown(value: object, most: int = MOST_SHOWN) -> str:
         case list() | tuple():
             return "a list"
     return "a date or time"
-
-
-def visible(text: str) -> str:
-    """The text, safe for a terminal: what is not printable is escaped, line breaks too."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -26,16 +26,19 @@ from hive.git import (
     EMPTY_TREE,
     MOST_MEMORY,
     GitOutputTooLong,
-    escaped,
     escaped_line,
     identity,
     run_git,
 )
 from hive.paths import Paths, make_private
+from hive.text import escaped
 
 TagKind = Literal["proposal", "approved", "denied", "building", "deployed", "failed"]
 MOST_DIFF = 256 << 10
 MOST_REASON = 300
+
+_LAYOUT = "\n\t"
+"""What is not printable and still belongs to a diff."""
 
 _MOST_TAGS = 64 << 20
 _MOST_HEADS = 1 << 20
@@ -217,8 +220,9 @@ class ConfigRepositories:
         except GitOutputTooLong as error:
             begin = error.begin.rpartition(b"\n")[0].decode(errors="backslashreplace")
             end = f"cut here: the difference has more than {MOST_DIFF} bytes"
-            return f"{escaped(begin)}\n[{end}; see all of it with git diff {trees[0]} {trees[1]}]\n"
-        return escaped(data.decode(errors="backslashreplace"))
+            more = f"[{end}; see all of it with git diff {trees[0]} {trees[1]}]"
+            return f"{escaped(begin, keep=_LAYOUT)}\n{more}\n"
+        return escaped(data.decode(errors="backslashreplace"), keep=_LAYOUT)
 
     async def remove(self, agent: str) -> None:
         """Remove both repositories with all that was ever pinned; raises OSError."""
