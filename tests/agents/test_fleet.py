@@ -89,7 +89,7 @@ class Scene:
 
     @property
     def tree(self) -> OperatedTree:
-        """The agents alone, in the operator's hands."""
+        """The agents alone, under the supervisor that the operator acts on."""
         root, other = self.fleet.supervisor, Mock()
         return OperatedTree(root, self.directory, self.fleet, other, other, other)
 

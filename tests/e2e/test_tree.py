@@ -1,4 +1,4 @@
-"""The operator's hand on the tree, recorded in the audit, through a restart of the daemon."""
+"""The operator's acts on the tree, recorded in the audit, through a restart of the daemon."""
 
 import os
 import signal
