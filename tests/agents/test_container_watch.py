@@ -184,13 +184,13 @@ def test_a_daemon_that_stood_still_takes_nobody_for_dead(tmp_path: Path) -> None
 
     async def main() -> None:
         nonlocal skipped
-        hive = Hive(Running(), silence=4.0)
+        hive = Hive(Running(), silence=12.0)
 
         async def report() -> None:
             nonlocal skipped
             await trio.sleep(0.1)
             skipped = 3600.0
-            await trio.sleep(3)  # longer than the watch's next look
+            await trio.sleep(4)  # longer than the watch's next look
             hive.agent.heard()
             nursery.cancel_scope.cancel()
 
