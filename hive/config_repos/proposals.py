@@ -20,6 +20,7 @@ from pathlib import Path
 import trio
 from attrs import frozen
 
+from hive.beneath import open_folder
 from hive.config_repos.errors import (
     AmbiguousCommit,
     BadProposals,
@@ -57,8 +58,6 @@ _MOST_CPU_S = 10
 _MISSING, _SWAPPED = 65, 66
 _DEPTH = 2
 """Of folders among the objects; git looks no deeper."""
-
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 _GUARD = (
     f"ulimit -v {MOST_MEMORY // 1024} && ulimit -t {_MOST_CPU_S} || exit\n"
@@ -108,7 +107,7 @@ def find_objects(agent: str, folder: Path) -> ObjectFolder:
     try:
         for part in ("config", ".git", "objects"):
             try:
-                inner = os.open(part, _FOLDER, dir_fd=opened)
+                inner = open_folder(part, dir_fd=opened)
             except OSError:
                 raise BadProposals(
                     f"{part!r} in the configuration repository of {agent} is not a folder: make it "
@@ -150,7 +149,7 @@ def _check_files(agent: str, folder: int, seen: Iterator[int], depth: int = 0) -
                     f"special file, {entry.name!a}: put a plain copy in its place"
                 )
             if depth < _DEPTH:
-                inner = os.open(entry.name, _FOLDER, dir_fd=folder)
+                inner = open_folder(entry.name, dir_fd=folder)
                 try:
                     _check_files(agent, inner, seen, depth + 1)
                 finally:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from attrs import frozen
 
+from hive.beneath import open_folder
 from hive.paths import Paths, make_private
 
 LOG_ROTATES_AT = 1 << 20
@@ -59,7 +60,7 @@ def open_log(where: Folders) -> int:
     The container writes to this folder, so nothing that lies there is followed or trusted: what
     is not a plain file is replaced.
     """
-    folder = os.open(where.harness, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    folder = open_folder(where.harness)
     try:
         name = where.log.name
         try:

@@ -8,8 +8,9 @@ import os
 import stat
 from pathlib import Path
 
+from hive.beneath import open_folder
+
 FOLDER = "reminders"
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def spill(state: Path, name: str, text: str) -> None:
@@ -17,7 +18,7 @@ def spill(state: Path, name: str, text: str) -> None:
 
     Raises OSError if it cannot be written, or if something there is a link or no folder.
     """
-    outer = os.open(state, _DIRECTORY)
+    outer = open_folder(state)
     try:
         owner = os.fstat(outer)
         try:
@@ -25,7 +26,7 @@ def spill(state: Path, name: str, text: str) -> None:
             made = True
         except FileExistsError:
             made = False
-        folder = os.open(FOLDER, _DIRECTORY, dir_fd=outer)
+        folder = open_folder(FOLDER, dir_fd=outer)
         try:
             if made:
                 _give(folder, owner)

@@ -11,6 +11,7 @@ from hive.wire import (
     budgets,
     daemon,
     events,
+    files,
     gates,
     harness,
     logins,
@@ -43,6 +44,7 @@ OperatorRead = (
     | questions.OperatorReads
     | reminders.OperatorReads
     | schedules.OperatorReads
+    | files.OperatorReads
     | audit.OperatorReads
     | daemon.OperatorReads
     | events.OperatorReads
@@ -77,6 +79,7 @@ Body = (
     | questions.FromDaemon
     | reminders.FromDaemon
     | schedules.FromDaemon
+    | files.FromDaemon
     | audit.FromDaemon
     | daemon.FromDaemon
     | events.FromDaemon

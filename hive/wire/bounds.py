@@ -14,7 +14,7 @@ MAX_ID = 2**63 - 1
 """SQLite's integers have 64 bits; no message, reminder, schedule or question has an id above."""
 
 MOST_ROWS = 1_000
-"""Events, messages, questions or entries of the audit in one answer; ids in one request."""
+"""Events, messages, questions, files or entries of the audit in one answer; ids in one request."""
 
 MOST_TAKEN = 10
 """Messages in one lease or one `Recv`: ten of the largest bodies fit into a frame."""
@@ -27,6 +27,9 @@ LONGEST_REPLY_S = 3600.0
 
 EVENT_TEXT = 2_000
 """Characters of a text that are kept in an event."""
+
+MOST_PART = 1 << 17
+"""Bytes of a file in one answer: a frame holds them also when JSON needs six for each."""
 
 BODY_CAP = 16_384
 """Bytes that a message's body may have where nothing else is configured."""

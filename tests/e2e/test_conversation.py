@@ -69,9 +69,12 @@ def test_down_stops_everything_and_says_so(hive: RunningHive) -> None:
     assert "nothing runs" in hive.ok("down")
 
 
-def test_a_stopped_agent_keeps_its_messages(hive: RunningHive) -> None:
+def test_a_stopped_agent_keeps_its_messages_and_shows_its_files(hive: RunningHive) -> None:
     hive.ok("stop", "manager")
     assert hive.agent("manager")["state"] == "stopped"
+    (hive.root / "agents/manager/state/notes.md").write_text("what I know\n")
+    assert "notes.md" in [one["name"] for one in hive.json("ls", "manager")["entries"]]
+    assert hive.ok("cat", "manager:notes.md") == "what I know\n"
     hive.ok("send", "manager", "for later")
     assert hive.agent("manager")["queued"] == 1
     with hive.follow() as events:
