@@ -7,6 +7,7 @@ from pathlib import Path
 from hive.daemon.hive import Hive
 from hive.operator import (
     agents,
+    approvals,
     audit,
     budgets,
     daemon,
@@ -36,6 +37,7 @@ def operator_table(hive: Hive) -> Table:
         questions.table(hive.questions, hive.broker),
         reminders.table(hive.reminders, hive.directory),
         schedules.table(hive.schedules),
+        approvals.table(hive.approvals),
         events.table(hive.events),
         audit.table(hive.audit),
         daemon.table(hive.status.now, hive.stop.stop_all),

@@ -7,6 +7,7 @@ may ask and `AgentPush` what it may push; `OperatorBody` is what the operator ma
 
 from hive.wire import (
     agents,
+    approvals,
     audit,
     budgets,
     daemon,
@@ -32,6 +33,7 @@ AgentBody = (
     | wake_ups.FromAgent
     | reminders.FromAgent
     | schedules.FromAgent
+    | approvals.FromAgent
 )
 AgentPush = turns.PushedByAgent | harness.PushedByAgent
 OperatorRead = (
@@ -43,6 +45,7 @@ OperatorRead = (
     | questions.OperatorReads
     | reminders.OperatorReads
     | schedules.OperatorReads
+    | approvals.OperatorReads
     | audit.OperatorReads
     | daemon.OperatorReads
     | events.OperatorReads
@@ -57,6 +60,7 @@ OperatorAct = (
     | questions.OperatorActs
     | reminders.OperatorActs
     | schedules.OperatorActs
+    | approvals.OperatorActs
     | daemon.OperatorActs
 )
 OperatorBody = OperatorRead | OperatorAct
@@ -77,6 +81,7 @@ Body = (
     | questions.FromDaemon
     | reminders.FromDaemon
     | schedules.FromDaemon
+    | approvals.FromDaemon
     | audit.FromDaemon
     | daemon.FromDaemon
     | events.FromDaemon
