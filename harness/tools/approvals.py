@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from typing import Any
 
 from attrs import frozen
 
@@ -47,7 +48,7 @@ commits there and proposes the commit with `mcp__hive__request_apply_commit`; th
         if not isinstance(answer, Proposed):
             return DONE
         one = answer.approval
-        shown = {
+        shown: dict[str, Any] = {
             "approval": one.id,
             "state": one.state.value,
             "commit": one.commit,

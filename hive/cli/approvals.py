@@ -78,7 +78,8 @@ def _decision(name: str, approve: bool, text: str) -> click.Command:
 def approval_json(one: Approval) -> dict[str, Any]:
     """Return the documented shape: the class of a key is `class`, the rest as on the wire."""
     fields = [{"key": each.key, "class": each.key_class.value} for each in one.fields]
-    return jsonable(one) | {"fields": fields}
+    shown: dict[str, Any] = jsonable(one)
+    return shown | {"fields": fields}
 
 
 def _decided(decided: ApprovalDecided) -> str:

@@ -94,7 +94,7 @@ async def test_from_proposal_to_decision(hive: ApprovalCommands) -> None:
     assert told[1][2] == "refused" and "is decided once" in told[1][3]
     assert told[2][:3] == ("deny", "approval 99", "refused")
     assert told[3] == ("deny", f"approval {second}", "done", "it is denied")
-    assert "configuration of worker, commit" in (await hive.audit.newest(10))[0].detail
+    assert "permissions of worker, commit" in (await hive.audit.newest(10))[0].detail
 
 
 async def test_a_moved_base_is_no_approval(hive: ApprovalCommands) -> None:
