@@ -208,7 +208,7 @@ def test_a_configuration_is_proposed_and_approved(office: Office) -> None:
         folder = "cd /agents/worker-1/config"
         git = "git -c user.name=manager -c user.email=manager@hive"
         command = f"{folder} && {edit} && {git} commit -qam change && git rev-parse HEAD"
-        return str(office.turn("manager", [call("Bash", command=command)])["Bash"]).strip()
+        return str(office.turn("manager", [call("Bash", command=command)])["Bash"]).split()[0]
 
     def propose(hash_: str, **more: str) -> Any:
         asked = call("request_apply_commit", agent="worker-1", commit=hash_, **more)
