@@ -55,6 +55,7 @@ RETRY_S = 5.0
 CREATE_S = 10.0
 """How long an agent's start may wait for its configuration repositories."""
 
+UNPIN_S = 10.0
 CHANGE_DEADLINE_S = 30.0
 
 NOT_DEPLOYED_YET = (
@@ -152,7 +153,8 @@ class ApprovalService:
             try:
                 proposed = await self._submit(by, wish, pinned)
             except (BrokerError, *_GIT_FAILURES):
-                await self._repositories.unpin(agent, number)
+                with trio.move_on_after(UNPIN_S, shield=True):  # else the next start does it
+                    await self._repositories.unpin(agent, number)
                 raise
             if proposed.approval.id != number:
                 await self._repositories.unpin(agent, number)
