@@ -2,6 +2,7 @@
 
 from harness.lenient_json import Json
 from harness.tools.agents import SetStatusTool, WhoAmITool
+from harness.tools.approvals import RequestApplyCommitTool
 from harness.tools.base import BadArguments, Tool, excerpt, parse_arguments, schema
 from harness.tools.messages import RecvTool, SendTool, ThreadTool
 from harness.tools.questions import AnswerTool, AskTool, CancelLooseEndTool, LooseEndsTool
@@ -25,6 +26,7 @@ _ALL: tuple[type[Tool], ...] = (
     SetStatusTool,
     RequestNextTurnTool,
     WakeTool,
+    RequestApplyCommitTool,
 )
 
 TOOLS = {tool.NAME: tool for tool in _ALL}

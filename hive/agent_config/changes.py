@@ -5,9 +5,10 @@ from typing import Any
 
 from attrs import frozen
 
-from hive.agent_config.config import AgentConfig, KeyClass
+from hive.agent_config.config import AgentConfig
 from hive.agent_config.rules import dotted
 from hive.agent_config.toml import settings, toml_text
+from hive.wire.approvals import KeyClass
 
 NO_PROMPTS: Mapping[str, str] = {}
 

@@ -6,7 +6,6 @@ follow from the fields below; a new key is a field here and nothing else.
 
 import re
 from collections.abc import Callable
-from enum import StrEnum
 from typing import Any
 
 import attrs
@@ -24,21 +23,13 @@ from hive.agent_config.rules import (
     Table,
     TextRule,
 )
+from hive.wire.approvals import KeyClass
 
 ROLE = "role.md"
 """The prompt file that counts when none is named; it alone may be missing."""
 
 MOST_PROMPT = 65_536
 """Bytes of a prompt file."""
-
-
-class KeyClass(StrEnum):
-    """How a change of a key is brought into force."""
-
-    HOT = "hot"
-    """At once, while the agent works."""
-    RESTART = "restart"
-    """By a restart of its container."""
 
 
 @frozen

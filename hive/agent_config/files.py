@@ -1,7 +1,8 @@
-"""An agent.toml on disk, with the prompt files beside it, as its author has them."""
+"""An agent.toml with the prompt files beside it: on disk as its author has them, or in a commit."""
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 from attrs import frozen
@@ -10,6 +11,9 @@ from hive.agent_config.config import MOST_PROMPT, ROLE, AgentConfig
 from hive.agent_config.parse import MOST_FILE, AgentConfigError, Fault, check_prompt, parse
 from hive.agent_config.rules import HostCaps
 from hive.files import read_small
+
+ENTRY_POINT = "agent.toml"
+_MISSING = "is missing: add it, or do not name it"
 
 
 @frozen
@@ -41,7 +45,7 @@ def load(
             continue
         except FileNotFoundError:
             prompts.append(PromptFile(path, False))
-            why = None if path == ROLE else "is missing: add it, or do not name it"
+            why = None if path == ROLE else _MISSING
         except OSError as error:
             why = f"cannot be read: {error.strerror}"
         except ValueError as error:
@@ -51,6 +55,31 @@ def load(
     if faults:
         raise AgentConfigError(str(file), tuple(faults))
     return config, tuple(prompts)
+
+
+def parse_files(
+    files: Mapping[str, bytes], *, agent: str | None = None, host: HostCaps | None = None
+) -> AgentConfig:
+    """Read the agent.toml of a commit and check its prompt files; `agent`, `host` as in `parse`.
+
+    `files` are those of the commit by their paths. Raises AgentConfigError, also for a prompt file
+    that is missing or cannot be one.
+    """
+    if ENTRY_POINT not in files:
+        raise AgentConfigError(ENTRY_POINT, (Fault("", "is missing: add it"),))
+    config = parse(files[ENTRY_POINT], source=ENTRY_POINT, agent=agent, host=host)
+    faults: list[Fault] = []
+    for path in config.claude.prompt_files:
+        try:
+            if path in files:
+                check_prompt(files[path])
+            elif path != ROLE:
+                raise ValueError(_MISSING)
+        except ValueError as error:
+            faults.append(Fault(f"prompt file {path}", str(error)))
+    if faults:
+        raise AgentConfigError(ENTRY_POINT, tuple(faults))
+    return config
 
 
 def _check(folder: str, path: str) -> None:

@@ -77,8 +77,9 @@ here is refused.
 
 <!-- Made by `make reference` from hive/agent_config/config.py: change that, not this. -->
 
-**What reads it today** is `hive config check FILE` alone, which says everything that is wrong with
-a file, or what it sets; no part of the hive deploys one yet. In the column *effect*, `when
+**What reads it today** are `hive config check FILE`, which says everything that is wrong with a
+file, or what it sets, and the same check of what agents propose ([approvals.md](approvals.md)); no
+part of the hive deploys one yet. In the column *effect*, `when
 deployed` stands for what the hive has the means for, and `not yet` for what would change nothing
 even then.
 

@@ -11,6 +11,7 @@ from attrs import define, field, frozen
 
 from hive.agents.settings import AgentsConfig, ClaudeConfig
 from hive.alarm import WaitEnds
+from hive.approvals import ApprovalService
 from hive.broker import Broker, Counts
 from hive.containers import Driver
 from hive.credentials import CurrentAccess
@@ -99,6 +100,7 @@ class AgentDependencies:
     wake_ups: WakeUpService
     reminders: ReminderService
     schedules: ScheduleService
+    approvals: ApprovalService
     driver: Callable[[str], Driver]
     limits: WorkLimits
     publish: Publish

@@ -15,7 +15,7 @@ import trio
 
 from hive.agents.agent import SILENT_S, Agent
 from hive.containers import Container, Driver, Handle
-from hive.directory import Directory, NoSuchAgent
+from hive.directory import MANAGER, Directory, NoSuchAgent
 from hive.link import LinkClosed
 from hive.paths import AgentFolders, Paths
 from hive.reminders import StateFolder
@@ -41,12 +41,14 @@ def describe(agent: Agent) -> Container:
     inside = agent.dependencies.driver(agent.record.driver).inside(root, name)
     places = ("--base", str(inside.base), "--socket", str(inside.socket))
     wrap = ("--wrap", json.dumps(inside.wrap))
+    others = agent.dependencies.directory.known if name == MANAGER else ()
     return Container(
         name=name,
         root=root,
         argv=(sys.executable, "-m", "harness", "--name", name, *places, *wrap),
         environment=_environment(),
         readonly=agent.dependencies.readonly,
+        configures=tuple(other for other in others if other != name),
     )
 
 

@@ -73,6 +73,7 @@ class Fleet:
         )
         await trio.to_thread.run_sync(dependencies.driver(record.driver).check)
         await self._directory.create(record)
+        await dependencies.approvals.prepare(record)  # before its container, which sees the folder
         await (
             self.push_settings()
         )  # the others learn of it: their settings name whom they can write to
@@ -255,10 +256,16 @@ class Fleet:
 
 
 def _put_away(paths: Paths, name: str, to: Path) -> None:
-    """Keep what the agent wrote: nothing is deleted but the records of its containers."""
+    """Keep what the agent wrote: nothing is deleted but the records of its containers.
+
+    A later agent of its name begins with nothing of it.
+    """
     destroy(paths.root, name)
     to.parent.mkdir(mode=0o700, exist_ok=True)
-    folder = paths.agent(name).base
+    folder, applied = paths.agent(name).base, paths.applied_config(name)
+    if applied.exists():
+        folder.mkdir(mode=0o700, exist_ok=True)
+        applied.rename(folder / applied.parent.name)
     if folder.exists():
         while to.exists():  # a namesake ended in the same second
             to = to.with_name(f"{to.name}-again")

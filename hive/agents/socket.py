@@ -16,11 +16,13 @@ from attrs import define, evolve
 from hive.agents.agent import Agent
 from hive.agents.policy import after_turn, event_time
 from hive.broker import BrokerError, Draft, checked_line
+from hive.config_repos import ConfigRepoError
+from hive.git import GitError
 from hive.link import Credentials, LinkClosed, LinkError, Peer, RefuseHello, Session, serve
 from hive.store import StoreError
 from hive.supervisors import Context
 from hive.uncontended import acquire
-from hive.wire import questions, reminders, schedules, wake_ups
+from hive.wire import approvals, questions, reminders, schedules, wake_ups
 from hive.wire.agents import Said, SetStatus
 from hive.wire.bodies import AgentBody, Body
 from hive.wire.bounds import LONGEST_TAKE_S, MOST_TAKEN, clamp
@@ -232,7 +234,9 @@ class _Session(Session):
                 return await self.agent.dependencies.questions.handle(self.agent.name, body)
             if isinstance(body, wake_ups.FromAgent):
                 return await self.agent.dependencies.wake_ups.handle(self.agent.name, body)
-        except (BrokerError, StoreError) as error:
+            if isinstance(body, approvals.FromAgent):
+                return await self.agent.dependencies.approvals.request(self.agent.name, body)
+        except (BrokerError, StoreError, ConfigRepoError, GitError) as error:
             raise LinkError(error.code, str(error)) from None
         raise LinkError("not_allowed", f"{type(body).__name__} cannot be asked here")
 

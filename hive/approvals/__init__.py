@@ -1,15 +1,9 @@
-"""Approvals: what agents propose and the operator decides.
-
-Only the decisions are here; nothing of the hive uses them yet. `docs/lifecycle.md` tells it whole.
-"""
+"""Approvals: what agents propose and the operator decides; `docs/approvals.md` tells it whole."""
 
 from hive.approvals.policy import (
-    Approval,
-    ApprovalKind,
     ApprovalOver,
-    ApprovalState,
-    ChangedField,
     Decided,
+    NoSuchApproval,
     Proposal,
     ProposalRefused,
     Submitted,
@@ -20,14 +14,18 @@ from hive.approvals.policy import (
     progressed,
     submit,
 )
+from hive.approvals.service import ApprovalService
+from hive.wire.approvals import Approval, ApprovalKind, ApprovalState, ChangedField
 
 __all__ = [
     "Approval",
     "ApprovalKind",
     "ApprovalOver",
+    "ApprovalService",
     "ApprovalState",
     "ChangedField",
     "Decided",
+    "NoSuchApproval",
     "Proposal",
     "ProposalRefused",
     "Submitted",

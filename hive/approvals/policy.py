@@ -12,11 +12,11 @@ from `approved`.
 
 import re
 from collections.abc import Iterable
-from enum import StrEnum
 
 from attrs import evolve, frozen
 
-from hive.agent_config import KeyClass
+from hive.broker import BrokerError
+from hive.wire.approvals import Approval, ApprovalKind, ApprovalState, ChangedField
 from hive.wire.names import OPERATOR
 
 TTL_S = 7 * 86_400.0
@@ -30,37 +30,6 @@ MOST_TEXT = 4_000
 """Characters of a description or a note."""
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-
-
-class ApprovalKind(StrEnum):
-    """What is asked for."""
-
-    CONFIGURATION = "configuration"
-    SPAWN = "spawn"
-    PERMISSIONS = "permissions"
-    """A commit that changes what the agent may do to others, besides whatever else it changes."""
-    PURGE = "purge"
-    """Removes everything of the agent; the only kind without a commit."""
-
-
-class ApprovalState(StrEnum):
-    """Where an approval is in its life."""
-
-    OPEN = "open"
-    APPROVED = "approved"
-    """The operator said yes; its deployment waits for its turn."""
-    DENIED = "denied"
-    EXPIRED = "expired"
-    SUPERSEDED = "superseded"
-    """Another one took its place before it could be deployed."""
-    BUILDING = "building"
-    """Its deployment has begun."""
-    DEPLOYED = "deployed"
-    """It was proven; or, of a purge, it is done."""
-    FAILED = "failed"
-    REVERTED = "reverted"
-    """It failed after it had replaced what ran before, which runs again."""
-
 
 _AFTER: dict[ApprovalState, frozenset[ApprovalState]] = {
     ApprovalState.APPROVED: frozenset(
@@ -91,24 +60,22 @@ _ENDS = frozenset(ApprovalState) - {
 }
 
 
-class ProposalRefused(Exception):
+class ProposalRefused(BrokerError):
     """This cannot be proposed; the text says what is wrong, what is allowed and what to do."""
 
     code = "proposal_refused"
 
 
-class ApprovalOver(Exception):
+class NoSuchApproval(BrokerError):
+    """No approval has that number."""
+
+    code = "no_such_approval"
+
+
+class ApprovalOver(BrokerError):
     """The approval cannot be decided any more, or not so; the text says why and what to do."""
 
     code = "approval_over"
-
-
-@frozen
-class ChangedField:
-    """A key of `agent.toml` that a commit changes, and what it takes to apply it."""
-
-    key: str
-    key_class: KeyClass = KeyClass.RESTART
 
 
 @frozen
@@ -139,38 +106,6 @@ class Target:
 
 
 @frozen
-class Approval:
-    """A proposal and what became of it; times in epoch seconds.
-
-    `ended_at` is None while it is open, approved or building. `note` is the operator's, or why it
-    ended.
-    """
-
-    id: int
-    kind: ApprovalKind
-    agent: str
-    by: str
-    commit: str | None
-    base: str | None
-    description: str
-    fields: tuple[ChangedField, ...]
-    created_at: float
-    expires_at: float
-    state: ApprovalState = ApprovalState.OPEN
-    ended_at: float | None = None
-    note: str = ""
-
-    @property
-    def is_hot(self) -> bool:
-        """Whether all that its commit changes is applied without a restart."""
-        return bool(self.fields) and all(one.key_class is KeyClass.HOT for one in self.fields)
-
-    def is_open(self, now: float) -> bool:
-        """Whether it can still be decided: nobody is quicker than the clock."""
-        return self.state is ApprovalState.OPEN and now < self.expires_at
-
-
-@frozen
 class Submitted:
     """The approval of a proposal, and which others ended by it.
 
@@ -197,9 +132,9 @@ def submit(
 ) -> Submitted:
     """Open an approval for the proposal; raises ProposalRefused.
 
-    `known` holds all open approvals of the hive, and all of this agent whatever their state. An
-    older open one for this agent is superseded; the same commit on the same base gives the approval
-    that is open or under way.
+    `known` holds all open approvals of the hive, and of this agent also those that are approved,
+    building or about the same commit. An older open one for this agent is superseded; the same
+    commit on the same base gives the approval that is open or under way.
     """
     _check(proposal, target)
     known = tuple(known)
@@ -351,6 +286,15 @@ def expired(approvals: Iterable[Approval], now: float) -> tuple[Approval, ...]:
     )
 
 
+def abandoned(approvals: Iterable[Approval], now: float) -> tuple[Approval, ...]:
+    """Those of them that had not ended, ended because their agent is destroyed."""
+    return tuple(
+        evolve(one, state=ApprovalState.SUPERSEDED, ended_at=now, note="the agent was destroyed")
+        for one in approvals
+        if one.state not in _ENDS
+    )
+
+
 def progressed(approval: Approval, state: ApprovalState, *, now: float, note: str = "") -> Approval:
     """The approval, after its deployment came to a new state; itself if it is there already.
 
@@ -379,7 +323,7 @@ def _check_decision(approval: Approval, by: str, note: str, now: float) -> None:
     why = f" ({approval.note})" if approval.note else ""
     under_way = state in (ApprovalState.APPROVED, ApprovalState.BUILDING)
     what_now = (
-        "its deployment is under way, `hive rebuilds` shows it and can cancel it"
+        "its deployment waits or is under way"
         if under_way
         else "if it is still wanted it must be proposed again"
     )

@@ -8,6 +8,7 @@ import click
 
 from hive.cli import (
     agents,
+    approvals,
     audit,
     budgets,
     config,
@@ -89,6 +90,7 @@ for command in (
     *agents.COMMANDS,
     *messages.COMMANDS,
     *questions.COMMANDS,
+    *approvals.COMMANDS,
     *tree.COMMANDS,
     *gates.COMMANDS,
     *budgets.COMMANDS,

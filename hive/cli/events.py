@@ -14,6 +14,7 @@ from hive.cli.gates import gate_line
 from hive.cli.options import AGENT, json_option, print_json, root_option
 from hive.link import Peer
 from hive.wire.agents import Said, StatusChanged
+from hive.wire.approvals import ApprovalMoved, ApprovalOpened
 from hive.wire.bounds import MOST_ROWS
 from hive.wire.budgets import BudgetReached
 from hive.wire.codec import flat
@@ -112,6 +113,11 @@ def _event_text(live: LiveEvent) -> str:
             return f"API retry {attempt} in {delay:.1f} s: {error}"
         case Supervision(_, _, text) | Notice(text):
             return text
+        case ApprovalOpened(id_, what, by, commit, description):
+            which = f"{what} by {by}" + (f", commit {commit[:12]}" if commit else "")
+            return f"approval {id_} is open ({which})" + (description and f": {description}")
+        case ApprovalMoved(id_, state, note):
+            return f"approval {id_} is {state}" + (note and f": {note}")
         case Said(text):
             return f"says of itself: {text}" if text else "says nothing of itself any more"
 

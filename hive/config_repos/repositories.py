@@ -106,7 +106,7 @@ class ConfigRepositories:
             applied = self._paths.applied_config(agent)
             if not await trio.to_thread.run_sync(applied.is_dir):
                 await self._create_applied(agent, files)
-            first = (await self._git(agent, "rev-parse", "--verify", _MAIN)).decode().strip()
+            first = await self.first(agent)
             proposals = self._paths.agent(agent).config
             if not await trio.to_thread.run_sync(_holds_something, proposals):
                 await self._create_proposals(agent, await self.deployed(agent) or first)
@@ -140,6 +140,37 @@ class ConfigRepositories:
                 await self._write_tag(agent, "proposal", proposal, pinned, "pinned", at)
             return Pinned(agent, proposal, pinned, base)
 
+    async def pin_again(self, agent: str, commit: str, proposal: int) -> None:
+        """Pin a commit that was pinned before as another proposal, which is then `proposal/N`.
+
+        The agent's proposals are not asked: they may no longer have it. Raises NoRepository;
+        NotPinned for a commit that was not pinned, and when that proposal is another commit's.
+        """
+        async with self._locks[agent]:
+            self._existing(agent)
+            tags = await self._read_tags(agent, "proposal")
+            there = next((t.commit for t in tags if t.proposal == proposal), None)
+            if there == commit:
+                return
+            if there is not None or not any(t.commit == commit for t in tags):
+                raise NotPinned(
+                    f"commit {commit} cannot be pinned as proposal {proposal} of {agent}"
+                )
+            await self._write_tag(agent, "proposal", proposal, commit, "pinned", int(self._now()))
+
+    async def unpin(self, agent: str, proposal: int) -> None:
+        """Forget a proposal that came to nothing, and all of its commit that no other tag holds.
+
+        Of one that was decided the commit stays. Raises NoRepository.
+        """
+        async with self._locks[agent]:
+            self._existing(agent)
+            name = f"refs/tags/proposal/{proposal}"
+            for lock in (f"{name}.lock", "packed-refs.lock"):  # as in `_write_tag`
+                await trio.Path(self._paths.applied_config(agent), lock).unlink(missing_ok=True)
+            await self._git(agent, "update-ref", "-d", name)
+            await self._git(agent, "prune", "--expire=now")
+
     async def tag(self, agent: str, kind: TagKind, proposal: int, commit: str, reason: str) -> None:
         """Record a step of a proposal as the tag `KIND/N`; if there is one, it stays as it is.
 
@@ -170,6 +201,11 @@ class ConfigRepositories:
         self._existing(agent)
         tags = await self._read_tags(agent, "deployed")
         return tags[-1].commit if tags else None
+
+    async def first(self, agent: str) -> str:
+        """The commit with which the agent's configuration began; raises NoRepository."""
+        self._existing(agent)
+        return (await self._git(agent, "rev-parse", "--verify", _MAIN)).decode().strip()
 
     async def check_base(self, agent: str, base: str | None) -> None:
         """Check that a Pinned's base is still what is deployed; raises BaseMoved, NoRepository."""

@@ -122,6 +122,10 @@ def bubblewrap_argv(
     own = (where.state, where.claude) if visit else (where.state, where.harness, where.claude)
     for part in own:
         argv += ["--bind", str(part), f"{agent}/{part.name}"]
+    argv += ["--ro-bind-try", str(where.config), f"{agent}/{where.config.name}"]
+    for other in container.configures:  # of those that have one when the container starts
+        config = folders(container.root, other).config
+        argv += ["--bind-try", str(config), f"/agents/{other}/{config.name}"]
     if not visit:
         argv += ["--bind", str(where.run), "/run/hive"]
     # Not in the agent's own folder, where it could leave a module for Python to import.

@@ -33,8 +33,9 @@ class Container:
     """What to run and what it may see; `argv` and `environment` show in `ps`: no secrets in them.
 
     `root` is the hive's root folder; `readonly` are host paths that the container sees read-only
-    at the same place. Raises ValueError for a name that no agent may have, and for paths that are
-    not absolute or are `/`.
+    at the same place. Its agent's own configuration it can read, as far as there is one when it
+    starts; `configures` are other agents whose configuration it can change. Raises ValueError for a
+    name that no agent may have, and for paths that are not absolute or are `/`.
     """
 
     name: str = field(validator=_check_name)
@@ -42,6 +43,7 @@ class Container:
     argv: tuple[str, ...]
     environment: Mapping[str, str] = field(factory=dict)
     readonly: tuple[Path, ...] = field(default=(), validator=_check_readonly)
+    configures: tuple[str, ...] = ()
 
 
 @frozen

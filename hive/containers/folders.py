@@ -22,6 +22,7 @@ class Folders:
     state: Path
     harness: Path
     claude: Path
+    config: Path
     run: Path
     keeper: Path
 
@@ -41,6 +42,7 @@ def folders(root: Path, name: str) -> Folders:
         state=agent.state,
         harness=agent.harness,
         claude=agent.claude,
+        config=agent.config,
         run=paths.socket(name).parent,
         keeper=paths.keeper(name),
     )

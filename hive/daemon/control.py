@@ -7,6 +7,7 @@ from pathlib import Path
 from hive.daemon.hive import Hive
 from hive.operator import (
     agents,
+    approvals,
     audit,
     budgets,
     daemon,
@@ -38,6 +39,7 @@ def operator_table(hive: Hive) -> Table:
         reminders.table(hive.reminders, hive.directory),
         schedules.table(hive.schedules),
         files.table(hive.options.paths, hive.directory),
+        approvals.table(hive.approvals),
         events.table(hive.events),
         audit.table(hive.audit),
         daemon.table(hive.status.now, hive.stop.stop_all),

@@ -8,6 +8,7 @@ import attrs
 from attrs import frozen
 
 from hive.address import Address
+from hive.agent_config import HostCaps
 from hive.agents import (
     Agent,
     AgentDependencies,
@@ -18,9 +19,11 @@ from hive.agents import (
     recheck_all,
     state_folder,
 )
+from hive.approvals import ApprovalService
 from hive.broker import Broker
 from hive.budget import BudgetService
-from hive.containers import Driver, driver_named, runtime_folders
+from hive.config_repos import ConfigRepositories
+from hive.containers import Bubblewrap, Driver, driver_named, runtime_folders
 from hive.credentials import ApiAccess, CurrentAccess
 from hive.daemon.claude import what_claude_needs
 from hive.daemon.config import Config
@@ -98,6 +101,7 @@ class Hive:
     schedules: ScheduleService
     questions: QuestionService
     wake_ups: WakeUpService
+    approvals: ApprovalService
     disk: DiskWatch
     janitor: Janitor
     changed: ChangedAgents
@@ -151,6 +155,14 @@ def build(options: Options) -> Hive:
     schedules = ScheduleService(store, broker, directory, publish=publish)
     questions = QuestionService(store, broker, directory)
     wake_ups = WakeUpService(store, broker)
+    approvals = ApprovalService(
+        store,
+        broker,
+        directory,
+        ConfigRepositories(paths, bwrap=_wall(options)),
+        publish=publish,
+        host=HostCaps.of_this_machine(),
+    )
     disk = DiskWatch(paths.root, store, publish)
     janitor = Janitor(store, config.retention, events.forget)
     changed = ChangedAgents()
@@ -167,6 +179,7 @@ def build(options: Options) -> Hive:
             wake_ups=wake_ups,
             reminders=reminders,
             schedules=schedules,
+            approvals=approvals,
             driver=driver,
             limits=limits,
             publish=publish,
@@ -178,7 +191,7 @@ def build(options: Options) -> Hive:
     )
     states = States(directory, broker, fleet, changed, publish)
     destroyer = Destroyer(
-        fleet, broker, reminders, schedules, questions, wake_ups, budgets, publish
+        fleet, broker, reminders, schedules, questions, wake_ups, approvals, budgets, publish
     )
     logins = Logins(fleet, access, limits.new_login)
     stop = HiveStop(fleet, publish, takes_containers=options.stop_containers)
@@ -203,6 +216,7 @@ def build(options: Options) -> Hive:
         schedules=schedules,
         questions=questions,
         wake_ups=wake_ups,
+        approvals=approvals,
         disk=disk,
         janitor=janitor,
         changed=changed,
@@ -224,5 +238,15 @@ def build(options: Options) -> Hive:
             budgets=budgets,
             broker=broker,
             disk=disk.notices,
+            approvals=approvals.notices,
         ),
     )
+
+
+def _wall(options: Options) -> str | None:
+    """What git is shut in with while it reads what agents propose; None where nothing is.
+
+    That is where agents run without isolation anyway.
+    """
+    driver = options.drivers.get(options.config.agents.driver)
+    return driver.bwrap if isinstance(driver, Bubblewrap) else None

@@ -96,6 +96,7 @@ def children(hive: Hive, stacks: TextIO, place: str) -> list[ChildSpec]:
     specs += [
         ChildSpec("reminders", hive.reminders.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("schedules", hive.schedules.run, grace=15.0, park_on_exhausted=True),
+        ChildSpec("approvals", hive.approvals.run, grace=15.0, park_on_exhausted=True),
         ChildSpec("disk", hive.disk.run, park_on_exhausted=True),
         ChildSpec("janitor", hive.janitor.run, park_on_exhausted=True),
         ChildSpec("host", follow_host, park_on_exhausted=True),

@@ -13,6 +13,7 @@ from hive.operator.errors import NotDone, explained
 from hive.operator.handlers import Act, AuditWriter, Table, newest_that_fit, read, row_limit
 from hive.redact import Secrets
 from hive.store import Store, StoreError
+from hive.wire.approvals import ApprovalDecided
 from hive.wire.audit import ActOutcome, Audit, AuditEntry, GetAudit
 from hive.wire.bodies import Body
 from hive.wire.messages import Count, Sent
@@ -151,6 +152,8 @@ def _result(answer: Body) -> str:
             return f"message {id_}"
         case Count(count):
             return f"{count} changed"
+        case ApprovalDecided(approval):
+            return f"it is {approval.state}"
     return ""
 
 

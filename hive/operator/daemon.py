@@ -47,7 +47,7 @@ def table(status: Callable[[], Status], stop_all: Callable[[], None]) -> Table:
 
 @frozen
 class HiveStatus:
-    """Makes the status of the whole hive; `disk` gives the notices about the disk."""
+    """Makes the status of the whole hive; `disk` and `approvals` give the notices about these."""
 
     root_folder: str
     demo: bool
@@ -59,6 +59,7 @@ class HiveStatus:
     budgets: BudgetService
     broker: Broker
     disk: Callable[[], tuple[str, ...]]
+    approvals: Callable[[], tuple[str, ...]]
 
     def now(self) -> Status:
         """The status of the whole hive at this moment."""
@@ -72,7 +73,7 @@ class HiveStatus:
             agents=self.states.statuses(self.directory.known, clock),
             tree=tree_with_harnesses(self.root.snapshot(), clock, self.states.harness_tree),
             demo=self.demo,
-            notices=(*self.disk(), *more),
+            notices=(*self.disk(), *self.approvals(), *more),
             gates=tuple(gate for gate in self.gates.statuses() if gate.state != GateState.OPEN),
         )
 

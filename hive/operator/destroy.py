@@ -9,6 +9,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from hive.agents import Fleet
+from hive.approvals import ApprovalService
 from hive.broker import Broker, BrokerError
 from hive.budget import BudgetService
 from hive.containers import ContainerError
@@ -35,6 +36,7 @@ class Destroyer:
     schedules: ScheduleService
     questions: QuestionService
     wake_ups: WakeUpService
+    approvals: ApprovalService
     budgets: BudgetService
     publish: Callable[[str | None, Event], None]
 
@@ -69,6 +71,7 @@ class Destroyer:
             await self.schedules.cancel(name, schedule.id)
         await self.questions.forget(name)
         await self.wake_ups.forget(name)
+        await self.approvals.forget(name)
         for budget in self.budgets.statuses():
             if budget.scope == name:
                 await self.budgets.set(SetBudget(name, budget.period, budget.unit, None))

@@ -4,9 +4,11 @@ import trio
 
 from hive.actors import ActorError
 from hive.broker import BrokerError
+from hive.config_repos import ConfigRepoError
 from hive.containers import ContainerError, DriverUnavailable
 from hive.directory import AgentExists, NoSuchAgent
 from hive.gate import GateUnavailable
+from hive.git import GitError
 from hive.link import LinkError
 from hive.store import StoreError
 from hive.supervisors import (
@@ -36,8 +38,10 @@ def explained(error: Exception) -> LinkError | None:
             return explained(only)
         case BrokerError():
             return LinkError(error.code, str(error))
-        case StoreError():
+        case StoreError() | GitError():
             return NotDone(error.code, str(error))
+        case ConfigRepoError():
+            return LinkError(error.code, str(error))
         case NoSuchAgent():
             return LinkError("no_such_agent", str(error))
         case AgentExists():

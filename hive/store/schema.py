@@ -281,6 +281,33 @@ ALTER TABLE reminder_rates RENAME COLUMN tokens TO ahead_s;
 UPDATE reminder_rates SET ahead_s = max(0.0, 10.0 - ahead_s) * 120.0;
 """
 
+_APPROVALS = """
+CREATE TABLE approvals (
+    id          INTEGER PRIMARY KEY AUTOINCREMENT,  -- also that of its tags in git, so never reused
+    kind        TEXT NOT NULL CHECK (kind IN ('configuration', 'spawn', 'permissions', 'purge')),
+    agent       TEXT NOT NULL,
+    proposer    TEXT NOT NULL,
+    commit_hash TEXT,
+    base        TEXT,
+    description TEXT NOT NULL,
+    fields      TEXT NOT NULL,         -- a JSON list of pairs: key, class
+    created_at  REAL NOT NULL,
+    expires_at  REAL NOT NULL,
+    state       TEXT NOT NULL CHECK (state IN ('open', 'approved', 'denied', 'expired',
+        'superseded', 'building', 'deployed', 'failed', 'reverted')),
+    ended_at    REAL,
+    note        TEXT NOT NULL,
+    key         TEXT,
+    CHECK ((kind = 'purge') = (commit_hash IS NULL)),
+    CHECK ((state IN ('open', 'approved', 'building')) = (ended_at IS NULL))
+) STRICT;
+CREATE INDEX approvals_open ON approvals(expires_at) WHERE state = 'open';
+CREATE INDEX approvals_going_on ON approvals(agent) WHERE ended_at IS NULL;
+CREATE INDEX approvals_agent ON approvals(agent, commit_hash);
+CREATE UNIQUE INDEX approvals_key ON approvals(proposer, key) WHERE key IS NOT NULL;
+INSERT INTO sqlite_sequence (name, seq) VALUES ('approvals', 0);
+"""
+
 MIGRATIONS: tuple[str, ...] = (
     _FIRST,
     _PARKS,
@@ -291,6 +318,7 @@ MIGRATIONS: tuple[str, ...] = (
     _ANSWERS_AND_OUTCOMES,
     _AGENT_PARKS,
     _REMINDER_RATES,
+    _APPROVALS,
 )
 
 

@@ -7,6 +7,7 @@ may ask and `AgentPush` what it may push; `OperatorBody` is what the operator ma
 
 from hive.wire import (
     agents,
+    approvals,
     audit,
     budgets,
     daemon,
@@ -33,6 +34,7 @@ AgentBody = (
     | wake_ups.FromAgent
     | reminders.FromAgent
     | schedules.FromAgent
+    | approvals.FromAgent
 )
 AgentPush = turns.PushedByAgent | harness.PushedByAgent
 OperatorRead = (
@@ -45,6 +47,7 @@ OperatorRead = (
     | reminders.OperatorReads
     | schedules.OperatorReads
     | files.OperatorReads
+    | approvals.OperatorReads
     | audit.OperatorReads
     | daemon.OperatorReads
     | events.OperatorReads
@@ -59,6 +62,7 @@ OperatorAct = (
     | questions.OperatorActs
     | reminders.OperatorActs
     | schedules.OperatorActs
+    | approvals.OperatorActs
     | daemon.OperatorActs
 )
 OperatorBody = OperatorRead | OperatorAct
@@ -80,6 +84,7 @@ Body = (
     | reminders.FromDaemon
     | schedules.FromDaemon
     | files.FromDaemon
+    | approvals.FromDaemon
     | audit.FromDaemon
     | daemon.FromDaemon
     | events.FromDaemon

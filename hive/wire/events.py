@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from hive.wire import agents, budgets, daemon, gates, messages, tree, turns
+from hive.wire import agents, approvals, budgets, daemon, gates, messages, tree, turns
 
 Event = (
     messages.EventKinds
@@ -11,6 +11,7 @@ Event = (
     | agents.EventKinds
     | gates.EventKinds
     | budgets.EventKinds
+    | approvals.EventKinds
     | daemon.EventKinds
 )
 

@@ -20,6 +20,7 @@ from hive.gate import Hold
 from hive.link import LinkClosed, LinkRefused, Peer, RemoteError
 from hive.link.reconnect import RECONNECT, keep_connected
 from hive.wire.agents import Said, SetStatus, Spawn, StatusChanged
+from hive.wire.approvals import RequestApplyCommit
 from hive.wire.codec import PROTOCOL
 from hive.wire.daemon import Notice
 from hive.wire.frames import Hello
@@ -419,3 +420,14 @@ async def test_a_credential_is_cut_out_at_the_door(scout: Fixture) -> None:
     assert scout.agent.report is not None and KEY not in repr(scout.agent.report)
     for file in scout.agent.dependencies.paths.root.glob("hive.sqlite*"):
         assert KEY.encode() not in file.read_bytes()
+
+
+async def test_a_proposal_that_is_refused_says_why(scout: Fixture) -> None:
+    async with scout.link("one") as (peer, _):
+        for agent, says in (
+            ("nobody", "no agent 'nobody'"),
+            ("scout", "configuration of your own"),
+        ):
+            with pytest.raises(RemoteError, match=says) as refused:
+                await ask(peer, RequestApplyCommit(agent, "a" * 40))
+            assert refused.value.code == "proposal_refused"

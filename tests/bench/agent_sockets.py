@@ -18,7 +18,9 @@ from support.no_limits import NoLimits
 
 from hive.agents import Agent, AgentDependencies, AgentsConfig, ClaudeConfig
 from hive.agents import socket as agent_socket
+from hive.approvals import ApprovalService
 from hive.broker import Broker, Rate
+from hive.config_repos import ConfigRepositories
 from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
 from hive.events import Hub
@@ -42,6 +44,8 @@ def main(root: Path, agents: int, batch: int) -> None:
     often = Rate(burst=1_000, every=0.001)
     broker = Broker(store, publish=hub.publish, directory=Named(lambda: names), broadcasts=often)
     quiet = cast(Any, lambda *_: None)
+    directory = Directory(store)
+    repositories = ConfigRepositories(paths, bwrap=None)
     dependencies = AgentDependencies(
         paths=paths,
         config=AgentsConfig(stop_grace_s=1.0),
@@ -51,9 +55,10 @@ def main(root: Path, agents: int, batch: int) -> None:
         broker=broker,
         questions=QuestionService(store, broker, Named(lambda: names)),
         wake_ups=WakeUpService(store, broker),
-        directory=Directory(store),
+        directory=directory,
         reminders=ReminderService(store, broker, state_folder=quiet, publish=hub.publish),
         schedules=ScheduleService(store, broker, Named(lambda: names), publish=hub.publish),
+        approvals=ApprovalService(store, broker, directory, repositories, publish=hub.publish),
         driver=lambda _: SimpleNamespace(),  # no container is started
         limits=NoLimits(),
         publish=hub.publish,

@@ -14,6 +14,7 @@ from hive.cli.format import ago, cell, moment, safe
 from hive.cli.gates import gate_line, gates_table
 from hive.cli.messages import message_text
 from hive.wire.agents import AgentStatus, StatusChanged
+from hive.wire.approvals import ApprovalKind, ApprovalMoved, ApprovalOpened, ApprovalState
 from hive.wire.budgets import BudgetReached, BudgetStatus, Period, Unit
 from hive.wire.daemon import Status
 from hive.wire.events import Event, LiveEvent
@@ -130,6 +131,11 @@ def test_a_near_moment_has_seconds_and_another_day_its_date(
     ("event", "expected"),
     [
         (StatusChanged(AgentState.RUNNING, "idle"), "is running: idle"),
+        (
+            ApprovalOpened(3, ApprovalKind.CONFIGURATION, "b", "a" * 40, "why"),
+            "approval 3 is open (configuration by b, commit aaaaaaaaaaaa): why",
+        ),
+        (ApprovalMoved(3, ApprovalState.DENIED, "no"), "approval 3 is denied: no"),
         (
             StatusChanged(AgentState.PARKED, "five hours", None, Condition.RATE_LIMITED, "spare"),
             "is rate_limited (spare): five hours",

@@ -19,8 +19,10 @@ from support.operator_socket import listen
 
 from hive.agents import Agent, AgentDependencies, AgentsConfig, ClaudeConfig
 from hive.agents import socket as agent_socket
+from hive.approvals import ApprovalService
 from hive.broker import Broker
 from hive.cli import main
+from hive.config_repos import ConfigRepositories
 from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
 from hive.link import RemoteError, connect
@@ -95,6 +97,8 @@ async def hive(tmp_path: Path) -> AsyncIterator[ReminderCommands]:
         schedules = ScheduleService(
             store, broker, directory=Named(lambda: ["ann"]), publish=lambda *_: None
         )
+        directory = Directory(store)
+        repositories = ConfigRepositories(paths, bwrap=None)
         dependencies = AgentDependencies(
             paths=paths,
             config=AgentsConfig(stop_grace_s=1, reconnect_grace_s=1),
@@ -105,9 +109,12 @@ async def hive(tmp_path: Path) -> AsyncIterator[ReminderCommands]:
             questions=QuestionService(store, broker, Named(lambda: {"ann"})),
             wake_ups=WakeUpService(store, broker),
             limits=NoLimits(),
-            directory=Directory(store),
+            directory=directory,
             reminders=reminders,
             schedules=schedules,
+            approvals=ApprovalService(
+                store, broker, directory, repositories, publish=lambda *_: None
+            ),
             driver=lambda name: pytest.fail("no container here"),
             publish=lambda *_: None,
             changed=lambda name: None,

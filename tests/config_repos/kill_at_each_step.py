@@ -120,7 +120,7 @@ def main(act: str, created: Path, folder: Path) -> None:
     async def pinned() -> None:
         await ConfigRepositories(Paths(base), bwrap=None).pin(AGENT, commit, 1)
 
-    if act == "tag":
+    if act in ("tag", "pin_again", "unpin"):
         assert in_child(pinned) == 0
     applied, proposed = paths.applied_config(AGENT), paths.agent(AGENT).config
     new = paths.applied_config(NEW), paths.agent(NEW).config
@@ -128,6 +128,8 @@ def main(act: str, created: Path, folder: Path) -> None:
         "create": lambda: repos().create(NEW, FILES),
         "pin": lambda: repos().pin(AGENT, commit, 1),
         "tag": lambda: repos().tag(AGENT, "deployed", 1, commit, "it works"),
+        "pin_again": lambda: repos().pin_again(AGENT, commit, 2),
+        "unpin": lambda: repos().unpin(AGENT, 1),
         "remove": lambda: repos().remove(AGENT),
     }
 
@@ -164,7 +166,12 @@ def main(act: str, created: Path, folder: Path) -> None:
             assert len(heads) == 1
             assert {path.name for path in paths.agent(NEW).base.iterdir()} == {"config"}
         else:
-            expected = {"pin": ["proposal/1"], "tag": ["deployed/1", "proposal/1"]}[act]
+            expected = {
+                "pin": ["proposal/1"],
+                "pin_again": ["proposal/1", "proposal/2"],
+                "tag": ["deployed/1", "proposal/1"],
+                "unpin": [],
+            }[act]
             assert git(applied, "tag").splitlines() == expected
 
     for module in (hive.git, proposals):

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import trio
-from config_repos.conftest import AGENT, BOTH_WAYS, FILES, Git
+from config_repos.conftest import AGENT, BOTH_WAYS, FILES
+from support.plain_git import Git
 
 from hive.config_repos import (
     BadProposals,

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import pytest
 import trio
-from config_repos.conftest import AGENT, BOTH_WAYS, FILES, Git
+from config_repos.conftest import AGENT, BOTH_WAYS, FILES
+from support.plain_git import Git
 
 from hive.config_repos import (
     AmbiguousCommit,
@@ -69,6 +70,41 @@ async def test_a_proposal_stays_the_commit_that_it_is(
     with pytest.raises(NotPinned, match=f"proposal 1 of {AGENT} is commit {first} already"):
         await repos.pin(AGENT, second, 1)
     assert applied("rev-parse", "proposal/1^{commit}") == first
+
+
+async def test_what_was_pinned_can_be_pinned_again_without_the_proposals(
+    repos: ConfigRepositories, agent: Git, applied: Git
+) -> None:
+    commit, other = agent.commit(x="1"), agent.commit(x="2")
+    await repos.pin(AGENT, commit, 1)
+    shutil.rmtree(agent.folder)
+    for _ in range(2):
+        await repos.pin_again(AGENT, commit, 2)
+    assert applied("tag").splitlines() == ["proposal/1", "proposal/2"]
+    assert applied("rev-parse", "proposal/2^{commit}") == commit
+    with pytest.raises(NotPinned, match="cannot be pinned as proposal 3"):
+        await repos.pin_again(AGENT, other, 3)
+    with pytest.raises(NotPinned, match="cannot be pinned as proposal 2"):
+        await repos.pin_again(AGENT, other, 2)
+
+
+async def test_what_is_unpinned_is_gone_unless_another_proposal_holds_it(
+    repos: ConfigRepositories, agent: Git, applied: Git
+) -> None:
+    commits = [agent.commit(x=f"{number}") for number in range(2)]
+    for number, commit in enumerate(commits, 1):
+        await repos.pin(AGENT, commit, number)
+    await repos.pin_again(AGENT, commits[0], 3)
+    await repos.unpin(AGENT, 1)
+    assert (await repos.files(AGENT, commits[0]))["x"] == b"0"
+    for _ in range(2):
+        await repos.unpin(AGENT, 3)
+    assert commits[0] not in applied("cat-file", "--batch-check", "--batch-all-objects")
+    assert (await repos.files(AGENT, commits[1]))["x"] == b"1"
+    await repos.unpin(AGENT, 2)
+    assert nothing_pinned(applied) and applied("fsck", "--strict") == ""
+    assert await repos.files(AGENT, await repos.first(AGENT)) == FILES
+    assert (await repos.pin(AGENT, commits[0], 4)).commit == commits[0]
 
 
 async def test_history_and_what_was_in_it_stay_outside(

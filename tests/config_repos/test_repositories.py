@@ -6,7 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from config_repos.conftest import AGENT, FILES, Git
+from config_repos.conftest import AGENT, FILES
+from support.plain_git import Git
 
 from hive.config_repos import (
     BadTree,
@@ -280,7 +281,7 @@ async def test_a_lock_that_a_killed_git_has_left_is_no_obstacle(
     assert [tag.kind for tag in await timed.tags(AGENT)] == ["proposal", "approved"]
 
 
-STEPS = {"create": 20, "pin": 20, "tag": 6, "remove": 8}
+STEPS = {"create": 20, "pin": 20, "pin_again": 4, "tag": 6, "unpin": 4, "remove": 8}
 """At least so many moments of each there are, or the test tests nothing."""
 
 

@@ -11,8 +11,10 @@ ROOT = Path("/srv/hive")
 SYSTEM = System(folders=("/usr",), links=(("/bin", "usr/bin"),))
 
 
-def build(root: Path = ROOT, readonly: tuple[Path, ...] = ()) -> tuple[str, ...]:
-    container = Container("alpha", root, ("run", "--me"), readonly=readonly)
+def build(
+    root: Path = ROOT, readonly: tuple[Path, ...] = (), configures: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    container = Container("alpha", root, ("run", "--me"), readonly=readonly, configures=configures)
     hidden = HiddenPaths(frozenset([root]), frozenset([root / "agents"]), frozenset([root / "db"]))
     system = [Mount(Path(folder), Path(folder)) for folder in SYSTEM.folders]
     shown = plan(system, [Mount(path, path) for path in readonly], hidden)
@@ -22,6 +24,7 @@ def build(root: Path = ROOT, readonly: tuple[Path, ...] = ()) -> tuple[str, ...]
 def mounts(argv: tuple[str, ...]) -> list[tuple[str, ...]]:
     """Mount options in their order: (kind, source, place) or (kind, place)."""
     width = {"--bind": 3, "--ro-bind": 3, "--tmpfs": 2, "--proc": 2, "--dev": 2}
+    width |= {"--bind-try": 3, "--ro-bind-try": 3}
     return [argv[i : i + width[word]] for i, word in enumerate(argv) if word in width]
 
 
@@ -33,6 +36,15 @@ def test_nothing_of_the_root_is_writable_but_this_agents_own() -> None:
         ("/srv/hive/agents/alpha/claude", "/agents/alpha/claude"),
         ("/srv/hive/run/agents/alpha", "/run/hive"),
     ]
+
+
+def test_configurations_its_own_to_read_and_those_of_others_to_change() -> None:
+    argv = build(configures=("beta",))
+    assert [m for m in mounts(argv) if m[0].endswith("-try")] == [
+        ("--ro-bind-try", "/srv/hive/agents/alpha/config", "/agents/alpha/config"),
+        ("--bind-try", "/srv/hive/agents/beta/config", "/agents/beta/config"),
+    ]
+    assert not [m for m in mounts(build()) if m[0] == "--bind-try"]
 
 
 def test_a_root_below_a_shown_folder_is_covered_and_what_is_shown_in_it_is_not() -> None:

@@ -170,6 +170,28 @@ async def test_a_very_deep_root_works(root: Path) -> None:
     assert (root / "run" / "agents" / "alpha" / "file").read_text() == "here\n"
 
 
+async def test_who_may_see_and_change_configurations(root: Path) -> None:
+    for name in ("alpha", "beta", "gamma"):
+        (root / "agents" / name / "config").mkdir(parents=True)
+        (root / "agents" / name / "config" / "agent.toml").write_text(f"{name}\n")
+    (root / "agents" / "beta" / "state").mkdir()
+    script = """
+    cat /agents/*/config/agent.toml; ls /agents /agents/beta
+    echo changed > /agents/beta/config/agent.toml
+    for path in /agents/alpha/config /agents/beta /agents; do
+        touch $path/x 2>/dev/null && echo "FAILED: $path"
+    done
+    mv /agents/beta/config /agents/beta/other 2>/dev/null && echo "FAILED: moved"
+    exit 0
+    """
+    others = ("beta", "nobody")
+    container = Container("alpha", root, ("/bin/sh", "-c", script), configures=others)
+    status, log = await run(container)
+    assert status.code == 0
+    assert log.split() == ["alpha", "beta", "/agents:", "alpha", "beta", "/agents/beta:", "config"]
+    assert (root / "agents/beta/config/agent.toml").read_text() == "changed\n"
+
+
 async def test_a_root_inside_a_shown_folder_stays_hidden(root: Path) -> None:
     (root / "agents" / "beta").mkdir(parents=True)
     (root.parent / "shown").touch()

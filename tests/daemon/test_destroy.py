@@ -9,6 +9,7 @@ import pytest
 import trio
 
 from hive.agents import fleet as fleet_module
+from hive.approvals import Approval, ApprovalKind, rows
 from hive.broker import Draft, UnknownRecipient
 from hive.credentials import ApiAccess
 from hive.daemon.config import Config
@@ -53,6 +54,9 @@ async def furnish(hive: Hive) -> None:
     home = hive.options.paths.agent(NAME).state
     home.mkdir(parents=True)
     (home / "notes").write_text("kept")
+    hive.options.paths.applied_config(NAME).mkdir(parents=True)
+    asked = Approval(1, ApprovalKind.PURGE, NAME, "bob", None, None, "", (), 0.0, 1e12)
+    await hive.store.write(lambda db: rows.insert(db, asked, None))
     await hive.broker.send(Draft(OPERATOR, NAME, "undone"))
     await hive.reminders.remind(NAME, Remind("look", 1000.0))
     await hive.questions.ask(NAME, Ask("May I?", to="bob"))
@@ -67,21 +71,26 @@ async def left_over(hive: Hive) -> dict[str, int]:
         "bounces": len([m for m in await hive.broker.inbox(OPERATOR) if m.sender == "hive"]),
         "reminders": len(await hive.reminders.listed(NAME)),
         "questions": len(await hive.questions.listed()),
+        "approvals": len(await hive.approvals.listed()),
+        "applied": int(hive.options.paths.applied_config(NAME).exists()),
         "budgets": sum(budget.scope == NAME for budget in hive.budgets.statuses()),
     }
 
 
 WHOLE = {
     "records": 1, "homes": 1, "kept": 0, "bounces": 0, "reminders": 1, "questions": 1, "budgets": 1,
+    "approvals": 1, "applied": 1,
 }  # fmt: skip
 GONE = {
     "records": 0, "homes": 0, "kept": 1, "bounces": 1, "reminders": 0, "questions": 0, "budgets": 0,
+    "approvals": 0, "applied": 0,
 }  # fmt: skip
 STEPS = {
     "leave": lambda hive: (hive.directory, "leave"),
     "tell": lambda hive: (hive.fleet, "push_settings"),
     "reminders": lambda hive: (hive.reminders, "cancel"),
     "questions": lambda hive: (hive.questions, "forget"),
+    "approvals": lambda hive: (hive.approvals, "forget"),
     "wake-ups": lambda hive: (hive.wake_ups, "forget"),
     "budgets": lambda hive: (hive.budgets, "set"),
     "dead-letters": lambda hive: (hive.broker, "dead_letter_all"),

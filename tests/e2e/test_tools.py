@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from attrs import define, field
 from support.model_api import ModelApi
+from support.plain_git import Git
 from support.running import RunningHive
 
 EVERY_TOOL = {
     *("send", "recv", "thread", "ask", "answer", "loose_ends", "cancel_loose_end"),
     *("remind", "schedule", "list_reminders", "cancel_reminder"),
-    *("request_next_turn", "set_status", "whoami", "wake"),
+    *("request_next_turn", "set_status", "whoami", "wake", "request_apply_commit"),
 }
 
 QUIET = {"type": "answer", "blocks": [{"type": "say", "text": "done"}]}
@@ -151,16 +152,23 @@ def test_every_tool_once(office: Office) -> None:
     hive.ok("schedules", "fire", str(schedule["id"]))
     assert "count the bees" in office.arrived("manager", "run of")["body"]
 
+    configured = Git(hive.root / "agents/worker-2/config")("rev-parse", "HEAD")
     second = office.turn(
         "manager",
         [call("remind", message="never", delay_seconds=3600), call("thread", id=sent)],
-        [call("ask", question="Which color?", to="worker-1")],
+        [
+            call("ask", question="Which color?", to="worker-1"),
+            call("request_apply_commit", agent="worker-2", commit=configured),
+        ],
         [call("Bash", command="date | hive-harness wake --from a-script -")],
     )
     (once,) = second["thread"]["thread"]
     assert (once["id"], once["to"], once["body"]) == (sent, "worker-1", "hello worker")
     woken = office.arrived("manager", 'Woken from within your container by "a-script"')
     assert woken["id"] == second["Bash"], "the command prints the message's number"
+
+    hive.ok("deny", str(second["request_apply_commit"]["approval"]), "--note", "as it is")
+    assert office.arrived("manager", "was denied by the operator: as it is")["from"] == "hive"
 
     third = office.turn(
         "worker-1",
@@ -189,6 +197,49 @@ def test_every_tool_once(office: Office) -> None:
     assert hive.json("dead") == []
     actions = [entry["action"] for entry in hive.json("audit")]
     assert "answer" in actions and any("approve" in action for action in actions)
+
+
+def test_a_configuration_is_proposed_and_approved(office: Office) -> None:
+    hive = office.hive
+    hive.ok("restart", "manager")  # it sees the configurations that exist when its container starts
+    hive.wait_agent("manager", lambda agent: agent["connected"])
+
+    def commit(edit: str) -> str:
+        folder = "cd /agents/worker-1/config"
+        git = "git -c user.name=manager -c user.email=manager@hive"
+        command = f"{folder} && {edit} && {git} commit -qam change && git rev-parse HEAD"
+        return str(office.turn("manager", [call("Bash", command=command)])["Bash"]).split()[0]
+
+    def propose(hash_: str, **more: str) -> Any:
+        asked = call("request_apply_commit", agent="worker-1", commit=hash_, **more)
+        return office.turn("manager", [asked])["request_apply_commit"]
+
+    good = commit("sed -i 's/^purpose = .*/purpose = \"Paints\"/' agent.toml")
+    proposed = propose(good[:10], description="says what it is for")
+    assert (proposed["commit"], proposed["state"]) == (good, "open")
+    assert proposed["changes"] == {"purpose": "hot"}
+    (waiting,) = hive.json("approvals")
+    assert (waiting["by"], waiting["commit"], waiting["base"]) == ("manager", good, None)
+    assert "1 approval waits for you: see `hive approvals`" in hive.json("status")["notices"]
+    number = str(waiting["id"])
+    shown = hive.ok("approvals", number)
+    assert '+purpose = "Paints"' in shown and "says what it is for" in shown
+
+    bad = commit("sed -i '1i colour = 1' agent.toml")
+    assert "agent.toml: colour: is no known key" in propose(bad)
+    assert hive.json("approvals", "--all") == [waiting], "nothing is stored of a refused one"
+    seen = "cat /agents/worker-1/config/agent.toml; touch /agents/worker-1/config/x; exit 0"
+    own = office.turn("worker-1", [call("Bash", command=seen)])["Bash"]
+    assert "colour = 1" in own and "Read-only file system" in own
+
+    said = hive.ok("approve", number, "--note", "good")
+    assert "does not deploy commits yet" in said
+    office.arrived("manager", "was approved by the operator: good")
+    (approved,) = hive.json("approvals")
+    assert (approved["state"], approved["note"]) == ("approved", "good")
+    assert hive.run("approve", number).returncode == 1
+    applied = Git(hive.root / "applied/worker-1")
+    assert applied("tag").splitlines() == [f"approved/{number}", f"proposal/{number}"]
 
 
 def test_a_broadcast_reaches_all_but_its_sender(office: Office) -> None:

@@ -25,6 +25,7 @@ from harness.turns.prompts import system_prompt
 from hive.link import RemoteError
 from hive.paths import AgentFolders
 from hive.supervisors import Context
+from hive.wire.approvals import Approval, ApprovalKind, ChangedField, KeyClass, Proposed
 from hive.wire.bodies import Body
 from hive.wire.codec import WireError, encode
 from hive.wire.daemon import Done
@@ -97,6 +98,12 @@ REMINDERS = ReminderList(
 )
 ENDS = LooseEnds(QUESTIONS[1:], QUESTIONS[:1], (message(9, FORGED),))
 SCHEDULED = Scheduled(4, ScheduleState.REQUESTED, (1_800_000_060.0, 1_800_086_460.0))
+
+APPROVAL = Approval(
+    *(3, ApprovalKind.CONFIGURATION, "bob", "worker-1", "a" * 40, None, FORGED),
+    (ChangedField("may_send", KeyClass.HOT), ChangedField('environment."ä"')),
+    *(1_800_000_000.0, 1_800_604_800.0),
+)
 
 # For each tool the smallest right call, the daemon's answer to it, and other right calls.
 RIGHT: dict[str, tuple[dict[str, Any], Any, list[tuple[dict[str, Any], Any]]]] = {
@@ -173,6 +180,16 @@ RIGHT: dict[str, tuple[dict[str, Any], Any, list[tuple[dict[str, Any], Any]]]] =
     "cancel_loose_end": ({"id": 4}, Done(), []),
     "set_status": ({"text": "painting"}, Done(), [({"text": ""}, Done())]),
     "request_next_turn": ({"reason": "more"}, Done(), [({"reason": FORGED}, Done())]),
+    "request_apply_commit": (
+        {"agent": "bob", "commit": "a" * 7},
+        Proposed(APPROVAL),
+        [
+            (
+                {"agent": "bob", "commit": "a" * 40, "description": FORGED},
+                Proposed(APPROVAL, (1, 2)),
+            )
+        ],
+    ),
     "wake": ({"text": "dry"}, Sent(9), [({"text": FORGED, "label": "dryer"}, Sent(10))]),
 }
 

@@ -14,7 +14,9 @@ from support.no_limits import NoLimits
 
 from hive.agents import Agent, AgentDependencies, AgentsConfig, ClaudeConfig
 from hive.agents import socket as agent_socket
+from hive.approvals import ApprovalService
 from hive.broker import Broker, Draft
+from hive.config_repos import ConfigRepositories
 from hive.credentials import ApiAccess, CurrentAccess
 from hive.directory import AgentRecord, Directory
 from hive.link import LinkLimits, Peer, connect
@@ -105,6 +107,7 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             published.append((agent, event))
             stamps.append(at)
 
+        directory = Directory(store)
         dependencies = AgentDependencies(
             paths=paths,
             config=AgentsConfig(stop_grace_s=1, reconnect_grace_s=GRACE),
@@ -114,11 +117,14 @@ async def running(root: Path) -> AsyncIterator[Fixture]:
             broker=broker,
             questions=QuestionService(store, broker, Named(lambda: {"scout", "ann"})),
             wake_ups=wake_ups,
-            directory=Directory(store),
+            directory=directory,
             reminders=ReminderService(
                 store, broker, state_folder=lambda _: state_folder, publish=quiet
             ),
             schedules=ScheduleService(store, broker, Named(lambda: {"scout"}), publish=quiet),
+            approvals=ApprovalService(
+                store, broker, directory, ConfigRepositories(paths, bwrap=None), publish=publish
+            ),
             driver=lambda name: pytest.fail("no container here"),
             limits=limits,
             publish=publish,
