@@ -93,6 +93,11 @@ class AgentFolders:
 
     base: Path
 
+    @classmethod
+    def inside(cls, name: str) -> "AgentFolders":
+        """Those of agent `name` as an isolated container has them."""
+        return cls(Path("/agents", name))
+
     @property
     def state(self) -> Path:
         """The agent's own files: claude's working folder."""

@@ -24,6 +24,8 @@ from hive.agent_config.rules import (
     TextRule,
 )
 from hive.wire.approvals import KeyClass
+from hive.wire.bounds import MOST_AMOUNT, MOST_NUMBER
+from hive.wire.names import check_model
 
 ROLE = "role.md"
 """The prompt file that counts when none is named; it alone may be missing."""
@@ -89,7 +91,10 @@ def _like(pattern: str) -> Callable[[str], object]:
 
 
 def _is_model(name: str) -> bool:
-    return name.isprintable() and bool(re.fullmatch(r"[^\s,-][^\s,]*", name))
+    try:
+        return bool(check_model(name))
+    except ValueError:
+        return False
 
 
 def _is_variable(name: str) -> bool:
@@ -150,10 +155,6 @@ SERVER = TextRule(
     _like(r"(?!hive$)[a-z][a-z0-9-]*"),
 )
 OTHERS = ListOf(Name(everybody=True), "agents", 200)
-MOST_AMOUNT = 10**15
-"""As `hive budget set` has it."""
-MOST_NUMBER = 1_000_000_000
-"""As `hive.toml` has it."""
 
 
 # --- sections ------------------------------------------------------------------------------------

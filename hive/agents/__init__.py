@@ -4,7 +4,7 @@ from hive.agents.agent import Agent, AgentDependencies, Publish
 from hive.agents.container import state_folder
 from hive.agents.fleet import REMINDERS, Fleet
 from hive.agents.limits import GatesAndBudgets, gate_clients, gate_decided, recheck_all
-from hive.agents.settings import AgentsConfig, ClaudeConfig, check_model
+from hive.agents.settings import AgentsConfig, ClaudeConfig
 
 __all__ = [
     "REMINDERS",
@@ -15,7 +15,6 @@ __all__ = [
     "Fleet",
     "GatesAndBudgets",
     "Publish",
-    "check_model",
     "gate_clients",
     "gate_decided",
     "recheck_all",

@@ -11,7 +11,6 @@ from attrs import define, field
 
 from hive.agents import container, serve, socket
 from hive.agents.agent import Agent, AgentDependencies
-from hive.agents.settings import check_model
 from hive.containers import ContainerError, destroy
 from hive.directory import AgentRecord, Directory, credential_key
 from hive.link import LinkClosed, Peer
@@ -29,7 +28,7 @@ from hive.supervisors import (
 )
 from hive.wire.agents import Spawn
 from hive.wire.daemon import Notice
-from hive.wire.names import check_name, check_recipients
+from hive.wire.names import check_model, check_name, check_recipients
 
 PUSH_S = 5.0
 
@@ -74,9 +73,7 @@ class Fleet:
         await trio.to_thread.run_sync(dependencies.driver(record.driver).check)
         await self._directory.create(record)
         await dependencies.approvals.prepare(record)  # before its container, which sees the folder
-        await (
-            self.push_settings()
-        )  # the others learn of it: their settings name whom they can write to
+        await self.push_settings()  # the others' name whom they can write to
         async with self._acts[wish.name]:
             await self._start(wish.name)
 

@@ -1,6 +1,5 @@
 """What is configured for all agents: sections of hive.toml, which hive/daemon/config.py reads."""
 
-import re
 from typing import Any
 
 import attrs
@@ -8,18 +7,9 @@ from attrs import field, frozen
 
 from hive.strict import must_be
 from hive.wire.bounds import BODY_CAP, MOST_BODY
-
-_MODEL = re.compile(r"[^\s,-][^\s,]*")
-"""The CLI takes several as one word with commas; one that began with `-` would be an option."""
+from hive.wire.names import check_model
 
 LEAST_HARNESS_SILENCE_S = 12.0
-
-
-def check_model(name: str, where: str = "") -> str:
-    """Return `name` if it may name a model; raises ValueError, whose text begins with `where`."""
-    if not (_MODEL.fullmatch(name) and name.isprintable()):
-        raise ValueError(f"{where}{name!r} cannot be the name of a model")
-    return name
 
 
 def _models(_: Any, attribute: "attrs.Attribute[Any]", names: str | tuple[str, ...] | None) -> None:

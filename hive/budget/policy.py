@@ -6,6 +6,7 @@ from attrs import frozen
 
 from hive.budget.ledger import DAY_S, Ledger
 from hive.gate import Hold
+from hive.wire.bounds import MOST_AMOUNT
 from hive.wire.budgets import BudgetStatus, Period, SetBudget, Unit
 from hive.wire.states import Condition
 
@@ -14,9 +15,6 @@ HIVE = "hive"
 
 THRESHOLDS = (0.8, 1.0)
 """Shares that are announced: the first as a warning, at the last one work stops."""
-
-MOST_AMOUNT = 1e15
-"""Larger than anything that can be used; numbers up to here are exact."""
 
 
 @frozen

@@ -18,7 +18,7 @@ from hive.containers.folders import Folders, folders, prepare
 from hive.containers.handle import Handle, adopt, start
 from hive.containers.keeper import LOCK_FD
 from hive.containers.mounts import Mount, container_mounts
-from hive.paths import Paths
+from hive.paths import AgentFolders, Paths
 
 _TOP_LEVEL = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _PROBE_WITHIN = 10.0
@@ -92,7 +92,7 @@ def bubblewrap_argv(
     in the session of a terminal, which must be the visit's own: it can type into that.
     """
     name = container.name
-    agent = f"/agents/{name}"
+    inside = AgentFolders.inside(name)
     argv = [bwrap, "--unshare-user", "--uid", "1000", "--gid", "1000", "--cap-drop", "ALL"]
     argv += ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", name]
     argv += ["--die-with-parent"]
@@ -119,13 +119,14 @@ def bubblewrap_argv(
     for mount in mounts:
         if mount.source is None:  # now that all that lies inside is there
             argv += ["--remount-ro", str(mount.place)]
-    own = (where.state, where.claude) if visit else (where.state, where.harness, where.claude)
-    for part in own:
-        argv += ["--bind", str(part), f"{agent}/{part.name}"]
-    argv += ["--ro-bind-try", str(where.config), f"{agent}/{where.config.name}"]
+    argv += ["--bind", str(where.state), str(inside.state)]
+    if not visit:
+        argv += ["--bind", str(where.harness), str(inside.harness)]
+    argv += ["--bind", str(where.claude), str(inside.claude)]
+    argv += ["--ro-bind-try", str(where.config), str(inside.config)]
     for other in container.configures:  # of those that have one when the container starts
         config = folders(container.root, other).config
-        argv += ["--bind-try", str(config), f"/agents/{other}/{config.name}"]
+        argv += ["--bind-try", str(config), str(AgentFolders.inside(other).config)]
     if not visit:
         argv += ["--bind", str(where.run), "/run/hive"]
     # Not in the agent's own folder, where it could leave a module for Python to import.
@@ -142,7 +143,7 @@ def hiding(name: str) -> tuple[str, ...]:
     either. It is two processes, bwrap and its child, in one process group; bwrap passes no signal
     on and exits with the child's code, or 128 + the number of the signal that ended it.
     """
-    hidden = (f"/agents/{name}/harness", "/run/hive")
+    hidden = (str(AgentFolders.inside(name).harness), "/run/hive")
     masks = (option for path in hidden for option in ("--tmpfs", path, "--remount-ro", path))
     return ("bwrap", "--dev-bind", "/", "/", *masks, "--")
 
@@ -187,7 +188,7 @@ class Bubblewrap:
     def inside(self, root: Path, name: str) -> Inside:
         """Tell the places of agent `name`, the same in every root; raises ValueError."""
         folders(root, name)
-        return Inside(Path("/agents", name), Path("/run/hive/hive.sock"), hiding(name))
+        return Inside(AgentFolders.inside(name).base, Path("/run/hive/hive.sock"), hiding(name))
 
     async def start(self, container: Container) -> Handle:
         """Start the container under a keeper.
@@ -250,7 +251,7 @@ def _etc(root: Path) -> Path:
 
 
 def _write_users(where: Folders, name: str) -> None:
-    home = f"/agents/{name}/claude"
+    home = AgentFolders.inside(name).claude
     passwd = (
         "root:x:0:0:root:/nonexistent:/usr/sbin/nologin\n"
         f"agent:x:1000:1000:{name}:{home}:/bin/bash\n"
@@ -264,7 +265,8 @@ def _write_users(where: Folders, name: str) -> None:
 def _probe(bwrap: str, folder: Path) -> str | None:
     """Run a container in which a second bubblewrap must hide the harness; return what failed."""
     root, etc, name = folder / "root", folder / "etc", "probe"
-    hidden = "test ! -e /agents/probe/harness/secret && test -e /agents/probe/state"
+    inside = AgentFolders.inside(name)
+    hidden = f"test ! -e {inside.harness}/secret && test -e {inside.state}"
     container = Container(name, root, (*hiding(name), "sh", "-c", hidden))
     where = prepare(root, name)
     _write_users(where, name)
@@ -281,7 +283,7 @@ def _probe(bwrap: str, folder: Path) -> str | None:
                 capture_output=True,
                 text=True,
                 errors="replace",
-                env=dict(scrubbed(container, Path("/agents", name))),
+                env=dict(scrubbed(container, inside.base)),
                 timeout=_PROBE_WITHIN,
             )
         except subprocess.TimeoutExpired:

@@ -18,11 +18,10 @@ from hive.janitor import Retention
 from hive.reminders import ReminderLimits
 from hive.strict import NotAnObject, make_strict, must_be
 from hive.text import one_line
+from hive.wire.bounds import MOST_NUMBER
 
 MOST_FILE = 262_144
 MOST_ERROR = 500
-MOST_NUMBER = 1_000_000_000
-"""Of anything; as seconds, thirty years."""
 MOST_DEPTH = 8
 _TOO_DEEP = f"sections or lists are nested too deeply: at most {MOST_DEPTH} levels"
 

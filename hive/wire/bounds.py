@@ -34,6 +34,12 @@ MOST_PART = 1 << 17
 BODY_CAP = 16_384
 """Bytes that a message's body may have where nothing else is configured."""
 
+MOST_AMOUNT = 10**15
+"""Dollars or tokens of a budget: more than can be used, and floats are exact up to here."""
+
+MOST_NUMBER = 1_000_000_000
+"""Of anything in a configuration file; as seconds, thirty years."""
+
 MOST_BODY = 100_000
 """Bytes that can be configured for it; even a body that JSON must escape fits into a frame."""
 

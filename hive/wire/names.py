@@ -1,4 +1,4 @@
-"""The names under which messages travel: agents, the operator, everybody."""
+"""Names: of those among whom messages travel (agents, operator, everybody), and of models."""
 
 import re
 from collections.abc import Iterable
@@ -11,6 +11,8 @@ EVERYBODY = "*"
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _RESERVED = frozenset({OPERATOR, "hive", "all"})
+_MODEL = re.compile(r"[^\s,-][^\s,]*")
+"""The CLI takes several as one word with commas; one that began with `-` would be an option."""
 
 
 def check_name(name: str) -> str:
@@ -31,3 +33,10 @@ def check_recipients(names: Iterable[str]) -> tuple[str, ...]:
     Raises ValueError when one is not a name.
     """
     return tuple(dict.fromkeys(one if one == EVERYBODY else check_name(one) for one in names))
+
+
+def check_model(name: str, where: str = "") -> str:
+    """Return `name` if it may name a model; raises ValueError, whose text begins with `where`."""
+    if not (_MODEL.fullmatch(name) and name.isprintable()):
+        raise ValueError(f"{where}{name!r} cannot be the name of a model")
+    return name

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hive.agents import check_model
 from hive.credentials import BadCredential, NamedCredential, demo_access, resolve
 from hive.daemon.config import Config, ConfigError, load, parse
+from hive.wire.names import check_model
 
 
 def test_an_empty_file_is_all_defaults() -> None:
