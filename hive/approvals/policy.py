@@ -197,7 +197,7 @@ def _check_not_refused_before(proposal: Proposal, target: Target, same: list[App
     if proposal.commit is not None and any(one.commit == proposal.commit for one in denied):
         note = next(one.note for one in reversed(denied) if one.commit == proposal.commit)
         raise ProposalRefused(
-            f"the operator has denied commit {commit}{f': {note}' if note else ''}. Propose a "
+            f"the operator has denied commit {commit}{f' ({note})' if note else ''}: propose a "
             "different commit, or ask the operator why"
         )
 

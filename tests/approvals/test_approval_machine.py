@@ -65,7 +65,8 @@ class ApprovalMachine(RuleBasedStateMachine):
         except ProposalRefused as error:
             assert ":" in str(error) and str(error)[0] != " "
             return
-        assert operator or target.quarantine is None or got.approval.state != "open"
+        there = got.approval.id in self.all  # be it that the operator has proposed it
+        assert operator or target.quarantine is None or there, "only the operator tries it again"
         self.keep(*got.ended, got.approval)
         again = submit(one, target, self.all.values(), new_id=99, now=self.now)
         assert again.approval == got.approval, "the same again is the same"

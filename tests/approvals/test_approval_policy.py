@@ -116,7 +116,7 @@ def test_what_cannot_be_proposed(one: Proposal, of: Target, words: str) -> None:
 def test_what_was_denied_or_failed_only_the_operator_proposes_again() -> None:
     denied = deny(opened(), by="operator", now=NOW, note="too dear")
     with pytest.raises(
-        ProposalRefused, match=r"has denied commit bbbbbbbbbbbb: too dear\. Propose a"
+        ProposalRefused, match=r"has denied commit bbbbbbbbbbbb \(too dear\): propose a"
     ):
         submit(proposal(), target(), [denied], new_id=2, now=NOW)
     own = proposal(by="operator")

@@ -276,7 +276,7 @@ async def test_what_was_denied_is_not_asked_again(office: Office, service: Appro
     assert denied.state == "denied" and await office.tags() == ["proposal/1", "denied/1"]
     assert (await office.repos.tags("worker"))[-1].reason == "too dear"
     assert (await office.told())[0].endswith("was denied by the operator: too dear")
-    with pytest.raises(ProposalRefused, match=r"has denied commit .*: too dear"):
+    with pytest.raises(ProposalRefused, match=r"has denied commit .* \(too dear\):"):
         await propose(service, commit)
     assert await office.tags() == ["proposal/1", "denied/1"]
     assert await service.listed() == () and await service.listed(ended=True) == (denied,)
@@ -384,6 +384,26 @@ async def test_the_end_of_an_agent_ends_its_approvals(
             await service.decide(2, approve=approve)
     with pytest.raises(ProposalRefused, match="no agent 'worker'"):
         await propose(service, "0" * 40)
+
+
+async def test_a_prompt_that_says_something_else_is_a_change(
+    office: Office, service: ApprovalService
+) -> None:
+    first = office.commit("", **{"role.md": "Be brief.\n"})
+    await office.repos.pin("worker", first, 100)
+    await office.repos.tag("worker", "deployed", 100, first, "by hand")
+    one = await propose(service, office.commit("", **{"role.md": "Be thorough.\n"}))
+    shown = [(each.key, each.key_class.value) for each in one.fields]
+    assert shown == [('claude.prompt_files."role.md"', "restart")]
+
+
+async def test_who_proposed_and_is_no_more_gets_no_message(
+    office: Office, service: ApprovalService
+) -> None:
+    one = await propose(service, office.commit(""))
+    await office.directory.leave(MANAGER, "now")
+    assert (await service.decide(one.id, approve=False)).approval.state == "denied"
+    assert await office.told() == []
 
 
 # --- kills and faults ----------------------------------------------------------------------------
